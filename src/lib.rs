@@ -1,1 +1,22 @@
 //! A Tower layer that runs the same work once for all who ask at the same time.
+
+mod error;
+mod future;
+mod group;
+mod key;
+mod layer;
+mod limits;
+mod outcome;
+mod service;
+mod sync;
+
+pub use self::{
+    error::SharedError,
+    future::ResponseFuture,
+    group::{Call, Group},
+    key::KeyFn,
+    layer::SingleflightLayer,
+    limits::{Limits, OnAbandon},
+    outcome::{Outcome, Reason, Role},
+    service::Singleflight,
+};

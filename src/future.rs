@@ -1,0 +1,55 @@
+//! The response future.
+
+use std::{
+    fmt,
+    hash::Hash,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tower_service::Service;
+
+use crate::{group::Call, layer::Inspect, service::ServiceWork};
+
+/// The response future of [`Singleflight`](crate::Singleflight): one caller's seat on a flight.
+///
+/// # Cancel safety
+///
+/// Dropping it leaves the flight, as dropping a [`Call`] does.
+#[must_use = "futures do nothing unless you await or poll them"]
+pub struct ResponseFuture<S, K, Req, T> {
+    call: Call<K, T, ServiceWork<S, Req, T>>,
+    inspect: Option<Inspect>,
+}
+
+impl<S, K, Req, T> ResponseFuture<S, K, Req, T> {
+    pub(crate) fn new(call: Call<K, T, ServiceWork<S, Req, T>>, inspect: Option<Inspect>) -> Self {
+        Self { call, inspect }
+    }
+}
+
+impl<S, K, Req, Res, Err> Future for ResponseFuture<S, K, Req, Result<Res, Err>>
+where
+    S: Service<Req, Response = Res, Error = Err> + Send + 'static,
+    S::Future: Send + 'static,
+    K: Hash + Eq + Send + Sync + 'static,
+    Req: Send + 'static,
+    Res: Clone + Send + Sync + 'static,
+    Err: Clone + Send + Sync + 'static,
+{
+    type Output = Result<Res, Err>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(Pin::new(&mut self.call).poll(cx));
+        if let Some(inspect) = &self.inspect {
+            inspect(outcome.role, outcome.callers);
+        }
+        Poll::Ready(outcome.value)
+    }
+}
+
+impl<S, K, Req, T> fmt::Debug for ResponseFuture<S, K, Req, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("call", &self.call).finish_non_exhaustive()
+    }
+}

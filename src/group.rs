@@ -1,0 +1,259 @@
+//! Which flight a key is on.
+
+mod call;
+mod flight;
+mod join;
+mod loan;
+mod nesting;
+mod panic;
+mod seat;
+mod shard;
+mod table;
+mod task;
+mod wake;
+mod work;
+
+use std::{
+    borrow::Borrow,
+    fmt,
+    hash::{BuildHasher, Hash, RandomState},
+    num::NonZeroUsize,
+    sync::{Arc, atomic::AtomicUsize},
+    thread::available_parallelism,
+};
+
+use tokio::time::Instant;
+
+pub use self::call::Call;
+pub(crate) use self::work::{ShareIf, Work};
+use self::{join::Joined, shard::Shard};
+use crate::{Limits, sync::Spawner};
+
+/// A namespace of keys: callers who ask for the same key at the same time share one run of the work.
+///
+/// Go's `singleflight.Group`. It keeps no results: once a flight has landed, the next caller runs the work again.
+/// Clones are handles to the same group.
+///
+/// Callers with equal keys must be interchangeable: the outcome of one's work is the answer to all.
+///
+/// # Guarantees
+///
+/// 1. At most one flight per key can be joined, and its work is run once.
+/// 2. A caller never gets an outcome that was complete before it called.
+/// 3. Whoever leaves, whoever is never polled, the others get the outcome; when all have left, the work is dropped.
+/// 4. A panic of the work reaches every caller; the key is free afterwards.
+/// 5. A flight that cannot serve a caller lets it run its own work: coalescing adds no failure.
+/// 6. A group without callers holds no memory but its shards.
+///
+/// # Trade-offs
+///
+/// While a caller has the flight to itself, its own task polls the work: no spawn, no clone. When a second one joins, the
+/// work moves to a tokio task of its own, so it must be `Send + 'static`, and so must `T`.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() {
+/// use tower_singleflight::Group;
+///
+/// let group = Group::new();
+/// let (a, b) = tokio::join!(
+///     group.call("report", || async { "rows".to_owned() }),
+///     group.call("report", || async { unreachable!("the first caller's work runs") }),
+/// );
+/// assert_eq!((a.value.as_str(), a.callers), ("rows", 2));
+/// assert_eq!((b.value.as_str(), b.callers), ("rows", 2));
+/// assert!(group.is_empty());
+/// # }
+/// ```
+pub struct Group<K, T> {
+    inner: Arc<Inner<K, T>>,
+}
+
+struct Inner<K, T> {
+    /// Keyed at random: untrusted keys cannot be made to collide.
+    hasher: RandomState,
+    limits: Limits,
+    /// A power of two of them, each counted on its own, so that callers of different keys share nothing that is written.
+    shards: Box<[Arc<Shard<K, T>>]>,
+}
+
+impl<K, T> Group<K, T> {
+    /// Returns an empty group without limits.
+    pub fn new() -> Self {
+        Self::with_limits(Limits::new())
+    }
+
+    /// Returns an empty group with the given limits.
+    pub fn with_limits(limits: Limits) -> Self {
+        let threads = available_parallelism().map_or(1, NonZeroUsize::get);
+        let flights = (limits.max_flights != usize::MAX).then(Arc::<AtomicUsize>::default);
+        let shard = |_| Arc::new(Shard::new(limits, flights.clone()));
+        let shards = (0..(8 * threads).next_power_of_two()).map(shard).collect();
+        Self { inner: Arc::new(Inner { hasher: RandomState::new(), limits, shards }) }
+    }
+
+    /// Returns the limits that the group was made with.
+    pub fn limits(&self) -> Limits {
+        self.inner.limits
+    }
+
+    /// Returns how many flights can be joined now, those that finish without callers included.
+    ///
+    /// The shards are counted one after the other: exact at rest, a snapshot otherwise.
+    pub fn in_flight(&self) -> usize {
+        self.inner.shards.iter().map(|shard| shard.lock().joinable.get()).sum()
+    }
+
+    /// Returns whether no flight can be joined.
+    pub fn is_empty(&self) -> bool {
+        self.in_flight() == 0
+    }
+}
+
+impl<K: Hash + Eq, T> Group<K, T> {
+    /// Makes later callers of the key start anew; returns whether a flight was forgotten.
+    ///
+    /// Go's `Forget`. Callers of the forgotten flight still get its outcome, and its end leaves its successor alone. Call it
+    /// after a write has been committed, and whoever asks from then on sees that write.
+    pub fn forget<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.forget_if(key, |_| true) == Some(true)
+    }
+
+    /// Forgets the key unless two or more live callers share its flight; returns whether no flight that can be joined is left.
+    ///
+    /// Go's `ForgetUnshared`, but on live callers: one that has left does not count.
+    pub fn forget_unshared<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.forget_if(key, |callers| callers < 2) != Some(false)
+    }
+
+    /// Returns how many live callers the key's flight has; 0 when there is none.
+    ///
+    /// Tests wait on it instead of sleeping.
+    pub fn callers<Q>(&self, key: &Q) -> usize
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let (shard, hash) = self.shard(key);
+        let mut table = shard.lock();
+        let Some(slot) = table.find(hash, key) else { return 0 };
+        let flight = table.at(slot);
+        if flight.is_running() { flight.callers } else { 0 }
+    }
+
+    /// Unlists the key's flight if its callers allow; `None` if there is no flight to join.
+    fn forget_if<Q>(&self, key: &Q, allowed: impl FnOnce(usize) -> bool) -> Option<bool>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let (shard, hash) = self.shard(key);
+        let mut table = shard.lock();
+        let slot = table.find(hash, key)?;
+        let flight = table.at(slot);
+        // A tombstone stays: the work under it is being dropped still (invariant 5).
+        if !flight.is_running() {
+            return None;
+        }
+        if !allowed(flight.callers) {
+            return Some(false);
+        }
+        let key = table.unlist(slot);
+        drop(table);
+        drop(key);
+        Some(true)
+    }
+
+    fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> (&Arc<Shard<K, T>>, u64) {
+        let hash = self.inner.hasher.hash_one(key);
+        // The table under the shard uses the top and the bottom bits.
+        let number = (hash >> 32) as usize & (self.inner.shards.len() - 1);
+        (&self.inner.shards[number], hash)
+    }
+}
+
+impl<K, T> Group<K, T>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    /// Runs the work, or joins the flight that runs it for the key already.
+    ///
+    /// Go's `Do`. The caller is registered when this returns; the closure runs at the work's first poll, in whichever task
+    /// polls it. A follower's own work is kept until the landing and dropped unused, unless the follower has to go alone.
+    ///
+    /// # Panics
+    ///
+    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    pub fn call<F, Fut>(&self, key: K, work: F) -> Call<K, T, F>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        self.run(key, work)
+    }
+
+    /// Starts the work at once in a task, or joins the flight for the key; it runs to its end even if every caller leaves.
+    ///
+    /// Go's `DoChan`. A flight joined by `spawn` runs to its end too. The returned call may be dropped.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
+    #[track_caller]
+    pub fn spawn<F, Fut>(&self, key: K, work: F) -> Call<K, T, F>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let Some(spawner) = Spawner::current() else {
+            panic!("`Group::spawn` starts a task: call it from within a tokio runtime");
+        };
+        let (shard, hash) = self.shard(&key);
+        match (shard.join(hash, key, work, Some(spawner)), Spawner::current()) {
+            (Joined::Alone(work, reason), Some(spawner)) => {
+                Call::spawned_alone(shard.spawn_alone(work, reason, spawner))
+            }
+            (joined, _) => Call::new(joined, || self.deadline(), true),
+        }
+    }
+
+    /// [`call`](Self::call), for any kind of work.
+    pub(crate) fn run<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
+        let (shard, hash) = self.shard(&key);
+        Call::new(shard.join(hash, key, work, None), || self.deadline(), false)
+    }
+
+    /// Returns until when a follower that joins now waits.
+    fn deadline(&self) -> Option<Instant> {
+        self.inner.limits.max_wait.and_then(|wait| Instant::now().checked_add(wait))
+    }
+}
+
+impl<K, T> Clone for Group<K, T> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<K, T> Default for Group<K, T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, T> fmt::Debug for Group<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("in_flight", &self.in_flight()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,199 @@
+//! One caller's seat on a flight, as a future.
+
+use std::{
+    fmt,
+    panic::resume_unwind,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{
+    join::Joined,
+    seat::{Fate, Seat},
+    work::{BoxedWork, Work},
+};
+use crate::{Outcome, Reason, Role, sync::Spawner};
+
+/// A call under way: resolves to the [`Outcome`] of the flight that it is on.
+///
+/// The caller is registered since [`Group::call`](super::Group::call) returned, polled or not.
+///
+/// # Cancel safety
+///
+/// Dropping a `Call` leaves the flight, in O(1). Leader or follower makes no difference: the flight goes on for the
+/// others. When the last caller leaves, the work is dropped at once, by the one who leaves or, if a poll of it is under way
+/// on another thread, right after that poll; unless [`Limits::on_abandon`](crate::Limits::on_abandon) or
+/// [`Group::spawn`](super::Group::spawn) says otherwise.
+///
+/// # Panics
+///
+/// A panic of the work is raised again in every caller. The leader gets the original payload; the others a copy of it if
+/// it is a `&str` or a `String`, else a fixed text.
+#[must_use = "a call waits only when it is awaited, and leaves its flight when it is dropped"]
+pub struct Call<K, T, W> {
+    state: State<K, T, W>,
+    /// Made by `spawn`: what it runs alone runs to its end too.
+    spawned: bool,
+}
+
+enum State<K, T, W> {
+    /// Aboard a flight.
+    Aboard(Seat<K, T>, Option<Ground<W>>),
+    /// To run its own work, from the next poll on.
+    Grounded(W, Reason),
+    /// Runs its own work.
+    Alone(Pin<Box<dyn Future<Output = T> + Send>>, Reason),
+    /// A leader that took its work back from a lost flight.
+    Back(BoxedWork<T>),
+    Done,
+}
+
+/// What a follower keeps on the ground until the flight has landed.
+struct Ground<W> {
+    work: W,
+    wait: Wait,
+}
+
+/// The limit of a follower's wait.
+enum Wait {
+    Unlimited,
+    Until(Instant),
+    Timer(Pin<Box<Sleep>>),
+}
+
+impl<K, T, W> Call<K, T, W> {
+    pub(super) fn new(joined: Joined<K, T, W>, deadline: impl FnOnce() -> Option<Instant>, spawned: bool) -> Self {
+        let state = match joined {
+            Joined::Leader(seat) => State::Aboard(seat, None),
+            Joined::Follower(seat, work) => {
+                let wait = deadline().map_or(Wait::Unlimited, Wait::Until);
+                State::Aboard(seat, Some(Ground { work, wait }))
+            }
+            Joined::Alone(work, reason) => State::Grounded(work, reason),
+        };
+        Self { state, spawned }
+    }
+
+    /// Returns a call that runs alone.
+    pub(crate) fn alone(work: W, reason: Reason) -> Self {
+        Self { state: State::Grounded(work, reason), spawned: false }
+    }
+
+    /// Returns a call made by `spawn` whose work runs alone, in a task that it has already.
+    pub(super) fn spawned_alone(seat: Seat<K, T>) -> Self {
+        Self { state: State::Aboard(seat, None), spawned: true }
+    }
+
+    /// Returns whether the flight runs this caller's work: the bool that Go's `DoChan` once returned.
+    pub fn is_leader(&self) -> bool {
+        self.role() == Role::Leader
+    }
+
+    /// Returns the part this caller has now; a follower may yet go alone.
+    pub(crate) fn role(&self) -> Role {
+        match &self.state {
+            State::Aboard(seat, _) => seat.caller.role,
+            State::Grounded(_, reason) | State::Alone(_, reason) => Role::Alone(*reason),
+            State::Back(_) | State::Done => Role::Leader,
+        }
+    }
+}
+
+impl<W> Ground<W> {
+    /// Returns why the follower waits no longer, once it does not.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+        if let Wait::Until(deadline) = self.wait {
+            if Spawner::current().is_none() {
+                return Poll::Ready(Reason::NoRuntime);
+            }
+            self.wait = Wait::Timer(Box::pin(sleep_until(deadline)));
+        }
+        match &mut self.wait {
+            Wait::Timer(sleep) => sleep.as_mut().poll(cx).map(|()| Reason::WaitedTooLong),
+            Wait::Unlimited | Wait::Until(_) => Poll::Pending,
+        }
+    }
+}
+
+impl<K, T, W> Future for Call<K, T, W>
+where
+    K: Eq + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    W: Work<T>,
+{
+    type Output = Outcome<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
+        loop {
+            let reason = match &mut self.state {
+                State::Aboard(seat, ground) => match seat.poll(cx) {
+                    Poll::Ready(Fate::Outcome(outcome)) => {
+                        self.state = State::Done;
+                        return Poll::Ready(outcome);
+                    }
+                    Poll::Ready(Fate::Panic(payload)) => {
+                        self.state = State::Done;
+                        resume_unwind(payload);
+                    }
+                    Poll::Ready(Fate::Back(work)) => {
+                        self.state = State::Back(work);
+                        continue;
+                    }
+                    Poll::Ready(Fate::Alone(reason)) => reason,
+                    Poll::Pending => match ground {
+                        Some(ground) => ready!(ground.poll_wait(cx)),
+                        None => return Poll::Pending,
+                    },
+                },
+                State::Grounded(_, reason) => *reason,
+                State::Alone(work, reason) => {
+                    let role = Role::Alone(*reason);
+                    let value = ready!(work.as_mut().poll(cx));
+                    self.state = State::Done;
+                    return Poll::Ready(Outcome { value, role, callers: 1 });
+                }
+                State::Back(work) => {
+                    let value = ready!(work.as_mut().poll(cx)).value;
+                    self.state = State::Done;
+                    return Poll::Ready(Outcome { value, role: Role::Leader, callers: 1 });
+                }
+                State::Done => panic!("a call was polled after it had completed"),
+            };
+            self.go_alone(reason);
+        }
+    }
+}
+
+impl<K, T, W> Call<K, T, W>
+where
+    K: Eq + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    W: Work<T>,
+{
+    /// Leaves the flight, if the caller is on one, and starts its own work.
+    fn go_alone(&mut self, reason: Reason) {
+        let (seat, work) = match std::mem::replace(&mut self.state, State::Done) {
+            State::Aboard(seat, Some(ground)) => (Some(seat), ground.work),
+            State::Grounded(work, _) => (None, work),
+            _ => return,
+        };
+        self.state = match (seat, self.spawned.then(Spawner::current).flatten()) {
+            (Some(seat), Some(spawner)) => State::Aboard(seat.shard.spawn_alone(work, reason, spawner), None),
+            (seat, _) => {
+                drop(seat);
+                State::Alone(Box::pin(work.start().0), reason)
+            }
+        };
+    }
+}
+
+/// Nothing in a call is pinned in place: the work is boxed when it starts.
+impl<K, T, W> Unpin for Call<K, T, W> {}
+
+impl<K, T, W> fmt::Debug for Call<K, T, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("role", &self.role()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! How a caller gets its seat: it joins the flight that its key is on, leads a new one, or goes alone.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    flight::{Flight, Stage},
+    nesting::{self, Edge, FlightId},
+    seat::{Caller, Seat},
+    shard::Shard,
+    table::At,
+    task::launch,
+    work::{Run, Work},
+};
+use crate::{Reason, Role, sync::Spawner};
+
+/// A caller aboard a flight, or its work back with the reason why it goes alone.
+pub(super) enum Joined<K, T, W> {
+    Leader(Seat<K, T>),
+    Follower(Seat<K, T>, W),
+    Alone(W, Reason),
+}
+
+impl<K, T> Shard<K, T>
+where
+    K: Eq + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+{
+    /// Joins or leads in one critical section (invariants 1, 2). With a spawner (Go's `DoChan`) the flight is made to run
+    /// to its end, in a task from the start.
+    pub(super) fn join<W: Work<T>>(
+        self: &Arc<Self>,
+        hash: u64,
+        key: K,
+        work: W,
+        mut spawner: Option<Spawner>,
+    ) -> Joined<K, T, W> {
+        let finish = spawner.is_some();
+        let from = nesting::current();
+        let now = self.limits.join_window.map(|_| Instant::now());
+        let mut table = self.lock();
+        let listed = table.find(hash, &key);
+        let (joinable, young) = listed.map_or((false, false), |slot| {
+            let flight = table.at(slot);
+            (flight.is_running(), flight.is_running() && !self.is_too_old(flight, now))
+        });
+
+        if let (Some(slot), true) = (listed, young) {
+            let flight = table.at(slot);
+            let at = At { slot, serial: flight.serial };
+            let edge = match self.admit(flight, at, from, &mut spawner) {
+                Ok(edge) => edge,
+                Err(reason) => {
+                    drop(table);
+                    return Joined::Alone(work, reason);
+                }
+            };
+            flight.callers += 1;
+            flight.finish |= finish;
+            flight.grace = None;
+            // Solo => Shared: from now on the flight's task polls the work.
+            let moves = matches!(flight.stage, Stage::Solo);
+            flight.stage = Stage::Shared;
+            drop(table);
+            if let (true, Some(spawner)) = (moves, spawner) {
+                launch(spawner, Arc::clone(self), at);
+            }
+            return Joined::Follower(self.seat(at, Role::Follower, false, edge), work);
+        }
+
+        // A flight too old to be joined makes room for the new one.
+        if !table.joinable.try_add(usize::from(joinable)) {
+            drop(table);
+            return Joined::Alone(work, Reason::Full);
+        }
+        let mut flight = Flight::new(hash, Box::pin(Run::new(work)), launch);
+        flight.called = now;
+        flight.finish = finish;
+        if spawner.is_some() {
+            flight.stage = Stage::Shared;
+        }
+        // A tombstone: the new work starts when the old one's drop is done (invariant 5).
+        flight.blocked_by = listed.filter(|_| !joinable);
+        let at = table.insert(flight);
+        if let Some(old) = table.at(at.slot).blocked_by {
+            table.at(old).successor = Some(at.slot);
+        }
+        let old_key = table.list(at.slot, key, listed);
+        let edge = from.and_then(|from| Edge::between(at.id(self.number), from));
+        drop(table);
+        drop(old_key);
+        if let Some(spawner) = spawner {
+            launch(spawner, Arc::clone(self), at);
+        }
+        Joined::Leader(self.seat(at, Role::Leader, true, edge))
+    }
+
+    /// Starts work alone in a task of its own, as a flight that no key leads to: it runs to its end like any `spawn`.
+    pub(super) fn spawn_alone<W: Work<T>>(self: &Arc<Self>, work: W, reason: Reason, spawner: Spawner) -> Seat<K, T> {
+        let mut flight = Flight::new(0, Box::pin(Run::new(work)), launch);
+        flight.finish = true;
+        flight.stage = Stage::Shared;
+        let at = self.lock().insert(flight);
+        launch(spawner, Arc::clone(self), at);
+        self.seat(at, Role::Alone(reason), true, None)
+    }
+
+    /// Says whether a follower may come aboard; takes care that the flight will not wait for itself.
+    fn admit(
+        &self,
+        flight: &Flight<K, T>,
+        at: At,
+        from: Option<FlightId>,
+        spawner: &mut Option<Spawner>,
+    ) -> Result<Option<Box<Edge>>, Reason> {
+        if self.limits.max_wait.is_some_and(|wait| wait.is_zero()) {
+            return Err(Reason::WaitedTooLong);
+        }
+        if flight.followers() >= self.limits.max_followers {
+            return Err(Reason::Full);
+        }
+        if matches!(flight.stage, Stage::Solo) && spawner.is_none() {
+            *spawner = Some(Spawner::current().ok_or(Reason::NoRuntime)?);
+        }
+        match from.map(|from| Edge::between(at.id(self.number), from)) {
+            None => Ok(None),
+            Some(Some(edge)) => Ok(Some(edge)),
+            Some(None) => Err(Reason::Reentrant),
+        }
+    }
+
+    fn is_too_old(&self, flight: &Flight<K, T>, now: Option<Instant>) -> bool {
+        match (self.limits.join_window, flight.called, now) {
+            (Some(window), Some(called), Some(now)) => now.saturating_duration_since(called) > window,
+            _ => false,
+        }
+    }
+
+    fn seat(self: &Arc<Self>, at: At, role: Role, leads: bool, edge: Option<Box<Edge>>) -> Seat<K, T> {
+        let caller = Caller { at, role, leads, parked: None, aboard: true };
+        Seat { shard: Arc::clone(self), caller, _edge: edge }
+    }
+}

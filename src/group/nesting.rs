@@ -1,0 +1,99 @@
+//! Which flights wait for which: so that work which asks for its own key runs alone instead of waiting for itself.
+//!
+//! A flight's work is polled with its flight as the thread's current one. A call made meanwhile is an edge, "this flight
+//! was called from that one", which stands as long as the call. A call that would close a circle of edges is re-entrant.
+//! Only calls made while work is being polled come here; all others see an empty thread-local and go on.
+
+use std::{
+    cell::Cell,
+    collections::{HashMap, HashSet},
+    sync::{Mutex, PoisonError},
+};
+
+use crate::sync::thread_local;
+
+/// One flight among all the groups of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FlightId {
+    /// The shard, numbered through the process.
+    pub(super) shard: u64,
+    /// The flight in the shard.
+    pub(super) serial: u64,
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<FlightId>> = const { Cell::new(None) };
+}
+
+/// Callee to callers, each with the number of its calls. A leaf lock: nothing else is locked and no user code runs while it is held, so it may be taken
+/// under a shard's lock, which makes looking for a circle and adding to it one step.
+static CALLED_FROM: Mutex<Option<HashMap<FlightId, HashMap<FlightId, usize>>>> = Mutex::new(None);
+
+/// Returns the flight whose work the thread is polling.
+pub(super) fn current() -> Option<FlightId> {
+    CURRENT.with(Cell::get)
+}
+
+/// The scope of one poll of a flight's work.
+pub(super) struct Polling {
+    outer: Option<FlightId>,
+}
+
+impl Polling {
+    pub(super) fn enter(flight: FlightId) -> Self {
+        Self { outer: CURRENT.with(|current| current.replace(Some(flight))) }
+    }
+}
+
+impl Drop for Polling {
+    fn drop(&mut self) {
+        CURRENT.with(|current| current.set(self.outer));
+    }
+}
+
+/// A call under way from one flight's work to another flight.
+pub(super) struct Edge {
+    callee: FlightId,
+    caller: FlightId,
+}
+
+impl Edge {
+    /// Records the call, or returns `None` if the callee waits for the caller already.
+    pub(super) fn between(callee: FlightId, caller: FlightId) -> Option<Box<Self>> {
+        let mut edges = CALLED_FROM.lock().unwrap_or_else(PoisonError::into_inner);
+        let edges = edges.get_or_insert_default();
+        let mut above = vec![caller];
+        let mut seen = HashSet::from([caller]);
+        while let Some(flight) = above.pop() {
+            if flight == callee {
+                return None;
+            }
+            let callers = edges.get(&flight).into_iter().flat_map(HashMap::keys);
+            above.extend(callers.filter(|caller| seen.insert(**caller)));
+        }
+        *edges.entry(callee).or_default().entry(caller).or_default() += 1;
+        Some(Box::new(Self { callee, caller }))
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        let mut edges = CALLED_FROM.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(map) = edges.as_mut() else { return };
+        if let Some(callers) = map.get_mut(&self.callee) {
+            if let Some(calls) = callers.get_mut(&self.caller) {
+                *calls -= 1;
+                if *calls == 0 {
+                    callers.remove(&self.caller);
+                }
+            }
+            if callers.is_empty() {
+                map.remove(&self.callee);
+            }
+        }
+        // Invariant 12: nothing under way, nothing held.
+        if map.is_empty() {
+            *edges = None;
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! One lock, the flights under it, and the ways in which a flight ends.
+
+use std::{
+    mem::take,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use tokio::time::Instant;
+
+use super::{
+    flight::{Ending, Stage},
+    table::{At, Gauge, Table},
+    wake::Wakes,
+    work::BoxedWork,
+};
+use crate::{
+    Limits, OnAbandon,
+    sync::{Mutex, MutexGuard, Spawner, lock},
+};
+
+/// A part of a group's keys. Padded, so that two shards never share a cache line (or an adjacent pair).
+#[repr(align(128))]
+pub(super) struct Shard<K, T> {
+    table: Mutex<Table<K, T>>,
+    /// Numbered through the process.
+    pub(super) number: u64,
+    pub(super) limits: Limits,
+}
+
+/// Who polled the work when it ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lander {
+    Leader,
+    Task,
+}
+
+impl<K, T> Shard<K, T> {
+    pub(super) fn new(limits: Limits, flights: Option<Arc<AtomicUsize>>) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let gauge = Gauge::new(flights.map(|count| (count, limits.max_flights)));
+        Self { table: Mutex::new(Table::new(gauge)), number: NUMBER.fetch_add(1, Relaxed), limits }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Table<K, T>> {
+        lock(&self.table)
+    }
+
+    /// Solo, Shared => Landed: frees the key, publishes the outcome, wakes those who wait, in this order (invariant 3).
+    ///
+    /// Returns the ending if nobody but the lander can have it; then the flight is gone.
+    pub(super) fn land(&self, at: At, ending: Ending<T>, lander: Lander) -> Option<Ending<T>> {
+        let mut table = self.lock();
+        match table.at(at.slot).stage {
+            Stage::Solo | Stage::Shared => {}
+            // Dying => gone: all left during the last poll.
+            Stage::Dying => {
+                drop(table);
+                let _burial = Burial { shard: self, at };
+                drop(ending);
+                return None;
+            }
+            // Lost => Lost: the task died during the leader's poll; the leader has its own work's ending.
+            Stage::Landed(_) | Stage::Lost => {
+                let departed = table.depart(at.slot, true, None);
+                drop(table);
+                drop(departed);
+                return Some(ending);
+            }
+        }
+        let (key, successor) = table.end(at.slot);
+        let flight = table.at(at.slot);
+        let waiters = take(&mut flight.waiters);
+        // The task that lands the flight ends by itself; the leader's landing has to end it.
+        let task = flight.task.take().filter(|_| lander == Lander::Leader);
+        let wakes = Wakes { waiters, task, successor };
+        if flight.callers == usize::from(lander == Lander::Leader) {
+            let gone = table.remove(at.slot);
+            drop(table);
+            drop((key, gone));
+            wakes.wake();
+            return Some(ending);
+        }
+        let unwanted = flight.freeze(ending);
+        drop(table);
+        drop(key);
+        wakes.wake();
+        drop(unwanted);
+        None
+    }
+
+    /// Solo, Shared => (Shared | Dying): the last caller has left.
+    pub(super) fn unattended(self: &Arc<Self>, mut table: MutexGuard<'_, Table<K, T>>, at: At) {
+        let flight = table.at(at.slot);
+        let keep = flight.finish || (flight.polled && self.limits.on_abandon != OnAbandon::Cancel);
+        let solo = matches!(flight.stage, Stage::Solo);
+        let spawner = if keep && solo { Spawner::current() } else { None };
+        if !keep || (solo && spawner.is_none()) {
+            return self.abandon(table, at);
+        }
+        flight.stage = Stage::Shared;
+        flight.grace = match self.limits.on_abandon {
+            OnAbandon::CancelAfter(grace) if !flight.finish => Instant::now().checked_add(grace),
+            _ => None,
+        };
+        // The task sets its timer when it is polled.
+        let task = flight.grace.and(flight.task.take());
+        let launch = flight.launch;
+        drop(table);
+        if let Some(spawner) = spawner {
+            launch(spawner, Arc::clone(self), at);
+        }
+        Wakes::task(task).wake();
+    }
+
+    /// Solo, Shared => Dying: nobody can join any more, and the work is dropped, here or by who is polling it.
+    pub(super) fn abandon(&self, mut table: MutexGuard<'_, Table<K, T>>, at: At) {
+        table.doom(at.slot);
+        let work = table.at(at.slot).work.take();
+        drop(table);
+        if let Some(work) = work {
+            self.drop_work(at, work);
+        }
+    }
+
+    /// Drops the work of a dying flight, then the flight (invariant 5).
+    pub(super) fn drop_work(&self, at: At, work: BoxedWork<T>) {
+        let _burial = Burial { shard: self, at };
+        drop(work);
+    }
+
+    /// Shared => (Lost | Dying): the task was dropped without an outcome. The leader takes its work back; with no leader
+    /// the work is dropped before anyone is told.
+    pub(super) fn lose(&self, at: At) {
+        let mut table = self.lock();
+        let Some(flight) = table.get(at) else { return };
+        if !matches!(flight.stage, Stage::Shared) {
+            return;
+        }
+        if !flight.leader {
+            return self.abandon(table, at);
+        }
+        let (key, successor) = table.end(at.slot);
+        let flight = table.at(at.slot);
+        flight.stage = Stage::Lost;
+        let wakes = Wakes { waiters: take(&mut flight.waiters), task: flight.task.take(), successor };
+        drop(table);
+        drop(key);
+        wakes.wake();
+    }
+
+    /// Dying => (gone | Lost): the work is dropped; frees the key, lets the successor start, tells callers if any are left.
+    fn bury(&self, at: At) {
+        let mut table = self.lock();
+        let (key, successor) = table.end(at.slot);
+        let flight = table.at(at.slot);
+        let wakes = Wakes { waiters: take(&mut flight.waiters), task: flight.task.take(), successor };
+        flight.stage = Stage::Lost;
+        let gone = (flight.callers == 0).then(|| table.remove(at.slot));
+        drop(table);
+        drop((key, gone));
+        wakes.wake();
+    }
+}
+
+/// Buries a dying flight when its work has been dropped, also by a drop that panics.
+struct Burial<'a, K, T> {
+    shard: &'a Shard<K, T>,
+    at: At,
+}
+
+impl<K, T> Drop for Burial<'_, K, T> {
+    fn drop(&mut self) {
+        self.shard.bury(self.at);
+    }
+}

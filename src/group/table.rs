@@ -1,0 +1,229 @@
+//! The flights of one shard, and the index of those that a key leads to.
+
+use std::{
+    borrow::Borrow,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::Waker,
+};
+
+use hashbrown::HashTable;
+use slab::Slab;
+
+use super::{
+    flight::{Flight, Stage},
+    nesting::FlightId,
+    work::BoxedWork,
+};
+
+/// Guarded by the shard's lock. Flights stay in `flights` until their last caller is gone, also when the index does not
+/// list them any more.
+pub(super) struct Table<K, T> {
+    index: HashTable<usize>,
+    flights: Slab<Flight<K, T>>,
+    /// The serial number of the newest flight.
+    serial: u64,
+    /// Flights that are listed and can be joined.
+    pub(super) joinable: Gauge,
+}
+
+/// What a caller that leaves takes along, to be dropped once the lock is released.
+pub(super) struct Departed<K, T> {
+    _waker: Option<Waker>,
+    pub(super) work: Option<BoxedWork<T>>,
+    _gone: Option<Flight<K, T>>,
+    /// It was the last caller.
+    pub(super) last: bool,
+}
+
+/// Counts joinable flights: in one shard, and in the whole group where a limit asks for it.
+pub(super) struct Gauge {
+    here: usize,
+    /// The group's count and its limit.
+    group: Option<(Arc<AtomicUsize>, usize)>,
+}
+
+impl Gauge {
+    pub(super) const fn new(group: Option<(Arc<AtomicUsize>, usize)>) -> Self {
+        Self { here: 0, group }
+    }
+
+    pub(super) fn get(&self) -> usize {
+        self.here
+    }
+
+    /// Counts one more, if the limit lets it; `leaving` are about to make room.
+    pub(super) fn try_add(&mut self, leaving: usize) -> bool {
+        if let Some((count, limit)) = &self.group {
+            let more = |count: usize| (count - leaving < *limit).then_some(count + 1);
+            if count.fetch_update(Relaxed, Relaxed, more).is_err() {
+                return false;
+            }
+        }
+        self.here += 1;
+        true
+    }
+
+    fn sub(&mut self, one: bool) {
+        self.here -= usize::from(one);
+        if let Some((count, _)) = &self.group {
+            count.fetch_sub(usize::from(one), Relaxed);
+        }
+    }
+}
+
+/// Where a flight is. A slot is used again; the serial number tells whose it is now (invariant 4).
+#[derive(Clone, Copy)]
+pub(super) struct At {
+    pub(super) slot: usize,
+    pub(super) serial: u64,
+}
+
+impl At {
+    pub(super) fn id(self, shard: u64) -> FlightId {
+        FlightId { shard, serial: self.serial }
+    }
+}
+
+impl<K, T> Table<K, T> {
+    pub(super) const fn new(joinable: Gauge) -> Self {
+        Self { index: HashTable::new(), flights: Slab::new(), serial: 0, joinable }
+    }
+
+    /// Returns the flight, while its last caller, its task or its drop is still to come.
+    pub(super) fn get(&mut self, at: At) -> Option<&mut Flight<K, T>> {
+        self.flights.get_mut(at.slot).filter(|flight| flight.serial == at.serial)
+    }
+
+    /// Returns the flight in a slot that is known to be in use.
+    pub(super) fn at(&mut self, slot: usize) -> &mut Flight<K, T> {
+        &mut self.flights[slot]
+    }
+
+    /// Puts a flight in, without listing it.
+    pub(super) fn insert(&mut self, mut flight: Flight<K, T>) -> At {
+        if self.flights.capacity() == 0 {
+            self.flights.reserve_exact(1);
+        }
+        self.serial += 1;
+        flight.serial = self.serial;
+        At { slot: self.flights.insert(flight), serial: self.serial }
+    }
+
+    /// Takes a flight out, unlisting it first. To be dropped once the lock is released.
+    pub(super) fn remove(&mut self, slot: usize) -> Flight<K, T> {
+        debug_assert!(self.flights[slot].key.is_none(), "a flight is unlisted before it is removed");
+        let flight = self.flights.remove(slot);
+        // Invariant 12. One flight's worth of room is kept: a group of solo calls would do nothing but allocate.
+        if self.flights.is_empty() && self.flights.capacity() > 1 {
+            self.flights = Slab::new();
+            self.index = HashTable::new();
+        }
+        flight
+    }
+
+    /// Returns the slot that the index has for the key: of a joinable flight, or of a tombstone.
+    pub(super) fn find<Q>(&self, hash: u64, key: &Q) -> Option<usize>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let flights = &self.flights;
+        let is_key = |&slot: &usize| {
+            let flight = &flights[slot];
+            flight.hash == hash && flight.key.as_ref().is_some_and(|listed| listed.borrow() == key)
+        };
+        self.index.find(hash, is_key).copied()
+    }
+
+    /// Lists a new flight under its key; in the place of `old`, if the index has that for the key.
+    ///
+    /// The gauge has been raised for it. Returns the old flight's key.
+    pub(super) fn list(&mut self, slot: usize, key: K, old: Option<usize>) -> Option<K> {
+        let flights = &mut self.flights;
+        let hash = flights[slot].hash;
+        flights[slot].key = Some(key);
+        let Some(old) = old else {
+            self.index.insert_unique(hash, slot, |&slot| flights[slot].hash);
+            return None;
+        };
+        self.joinable.sub(flights[old].is_joinable());
+        if let Some(listed) = self.index.find_mut(hash, |&listed| listed == old) {
+            *listed = slot;
+        }
+        flights[old].key.take()
+    }
+
+    /// Takes one caller off a flight; the last one to leave a flight that has ended takes the flight itself out.
+    ///
+    /// Returns what is to be dropped once the lock is released.
+    pub(super) fn depart(&mut self, slot: usize, leads: bool, parked: Option<usize>) -> Departed<K, T> {
+        let flight = &mut self.flights[slot];
+        flight.callers -= 1;
+        flight.leader &= !leads;
+        let waker = parked.and_then(|parked| flight.waiters.try_remove(parked));
+        // The leader of a lost flight is the only one whom its work concerns.
+        let lost = matches!(flight.stage, Stage::Lost);
+        let work = if lost && leads { flight.work.take() } else { None };
+        let ended = lost || matches!(flight.stage, Stage::Landed(_));
+        let last = flight.callers == 0;
+        let gone = (ended && last).then(|| self.remove(slot));
+        Departed { _waker: waker, work, _gone: gone, last }
+    }
+
+    /// Unlists a flight, if the index lists it and not a successor (invariant 4); returns its key.
+    pub(super) fn unlist(&mut self, slot: usize) -> Option<K> {
+        let flight = &mut self.flights[slot];
+        let joinable = flight.is_joinable();
+        let key = flight.key.take()?;
+        self.joinable.sub(joinable);
+        if let Ok(entry) = self.index.find_entry(flight.hash, |&listed| listed == slot) {
+            entry.remove();
+        }
+        Some(key)
+    }
+
+    /// Makes a flight one that nobody can join; while the index lists it, it is a tombstone (invariant 5).
+    pub(super) fn doom(&mut self, slot: usize) {
+        let flight = &mut self.flights[slot];
+        self.joinable.sub(flight.is_joinable());
+        flight.stage = Stage::Dying;
+    }
+
+    /// Ends a flight for those who come later: unlists it, and lets the flight start that waited for its drop.
+    ///
+    /// If this flight has itself to wait for a predecessor's drop, its successor (or its tombstone) passes to the
+    /// predecessor (invariant 5). Returns its key and the waker of whoever drives the successor.
+    pub(super) fn end(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
+        let flight = &mut self.flights[slot];
+        match (flight.blocked_by.take(), flight.successor.take()) {
+            (None, None) => (self.unlist(slot), None),
+            (None, Some(next)) => {
+                let key = self.unlist(slot);
+                let next = &mut self.flights[next];
+                next.blocked_by = None;
+                (key, next.take_driver())
+            }
+            (Some(previous), Some(next)) => {
+                self.flights[previous].successor = Some(next);
+                self.flights[next].blocked_by = Some(previous);
+                (self.unlist(slot), None)
+            }
+            (Some(previous), None) => {
+                self.flights[previous].successor = None;
+                if self.flights[slot].key.is_none() {
+                    return (None, None);
+                }
+                self.joinable.sub(self.flights[slot].is_joinable());
+                let hash = self.flights[slot].hash;
+                if let Some(listed) = self.index.find_mut(hash, |&listed| listed == slot) {
+                    *listed = previous;
+                }
+                self.flights[previous].key = self.flights[slot].key.take();
+                (None, None)
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The task of a shared flight: it polls the work, so that no caller has to (invariant 7).
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{
+    flight::{NeedsWaker, Stage},
+    loan::Loan,
+    shard::{Lander, Shard},
+    table::At,
+};
+use crate::{OnAbandon, sync::Spawner};
+
+/// Lives until the flight ends. Dropped before that (its runtime is gone), it loses the flight.
+pub(super) struct Task<K, T> {
+    shard: Arc<Shard<K, T>>,
+    at: At,
+    /// The timer of `CancelAfter`; `Some` while the flight has no callers.
+    grace: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+/// Starts the task of a flight. Kept by the flight as a pointer, since `Drop` of a seat cannot state these bounds.
+pub(super) type Launch<K, T> = fn(Spawner, Arc<Shard<K, T>>, At);
+
+/// Starts the task of a flight that has just become shared. Never called under a lock: a runtime that is shutting down
+/// drops the task here and now.
+pub(super) fn launch<K, T>(spawner: Spawner, shard: Arc<Shard<K, T>>, at: At)
+where
+    K: Send + Sync + 'static,
+    T: Send + Sync + 'static,
+{
+    spawner.spawn(Task { shard, at, grace: None });
+}
+
+impl<K, T> Future for Task<K, T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut spare = None;
+        loop {
+            self.cancel_after_grace(cx);
+            let shard = &*self.shard;
+            let mut table = shard.lock();
+            let Some(flight) = table.get(self.at) else { return Poll::Ready(()) };
+            if !matches!(flight.stage, Stage::Shared) {
+                return Poll::Ready(());
+            }
+            let startable = flight.blocked_by.is_none();
+            let registered = flight.task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
+            let loan = startable.then(|| Loan::take(shard, self.at, flight)).flatten();
+            let Some(mut loan) = loan else {
+                // Shared => Shared: the leader is polling the work, or a predecessor's is being dropped.
+                match flight.park_task(spare.take(), cx) {
+                    Ok(superfluous) => {
+                        drop(table);
+                        drop(superfluous);
+                        return Poll::Pending;
+                    }
+                    Err(NeedsWaker) => {
+                        drop(table);
+                        spare = Some(cx.waker().clone());
+                        continue;
+                    }
+                }
+            };
+            drop(table);
+            if let Poll::Ready(ending) = loan.poll(cx) {
+                drop(loan);
+                // With no callers left the outcome is for nobody.
+                drop(shard.land(self.at, ending, Lander::Task));
+                return Poll::Ready(());
+            }
+            if !registered {
+                spare = spare.or_else(|| Some(cx.waker().clone()));
+            }
+            let mut table = shard.lock();
+            let flight = table.at(self.at.slot);
+            if matches!(flight.stage, Stage::Dying) {
+                // Dying => gone: the last caller left during this poll.
+                drop(table);
+                if let Some(work) = loan.keep() {
+                    shard.drop_work(self.at, work);
+                }
+                return Poll::Ready(());
+            }
+            loan.give_back(flight);
+            // Taken meanwhile, the old waker has been woken: then this task is polled again, and parks anew.
+            let superfluous = flight.park_task(spare, cx);
+            drop(table);
+            drop(superfluous);
+            return Poll::Pending;
+        }
+    }
+}
+
+impl<K, T> Task<K, T> {
+    /// Keeps the timer of a flight without callers, and abandons the flight when it fires.
+    fn cancel_after_grace(&mut self, cx: &mut Context<'_>) {
+        if !matches!(self.shard.limits.on_abandon, OnAbandon::CancelAfter(_)) {
+            return;
+        }
+        let deadline = self.shard.lock().get(self.at).and_then(|flight| flight.grace);
+        let Some(deadline) = deadline else {
+            self.grace = None;
+            return;
+        };
+        match &mut self.grace {
+            Some((set, _)) if *set == deadline => {}
+            grace => *grace = Some((deadline, Box::pin(sleep_until(deadline)))),
+        }
+        let Some((_, sleep)) = &mut self.grace else { return };
+        if sleep.as_mut().poll(cx).is_pending() {
+            return;
+        }
+        let mut table = self.shard.lock();
+        // Joined at the last moment, the flight has no deadline any more.
+        if table.get(self.at).is_some_and(|flight| flight.grace == Some(deadline) && flight.is_running()) {
+            self.shard.abandon(table, self.at);
+        }
+    }
+}
+
+impl<K, T> Drop for Task<K, T> {
+    fn drop(&mut self) {
+        self.shard.lose(self.at);
+    }
+}

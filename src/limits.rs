@@ -1,0 +1,109 @@
+//! How long, how many, and what becomes of work that nobody waits for.
+
+use std::time::Duration;
+
+/// The limits of a [`Group`](crate::Group). The default has none, and cancels abandoned work.
+///
+/// A limit never makes a call fail: a caller over a limit runs its own work, alone. Times are tokio's, so paused test
+/// time works; no clock is read and no timer exists unless a limit asks for one.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_singleflight::{Group, Limits, OnAbandon};
+///
+/// let limits = Limits::new()
+///     .max_wait(Duration::from_secs(2))
+///     .max_followers(1_000)
+///     .on_abandon(OnAbandon::CancelAfter(Duration::from_millis(250)));
+/// let group: Group<u64, String> = Group::with_limits(limits);
+/// assert_eq!(group.limits().max_followers, 1_000);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a follower waits, from joining, before it goes alone; zero: a follower goes alone at once.
+    /// `None`: as long as the flight takes.
+    ///
+    /// The timer needs a runtime with time enabled where the follower is first polled; outside any runtime the
+    /// follower goes alone.
+    pub max_wait: Option<Duration>,
+    /// How old a flight may be, from its leader's call, and still be joined; then the next caller leads a new flight
+    /// beside it. `None`: until it lands.
+    pub join_window: Option<Duration>,
+    /// How many live followers a flight has at most; zero: nobody joins.
+    pub max_followers: usize,
+    /// How many joinable flights the group has at most; zero: every caller goes alone.
+    pub max_flights: usize,
+    /// What becomes of a flight when its last caller leaves.
+    pub on_abandon: OnAbandon,
+}
+
+/// What becomes of a flight when its last caller leaves.
+///
+/// Work that was never polled is dropped in any case. [`Group::spawn`](crate::Group::spawn) overrides it for its flight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnAbandon {
+    /// The work is dropped at once.
+    #[default]
+    Cancel,
+    /// The work runs to its end in the flight's task, and can be joined until then.
+    Finish,
+    /// The work runs on for this long, and can be joined; then it is dropped. Each leaving of the last caller starts the
+    /// time anew. Absorbs clients that reconnect.
+    CancelAfter(Duration),
+}
+
+impl Limits {
+    /// Returns no limits, with abandoned work cancelled.
+    pub const fn new() -> Self {
+        Self {
+            max_wait: None,
+            join_window: None,
+            max_followers: usize::MAX,
+            max_flights: usize::MAX,
+            on_abandon: OnAbandon::Cancel,
+        }
+    }
+
+    /// Sets how long a follower waits, from joining, before it goes alone.
+    #[must_use]
+    pub const fn max_wait(mut self, wait: Duration) -> Self {
+        self.max_wait = Some(wait);
+        self
+    }
+
+    /// Sets how old a flight may be, from its leader's call, and still be joined.
+    #[must_use]
+    pub const fn join_window(mut self, window: Duration) -> Self {
+        self.join_window = Some(window);
+        self
+    }
+
+    /// Sets how many live followers a flight has at most.
+    #[must_use]
+    pub const fn max_followers(mut self, followers: usize) -> Self {
+        self.max_followers = followers;
+        self
+    }
+
+    /// Sets how many joinable flights the group has at most.
+    #[must_use]
+    pub const fn max_flights(mut self, flights: usize) -> Self {
+        self.max_flights = flights;
+        self
+    }
+
+    /// Sets what becomes of a flight when its last caller leaves.
+    #[must_use]
+    pub const fn on_abandon(mut self, on_abandon: OnAbandon) -> Self {
+        self.on_abandon = on_abandon;
+        self
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
+    }
+}

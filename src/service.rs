@@ -1,0 +1,144 @@
+//! The service: a key for the request, a seat on its flight.
+
+use std::{
+    fmt,
+    hash::Hash,
+    task::{Context, Poll},
+};
+
+use tower::util::Oneshot;
+use tower_service::Service;
+
+use crate::{
+    Group, KeyFn, Reason, ResponseFuture,
+    group::{Call, ShareIf, Work},
+    layer::Inspect,
+};
+
+/// A service that coalesces concurrent calls with equal keys; made by [`SingleflightLayer`](crate::SingleflightLayer).
+///
+/// Clones share the group: give one to each connection or task.
+///
+/// # Cancel safety
+///
+/// Dropping the response future leaves the flight, which goes on for the others; when the last caller has left, the call of
+/// the wrapped service is dropped.
+///
+/// # Panics
+///
+/// A panic of the wrapped service, in `poll_ready`, in `call` or in its future, is raised again in every caller of that
+/// flight. A panic of the key function is its caller's alone.
+pub struct Singleflight<S, F, K, T> {
+    inner: S,
+    key_fn: F,
+    group: Group<K, T>,
+    share_if: Option<ShareIf<T>>,
+    inspect: Option<Inspect>,
+}
+
+impl<S, F, K, T> Singleflight<S, F, K, T> {
+    /// Wraps a service, with a group of its own.
+    pub fn new(inner: S, key_fn: F) -> Self {
+        Self::from_parts(inner, key_fn, Group::new(), None, None)
+    }
+
+    pub(crate) fn from_parts(
+        inner: S,
+        key_fn: F,
+        group: Group<K, T>,
+        share_if: Option<ShareIf<T>>,
+        inspect: Option<Inspect>,
+    ) -> Self {
+        Self { inner, key_fn, group, share_if, inspect }
+    }
+
+    /// Returns the group: who is in flight, and what to forget.
+    pub fn group(&self) -> &Group<K, T> {
+        &self.group
+    }
+
+    /// Returns the wrapped service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns the wrapped service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Returns the wrapped service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, F, K, Res, Err, Req> Service<Req> for Singleflight<S, F, K, Result<Res, Err>>
+where
+    S: Service<Req, Response = Res, Error = Err> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    F: KeyFn<Req, Key = K>,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    Req: Send + 'static,
+    Res: Clone + Send + Sync + 'static,
+    Err: Clone + Send + Sync + 'static,
+{
+    type Response = Res;
+    type Error = Err;
+    type Future = ResponseFuture<S, K, Req, Result<Res, Err>>;
+
+    /// Always ready: a follower needs nothing of the wrapped service, and who follows is not known before the request.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Err>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let key = self.key_fn.key(&request);
+        let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone() };
+        let call = match key {
+            Some(key) => self.group.run(key, work),
+            None => Call::alone(work, Reason::NoKey),
+        };
+        ResponseFuture::new(call, self.inspect.clone())
+    }
+}
+
+/// One call of the wrapped service, readiness first.
+pub(crate) struct ServiceWork<S, Req, T> {
+    service: S,
+    request: Req,
+    share_if: Option<ShareIf<T>>,
+}
+
+impl<S, Req, Res, Err> Work<Result<Res, Err>> for ServiceWork<S, Req, Result<Res, Err>>
+where
+    S: Service<Req, Response = Res, Error = Err> + Send + 'static,
+    S::Future: Send + 'static,
+    Req: Send + 'static,
+    Res: 'static,
+    Err: 'static,
+{
+    type Future = Oneshot<S, Req>;
+
+    fn start(self) -> (Self::Future, Option<ShareIf<Result<Res, Err>>>) {
+        (Oneshot::new(self.service, self.request), self.share_if)
+    }
+}
+
+impl<S: Clone, F: Clone, K, T> Clone for Singleflight<S, F, K, T> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            key_fn: self.key_fn.clone(),
+            group: self.group.clone(),
+            share_if: self.share_if.clone(),
+            inspect: self.inspect.clone(),
+        }
+    }
+}
+
+impl<S: fmt::Debug, F, K, T> fmt::Debug for Singleflight<S, F, K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Singleflight").field("inner", &self.inner).field("group", &self.group).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,52 @@
+//! The seam to the platform: one lock, one thread-local, one way to spawn.
+//!
+//! Built with `--cfg shuttle`, the same code runs under shuttle's scheduler, which chooses every interleaving
+//! (`tests/model.rs`). Nothing else in the crate knows of it.
+
+use std::sync::PoisonError;
+
+#[cfg(not(shuttle))]
+mod platform {
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+    pub(crate) use std::thread_local;
+
+    /// The runtime that a flight's task will live on.
+    pub(crate) struct Spawner(tokio::runtime::Handle);
+
+    impl Spawner {
+        /// Returns the runtime of the calling thread, if it has one.
+        pub(crate) fn current() -> Option<Self> {
+            tokio::runtime::Handle::try_current().ok().map(Self)
+        }
+
+        /// Starts a task; when its runtime shuts down, the task is dropped, perhaps before this returns.
+        pub(crate) fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
+            drop(self.0.spawn(task));
+        }
+    }
+}
+
+#[cfg(shuttle)]
+mod platform {
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+    pub(crate) use shuttle::thread_local;
+
+    pub(crate) struct Spawner;
+
+    impl Spawner {
+        pub(crate) fn current() -> Option<Self> {
+            Some(Self)
+        }
+
+        pub(crate) fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
+            drop(shuttle::future::spawn(task));
+        }
+    }
+}
+
+pub(crate) use platform::{Mutex, MutexGuard, Spawner, thread_local};
+
+/// Locks, whatever a panicking `Eq` of a key left behind: a look-up changes nothing, so there is nothing to mend.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
