@@ -1,4 +1,5 @@
-//! A Tower layer that runs the same work once for all who ask at the same time.
+#![doc = include_str!("../README.md")]
+#![doc(test(attr(deny(warnings))))]
 
 mod error;
 mod future;
