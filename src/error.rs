@@ -10,7 +10,7 @@ use std::{error::Error, fmt, sync::Arc};
 /// # Examples
 ///
 /// ```
-/// use std::{error::Error, io};
+/// use std::io;
 /// use tower_singleflight::SharedError;
 ///
 /// let error = SharedError::new(io::Error::other("disk on fire"));
