@@ -282,8 +282,10 @@ fn when_the_runtime_dies_followers_go_alone_and_the_leader_takes_its_work_back()
     let mut leader = task::spawn(group.call("key", work.run(1)));
     assert_pending!(leader.poll());
     let runtime = Runtime::new().expect("a runtime starts");
-    let follower = runtime.block_on(async { group.call("key", || async { 2 }) });
-    let mut follower = task::spawn(follower);
+    let mut follower = {
+        let _context = runtime.enter();
+        task::spawn(group.call("key", || async { 2 }))
+    };
     assert_pending!(follower.poll());
     drop(runtime);
     assert!(group.is_empty());
