@@ -1,0 +1,125 @@
+//! A herd on a real database, without the layer and with it.
+//!
+//! `cargo run --release --example stampede -- --help`
+
+mod chart;
+mod database;
+mod herd;
+
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use herd::Run;
+
+/// Sends a herd of callers at a database, without the layer and with it, and shows what that makes of them.
+#[derive(Parser)]
+struct Options {
+    /// How many callers there are, 1 to 100000
+    #[arg(long, default_value_t = 1_000, value_parser = in_range::<usize, 1, 100_000>)]
+    herd: usize,
+    /// How many different reports they ask for, 1 to 10000
+    #[arg(long, default_value_t = 20, value_parser = in_range::<u32, 1, 10_000>)]
+    keys: u32,
+    /// How unevenly: the exponent of a Zipf law, 0 (all alike) to 10
+    #[arg(long, default_value_t = 1.1, value_parser = skew, allow_negative_numbers = true)]
+    skew: f64,
+    /// What keys and arrivals follow from
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Where the picture goes
+    #[arg(long, default_value = "stampede.svg")]
+    svg: PathBuf,
+}
+
+fn in_range<N: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Result<N, String> {
+    let number = text.parse().ok().filter(|number| (LOW..=HIGH).contains(number));
+    number
+        .and_then(|number| N::try_from(number).ok())
+        .ok_or_else(|| format!("a whole number from {LOW} to {HIGH} is allowed"))
+}
+
+fn skew(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=10.0).contains(number));
+    number.ok_or_else(|| "a number from 0 to 10 is allowed".to_owned())
+}
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) if error.use_stderr() => {
+            let text = error.to_string();
+            eprintln!("{}", text.lines().next().unwrap_or("error: bad options"));
+            return ExitCode::from(2);
+        }
+        Err(help) => {
+            print!("{help}");
+            return ExitCode::SUCCESS;
+        }
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("orders.sqlite");
+    let bar = bar("filling the database", 100)?;
+    database::fill(&path, options.keys, |percent| bar.set_position(percent.into()))?;
+    bar.finish();
+
+    let bar = self::bar("the herd, without the layer", options.herd as u64)?;
+    let without = herd::run(options, &path, false, &bar).await?;
+    bar.finish();
+    let bar = self::bar("the herd, with the layer", options.herd as u64)?;
+    let with = herd::run(options, &path, true, &bar).await?;
+    bar.finish();
+
+    println!("{}", table(&without, &with));
+    chart::draw(&options.svg, &without, &with).map_err(|error| format!("{}: {error}", options.svg.display()))?;
+    println!("The picture is in {}", options.svg.display());
+    Ok(())
+}
+
+fn bar(what: &'static str, length: u64) -> Result<ProgressBar, Box<dyn Error>> {
+    let style = ProgressStyle::with_template("{msg:30} {bar:40} {percent}% {elapsed}")?;
+    Ok(ProgressBar::new(length).with_style(style).with_message(what))
+}
+
+fn table(without: &Run, with: &Run) -> Table {
+    let ms = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
+    let less = |without: f64, with: f64| format!("{:.1} % less", 100.0 * (1.0 - with / without));
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED).set_header(["", "without the layer", "with the layer", "saving"]);
+    table.add_row([
+        "queries run".to_owned(),
+        without.queries.to_string(),
+        with.queries.to_string(),
+        less(without.queries as f64, with.queries as f64),
+    ]);
+    for (what, share) in
+        [("half of the callers waited up to (p50)", 0.5), ("99 % waited up to (p99)", 0.99), ("the worst wait", 1.0)]
+    {
+        let (without, with) = (wait(without, share), wait(with, share));
+        table.add_row([what.to_owned(), ms(without), ms(with), less(without.as_secs_f64(), with.as_secs_f64())]);
+    }
+    let saving = less(without.cpu.as_secs_f64(), with.cpu.as_secs_f64());
+    table.add_row(["CPU time".to_owned(), ms(without.cpu), ms(with.cpu), saving]);
+    table
+}
+
+/// Returns how long this share of the callers waited at most.
+fn wait(run: &Run, share: f64) -> Duration {
+    let mut waits: Vec<_> = run.lines.iter().map(|line| line.answered.saturating_sub(line.arrived)).collect();
+    waits.sort_unstable();
+    let rank = (waits.len() as f64 * share).ceil() as usize;
+    waits.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
