@@ -5,6 +5,8 @@
 mod error;
 mod future;
 mod group;
+#[cfg(feature = "http")]
+mod http;
 mod key;
 mod layer;
 mod limits;

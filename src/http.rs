@@ -1,0 +1,5 @@
+//! Coalescing over HTTP.
+
+mod body;
+mod key;
+mod policy;

@@ -1,0 +1,1 @@
+//! What is asked: the key of a request.

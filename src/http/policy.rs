@@ -1,0 +1,1 @@
+//! May it be shared, and with whom: pure functions over heads.
