@@ -25,8 +25,13 @@ use std::{
 use tokio::time::Instant;
 
 pub use self::call::Call;
+#[cfg(feature = "http")]
+pub(crate) use self::call::Landing;
 pub(crate) use self::work::{ShareIf, Work};
-use self::{join::Joined, shard::Shard};
+use self::{
+    join::{Boarding, Joined},
+    shard::Shard,
+};
 use crate::{Limits, sync::Spawner};
 
 /// A namespace of keys: callers who ask for the same key at the same time share one run of the work.
@@ -220,7 +225,7 @@ where
             panic!("`Group::spawn` starts a task: call it from within a tokio runtime");
         };
         let (shard, hash) = self.shard(&key);
-        match (shard.join(hash, key, work, Some(spawner)), Spawner::current()) {
+        match (shard.join(hash, key, work, Boarding::Spawn(spawner)), Spawner::current()) {
             (Joined::Alone(work, reason), Some(spawner)) => {
                 Call::spawned_alone(shard.spawn_alone(work, reason, spawner))
             }
@@ -230,8 +235,18 @@ where
 
     /// [`call`](Self::call), for any kind of work.
     pub(crate) fn run<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
+        self.board(key, work, Boarding::Any)
+    }
+
+    /// [`call`](Self::call), for work that joins no flight: it leads one, or goes alone beside the one there is.
+    #[cfg(feature = "http")]
+    pub(crate) fn lead<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
+        self.board(key, work, Boarding::Lead)
+    }
+
+    fn board<W: Work<T>>(&self, key: K, work: W, boarding: Boarding) -> Call<K, T, W> {
         let (shard, hash) = self.shard(&key);
-        Call::new(shard.join(hash, key, work, None), || self.deadline(), false)
+        Call::new(shard.join(hash, key, work, boarding), || self.deadline(), false)
     }
 
     /// Returns until when a follower that joins now waits.

@@ -1,5 +1,33 @@
-//! Coalescing over HTTP.
+//! Coalescing over HTTP: [`HttpSingleflightLayer`](crate::HttpSingleflightLayer) and what it is made of.
+//!
+//! ```text
+//! layer ─► service ─► key      what is asked
+//!             │  └──► policy   may it be shared, and with whom
+//!             ▼
+//!           future ─► body     many readers of one body
+//! ```
+//!
+//! The three rooms on the right do not know each other. Below them lies the [`Group`](crate::Group), which knows no HTTP.
 
 mod body;
+mod config;
+mod content;
+mod fence;
+mod future;
+mod group;
 mod key;
+mod layer;
 mod policy;
+mod service;
+mod unshareable;
+mod work;
+
+pub use self::{
+    body::{BodyError, BodySource, SharedBody},
+    content::{ContentBody, ContentFuture, ContentSingleflight, HttpContent},
+    future::HttpResponseFuture,
+    group::HttpGroup,
+    key::HttpKey,
+    layer::{Contents, Heads, HttpSingleflightLayer},
+    service::HttpSingleflight,
+};

@@ -14,6 +14,11 @@ mod outcome;
 mod service;
 mod sync;
 
+#[cfg(feature = "http")]
+pub use self::http::{
+    BodyError, BodySource, ContentBody, ContentFuture, ContentSingleflight, Contents, Heads, HttpContent, HttpGroup,
+    HttpKey, HttpResponseFuture, HttpSingleflight, HttpSingleflightLayer, SharedBody,
+};
 pub use self::{
     error::SharedError,
     future::ResponseFuture,

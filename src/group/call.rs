@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    mem::replace,
     panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -117,21 +118,29 @@ impl<W> Ground<W> {
     }
 }
 
-impl<K, T, W> Future for Call<K, T, W>
+/// What a call has come to, before a caller that is on the ground starts its own work.
+pub(crate) enum Landing<T, W> {
+    /// The outcome, and the work that a follower did not need.
+    Outcome(Outcome<T>, Option<W>),
+    /// No flight serves the caller, for this reason.
+    Grounded(W, Reason),
+}
+
+impl<K, T, W> Call<K, T, W>
 where
     K: Eq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
     W: Work<T>,
 {
-    type Output = Outcome<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
+    /// Waits for the outcome; leaves it to the caller what to do with work that runs alone.
+    pub(crate) fn poll_landing(&mut self, cx: &mut Context<'_>) -> Poll<Landing<T, W>> {
         loop {
             let reason = match &mut self.state {
                 State::Aboard(seat, ground) => match seat.poll(cx) {
                     Poll::Ready(Fate::Outcome(outcome)) => {
+                        let ground = ground.take();
                         self.state = State::Done;
-                        return Poll::Ready(outcome);
+                        return Poll::Ready(Landing::Outcome(outcome, ground.map(|ground| ground.work)));
                     }
                     Poll::Ready(Fate::Panic(payload)) => {
                         self.state = State::Done;
@@ -152,40 +161,52 @@ where
                     let role = Role::Alone(*reason);
                     let value = ready!(work.as_mut().poll(cx));
                     self.state = State::Done;
-                    return Poll::Ready(Outcome { value, role, callers: 1 });
+                    return Poll::Ready(Landing::Outcome(Outcome { value, role, callers: 1 }, None));
                 }
                 State::Back(work) => {
                     let value = ready!(work.as_mut().poll(cx)).value;
                     self.state = State::Done;
-                    return Poll::Ready(Outcome { value, role: Role::Leader, callers: 1 });
+                    return Poll::Ready(Landing::Outcome(Outcome { value, role: Role::Leader, callers: 1 }, None));
                 }
                 State::Done => panic!("a call was polled after it had completed"),
             };
-            self.go_alone(reason);
+            if let Some(work) = self.leave(reason) {
+                return Poll::Ready(Landing::Grounded(work, reason));
+            }
+        }
+    }
+
+    /// Leaves the flight, if the caller is on one, with its own work; what `spawn` made goes on in a task of its own.
+    fn leave(&mut self, reason: Reason) -> Option<W> {
+        match replace(&mut self.state, State::Done) {
+            State::Aboard(seat, Some(Ground { work, .. })) => match self.spawned.then(Spawner::current).flatten() {
+                Some(spawner) => {
+                    self.state = State::Aboard(seat.shard.spawn_alone(work, reason, spawner), None);
+                    None
+                }
+                None => Some(work),
+            },
+            State::Grounded(work, _) => Some(work),
+            _ => None,
         }
     }
 }
 
-impl<K, T, W> Call<K, T, W>
+impl<K, T, W> Future for Call<K, T, W>
 where
     K: Eq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
     W: Work<T>,
 {
-    /// Leaves the flight, if the caller is on one, and starts its own work.
-    fn go_alone(&mut self, reason: Reason) {
-        let (seat, work) = match std::mem::replace(&mut self.state, State::Done) {
-            State::Aboard(seat, Some(ground)) => (Some(seat), ground.work),
-            State::Grounded(work, _) => (None, work),
-            _ => return,
-        };
-        self.state = match (seat, self.spawned.then(Spawner::current).flatten()) {
-            (Some(seat), Some(spawner)) => State::Aboard(seat.shard.spawn_alone(work, reason, spawner), None),
-            (seat, _) => {
-                drop(seat);
-                State::Alone(Box::pin(work.start().0), reason)
+    type Output = Outcome<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
+        loop {
+            match ready!(self.poll_landing(cx)) {
+                Landing::Outcome(outcome, _) => return Poll::Ready(outcome),
+                Landing::Grounded(work, reason) => self.state = State::Alone(Box::pin(work.start().0), reason),
             }
-        };
+        }
     }
 }
 

@@ -15,6 +15,16 @@ use super::{
 };
 use crate::{Reason, Role, sync::Spawner};
 
+/// How a caller wants to come aboard.
+pub(super) enum Boarding {
+    /// As it comes.
+    Any,
+    /// Not as a follower.
+    Lead,
+    /// Go's `DoChan`: the flight runs to its end, in a task from the start.
+    Spawn(Spawner),
+}
+
 /// A caller aboard a flight, or its work back with the reason why it goes alone.
 pub(super) enum Joined<K, T, W> {
     Leader(Seat<K, T>),
@@ -27,15 +37,19 @@ where
     K: Eq + Send + Sync + 'static,
     T: Send + Sync + 'static,
 {
-    /// Joins or leads in one critical section (invariants 1, 2). With a spawner (Go's `DoChan`) the flight is made to run
-    /// to its end, in a task from the start.
+    /// Joins or leads in one critical section (invariants 1, 2).
     pub(super) fn join<W: Work<T>>(
         self: &Arc<Self>,
         hash: u64,
         key: K,
         work: W,
-        mut spawner: Option<Spawner>,
+        boarding: Boarding,
     ) -> Joined<K, T, W> {
+        let (leads, mut spawner) = match boarding {
+            Boarding::Any => (false, None),
+            Boarding::Lead => (true, None),
+            Boarding::Spawn(spawner) => (false, Some(spawner)),
+        };
         let finish = spawner.is_some();
         let from = nesting::current();
         let now = self.limits.join_window.map(|_| Instant::now());
@@ -46,6 +60,10 @@ where
             (flight.is_running(), flight.is_running() && !self.is_too_old(flight, now))
         });
 
+        if leads && young {
+            drop(table);
+            return Joined::Alone(work, Reason::NoKey);
+        }
         if let (Some(slot), true) = (listed, young) {
             let flight = table.at(slot);
             let at = At { slot, serial: flight.serial };

@@ -1,0 +1,81 @@
+//! How a body ends badly.
+
+use std::{error::Error, fmt};
+
+use crate::SharedError;
+
+/// What a [`SharedBody`](crate::SharedBody) ends in when it does not end well. All its readers have the same one.
+#[derive(Clone, Debug)]
+pub struct BodyError(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Source(SharedError),
+    Lagged,
+    /// Bytes that were announced and did not come.
+    Incomplete(u64),
+    Excess,
+    Panicked,
+}
+
+impl BodyError {
+    pub(super) fn source_failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Kind::Source(SharedError::new(error)))
+    }
+
+    pub(super) const fn lagged() -> Self {
+        Self(Kind::Lagged)
+    }
+
+    pub(super) const fn incomplete(missing: u64) -> Self {
+        Self(Kind::Incomplete(missing))
+    }
+
+    pub(super) const fn excess() -> Self {
+        Self(Kind::Excess)
+    }
+
+    pub(super) const fn panicked() -> Self {
+        Self(Kind::Panicked)
+    }
+
+    /// Returns whether this reader was cut: it held the others up, and made no progress for the stall time. The body was fine.
+    pub const fn is_lagged(&self) -> bool {
+        matches!(self.0, Kind::Lagged)
+    }
+
+    /// Returns whether the body ended before all that its size announced had come, or its poll panicked.
+    pub const fn is_incomplete(&self) -> bool {
+        matches!(self.0, Kind::Incomplete(_) | Kind::Panicked)
+    }
+
+    /// Returns the inner body's own error, if it is of this type.
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        match &self.0 {
+            Kind::Source(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl Error for BodyError {
+    /// Returns the inner body's own error.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            Kind::Source(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Source(error) => error.fmt(f),
+            Kind::Lagged => f.write_str("reader too slow for the others, cut off"),
+            Kind::Incomplete(missing) => write!(f, "body ended {missing} bytes early"),
+            Kind::Excess => f.write_str("body longer than announced"),
+            Kind::Panicked => f.write_str("body panicked"),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! One reader, as a body.
+
+use std::{
+    error::Error,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::{error::BodyError, reader::Reader};
+
+pin_project! {
+    /// A body that others may be reading too; see [`BodySource`](crate::BodySource).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives up one reader. With the last one the inner body is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError`]: the inner body's own error, its end before its announced size, or this reader's being cut.
+    pub struct SharedBody<B> {
+        #[pin]
+        body: Inner<B>,
+    }
+}
+
+pin_project! {
+    #[project = InnerProj]
+    enum Inner<B> {
+        /// The only reader there ever was: the body itself.
+        Lone { #[pin] body: B },
+        Shared { reader: Reader<B> },
+    }
+}
+
+impl<B> SharedBody<B> {
+    /// Returns a body with one reader, passed through.
+    pub const fn lone(body: B) -> Self {
+        Self { body: Inner::Lone { body } }
+    }
+
+    pub(super) const fn shared(reader: Reader<B>) -> Self {
+        Self { body: Inner::Shared { reader } }
+    }
+}
+
+impl<B> Body for SharedBody<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.project().body.project() {
+            InnerProj::Lone { body } => body.poll_frame(cx).map_err(BodyError::source_failed),
+            InnerProj::Shared { reader } => reader.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.body {
+            Inner::Lone { body } => body.is_end_stream(),
+            Inner::Shared { reader } => reader.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Inner::Lone { body } => body.size_hint(),
+            Inner::Shared { reader } => reader.size_hint(),
+        }
+    }
+}
+
+impl<B> fmt::Debug for SharedBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared = matches!(self.body, Inner::Shared { .. });
+        f.debug_struct("SharedBody").field("shared", &shared).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,108 @@
+//! A body before anything is read.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http_body::Body;
+
+use super::{reader::Reader, shared_body::SharedBody, stream::Stream};
+use crate::sync::{Mutex, lock};
+
+/// A body that nobody has begun to read; each clone is a claim to a reader of its own, from the first frame on.
+///
+/// # Guarantees
+///
+/// 1. Each reader gets the same frames, data by reference, then the same end: an error is never a clean end.
+/// 2. A reader at the front gets a frame when the inner body makes it; one that is not polled never holds the inner body up.
+/// 3. Without a clone, the reader is the inner body itself: nothing is buffered, nothing allocated.
+/// 4. Between the fastest and the slowest reader or claim at most a window is kept (default 1 MiB, one frame over at most). When it
+///    is full the fast ones wait; one that takes no frame for the stall time (default 5 s) meanwhile is cut, and ends in an
+///    error that [is lagged](crate::BodyError::is_lagged).
+/// 5. A size that was announced is kept: an end before or after it is an error.
+/// 6. With its last reader and claim the inner body is dropped.
+///
+/// # Cancel safety
+///
+/// Dropping a reader or a claim gives it up, and nothing else.
+///
+/// # Panics
+///
+/// A panic of the inner body reaches the reader that polled it; the others end in an error.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use http_body_util::{BodyExt, Full};
+/// use tower_singleflight::BodySource;
+///
+/// let one = BodySource::new(Full::from("rows"));
+/// let other = one.clone();
+/// assert_eq!(one.into_reader().collect().await.unwrap().to_bytes(), "rows");
+/// assert_eq!(other.into_reader().collect().await.unwrap().to_bytes(), "rows");
+/// # }
+/// ```
+pub struct BodySource<B> {
+    /// `None` only while a clone is made.
+    claim: Mutex<Option<Claim<B>>>,
+    window: usize,
+    stall: Duration,
+}
+
+enum Claim<B> {
+    /// The only one so far.
+    Lone(B),
+    Shared(Reader<B>),
+}
+
+impl<B> BodySource<B> {
+    /// Returns the first claim to a body.
+    pub fn new(body: B) -> Self {
+        Self { claim: Mutex::new(Some(Claim::Lone(body))), window: 1 << 20, stall: Duration::from_secs(5) }
+    }
+
+    /// Sets how much is kept between the fastest and the slowest reader, in bytes; before the first clone.
+    #[must_use]
+    pub fn window(mut self, bytes: usize) -> Self {
+        self.window = bytes;
+        self
+    }
+
+    /// Sets how long a reader may hold the others up without taking a frame; before the first clone. It takes a tokio
+    /// runtime with timers to measure it: without one, nobody is cut.
+    #[must_use]
+    pub fn stall(mut self, time: Duration) -> Self {
+        self.stall = time;
+        self
+    }
+
+    /// Returns the reader that was claimed.
+    pub fn into_reader(self) -> SharedBody<B> {
+        match lock(&self.claim).take() {
+            Some(Claim::Lone(body)) => SharedBody::lone(body),
+            Some(Claim::Shared(reader)) => SharedBody::shared(reader),
+            None => unreachable!("a claim is taken out under its lock only"),
+        }
+    }
+}
+
+impl<B: Body> Clone for BodySource<B> {
+    fn clone(&self) -> Self {
+        let mut claim = lock(&self.claim);
+        let reader = match claim.take() {
+            Some(Claim::Lone(body)) => Reader::first(Arc::new(Stream::new(body, self.window, self.stall))),
+            Some(Claim::Shared(reader)) => reader,
+            None => unreachable!("a claim is taken out under its lock only"),
+        };
+        let other = reader.clone();
+        *claim = Some(Claim::Shared(reader));
+        drop(claim);
+        Self { claim: Mutex::new(Some(Claim::Shared(other))), window: self.window, stall: self.stall }
+    }
+}
+
+impl<B> fmt::Debug for BodySource<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodySource").field("window", &self.window).field("stall", &self.stall).finish_non_exhaustive()
+    }
+}

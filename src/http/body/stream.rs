@@ -1,0 +1,81 @@
+//! The shared state with its lock, and the waker of the inner body.
+
+use std::{sync::Arc, task::Wake, time::Duration};
+
+use http_body::Body;
+
+use super::{
+    error::BodyError,
+    state::{End, For, Freed, State},
+};
+use crate::sync::{Mutex, MutexGuard, lock};
+
+/// One body, shared by its readers.
+pub(super) struct Stream<B> {
+    state: Mutex<State<B>>,
+    pub(super) stall: Duration,
+}
+
+impl<B> Stream<B> {
+    pub(super) fn new(body: B, window: usize, stall: Duration) -> Self
+    where
+        B: Body,
+    {
+        let (hint, is_end_stream) = (body.size_hint(), body.is_end_stream());
+        Self { state: Mutex::new(State::new(Box::pin(body), hint, is_end_stream, window)), stall }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<B>> {
+        lock(&self.state)
+    }
+
+    /// Ends the body for all who have taken what there is.
+    pub(super) fn end(&self, end: End) {
+        let mut freed = Freed::default();
+        let mut state = self.lock();
+        state.end.get_or_insert(end);
+        state.call(For::Body, &mut freed);
+        drop(state);
+        freed.wake();
+    }
+}
+
+/// The inner body is ready: all who wait for it are woken, and the first of them polls it (invariants 3, 4).
+impl<B> Wake for Stream<B> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut freed = Freed::default();
+        let mut state = self.lock();
+        state.ready = true;
+        state.call(For::Body, &mut freed);
+        drop(state);
+        freed.wake();
+    }
+}
+
+/// Ends the body should its poll panic.
+pub(super) struct Polling<'a, B> {
+    stream: &'a Stream<B>,
+    armed: bool,
+}
+
+impl<'a, B> Polling<'a, B> {
+    pub(super) const fn new(stream: &'a Stream<B>) -> Self {
+        Self { stream, armed: true }
+    }
+
+    pub(super) fn done(mut self) {
+        self.armed = false;
+    }
+}
+
+impl<B> Drop for Polling<'_, B> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.stream.end(End::Error(BodyError::panicked()));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Request content in the key: read up to a size, and handed on whole and unchanged.
+
+mod body;
+mod future;
+mod read;
+mod service;
+
+use bytes::Bytes;
+use http::request;
+use http_body::Body;
+
+pub use self::{body::ContentBody, future::ContentFuture, service::ContentSingleflight};
+use super::layer::{Contents, Heads};
+
+/// What is known of a request's content.
+pub(super) enum Content {
+    Empty,
+    /// All of it.
+    Read(Bytes),
+    Unknown,
+}
+
+/// Content that was read whole; lies in the extensions of the request on its way to the key, and no further.
+#[derive(Clone)]
+struct Whole(Bytes);
+
+impl Content {
+    /// Takes what is known out of a request.
+    pub(super) fn take(parts: &mut request::Parts, body: &impl Body) -> Self {
+        match parts.extensions.remove::<Whole>() {
+            Some(Whole(content)) => Self::Read(content),
+            None if body.is_end_stream() || body.size_hint().exact() == Some(0) => Self::Empty,
+            None => Self::Unknown,
+        }
+    }
+}
+
+/// Whether content counts: the parameter of [`HttpSingleflightLayer`](crate::HttpSingleflightLayer). Sealed.
+pub trait HttpContent: sealed::Sealed {
+    /// The service that the layer makes of the one that looks at heads.
+    type Service<S>;
+
+    #[doc(hidden)]
+    fn wrap<S>(&self, service: S) -> Self::Service<S>;
+
+    #[doc(hidden)]
+    fn max(&self) -> Option<usize>;
+}
+
+impl HttpContent for Heads {
+    type Service<S> = S;
+
+    fn wrap<S>(&self, service: S) -> S {
+        service
+    }
+
+    fn max(&self) -> Option<usize> {
+        None
+    }
+}
+
+impl HttpContent for Contents {
+    type Service<S> = ContentSingleflight<S>;
+
+    fn wrap<S>(&self, service: S) -> ContentSingleflight<S> {
+        ContentSingleflight::new(service, self.max)
+    }
+
+    fn max(&self) -> Option<usize> {
+        Some(self.max)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Heads {}
+    impl Sealed for super::Contents {}
+}

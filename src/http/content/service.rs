@@ -1,0 +1,73 @@
+//! The service that reads content before it asks for a flight.
+
+use std::{
+    error::Error,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{body::ContentBody, future::ContentFuture, read::Reading};
+use crate::http::{
+    policy::{self, Admission},
+    service::HttpSingleflight,
+};
+
+/// [`HttpSingleflight`](crate::HttpSingleflight) with request content in the key; made by
+/// [`HttpSingleflightLayer::content_key`](crate::HttpSingleflightLayer::content_key).
+///
+/// # Cancel safety
+///
+/// As that of the service within. Before a request has joined a flight, dropping its future stops the reading of its content.
+#[derive(Clone, Debug)]
+pub struct ContentSingleflight<S> {
+    inner: S,
+    /// In bytes.
+    max: usize,
+}
+
+impl<S> ContentSingleflight<S> {
+    pub(super) const fn new(inner: S, max: usize) -> Self {
+        Self { inner, max }
+    }
+
+    /// Returns the service that looks at heads.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S, B, RB, E> Service<Request<B>> for ContentSingleflight<HttpSingleflight<S>>
+where
+    S: Service<Request<ContentBody<B>>, Response = Response<RB>, Error = E> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Send,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<Box<dyn Error + Send + Sync>>,
+    E: Clone + Send + Sync + 'static,
+{
+    type Response = <HttpSingleflight<S> as Service<Request<ContentBody<B>>>>::Response;
+    type Error = E;
+    type Future = ContentFuture<S, B, RB, E>;
+
+    /// Always ready, as the service within is.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let fits = body.size_hint().lower() <= self.max as u64;
+        let admitted =
+            || !matches!(self.inner.shared().config.admit(&parts, policy::Content::Keyed), Admission::Bypass(_));
+        if body.is_end_stream() || !fits || !admitted() {
+            let request = Request::from_parts(parts, ContentBody::whole(body));
+            return ContentFuture::calling(self.inner.call(request));
+        }
+        ContentFuture::reading(self.inner.clone(), parts, Reading::new(body, self.max))
+    }
+}

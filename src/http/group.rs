@@ -1,0 +1,131 @@
+//! The flights of one or more HTTP services, whatever types their answers have.
+
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use super::{fence::Fences, key::HttpKey, unshareable::Unshareable, work::Landed};
+use crate::{Group, Limits, group::ShareIf};
+
+/// A namespace of HTTP keys, to be shared by services that answer alike, and to look into.
+///
+/// Clones are handles to the same group. Each [`layer`](tower_layer::Layer::layer) call makes one of its own unless
+/// [`HttpSingleflightLayer::group`](crate::HttpSingleflightLayer::group) is told otherwise.
+#[derive(Clone)]
+pub struct HttpGroup {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    limits: Limits,
+    flights: OnceLock<Box<Node>>,
+    fences: Fences,
+    unshareable: Unshareable,
+}
+
+/// The flights of one type of answer. Services of one group agree in it, as a rule, so the list has one node.
+struct Node {
+    flights: Box<dyn AnyFlights>,
+    next: OnceLock<Box<Node>>,
+}
+
+/// Flights whose answers have one type.
+pub(super) struct Flights<RB, E> {
+    pub(super) group: Group<HttpKey, Landed<RB, E>>,
+    pub(super) share_if: ShareIf<Landed<RB, E>>,
+}
+
+trait AnyFlights: Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn callers(&self, key: &HttpKey) -> usize;
+    fn in_flight(&self) -> usize;
+}
+
+impl<RB: Send + 'static, E: Send + Sync + 'static> AnyFlights for Flights<RB, E> {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn callers(&self, key: &HttpKey) -> usize {
+        self.group.callers(key)
+    }
+
+    fn in_flight(&self) -> usize {
+        self.group.in_flight()
+    }
+}
+
+impl HttpGroup {
+    /// Returns an empty group without limits.
+    pub fn new() -> Self {
+        Self::with_limits(Limits::new())
+    }
+
+    /// Returns an empty group with the given limits.
+    pub fn with_limits(limits: Limits) -> Self {
+        let inner =
+            Inner { limits, flights: OnceLock::new(), fences: Fences::default(), unshareable: Unshareable::new() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Returns how many live callers the key's flight has; 0 when there is none. Tests wait on it instead of sleeping.
+    ///
+    /// [`HttpSingleflightLayer::key`](crate::HttpSingleflightLayer::key) gives the key of a request.
+    pub fn callers(&self, key: &HttpKey) -> usize {
+        self.nodes().map(|node| node.flights.callers(key)).sum()
+    }
+
+    /// Returns how many flights can be joined now.
+    pub fn in_flight(&self) -> usize {
+        self.nodes().map(|node| node.flights.in_flight()).sum()
+    }
+
+    /// Returns whether no flight can be joined.
+    pub fn is_empty(&self) -> bool {
+        self.in_flight() == 0
+    }
+
+    pub(super) fn flights<RB: Send + 'static, E: Send + Sync + 'static>(&self) -> &Flights<RB, E> {
+        let mut link = &self.inner.flights;
+        loop {
+            let node = link.get_or_init(|| Box::new(Node::new::<RB, E>(self.inner.limits)));
+            if let Some(flights) = node.flights.as_any().downcast_ref() {
+                return flights;
+            }
+            link = &node.next;
+        }
+    }
+
+    pub(super) fn fences(&self) -> &Fences {
+        &self.inner.fences
+    }
+
+    pub(super) fn unshareable(&self) -> &Unshareable {
+        &self.inner.unshareable
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &Node> {
+        std::iter::successors(self.inner.flights.get(), |node| node.next.get()).map(|node| &**node)
+    }
+}
+
+impl Node {
+    fn new<RB: Send + 'static, E: Send + Sync + 'static>(limits: Limits) -> Self {
+        let flights = Flights::<RB, E> { group: Group::with_limits(limits), share_if: Arc::new(Landed::is_shareable) };
+        Self { flights: Box::new(flights), next: OnceLock::new() }
+    }
+}
+
+impl Default for HttpGroup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for HttpGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpGroup").field("in_flight", &self.in_flight()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,40 @@
+//! Chosen cookies as key parts (S6).
+
+use http::{HeaderMap, header};
+
+use super::encode::{Sink, Tag};
+
+/// Writes the values of the named cookies; `None` if a `Cookie` field is outside the grammar.
+pub(super) fn write(names: &[Box<str>], headers: &HeaderMap, sink: &mut impl Sink) -> Option<()> {
+    if !pairs(headers).all(|pair| pair.is_some()) {
+        return None;
+    }
+    for wanted in names {
+        let wanted = wanted.as_bytes();
+        let values = || pairs(headers).flatten().filter(|(name, _)| *name == wanted).map(|(_, value)| value);
+        sink.values(Tag::Cookie, wanted, values);
+    }
+    Some(())
+}
+
+/// Returns the pairs of all lines, which is how HTTP/2 sends them (RFC 9113, section 8.2.3).
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| !pair.is_empty())
+        .map(pair)
+}
+
+/// Returns name and value by RFC 6265, section 4.2.1, and no other: in a comma or a lone quote some readers see another cookie.
+fn pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = (&pair[..equals], &pair[equals + 1..]);
+    let quoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+    let name_ok =
+        !name.is_empty() && name.iter().all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(byte));
+    let value_ok = quoted.unwrap_or(value).iter().all(|byte| byte.is_ascii_graphic() && !b"\",;\\".contains(byte));
+    (name_ok && value_ok).then_some((name, value))
+}

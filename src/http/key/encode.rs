@@ -1,0 +1,120 @@
+//! Key parts as bytes.
+//!
+//! Each part opens with a tag, and whatever has a variable length with that length, so what was written can be read back in
+//! one way only: equal bytes mean equal parts (S3).
+
+use std::{hash::Hasher, sync::Arc};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(super) enum Tag {
+    Epoch = 1,
+    Method,
+    Scheme,
+    Authority,
+    Path,
+    Query,
+    /// The URI as it was before a router stripped it: authority, path and query follow.
+    Original,
+    Field,
+    Cookie,
+    Content,
+    /// The fields that `Vary` named follow.
+    Variant,
+}
+
+/// Where a key is written to.
+pub(super) trait Sink {
+    fn raw(&mut self, bytes: &[u8]);
+
+    fn part(&mut self, tag: Tag, value: &[u8]) {
+        self.raw(&[tag as u8]);
+        self.counted(value);
+    }
+
+    fn counted(&mut self, value: &[u8]) {
+        self.length(value.len());
+        self.raw(value);
+    }
+
+    fn length(&mut self, length: usize) {
+        self.raw(&(length as u64).to_le_bytes());
+    }
+
+    /// Any number of values under a name; nothing at all for none, so absent matches only absent.
+    fn values<'a, I>(&mut self, tag: Tag, name: &[u8], values: impl Fn() -> I)
+    where
+        I: Iterator<Item = &'a [u8]>,
+    {
+        let count = values().count();
+        if count > 0 {
+            self.part(tag, name);
+            self.length(count);
+            values().for_each(|value| self.counted(value));
+        }
+    }
+
+    /// All lines of a field, in order, byte for byte; `None` if one is not plain ASCII, which recipients read differently.
+    fn field(&mut self, name: &HeaderName, headers: &HeaderMap) -> Option<()> {
+        let lines = headers.get_all(name);
+        if !lines.iter().all(|line| line.to_str().is_ok()) {
+            return None;
+        }
+        self.values(Tag::Field, name.as_str().as_bytes(), || lines.iter().map(HeaderValue::as_bytes));
+        Some(())
+    }
+}
+
+/// Counts what a key takes.
+pub(super) struct Length(pub(super) usize);
+
+impl Sink for Length {
+    fn raw(&mut self, bytes: &[u8]) {
+        self.0 = self.0.saturating_add(bytes.len());
+    }
+}
+
+/// Fills a buffer that was counted.
+struct Fill<'a>(&'a mut [u8]);
+
+impl Sink for Fill<'_> {
+    fn raw(&mut self, bytes: &[u8]) {
+        if let Some((place, rest)) = std::mem::take(&mut self.0).split_at_mut_checked(bytes.len()) {
+            place.copy_from_slice(bytes);
+            self.0 = rest;
+        }
+    }
+}
+
+/// Hashes what is written.
+pub(super) struct Hashed<H>(pub(super) H);
+
+impl<H: Hasher> Sink for Hashed<H> {
+    fn raw(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+}
+
+/// What can be written to any sink, the same each time.
+pub(super) trait Write {
+    /// `None`: there is no key.
+    fn write(&self, sink: &mut impl Sink) -> Option<()>;
+}
+
+/// Writes a key of at most `max` bytes, and something more behind it, in one allocation; returns where the key ends.
+pub(super) fn encode(key: &impl Write, behind: &impl Write, max: usize) -> Option<(Arc<[u8]>, usize)> {
+    let mut length = Length(0);
+    key.write(&mut length)?;
+    let end = length.0;
+    if end > max {
+        return None;
+    }
+    behind.write(&mut length)?;
+    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length.0).collect();
+    let mut fill = Fill(Arc::get_mut(&mut bytes)?);
+    key.write(&mut fill)?;
+    behind.write(&mut fill)?;
+    Some((bytes, end))
+}

@@ -1,0 +1,66 @@
+//! The request's fields as they were asked, behind the key: `Vary` may name any of them when the request is long gone.
+
+use http::{HeaderMap, HeaderName};
+
+use super::encode::{Sink, Tag, Write};
+
+/// All fields of a request.
+pub(super) struct Fields<'a>(pub(super) &'a HeaderMap);
+
+impl Write for Fields<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Option<()> {
+        for (name, value) in self.0 {
+            sink.counted(name.as_str().as_bytes());
+            sink.counted(value.as_bytes());
+        }
+        Some(())
+    }
+}
+
+/// Bytes that were written before.
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+
+impl Write for Bytes<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Option<()> {
+        sink.raw(self.0);
+        Some(())
+    }
+}
+
+/// A key, and the values that its request had in some of its fields (S9; RFC 9111, section 4.1).
+pub(super) struct Variant<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) fields: &'a [u8],
+    /// In order, none twice.
+    pub(super) names: &'a [HeaderName],
+}
+
+impl Write for Variant<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Option<()> {
+        sink.raw(self.key);
+        sink.part(Tag::Variant, &[]);
+        for name in self.names {
+            let name = name.as_str().as_bytes();
+            sink.values(Tag::Field, name, || lines(self.fields, name));
+        }
+        Some(())
+    }
+}
+
+/// Returns the lines of a field, in order.
+pub(super) fn lines<'a>(fields: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = fields;
+    std::iter::from_fn(move || {
+        let (name, after) = counted(rest)?;
+        let (value, after) = counted(after)?;
+        rest = after;
+        Some((name, value))
+    })
+    .filter(move |(field, _)| *field == name)
+    .map(|(_, value)| value)
+}
+
+fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
+}

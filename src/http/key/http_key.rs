@@ -1,0 +1,75 @@
+//! The key itself.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use http::HeaderName;
+
+use super::{
+    encode::encode,
+    fields::{Bytes, Variant, lines},
+    identity::Identity,
+};
+
+/// What an HTTP request asks for; requests with equal keys may share a flight.
+///
+/// Opaque, compared in full, cheap to clone. [`HttpSingleflightLayer::key`](crate::HttpSingleflightLayer::key) makes it.
+#[derive(Clone)]
+pub struct HttpKey {
+    /// The tagged parts, and behind them the request's fields as they were asked.
+    bytes: Arc<[u8]>,
+    /// Where the parts end.
+    end: usize,
+    /// In the order in which the recipe names them.
+    identities: Option<Arc<[Identity]>>,
+}
+
+impl HttpKey {
+    pub(super) fn new((bytes, end): (Arc<[u8]>, usize), identities: Option<Arc<[Identity]>>) -> Self {
+        Self { bytes, end, identities }
+    }
+
+    /// Returns the key of those who also agree in the named fields (S9).
+    pub(in crate::http) fn variant(&self, names: &[HeaderName]) -> Self {
+        let mut names = names.to_vec();
+        names.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        names.dedup();
+        let (key, fields) = self.bytes.split_at(self.end);
+        // Never longer than the request was, twice.
+        let encoded = encode(&Variant { key, fields, names: &names }, &Bytes(fields), usize::MAX);
+        Self { identities: self.identities.clone(), ..encoded.map_or_else(|| self.clone(), |it| Self::new(it, None)) }
+    }
+
+    /// Returns whether both requests have the same lines in each of the named fields (S9).
+    pub(in crate::http) fn agrees(&self, other: &Self, names: &[HeaderName]) -> bool {
+        names.iter().all(|name| {
+            let name = name.as_str().as_bytes();
+            lines(&self.bytes[self.end..], name).eq(lines(&other.bytes[other.end..], name))
+        })
+    }
+}
+
+impl PartialEq for HttpKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes[..self.end] == other.bytes[..other.end] && self.identities == other.identities
+    }
+}
+
+impl Eq for HttpKey {}
+
+impl Hash for HttpKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes[..self.end].hash(state);
+        self.identities.hash(state);
+    }
+}
+
+/// Prints nothing of the key: it may hold credentials.
+impl fmt::Debug for HttpKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpKey").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,250 @@
+//! How requests get their keys.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    sync::Arc,
+};
+
+use http::{HeaderMap, HeaderName, header, request, uri::Scheme};
+
+use super::{
+    HttpKey, cookies,
+    encode::{Hashed, Sink, Tag, Write, encode},
+    fields::Fields,
+    identity::IdentityFn,
+    target::Target,
+};
+
+/// Always parts of the key: a handler that forgets `Vary` is the commonest fault; and what a gateway saw, of which a handler
+/// may make links and redirects.
+static NEGOTIATED: [HeaderName; 6] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::ORIGIN,
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+];
+
+static CREDENTIALS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
+
+static VALIDATORS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+
+/// What the content is, without which its bytes mean nothing (draft QUERY, "Caching").
+static CONTENT: [HeaderName; 4] =
+    [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_LOCATION];
+
+/// Which parts of a request its key is made of.
+#[derive(Clone)]
+pub(in crate::http) struct Recipe {
+    /// Beside the negotiated ones.
+    fields: Vec<HeaderName>,
+    cookies: Vec<Box<str>>,
+    ignored_query: Vec<Box<str>>,
+    identities: Vec<IdentityFn>,
+    default_scheme: Scheme,
+    max_key_bytes: usize,
+    hasher: RandomState,
+}
+
+/// Which fields of a request count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum Metadata {
+    /// Those that the recipe names.
+    Ordinary,
+    /// All but those of one hop or one call.
+    Grpc,
+}
+
+impl Recipe {
+    pub(in crate::http) fn new() -> Self {
+        Self {
+            fields: Vec::new(),
+            cookies: Vec::new(),
+            ignored_query: Vec::new(),
+            identities: Vec::new(),
+            default_scheme: Scheme::HTTP,
+            max_key_bytes: 8 << 10,
+            hasher: RandomState::new(),
+        }
+    }
+
+    pub(in crate::http) fn per_credential(self) -> Self {
+        CREDENTIALS.iter().cloned().fold(self, Self::key_header)
+    }
+
+    pub(in crate::http) fn key_validators(self) -> Self {
+        VALIDATORS.iter().cloned().fold(self, Self::key_header)
+    }
+
+    pub(in crate::http) fn key_header(mut self, name: HeaderName) -> Self {
+        if !self.covers(&name) {
+            self.fields.push(name);
+        }
+        self
+    }
+
+    pub(in crate::http) fn key_cookie(mut self, name: &str) -> Self {
+        self.cookies.push(name.into());
+        self
+    }
+
+    pub(in crate::http) fn ignore_query(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.ignored_query.extend(names.into_iter().map(|name| name.into().into_boxed_str()));
+        self
+    }
+
+    pub(in crate::http) fn identity<F, I>(mut self, identity: F) -> Self
+    where
+        F: Fn(&request::Parts) -> Option<I> + Send + Sync + 'static,
+        I: Hash + Eq + Send + Sync + 'static,
+    {
+        self.identities.push(IdentityFn::new(identity));
+        self
+    }
+
+    pub(in crate::http) fn default_scheme(mut self, scheme: Scheme) -> Self {
+        self.default_scheme = scheme;
+        self
+    }
+
+    pub(in crate::http) const fn max_key_bytes(mut self, bytes: usize) -> Self {
+        self.max_key_bytes = bytes;
+        self
+    }
+
+    /// Returns whether equal keys mean equal lines of this field.
+    pub(in crate::http) fn covers(&self, name: &HeaderName) -> bool {
+        NEGOTIATED.contains(name) || self.fields.contains(name)
+    }
+
+    /// Returns the key of a request; content is `Some` if it was read.
+    pub(in crate::http) fn key(
+        &self,
+        parts: &request::Parts,
+        content: Option<&[u8]>,
+        metadata: Metadata,
+        epoch: u64,
+    ) -> Option<HttpKey> {
+        let mut identities = Vec::new();
+        for identity in &self.identities {
+            // Nobody is never the same as nobody else (S3).
+            identities.push(identity.read(parts)?);
+        }
+        // The content has a cap of its own.
+        let max = self.max_key_bytes.saturating_add(content.map_or(0, <[u8]>::len));
+        let key = Key { recipe: self, parts, content, metadata, epoch };
+        let encoded = encode(&key, &Fields(&parts.headers), max)?;
+        Some(HttpKey::new(encoded, (!identities.is_empty()).then(|| Arc::from(identities))))
+    }
+
+    /// Returns a hash of the URI as the key has it, its scheme left out: equal for all keys of one URI (S21).
+    pub(in crate::http) fn uri_hash(&self, parts: &request::Parts) -> u64 {
+        let mut sink = Hashed(self.hasher.build_hasher());
+        // A request without a valid target has no key either.
+        let _ = Target { parts, ignored: &self.ignored_query }.write(&mut sink);
+        sink.0.finish()
+    }
+}
+
+/// All parts of a request's key.
+struct Key<'a> {
+    recipe: &'a Recipe,
+    parts: &'a request::Parts,
+    content: Option<&'a [u8]>,
+    metadata: Metadata,
+    epoch: u64,
+}
+
+impl Write for Key<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Option<()> {
+        let Self { recipe, parts, content, metadata, epoch } = self;
+        let headers = &parts.headers;
+        sink.part(Tag::Epoch, &epoch.to_le_bytes());
+        sink.part(Tag::Method, parts.method.as_str().as_bytes());
+        // An origin-form target has no scheme: it is that of the listener (RFC 9110, section 7.1).
+        let scheme = parts.uri.scheme().unwrap_or(&recipe.default_scheme);
+        sink.part(Tag::Scheme, scheme.as_str().as_bytes());
+        Target { parts, ignored: &recipe.ignored_query }.write(sink)?;
+        match metadata {
+            Metadata::Ordinary => {
+                for name in NEGOTIATED.iter().chain(&recipe.fields) {
+                    sink.field(name, headers)?;
+                }
+                cookies_of(recipe, headers, sink)?;
+            }
+            Metadata::Grpc => {
+                let mut names: Vec<_> = headers.keys().filter(|name| !is_per_call(name)).collect();
+                names.sort_unstable_by_key(|name| name.as_str());
+                for name in names {
+                    sink.field(name, headers)?;
+                }
+            }
+        }
+        if let Some(content) = content {
+            sink.part(Tag::Content, content);
+            for name in &CONTENT {
+                sink.field(name, headers)?;
+            }
+        }
+        Some(())
+    }
+}
+
+fn cookies_of(recipe: &Recipe, headers: &HeaderMap, sink: &mut impl Sink) -> Option<()> {
+    if recipe.cookies.is_empty() || !headers.contains_key(header::COOKIE) {
+        return Some(());
+    }
+    cookies::write(&recipe.cookies, headers, sink)
+}
+
+/// Fields that differ between calls which ask the same: of one hop (RFC 9110, section 7.6.1), of one message's framing, of one
+/// call's deadline, attempt or trace. `host` is a part of the target.
+fn is_per_call(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    matches!(
+        text,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "host"
+            | "content-length"
+            | "grpc-timeout"
+            | "grpc-previous-rpc-attempts"
+            | "traceparent"
+            | "tracestate"
+            | "baggage"
+            | "b3"
+            | "grpc-trace-bin"
+            | "grpc-tags-bin"
+            | "uber-trace-id"
+            | "x-cloud-trace-context"
+            | "x-amzn-trace-id"
+            | "sentry-trace"
+            | "x-request-id"
+            | "x-correlation-id"
+    ) || text.starts_with("x-b3-")
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipe")
+            .field("fields", &self.fields)
+            .field("cookies", &self.cookies)
+            .field("ignored_query", &self.ignored_query)
+            .field("identities", &self.identities.len())
+            .field("max_key_bytes", &self.max_key_bytes)
+            .finish_non_exhaustive()
+    }
+}

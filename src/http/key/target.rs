@@ -1,0 +1,87 @@
+//! The target of a request: authority, path and query (S2; RFC 9110, section 7.1).
+
+use http::{HeaderMap, HeaderValue, Uri, header, request};
+
+use super::{
+    encode::{Sink, Tag, Write},
+    original::original_uri,
+};
+
+/// Authority, path and query, and those of the original URI where a router has rewritten it.
+///
+/// The rewritten URI stays a part: on the client's side of a proxy the extensions of an incoming request, `OriginalUri`
+/// among them, travel with requests for quite different targets.
+pub(super) struct Target<'a> {
+    pub(super) parts: &'a request::Parts,
+    /// Query parameters that do not count.
+    pub(super) ignored: &'a [Box<str>],
+}
+
+impl Write for Target<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Option<()> {
+        let uri = &self.parts.uri;
+        let original = original_uri(self.parts).filter(|original| *original != uri);
+        let authority = uri.authority().or_else(|| original.and_then(Uri::authority));
+        if let Some(authority) = agreed(authority.map(|authority| authority.as_str().as_bytes()), &self.parts.headers)?
+        {
+            sink.part(Tag::Authority, authority);
+        }
+        self.write_path(uri, sink);
+        if let Some(original) = original {
+            sink.part(Tag::Original, &[]);
+            if let Some(authority) = original.authority() {
+                sink.part(Tag::Authority, authority.as_str().as_bytes());
+            }
+            self.write_path(original, sink);
+        }
+        Some(())
+    }
+}
+
+impl Target<'_> {
+    fn write_path(&self, uri: &Uri, sink: &mut impl Sink) {
+        sink.part(Tag::Path, uri.path().as_bytes());
+        // `/x?` has an empty query, `/x` has none: different targets.
+        let Some(query) = uri.query() else { return };
+        if self.ignored.is_empty() {
+            return sink.part(Tag::Query, query.as_bytes());
+        }
+        sink.values(Tag::Query, &[], || query.split('&').filter(|pair| !self.is_ignored(pair)).map(str::as_bytes));
+    }
+
+    /// By the name as it was sent. A pair with a `;` counts: some servers end a pair there, and read a second one.
+    fn is_ignored(&self, pair: &str) -> bool {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        !pair.contains(';') && self.ignored.iter().any(|ignored| **ignored == *name)
+    }
+}
+
+/// Returns the authority that URI and `Host` agree on (RFC 9110, section 7.2; RFC 9112, section 3.2); the outer `None`: none.
+fn agreed<'a>(uri: Option<&'a [u8]>, headers: &'a HeaderMap) -> Option<Option<&'a [u8]>> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next().map(HeaderValue::as_bytes);
+    let disagree = matches!((uri, host), (Some(uri), Some(host)) if !uri.eq_ignore_ascii_case(host));
+    let authority = uri.or(host);
+    (hosts.next().is_none() && !disagree && authority.is_none_or(is_host_and_port)).then_some(authority)
+}
+
+/// Stricter than the grammar: no user information (RFC 9110, section 4.2.4: it is a credential), no sub-delims.
+fn is_host_and_port(authority: &[u8]) -> bool {
+    let name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(byte);
+    let address_byte = |byte: &u8| byte.is_ascii_hexdigit() || b":.".contains(byte);
+    let (host_ok, port) = match authority.strip_prefix(b"[") {
+        Some(rest) => {
+            let Some(end) = rest.iter().position(|byte| *byte == b']') else { return false };
+            (end > 0 && rest[..end].iter().all(address_byte), &rest[end + 1..])
+        }
+        None => {
+            let end = authority.iter().position(|byte| *byte == b':').unwrap_or(authority.len());
+            (end > 0 && authority[..end].iter().all(name_byte), &authority[end..])
+        }
+    };
+    let port_ok = match port.strip_prefix(b":") {
+        Some(port) => !port.is_empty() && port.iter().all(u8::is_ascii_digit),
+        None => port.is_empty(),
+    };
+    host_ok && port_ok
+}

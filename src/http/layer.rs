@@ -1,0 +1,319 @@
+//! The HTTP layer: what it is told, each in one named call.
+
+use std::{hash::Hash, sync::Arc, time::Duration};
+
+use http::{HeaderName, Method, request, uri::Scheme};
+use tower_layer::Layer;
+
+use super::{
+    config::{Config, Shared},
+    content::{Content, HttpContent},
+    group::HttpGroup,
+    key::HttpKey,
+    policy::{CacheName, Cookies, Credentials},
+    service::HttpSingleflight,
+};
+use crate::Limits;
+
+/// Coalesces HTTP requests, with no configuration safely: one line on a router, or round a client.
+///
+/// Only `GET` and `HEAD` without credentials, cookies, conditions, ranges or content share a flight, only with requests that
+/// ask for the same in every respect, and only answers that a shared cache could hand to others reach them. Everything
+/// else passes through. Each way to share more is one named call.
+///
+/// Takes any `Service<Request<B>, Response = Response<RB>>` with `RB::Data = Bytes`; its error must be `Clone`, for one that is
+/// not see [`SharedError`](crate::SharedError). It adds no error of its own: the service keeps its error type.
+///
+/// # Guarantees
+///
+/// 1. One user's answer never reaches another: a request that carries who asks goes alone, and an answer that is marked as one
+///    user's stays with the leader.
+/// 2. Followers of an answer that they may not have send their own request, once.
+/// 3. All readers get each frame of the body when the leader does; a lone response is passed through untouched.
+/// 4. Untrusted input cannot grow its state.
+///
+/// # Trade-offs
+///
+/// What an outer layer knows of the user (a client certificate, an extension set by an auth layer) is invisible to the key:
+/// put this layer outside any per-user decision, or name the user with [`identity`](Self::identity). It is no cache: an answer is
+/// shared with those who waited for it, and then gone.
+///
+/// # Examples
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use tower_singleflight::HttpSingleflightLayer;
+///
+/// let app: Router = Router::new()
+///     .route("/report/{id}", get(|| async { "rows" }))
+///     .layer(HttpSingleflightLayer::new());
+/// # drop(app);
+/// ```
+#[derive(Clone, Debug)]
+pub struct HttpSingleflightLayer<C = Heads> {
+    config: Config,
+    /// `None`: each service gets a group of its own.
+    group: Option<HttpGroup>,
+    content: C,
+}
+
+/// Requests share flights by their heads alone; those with content go alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads;
+
+/// Requests share flights by head and content, up to a size.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents {
+    /// In bytes.
+    pub(super) max: usize,
+}
+
+/// How much of a gRPC message is read for the key, in bytes, if [`content_key`](HttpSingleflightLayer::content_key) says nothing.
+const GRPC_CONTENT: usize = 64 << 10;
+
+impl HttpSingleflightLayer {
+    /// Returns the layer as it is safe for any service.
+    pub fn new() -> Self {
+        Self { config: Config::default(), group: None, content: Heads }
+    }
+}
+
+impl<C> HttpSingleflightLayer<C> {
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Makes all services of this layer share a group, which keeps its own limits. They must answer equal requests alike.
+    #[must_use]
+    pub fn group(mut self, group: HttpGroup) -> Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// Sets the limits of the groups that this layer makes; one given by [`group`](Self::group) keeps its own.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        self.with(|config| config.limits = limits)
+    }
+
+    /// Asks this of every request first; `false` sends it alone. The off switch, per route or request.
+    #[must_use]
+    pub fn coalesce_if<F>(self, coalesce_if: F) -> Self
+    where
+        F: Fn(&request::Parts) -> bool + Send + Sync + 'static,
+    {
+        self.with(|config| config.coalesce_if = Some(Arc::new(coalesce_if)))
+    }
+
+    /// Makes `Authorization`, `Proxy-Authorization` and `Cookie` parts of the key: one user's duplicates coalesce, two
+    /// users' never do. Without it, requests that carry one of them go alone.
+    #[must_use]
+    pub fn per_credential(self) -> Self {
+        self.with(|config| {
+            config.recipe = std::mem::take(&mut config.recipe).per_credential();
+            config.policy.credentials = Credentials::Keyed;
+            config.policy.cookies = Cookies::Keyed;
+        })
+    }
+
+    /// Lets requests with `Authorization` coalesce if the response allows it: by `public`, `s-maxage` or
+    /// `must-revalidate` (RFC 9111, section 3.5). Otherwise followers are released.
+    #[must_use]
+    pub fn share_authorized(self) -> Self {
+        self.with(|config| config.policy.credentials = Credentials::ByResponse)
+    }
+
+    /// Makes the cookies of these names parts of the key, and leaves the others out: no answer may depend on those.
+    #[must_use]
+    pub fn key_cookies<I>(self, names: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.with(|config| {
+            let recipe = std::mem::take(&mut config.recipe);
+            config.recipe = names.into_iter().fold(recipe, |recipe, name| recipe.key_cookie(name.as_ref()));
+            config.policy.cookies = Cookies::Keyed;
+        })
+    }
+
+    /// Leaves cookies out of the decision: no answer may depend on them.
+    #[must_use]
+    pub fn ignore_cookies(self) -> Self {
+        self.with(|config| config.policy.cookies = Cookies::Keyed)
+    }
+
+    /// Makes a request field a part of the key. `accept`, `accept-encoding`, `accept-language` and `origin` always are.
+    #[must_use]
+    pub fn key_header(self, name: HeaderName) -> Self {
+        self.with(|config| config.recipe = std::mem::take(&mut config.recipe).key_header(name))
+    }
+
+    /// Leaves these query parameters out of the key: no answer may depend on them.
+    #[must_use]
+    pub fn ignore_query<I>(self, names: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.with(|config| config.recipe = std::mem::take(&mut config.recipe).ignore_query(names))
+    }
+
+    /// Makes what an outer layer knows of the user or tenant a part of the key; `None` sends the request alone.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the function is raised in its caller; no flight is touched.
+    #[must_use]
+    pub fn identity<F, I>(self, identity: F) -> Self
+    where
+        F: Fn(&request::Parts) -> Option<I> + Send + Sync + 'static,
+        I: Hash + Eq + Send + Sync + 'static,
+    {
+        self.with(|config| config.recipe = std::mem::take(&mut config.recipe).identity(identity))
+    }
+
+    /// Makes `If-None-Match` and `If-Modified-Since` parts of the key, so that equal conditions coalesce.
+    #[must_use]
+    pub fn key_validators(self) -> Self {
+        self.with(|config| {
+            config.recipe = std::mem::take(&mut config.recipe).key_validators();
+            config.policy.validators = true;
+        })
+    }
+
+    /// Sets the scheme of requests whose URI has none (default `http`): over HTTP/1.1 a server is not told. Behind TLS, `https` lets
+    /// requests of both versions of HTTP share.
+    #[must_use]
+    pub fn default_scheme(self, scheme: Scheme) -> Self {
+        self.with(|config| config.recipe = std::mem::take(&mut config.recipe).default_scheme(scheme))
+    }
+
+    /// Sets how long a key may be, in bytes (default 8 KiB); a request with a longer one goes alone.
+    #[must_use]
+    pub fn max_key_bytes(self, bytes: usize) -> Self {
+        self.with(|config| config.recipe = std::mem::take(&mut config.recipe).max_key_bytes(bytes))
+    }
+
+    /// Adds methods that may coalesce, beside `GET` and `HEAD`: of those whose requests have no side effects, such as `QUERY`, or
+    /// `POST` on a GraphQL endpoint without mutations. Their content belongs in the key:
+    /// [`content_key`](Self::content_key).
+    #[must_use]
+    pub fn methods<I: IntoIterator<Item = Method>>(self, methods: I) -> Self {
+        self.with(|config| config.policy.methods.extend(methods))
+    }
+
+    /// Makes content of up to `max_bytes` a part of the key, for requests that have some. One with more goes alone, its content
+    /// whole and unchanged.
+    ///
+    /// The content is read before the request joins a flight. The wrapped service gets requests with a
+    /// [`ContentBody`](crate::ContentBody).
+    #[must_use]
+    pub fn content_key(self, max_bytes: usize) -> HttpSingleflightLayer<Contents> {
+        HttpSingleflightLayer { config: self.config, group: self.group, content: Contents { max: max_bytes } }
+    }
+
+    /// Sets whether failures of the service, statuses 500 to 599 and errors, reach those who wait (default), or whether they
+    /// are released and try for themselves.
+    #[must_use]
+    pub fn share_server_errors(self, share: bool) -> Self {
+        self.with(|config| config.policy.share_server_errors = share)
+    }
+
+    /// Lets followers have answers that set cookies, without the `Set-Cookie` fields. By default they are released.
+    #[must_use]
+    pub fn strip_set_cookie(self) -> Self {
+        self.with(|config| config.policy.strip_set_cookie = true)
+    }
+
+    /// Copies this type from the extensions of the leader's response to those of its followers; no others are.
+    #[must_use]
+    pub fn share_extension<T: Clone + Send + Sync + 'static>(self) -> Self {
+        self.with(|config| {
+            config.share_extensions.push(|leaders, own| {
+                if let Some(extension) = leaders.get::<T>() {
+                    own.insert(extension.clone());
+                }
+            });
+        })
+    }
+
+    /// Sets how many released followers make their own call at a time, until its head is there; by default all do at once.
+    #[must_use]
+    pub fn release_limit(self, calls: usize) -> Self {
+        self.with(|config| config.release_limit = Some(calls.max(1)))
+    }
+
+    /// Sets how long a key whose answer could not be shared sends its requests alone (default 10 s; zero: not at all). The
+    /// first answer that can be shared ends it.
+    #[must_use]
+    pub fn remember_unshareable(self, time: Duration) -> Self {
+        self.with(|config| config.remember = time)
+    }
+
+    /// Sets how much of a body is kept between its fastest and its slowest reader, in bytes (default 1 MiB).
+    #[must_use]
+    pub fn window(self, bytes: usize) -> Self {
+        self.with(|config| config.window = bytes)
+    }
+
+    /// Sets how long a reader may hold the others up without making progress (default 5 s); then its body ends in an error.
+    #[must_use]
+    pub fn stall(self, time: Duration) -> Self {
+        self.with(|config| config.stall = time)
+    }
+
+    /// Adds `Cache-Status` (RFC 9211) to responses, under this name: what became of each request. Never the key.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the name is not printable ASCII.
+    #[must_use]
+    #[track_caller]
+    pub fn cache_status(self, name: &str) -> Self {
+        let name = CacheName::new(name);
+        self.with(|config| config.cache_status = Some(name))
+    }
+
+    /// Coalesces these gRPC methods, `/package.Service/Method`: unary ones without side effects.
+    ///
+    /// Their key is the path, the authority, the metadata less what belongs to one call or hop, and the message.
+    #[must_use]
+    pub fn grpc<I>(self, methods: I) -> HttpSingleflightLayer<Contents>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+        C: HttpContent,
+    {
+        let max = self.content.max().unwrap_or(GRPC_CONTENT);
+        self.with(|config| config.grpc.extend(methods.into_iter().map(|method| method.into().into_boxed_str())))
+            .content_key(max)
+    }
+
+    /// Returns the key that a request without content has; `None` if it has none and goes alone.
+    ///
+    /// For [`HttpGroup::callers`](crate::HttpGroup::callers).
+    pub fn key(&self, parts: &request::Parts) -> Option<HttpKey> {
+        self.shared().key(parts, &Content::Empty)
+    }
+
+    fn shared(&self) -> Shared {
+        let group = self.group.clone().unwrap_or_else(|| HttpGroup::with_limits(self.config.limits));
+        Shared::new(self.config.clone(), group)
+    }
+}
+
+impl<S, C: HttpContent> Layer<S> for HttpSingleflightLayer<C> {
+    type Service = C::Service<HttpSingleflight<S>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.shared())))
+    }
+}
+
+impl Default for HttpSingleflightLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}

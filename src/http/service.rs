@@ -1,0 +1,133 @@
+//! The HTTP service: what is asked, whether it may be shared, a seat on the flight.
+
+use std::{
+    error::Error,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{
+    body::SharedBody,
+    config::{Plan, Shared},
+    content::Content,
+    future::{Alone, HttpResponseFuture},
+    group::HttpGroup,
+    policy::Forwarded,
+    work::{Asker, HttpWork},
+};
+use crate::Reason;
+
+/// A service that coalesces HTTP requests; made by [`HttpSingleflightLayer`](crate::HttpSingleflightLayer).
+///
+/// Clones share the group: give one to each connection or task.
+///
+/// # Cancel safety
+///
+/// Dropping the response future leaves the flight, and dropping a body stops reading it; both go on for the others. When
+/// the last one has left, the call of the wrapped service, or its body, is dropped.
+///
+/// # Panics
+///
+/// A panic of the wrapped service is raised again in every caller of that flight.
+pub struct HttpSingleflight<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> HttpSingleflight<S> {
+    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+
+    /// Returns the group: who is in flight.
+    pub fn group(&self) -> &HttpGroup {
+        &self.shared.group
+    }
+
+    /// Returns the wrapped service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns the wrapped service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Returns the wrapped service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl<S, B, RB, E> Service<Request<B>> for HttpSingleflight<S>
+where
+    S: Service<Request<B>, Response = Response<RB>, Error = E> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<Box<dyn Error + Send + Sync>>,
+    E: Clone + Send + Sync + 'static,
+{
+    type Response = Response<SharedBody<RB>>;
+    type Error = E;
+    type Future = HttpResponseFuture<S, B, RB, E>;
+
+    /// Always ready: a follower needs nothing of the wrapped service, and who follows is not known before the request.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let service = self.inner.clone();
+        let shared = Arc::clone(&self.shared);
+        let (mut parts, body) = request.into_parts();
+        let content = Content::take(&mut parts, &body);
+        let plan = shared.plan(&parts, &content);
+        let asked = shared.config.policy.asked(&parts);
+        let fence = shared.fence(&parts);
+        let request = Request::from_parts(parts, body);
+
+        let asker = |shared: &Arc<Shared>, key| Asker { shared: Arc::clone(shared), key, asked, regrouped: false };
+        let (reason, forwarded, asker) = match plan {
+            Plan::Fly(key) => {
+                let work = HttpWork { service, request, asker: asker(&shared, key.clone()) };
+                let call = shared.group.flights::<RB, E>().group.run(key, work);
+                return HttpResponseFuture::aboard(call, shared);
+            }
+            Plan::Lead(key) => {
+                let work = HttpWork { service, request, asker: asker(&shared, key.clone()) };
+                let call = shared.group.flights::<RB, E>().group.lead(key, work);
+                return HttpResponseFuture::aboard(call, shared);
+            }
+            Plan::Unshareable(key) => (Reason::NotShareable, Forwarded::Bypass, Some(asker(&shared, key))),
+            Plan::Bypass(forwarded) => (Reason::NoKey, forwarded, None),
+        };
+        HttpResponseFuture::alone(service, request, Alone { shared, reason, forwarded, asker, fence, permit: None })
+    }
+}
+
+impl<S: Clone> Clone for HttpSingleflight<S> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for HttpSingleflight<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpSingleflight")
+            .field("inner", &self.inner)
+            .field("group", self.group())
+            .finish_non_exhaustive()
+    }
+}

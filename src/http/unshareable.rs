@@ -1,0 +1,77 @@
+//! Keys whose answers could not be shared of late: whoever asks for them does not wait for nothing (D3).
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::key::HttpKey;
+
+/// A fixed number, so that untrusted keys cannot make it grow (S26): a newer key takes the place of an older one.
+const PLACES: usize = 4096;
+/// A place holds the time until which the key is remembered, in ms, and above it a tag that tells keys apart. Keys that
+/// agree in both go alone for that long, which is safe.
+const TIME_BITS: u32 = 40;
+const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+
+pub(super) struct Unshareable {
+    /// Keyed at random: untrusted keys cannot be made to collide.
+    hasher: RandomState,
+    /// Made by the first key that is remembered.
+    places: OnceLock<Box<[AtomicU64]>>,
+    start: OnceLock<Instant>,
+}
+
+impl Unshareable {
+    pub(super) fn new() -> Self {
+        Self { hasher: RandomState::new(), places: OnceLock::new(), start: OnceLock::new() }
+    }
+
+    /// Remembers the key for this long.
+    pub(super) fn remember(&self, key: &HttpKey, time: Duration) {
+        if time.is_zero() {
+            return;
+        }
+        let places = self.places.get_or_init(|| (0..PLACES).map(|_| AtomicU64::new(0)).collect());
+        let (place, tag) = self.place(key);
+        let until = self.now() + u64::try_from(time.as_millis()).unwrap_or(TIME_MASK);
+        places[place].store(tag | until.clamp(1, TIME_MASK), Ordering::Release);
+    }
+
+    /// Returns whether the key is remembered still.
+    pub(super) fn contains(&self, key: &HttpKey) -> bool {
+        let Some(places) = self.places.get() else { return false };
+        let (place, tag) = self.place(key);
+        let held = places[place].load(Ordering::Acquire);
+        held & TIME_MASK != 0 && held & !TIME_MASK == tag && self.now() < held & TIME_MASK
+    }
+
+    /// Forgets the key: one of its answers was shareable.
+    pub(super) fn clear(&self, key: &HttpKey) {
+        let Some(places) = self.places.get() else { return };
+        let (place, tag) = self.place(key);
+        let held = places[place].load(Ordering::Acquire);
+        if held & TIME_MASK != 0 && held & !TIME_MASK == tag {
+            // Lost to a newer key, the place is no longer this one's.
+            let _ = places[place].compare_exchange(held, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+    fn place(&self, key: &HttpKey) -> (usize, u64) {
+        let hash = self.hasher.hash_one(key);
+        (hash as usize % PLACES, hash & !TIME_MASK)
+    }
+
+    /// Milliseconds since the first key was remembered.
+    fn now(&self) -> u64 {
+        let start = *self.start.get_or_init(Instant::now);
+        u64::try_from(start.elapsed().as_millis()).unwrap_or(TIME_MASK)
+    }
+}

@@ -1,0 +1,153 @@
+//! What a flight runs over HTTP: one call of the wrapped service, and the verdict on its answer.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{HeaderName, Request, Response, response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower::util::Oneshot;
+use tower_service::Service;
+
+use super::{
+    body::BodySource,
+    config::Shared,
+    key::HttpKey,
+    policy::{Asked, Verdict},
+};
+use crate::group::{ShareIf, Work};
+
+/// A caller's own request, with the service to send it to.
+pub(crate) struct HttpWork<S, B> {
+    pub(super) service: S,
+    pub(super) request: Request<B>,
+    pub(super) asker: Asker,
+}
+
+/// What is known of a caller when an answer is judged.
+#[derive(Clone)]
+pub(super) struct Asker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) key: HttpKey,
+    pub(super) asked: Asked,
+    /// A follower that disagreed with its leader in a field that `Vary` names, and asks among its like (D3).
+    pub(super) regrouped: bool,
+}
+
+/// What a flight lands with.
+pub(crate) struct Landed<RB, E> {
+    pub(super) answer: Result<(response::Parts, BodySource<RB>), E>,
+    pub(super) sharing: Sharing,
+}
+
+/// Who may have an answer.
+#[derive(Clone)]
+pub(super) enum Sharing {
+    All,
+    /// Whoever agrees with the leader in the named request fields (S9).
+    Matching {
+        names: Vec<HeaderName>,
+        leader: HttpKey,
+    },
+    /// The leader only.
+    Nobody,
+}
+
+impl<RB: Body, E: Clone> Clone for Landed<RB, E> {
+    fn clone(&self) -> Self {
+        Self { answer: self.answer.clone(), sharing: self.sharing.clone() }
+    }
+}
+
+impl<RB, E> Landed<RB, E> {
+    pub(super) fn is_shareable(&self) -> bool {
+        !matches!(self.sharing, Sharing::Nobody)
+    }
+}
+
+impl Sharing {
+    /// Returns the key under which a follower asks again if it may not have the leader's answer.
+    pub(super) fn mismatch(&self, follower: &HttpKey) -> Option<HttpKey> {
+        let Self::Matching { names, leader } = self else { return None };
+        (!follower.agrees(leader, names)).then(|| follower.variant(names))
+    }
+}
+
+impl Asker {
+    /// Judges the head of an answer; keeps the memory of unshareable keys.
+    pub(super) fn judge(&self, head: &response::Parts, others_wait: impl FnOnce(&HttpKey) -> bool) -> Sharing {
+        let config = &self.shared.config;
+        let unshareable = self.shared.group.unshareable();
+        let sharing = match config.policy.verdict(self.asked, head) {
+            Verdict::All => Sharing::All,
+            Verdict::Matching(mut names) => {
+                names.retain(|name| !config.recipe.covers(name));
+                if names.is_empty() { Sharing::All } else { Sharing::Matching { names, leader: self.key.clone() } }
+            }
+            Verdict::Nobody => Sharing::Nobody,
+        };
+        match sharing {
+            // A failing origin is no reason to send it the next burst (D4).
+            Sharing::Nobody if head.status.is_server_error() => {}
+            Sharing::Nobody if others_wait(&self.key) => unshareable.remember(&self.key, config.remember),
+            Sharing::Nobody => {}
+            Sharing::All | Sharing::Matching { .. } => unshareable.clear(&self.key),
+        }
+        sharing
+    }
+}
+
+pin_project! {
+    /// The call of the wrapped service, as the work of a flight.
+    pub(crate) struct Fetch<S: Service<Request<B>>, B> {
+        #[pin]
+        call: Oneshot<S, Request<B>>,
+        asker: Asker,
+    }
+}
+
+impl<S, B, RB, E> Work<Landed<RB, E>> for HttpWork<S, B>
+where
+    S: Service<Request<B>, Response = Response<RB>, Error = E> + Send + 'static,
+    S::Future: Send + 'static,
+    B: Send + 'static,
+    RB: Send + 'static,
+    E: Send + Sync + 'static,
+{
+    type Future = Fetch<S, B>;
+
+    fn start(self) -> (Self::Future, Option<ShareIf<Landed<RB, E>>>) {
+        let share_if = Arc::clone(&self.asker.shared.group.flights::<RB, E>().share_if);
+        (Fetch { call: Oneshot::new(self.service, self.request), asker: self.asker }, Some(share_if))
+    }
+}
+
+impl<S, B, RB, E> Future for Fetch<S, B>
+where
+    S: Service<Request<B>, Response = Response<RB>, Error = E>,
+    RB: Send + 'static,
+    E: Send + Sync + 'static,
+{
+    type Output = Landed<RB, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let shared = &this.asker.shared;
+        Poll::Ready(match ready!(this.call.poll(cx)) {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let group = &shared.group.flights::<RB, E>().group;
+                let sharing = this.asker.judge(&head, |key| group.callers(key) > 1);
+                let body = BodySource::new(body).window(shared.config.window).stall(shared.config.stall);
+                Landed { answer: Ok((head, body)), sharing }
+            }
+            Err(error) => {
+                let share = shared.config.policy.share_server_errors;
+                Landed { answer: Err(error), sharing: if share { Sharing::All } else { Sharing::Nobody } }
+            }
+        })
+    }
+}

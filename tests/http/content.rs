@@ -1,0 +1,101 @@
+//! Request content in the key.
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use tower_singleflight::{ContentBody, Contents, HttpSingleflightLayer, Role};
+
+use crate::origin::{Bench, RequestBody, bench, get, ok, role, text};
+
+type ContentBench = Bench<Contents, ContentBody<RequestBody>>;
+
+fn query(content_type: &str, content: &'static str) -> Request<RequestBody> {
+    let builder = Request::builder().method("QUERY").uri("/x").header("content-type", content_type);
+    builder.body(Full::new(Bytes::from_static(content.as_bytes()))).unwrap()
+}
+
+fn layer() -> HttpSingleflightLayer<Contents> {
+    HttpSingleflightLayer::new().methods([Method::from_bytes(b"QUERY").unwrap()]).content_key(16)
+}
+
+async fn calls_of(first: Request<RequestBody>, second: Request<RequestBody>) -> usize {
+    let mut bench: ContentBench = bench(layer());
+    let expected = [&first, &second].map(|request| http_body::Body::size_hint(request.body()).exact().unwrap());
+    let tasks =
+        [bench.call(first), bench.call(second)].map(|call| tokio::spawn(async { text(call.await.unwrap()).await }));
+    let count = bench.count().await;
+    for _ in 0..count {
+        let held = bench.next().await;
+        // Whole and unchanged.
+        let content = held.request.into_body().collect().await.unwrap().to_bytes();
+        assert!(expected.contains(&(content.len() as u64)));
+        // The answer is dropped with `held`'s request taken apart; see the tests below for it.
+    }
+    tasks.into_iter().for_each(|task| task.abort());
+    count
+}
+
+#[tokio::test]
+async fn t21_s15_equal_content_is_one_call_and_different_content_two() {
+    assert_eq!(calls_of(query("text/plain", "a"), query("text/plain", "a")).await, 1);
+    assert_eq!(calls_of(query("text/plain", "a"), query("text/plain", "b")).await, 2);
+    assert_eq!(calls_of(query("text/plain", "a"), query("text/html", "a")).await, 2);
+    assert_eq!(calls_of(query("text/plain", "sixteen bytes, 16"), query("text/plain", "sixteen bytes, 16")).await, 2);
+}
+
+#[tokio::test]
+async fn all_callers_of_equal_content_get_the_answer() {
+    let mut bench: ContentBench = bench(layer());
+    let calls = [bench.call(query("text/plain", "a")), bench.call(query("text/plain", "a"))];
+    bench.next().await.answer(ok(&[], "rows"));
+    let mut roles = Vec::new();
+    for call in calls {
+        let response = call.await.unwrap();
+        roles.push(role(&response));
+        assert_eq!(text(response).await, "rows");
+    }
+    assert_eq!(roles, [Role::Leader, Role::Follower]);
+    assert!(bench.group.is_empty());
+}
+
+#[tokio::test]
+async fn without_a_content_key_content_goes_alone() {
+    let mut bench: Bench<tower_singleflight::Heads, RequestBody> = bench(HttpSingleflightLayer::new());
+    let with_content = || {
+        let mut request = get("/x");
+        *request.body_mut() = Full::new(Bytes::from_static(b"a"));
+        request
+    };
+    let calls = [bench.call(with_content()), bench.call(with_content())];
+    assert_eq!(bench.count().await, 2);
+    drop(calls);
+}
+
+#[tokio::test]
+async fn a_grpc_method_coalesces_by_message_and_metadata() {
+    let grpc = |message: &'static str, metadata: &[(&str, &str)]| {
+        let mut builder = Request::post("http://a/pkg.Service/Get")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        for (name, value) in metadata {
+            builder = builder.header(*name, *value);
+        }
+        builder.body(Full::new(Bytes::from_static(message.as_bytes()))).unwrap()
+    };
+    for (first, second, expected) in [
+        (grpc("m", &[]), grpc("m", &[]), 1),
+        (grpc("m", &[]), grpc("n", &[]), 2),
+        (grpc("m", &[("x-tenant", "1")]), grpc("m", &[("x-tenant", "2")]), 2),
+        (grpc("m", &[("grpc-timeout", "1S")]), grpc("m", &[("grpc-timeout", "2S")]), 1),
+        (grpc("m", &[("authorization", "a")]), grpc("m", &[("authorization", "a")]), 2),
+    ] {
+        let mut bench: ContentBench = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
+        let calls = [bench.call(first), bench.call(second)];
+        assert_eq!(bench.count().await, expected);
+        drop(calls);
+    }
+    let mut bench: ContentBench = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Other"]));
+    let calls = [bench.call(grpc("m", &[])), bench.call(grpc("m", &[]))];
+    assert_eq!(bench.count().await, 2);
+    drop(calls);
+}

@@ -1,0 +1,120 @@
+//! Callers that hang up, and services that never answer.
+
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use tower_singleflight::{HttpGroup, HttpSingleflightLayer, Limits, Reason, Role};
+
+use crate::origin::{OriginBody, bench, bench_in, get, ok, request, role, text};
+
+#[tokio::test]
+async fn t32_d2_followers_outlive_a_leader_that_hangs_up() {
+    let mut bench = bench(HttpSingleflightLayer::new());
+    let leader = bench.call(get("/x"));
+    let followers: Vec<_> = (0..5).map(|_| bench.call(get("/x"))).collect();
+    let held = bench.next().await;
+    drop(leader);
+    bench.settle().await;
+    assert!(!held.is_dropped());
+    held.answer(ok(&[], "rows"));
+    for follower in followers {
+        assert_eq!(text(follower.await.unwrap()).await, "rows");
+    }
+    assert_eq!(bench.count().await, 1);
+}
+
+#[tokio::test]
+async fn t33_a_leader_that_drops_its_body_leaves_the_others_theirs() {
+    let mut bench = bench(HttpSingleflightLayer::new());
+    let leader = bench.call(get("/x"));
+    let follower = bench.call(get("/x"));
+    let (frames, body) = OriginBody::streamed();
+    bench.next().await.answer(http::Response::new(body));
+    let (leader, follower) = (leader.await.unwrap(), follower.await.unwrap());
+    frames.data("one ");
+    let mut leader = leader.into_body();
+    assert_eq!(leader.frame().await.unwrap().unwrap().into_data().unwrap(), "one ");
+    drop(leader);
+    frames.data("two");
+    drop(frames);
+    assert_eq!(text(follower).await, "one two");
+}
+
+#[tokio::test]
+async fn t34_when_all_have_left_the_call_is_dropped() {
+    let mut bench = bench(HttpSingleflightLayer::new());
+    let calls: Vec<_> = (0..3).map(|_| bench.call(get("/x"))).collect();
+    let held = bench.next().await;
+    drop(calls);
+    bench.settle().await;
+    assert!(held.is_dropped());
+    assert!(bench.group.is_empty());
+}
+
+#[tokio::test]
+async fn when_all_have_dropped_their_bodies_the_body_is_dropped() {
+    let mut bench = bench(HttpSingleflightLayer::new());
+    let calls = [bench.call(get("/x")), bench.call(get("/x")), bench.call(get("/x"))];
+    let (frames, body) = OriginBody::streamed();
+    bench.next().await.answer(http::Response::new(body));
+    let [first, second, third] = calls;
+    let first = first.await.unwrap();
+    let second = second.await.unwrap();
+    // The third has not picked its response up, and counts as a reader.
+    drop((first, second));
+    bench.settle().await;
+    assert!(!frames.is_dropped());
+    drop(third);
+    bench.settle().await;
+    assert!(frames.is_dropped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn t37_a_follower_leaves_at_its_limit_and_newcomers_start_anew() {
+    let limits = Limits::new().max_wait(Duration::from_secs(1)).join_window(Duration::from_secs(5));
+    let mut bench = bench_in(HttpSingleflightLayer::new(), HttpGroup::with_limits(limits));
+    let leader = bench.call(get("/x"));
+    let follower = tokio::spawn(bench.call(get("/x")).into_inner());
+    let stuck = bench.next().await;
+    tokio::time::advance(Duration::from_secs(2)).await;
+    bench.next().await.answer(ok(&[], "own"));
+    let response = follower.await.unwrap().unwrap();
+    assert_eq!(role(&response), Role::Alone(Reason::WaitedTooLong));
+
+    tokio::time::advance(Duration::from_secs(5)).await;
+    let newcomer = bench.call(get("/x"));
+    let second = bench.next().await;
+    stuck.answer(ok(&[], "old"));
+    assert_eq!(text(leader.await.unwrap()).await, "old");
+    assert_eq!(bench.callers(get("/x")), 1);
+    second.answer(ok(&[], "new"));
+    assert_eq!(text(newcomer.await.unwrap()).await, "new");
+    assert!(bench.group.is_empty());
+}
+
+#[tokio::test]
+async fn s21_an_unsafe_request_ends_the_join_window_of_its_uri() {
+    let mut bench = bench(HttpSingleflightLayer::new());
+    let before = bench.call(get("/x"));
+    let other = bench.call(get("/y"));
+    let (reading, elsewhere) = (bench.next().await, bench.next().await);
+    let write = bench.call(request("PUT", "/x", &[]));
+    let during = bench.call(get("/x"));
+    let joined = bench.call(get("/y"));
+    let writing = bench.next().await;
+    let during_write = bench.next().await;
+    writing.answer(ok(&[], "written"));
+    write.await.unwrap();
+    let after = bench.call(get("/x"));
+    assert_eq!(bench.count().await, 5);
+    reading.answer(ok(&[], "old"));
+    during_write.answer(ok(&[], "either"));
+    bench.next().await.answer(ok(&[], "new"));
+    elsewhere.answer(ok(&[], "y"));
+    assert_eq!(text(before.await.unwrap()).await, "old");
+    assert_eq!(text(during.await.unwrap()).await, "either");
+    assert_eq!(text(after.await.unwrap()).await, "new");
+    assert_eq!(text(other.await.unwrap()).await, "y");
+    assert_eq!(role(&joined.await.unwrap()), Role::Follower);
+    assert!(bench.group.is_empty());
+}

@@ -1,0 +1,16 @@
+//! `HttpSingleflightLayer`, polled by hand: every rule of sharing over HTTP, with exact counts and no sleeps.
+#![cfg(feature = "http")]
+
+mod origin;
+
+mod bodies;
+mod bypass;
+mod coalescing;
+mod content;
+mod extensions;
+mod keys;
+mod leaving;
+mod limits;
+mod release;
+mod status;
+mod variants;
