@@ -1,69 +1,15 @@
 //! One flight and its callers, polled by hand: who may leave, who is told, what is left behind.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
-};
+mod work;
+
+use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use tokio::{runtime::Runtime, sync::Notify, task::yield_now};
+use tokio::{runtime::Runtime, task::yield_now};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_singleflight::{Group, Limits, OnAbandon, Reason, Role};
 
-/// Work that counts its starts and drops, and waits for a gate.
-#[derive(Clone, Default)]
-struct Work {
-    gate: Arc<Notify>,
-    starts: Arc<AtomicUsize>,
-    alive: Arc<AtomicUsize>,
-}
-
-struct Alive(Arc<AtomicUsize>);
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
-    }
-}
-
-impl Work {
-    fn run(&self, value: u32) -> impl FnOnce() -> futures_util::future::BoxFuture<'static, u32> + Send + 'static {
-        let Self { gate, starts, alive } = self.clone();
-        move || {
-            starts.fetch_add(1, SeqCst);
-            alive.fetch_add(1, SeqCst);
-            let alive = Alive(alive);
-            async move {
-                let _alive = alive;
-                gate.notified().await;
-                value
-            }
-            .boxed()
-        }
-    }
-
-    fn starts(&self) -> usize {
-        self.starts.load(SeqCst)
-    }
-
-    fn alive(&self) -> usize {
-        self.alive.load(SeqCst)
-    }
-}
-
-/// Lets the flight's task run.
-async fn settle() {
-    for _ in 0..8 {
-        yield_now().await;
-    }
-}
-
-fn never() -> std::future::Ready<u32> {
-    panic!("this caller's work is not to run")
-}
+use crate::work::{Work, never, settle};
 
 #[tokio::test]
 async fn a_lone_caller_leads_and_shares_with_nobody() {

@@ -20,6 +20,7 @@ pub(super) enum Boarding {
     /// As it comes.
     Any,
     /// Not as a follower.
+    #[cfg(feature = "http")]
     Lead,
     /// Go's `DoChan`: the flight runs to its end, in a task from the start.
     Spawn(Spawner),
@@ -47,6 +48,7 @@ where
     ) -> Joined<K, T, W> {
         let (leads, mut spawner) = match boarding {
             Boarding::Any => (false, None),
+            #[cfg(feature = "http")]
             Boarding::Lead => (true, None),
             Boarding::Spawn(spawner) => (false, Some(spawner)),
         };

@@ -1,0 +1,62 @@
+//! Work for tests: it can be counted, and waits until it is let go.
+#![allow(dead_code, unreachable_pub)]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+
+use futures_util::FutureExt;
+use tokio::{sync::Notify, task::yield_now};
+
+/// Work that counts its starts and drops, and waits for a gate.
+#[derive(Clone, Default)]
+pub struct Work {
+    pub gate: Arc<Notify>,
+    starts: Arc<AtomicUsize>,
+    alive: Arc<AtomicUsize>,
+}
+
+struct Alive(Arc<AtomicUsize>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Work {
+    pub fn run(&self, value: u32) -> impl FnOnce() -> futures_util::future::BoxFuture<'static, u32> + Send + 'static {
+        let Self { gate, starts, alive } = self.clone();
+        move || {
+            starts.fetch_add(1, SeqCst);
+            alive.fetch_add(1, SeqCst);
+            let alive = Alive(alive);
+            async move {
+                let _alive = alive;
+                gate.notified().await;
+                value
+            }
+            .boxed()
+        }
+    }
+
+    pub fn starts(&self) -> usize {
+        self.starts.load(SeqCst)
+    }
+
+    pub fn alive(&self) -> usize {
+        self.alive.load(SeqCst)
+    }
+}
+
+/// Lets the flight's task run.
+pub async fn settle() {
+    for _ in 0..16 {
+        yield_now().await;
+    }
+}
+
+pub fn never() -> std::future::Ready<u32> {
+    panic!("this caller's work is not to run")
+}
