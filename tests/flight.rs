@@ -104,6 +104,27 @@ async fn a_parked_caller_is_woken_once_however_often_the_work_is_woken() {
 }
 
 /// Invariant 8; `TestPanicDo` of Go's x/sync.
+/// Invariant 12, while the flight goes on.
+#[tokio::test]
+async fn a_caller_that_leaves_takes_its_waker_along() {
+    struct Idle;
+    impl std::task::Wake for Idle {
+        fn wake(self: std::sync::Arc<Self>) {}
+    }
+    let (group, work) = (Group::new(), Work::default());
+    let mut leader = task::spawn(group.call("key", work.run(7)));
+    assert_pending!(leader.poll());
+    let idle = std::sync::Arc::new(Idle);
+    let waker = std::task::Waker::from(idle.clone());
+    let mut follower = group.call("key", never);
+    assert!(follower.poll_unpin(&mut std::task::Context::from_waker(&waker)).is_pending());
+    drop((follower, waker));
+    assert_eq!(std::sync::Arc::strong_count(&idle), 1);
+    drop(leader);
+    settle().await;
+    assert!(group.is_empty());
+}
+
 #[tokio::test]
 async fn a_panic_of_the_work_reaches_every_caller_and_frees_the_key() {
     let group: Group<&str, u32> = Group::new();

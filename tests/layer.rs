@@ -72,6 +72,23 @@ async fn an_outcome_that_is_not_shareable_stays_with_the_leader() {
 }
 
 #[tokio::test]
+async fn a_follower_that_comes_first_leaves_the_leader_its_outcome() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let mut service = ServiceBuilder::new()
+        .layer(SingleflightLayer::new(|id: &u64| Some(*id)).share_if(|_| false))
+        .service(service_fn(move |_: u64| {
+            let number = counted.fetch_add(1, SeqCst);
+            async move { Ok::<_, Infallible>(number) }
+        }));
+    let (leader, follower) = (service.call(7), service.call(7));
+    tokio::task::yield_now().await;
+    assert_eq!(follower.await, Ok(1));
+    assert_eq!(leader.await, Ok(0));
+    assert!(service.group().is_empty());
+}
+
+#[tokio::test]
 async fn all_callers_of_a_flight_share_one_error() {
     let mut service = ServiceBuilder::new()
         .layer(SingleflightLayer::new(|id: &u64| Some(*id)))
