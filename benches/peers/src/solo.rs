@@ -31,7 +31,9 @@ pub async fn allocations<P: Peer>() -> f64 {
     const CALLS: u64 = 10_000;
     let peer = P::new();
     calls(&peer, CALLS).await;
+    alloc::counts(true);
     let before = alloc::count();
     calls(&peer, CALLS).await;
+    alloc::counts(false);
     (alloc::count() - before) as f64 / CALLS as f64 - 1.0
 }

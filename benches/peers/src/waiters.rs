@@ -23,7 +23,10 @@ pub struct Waiters {
 type Waiting = Pin<Box<dyn Future<Output = u64> + Send>>;
 
 pub async fn waiters<P: Peer>(count: usize) -> Waiters {
-    let (sender, leader, waiting, register, bytes) = board::<P>(count).await;
+    alloc::counts(true);
+    let (.., bytes) = board::<P>(count).await;
+    alloc::counts(false);
+    let (sender, leader, waiting, register, _) = board::<P>(count).await;
     let start = Instant::now();
     sender.send(7).expect("the work waits");
     land(leader, waiting).await;

@@ -1,0 +1,97 @@
+//! What the proxy can be told.
+
+use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
+
+use clap::Parser;
+use http::Uri;
+
+/// A reverse proxy that sends equal requests upstream once, and streams the answer to all who wait.
+#[derive(Clone, Debug, Parser)]
+#[command(version)]
+pub(crate) struct Options {
+    /// Where to listen: an address and a port.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Where requests go: http://host[:port].
+    #[arg(long, value_parser = upstream)]
+    pub(crate) upstream: Uri,
+    /// Speak HTTP/2 upstream, by prior knowledge.
+    #[arg(long)]
+    pub h2: bool,
+    /// Send every request upstream, for comparison.
+    #[arg(long)]
+    pub(crate) no_coalesce: bool,
+    /// Let requests with credentials or cookies coalesce with those that carry the same.
+    #[arg(long)]
+    pub(crate) per_credential: bool,
+    /// Add Cache-Status under this name.
+    #[arg(long, value_parser = cache_name)]
+    pub(crate) cache_status: Option<String>,
+    /// How long a follower waits before it goes alone, in ms.
+    #[arg(long)]
+    pub(crate) max_wait: Option<Millis>,
+    /// What is kept between the fastest and the slowest reader of a body, in bytes.
+    #[arg(long, default_value_t = 1 << 20)]
+    pub(crate) window: usize,
+    /// How long a reader may hold the others up, in ms.
+    #[arg(long, default_value = "5000")]
+    pub(crate) stall: Millis,
+    /// How many released followers go upstream at a time.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) release_limit: Option<u32>,
+    /// How long to connect upstream, in ms.
+    #[arg(long, default_value = "2000")]
+    pub(crate) connect_timeout: Millis,
+    /// How long the upstream may take for the head of its answer, in ms.
+    #[arg(long, default_value = "30000")]
+    pub(crate) timeout: Millis,
+    /// How long a client may take for a request's head, and an idle upstream connection is kept, in ms.
+    #[arg(long, default_value = "60000")]
+    pub(crate) idle: Millis,
+    /// How long requests under way may take to end after a signal to stop, in ms.
+    #[arg(long, default_value = "10000")]
+    pub(crate) grace: Millis,
+    /// Print no line per request.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// A time in whole milliseconds, at least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Millis(u64);
+
+impl FromStr for Millis {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(millis @ 1..=86_400_000) => Ok(Self(millis)),
+            _ => Err("a whole number of ms from 1 to 86400000".to_owned()),
+        }
+    }
+}
+
+impl From<Millis> for Duration {
+    fn from(Millis(millis): Millis) -> Self {
+        Self::from_millis(millis)
+    }
+}
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+fn upstream(text: &str) -> Result<Uri, String> {
+    let uri: Uri = text.parse().map_err(|error| format!("not a URL ({error})"))?;
+    match (uri.scheme_str(), uri.authority(), uri.path(), uri.query()) {
+        (Some("http"), Some(authority), "/" | "", None) if !authority.as_str().contains('@') => Ok(uri),
+        _ => Err("http://host[:port], without a path".to_owned()),
+    }
+}
+
+fn cache_name(text: &str) -> Result<String, String> {
+    let printable = !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    printable.then(|| text.to_owned()).ok_or_else(|| "a name in printable ASCII".to_owned())
+}
