@@ -100,7 +100,8 @@ impl Caller {
     ) -> Poll<Option<Fate<T>>> {
         if let Poll::Ready(ending) = loan.poll(cx) {
             drop(loan);
-            let Some(ending) = shard.land(self.at, ending, Lander::Leader) else { return Poll::Ready(None) };
+            let lander = Lander::Leader(self.parked.take());
+            let Some(ending) = shard.land(self.at, ending, lander) else { return Poll::Ready(None) };
             self.aboard = false;
             return Poll::Ready(Some(match ending {
                 Ending::Value { value, .. } => Fate::Outcome(Outcome { value, role: self.role, callers: 1 }),

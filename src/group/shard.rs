@@ -31,9 +31,10 @@ pub(super) struct Shard<K, T> {
 }
 
 /// Who polled the work when it ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Lander {
-    Leader,
+    /// With its place among the waiters, if it has parked before.
+    Leader(Option<usize>),
     Task,
 }
 
@@ -72,22 +73,24 @@ impl<K, T> Shard<K, T> {
         }
         let (key, successor) = table.end(at.slot);
         let flight = table.at(at.slot);
-        let waiters = take(&mut flight.waiters);
-        // The task that lands the flight ends by itself; the leader's landing has to end it.
-        let task = flight.task.take().filter(|_| lander == Lander::Leader);
+        let (mut waiters, mut task) = (take(&mut flight.waiters), flight.task.take());
+        // Who lands the flight is awake: the leader, whose landing has to end the task, or the task.
+        let (own, others) = match lander {
+            Lander::Leader(parked) => (parked.and_then(|parked| waiters.try_remove(parked)), flight.callers - 1),
+            Lander::Task => (task.take(), flight.callers),
+        };
         let wakes = Wakes { waiters, task, successor };
-        if flight.callers == usize::from(lander == Lander::Leader) {
+        if others == 0 {
             let gone = table.remove(at.slot);
             drop(table);
-            drop((key, gone));
             wakes.wake();
+            drop((key, own, gone));
             return Some(ending);
         }
         let unwanted = flight.freeze(ending);
         drop(table);
-        drop(key);
         wakes.wake();
-        drop(unwanted);
+        drop((key, own, unwanted));
         None
     }
 
@@ -147,8 +150,8 @@ impl<K, T> Shard<K, T> {
         flight.stage = Stage::Lost;
         let wakes = Wakes { waiters: take(&mut flight.waiters), task: flight.task.take(), successor };
         drop(table);
-        drop(key);
         wakes.wake();
+        drop(key);
     }
 
     /// Dying => (gone | Lost): the work is dropped; frees the key, lets the successor start, tells callers if any are left.
@@ -160,8 +163,8 @@ impl<K, T> Shard<K, T> {
         flight.stage = Stage::Lost;
         let gone = (flight.callers == 0).then(|| table.remove(at.slot));
         drop(table);
-        drop((key, gone));
         wakes.wake();
+        drop((key, gone));
     }
 }
 
