@@ -61,7 +61,10 @@ impl Caller {
         let mut spare = (!self.leads && self.parked.is_none()).then(|| cx.waker().clone());
         loop {
             let mut table = shard.lock();
-            let flight = table.at(self.at.slot);
+            let Some(flight) = table.get(self.at) else {
+                drop(table);
+                panic!("a call was polled after it had panicked");
+            };
             match flight.stage {
                 // Solo => (Solo | Shared | Landed | Lost)
                 Stage::Solo if flight.blocked_by.is_none() => {
@@ -188,6 +191,10 @@ impl<K, T> Drop for Seat<K, T> {
             return;
         }
         let mut table = self.shard.lock();
+        // Gone, if user code panicked in the leader's landing: the slot may be another flight's (invariant 4).
+        if table.get(at).is_none() {
+            return;
+        }
         let departed = table.depart(at.slot, leads, parked);
         if departed.last && table.get(at).is_some_and(|flight| flight.is_running()) {
             // Solo, Shared => (Shared | Dying), in the same critical section (invariant 5).

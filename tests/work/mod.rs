@@ -57,6 +57,13 @@ pub async fn settle() {
     }
 }
 
+/// Waits for a condition; the test hangs if it never comes true.
+pub async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        yield_now().await;
+    }
+}
+
 pub fn never() -> std::future::Ready<u32> {
     panic!("this caller's work is not to run")
 }
