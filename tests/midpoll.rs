@@ -1,7 +1,5 @@
 //! A follower that joins while the leader is polling the work: who takes over, and who is told.
 
-#[allow(dead_code)]
-#[path = "support/work.rs"]
 mod work;
 
 use std::{
@@ -52,8 +50,9 @@ fn joined_work(
     (follower, work)
 }
 
-fn tasks() -> usize {
-    Handle::current().metrics().num_alive_tasks()
+/// Waits until the flights' tasks have ended.
+async fn no_task_is_left() {
+    until(|| Handle::current().metrics().num_alive_tasks() == 0).await;
 }
 
 #[tokio::test]
@@ -67,7 +66,7 @@ async fn the_poll_of_the_leader_that_ends_the_work_ends_the_task_too() {
     let outcome = follower.await;
     assert_eq!((outcome.value, outcome.role, outcome.callers), (1, Role::Follower, 2));
     assert!(group.is_empty());
-    until(|| tasks() == 0).await;
+    no_task_is_left().await;
 }
 
 /// The task has been polled, and has parked, because the leader has the work.
@@ -83,7 +82,7 @@ fn a_task_that_waits_for_the_work_is_woken_when_the_leaders_poll_ends_it() {
     }));
     assert_eq!(assert_ready!(leader.poll()).value, 1);
     assert_eq!(runtime.metrics().num_alive_tasks(), 1);
-    runtime.block_on(until(|| tasks() == 0));
+    runtime.block_on(no_task_is_left());
     assert!(group.is_empty());
 }
 
@@ -110,7 +109,7 @@ fn a_task_that_waits_for_the_work_is_woken_when_the_leader_gives_it_back() {
     let follower = place.lock().unwrap().take().expect("it has joined");
     assert_eq!(runtime.block_on(follower).value, 2);
     assert_eq!(assert_ready!(leader.poll()).value, 2);
-    runtime.block_on(until(|| tasks() == 0));
+    runtime.block_on(no_task_is_left());
     assert!(group.is_empty());
 }
 
@@ -128,7 +127,7 @@ async fn the_task_takes_over_after_the_poll_of_the_leader_that_does_not_end_the_
     assert_eq!(assert_ready!(leader.poll()).value, 2);
     assert_eq!(assert_ready!(follower.poll()).value, 2);
     assert!(group.is_empty());
-    until(|| tasks() == 0).await;
+    no_task_is_left().await;
 }
 
 #[tokio::test]
@@ -142,7 +141,7 @@ async fn a_follower_that_joins_and_leaves_in_mid_poll_leaves_no_task_behind() {
     let outcome = assert_ready!(leader.poll());
     assert_eq!((outcome.value, outcome.callers), (1, 1));
     assert!(group.is_empty());
-    until(|| tasks() == 0).await;
+    no_task_is_left().await;
 }
 
 #[tokio::test]
@@ -160,7 +159,7 @@ async fn a_panic_reaches_a_follower_that_joined_in_that_poll() {
     let caught = AssertUnwindSafe(follower).catch_unwind().await.expect_err("the follower panics");
     assert_eq!(caught.downcast_ref(), Some(&"boom"));
     assert!(group.is_empty());
-    until(|| tasks() == 0).await;
+    no_task_is_left().await;
 }
 
 /// Invariant 8: the runtime that was to take the work over dies while the leader polls it.

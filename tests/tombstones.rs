@@ -1,7 +1,5 @@
 //! Work whose drop takes its time: nobody joins it, and its replacement waits (invariant 5).
 
-#[allow(dead_code)]
-#[path = "support/work.rs"]
 mod work;
 
 use std::{
