@@ -1,0 +1,59 @@
+//! What a caller that leaves takes along.
+
+mod work;
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+};
+
+use tokio_test::{assert_pending, task};
+use tower_singleflight::{Group, Role};
+
+use self::work::{Work, never, settle};
+
+struct Idle;
+
+impl Wake for Idle {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// Invariant 12: a flight that goes on for days does not keep the wakers of all who ever waited for it.
+#[tokio::test]
+async fn a_caller_that_leaves_takes_its_waker_along() {
+    let (group, work, idle) = (Group::new(), Work::default(), Arc::new(Idle));
+    let waker = Waker::from(Arc::clone(&idle));
+    let leader = group.call("key", work.run(1));
+    let mut follower = group.call("key", never);
+    assert!(Pin::new(&mut follower).poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    assert_eq!(Arc::strong_count(&idle), 2, "the flight keeps it");
+    drop(follower);
+    assert_eq!(Arc::strong_count(&idle), 1);
+    work.gate.notify_one();
+    assert_eq!(leader.await.value, 1);
+    assert!(group.is_empty());
+}
+
+/// Invariants 7 and 11.
+#[tokio::test]
+async fn whoever_is_the_last_of_five_callers_gets_the_outcome() {
+    for last in 0..5 {
+        let (group, work) = (Group::new(), Work::default());
+        let mut calls: Vec<_> = (0..5).map(|number| task::spawn(group.call("key", work.run(number)))).collect();
+        for call in &mut calls {
+            assert_pending!(call.poll());
+        }
+        let last_call = calls.remove(last);
+        settle().await;
+        drop(calls);
+        assert_eq!((work.alive(), group.callers("key")), (1, 1));
+        work.gate.notify_one();
+        let outcome = last_call.await;
+        let role = if last == 0 { Role::Leader } else { Role::Follower };
+        assert_eq!((outcome.value, outcome.role, outcome.callers), (0, role, 1));
+        assert_eq!((work.starts(), work.alive()), (1, 0));
+        assert!(group.is_empty());
+    }
+}
