@@ -1,42 +1,46 @@
 //! Peers side by side, in one process: `cargo run --release -p peers`.
 
+mod adapters;
 mod alloc;
+mod bound;
 mod hammer;
+mod options;
 mod peer;
-mod peers;
 mod polls;
+mod run;
 mod solo;
 mod table;
+mod targets;
 mod threads;
 mod waiters;
 
-use clap::Parser;
+use std::{env::consts, num::NonZeroUsize, thread::available_parallelism};
+
+use options::Options;
 
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
 
-/// Measures tower-singleflight beside its peers and prints one table.
-#[derive(Parser)]
-#[command(version)]
-pub struct Options {
-    /// How often each time is measured; the table has the medians.
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1001))]
-    rounds: u32,
-    /// Solo calls in a round.
-    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
-    calls: u64,
-    /// Callers who wait for one key.
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
-    waiters: u32,
-    /// Calls in the hammer.
-    #[arg(long, default_value_t = 800_000, value_parser = clap::value_parser!(u32).range(8..=100_000_000))]
-    hammer: u32,
-}
-
 fn main() {
-    let options = Options::parse();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("{threads} threads, {}, {} rounds\n", std::env::consts::ARCH, options.rounds);
-    let rows = table::measure(&options);
-    table::print(&options, &rows);
+    let options = Options::read();
+    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+    println!("{cores} cores, {} {}", consts::OS, consts::ARCH);
+    println!(
+        "medians: of {} rounds of solo calls, over the bare work in a box; of up to {} rounds of {} waiters on one key",
+        options.rounds(),
+        options.long_rounds(),
+        options.waiters(),
+    );
+    println!(
+        "4 x the waiters: {} over {}; polls: {} callers and {} wakes of the work; hammer: {} calls of one key\n",
+        2 * options.waiters(),
+        options.waiters() / 2,
+        polls::CALLERS,
+        polls::WAKES,
+        options.calls(),
+    );
+    let mut peers = peer::peers();
+    run::run(&options, &mut peers);
+    table::print(&options, &peers);
+    targets::print(&peers);
 }

@@ -1,27 +1,38 @@
 //! How often callers and work are polled while the work is woken again and again.
 
 use std::{
-    future::Future,
+    future::poll_fn,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll, Waker},
 };
 
-use tokio::task::yield_now;
+use tokio::{runtime::Builder, task::yield_now};
 
-use crate::peer::Peer;
+use crate::adapters::{Adapter, Work};
 
 pub const CALLERS: usize = 1000;
 pub const WAKES: usize = 100;
 
+/// Work that pends until it is told.
 #[derive(Default)]
-struct Work {
+struct Woken {
     polls: AtomicUsize,
     done: AtomicBool,
     waker: Mutex<Option<Waker>>,
+}
+
+impl Woken {
+    fn run(self: Arc<Self>) -> Work {
+        Box::pin(poll_fn(move |cx| {
+            self.polls.fetch_add(1, SeqCst);
+            *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+            if self.done.load(SeqCst) { Poll::Ready(7) } else { Poll::Pending }
+        }))
+    }
 }
 
 struct Counted<F>(Pin<Box<F>>, Arc<AtomicUsize>);
@@ -36,30 +47,29 @@ impl<F: Future> Future for Counted<F> {
 }
 
 /// Returns the polls per caller, and those of the work.
-pub async fn polls<P: Peer>() -> (f64, usize) {
-    let (peer, work, polls) = (P::new(), Arc::new(Work::default()), Arc::new(AtomicUsize::new(0)));
+pub fn polls<A: Adapter>() -> (f64, usize) {
+    // In one turn of the runtime everybody who was woken is polled, also those whom they wake.
+    let runtime = Builder::new_current_thread().event_interval(2 * CALLERS as u32).build().expect("a runtime");
+    runtime.block_on(count::<A>())
+}
+
+async fn count<A: Adapter>() -> (f64, usize) {
+    let (adapter, work, polls) = (A::new(), Arc::new(Woken::default()), Arc::new(AtomicUsize::new(0)));
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| {
-            let work = Arc::clone(&work);
-            let run = std::future::poll_fn(move |cx| {
-                work.polls.fetch_add(1, SeqCst);
-                *work.waker.lock().expect("not poisoned") = Some(cx.waker().clone());
-                if work.done.load(SeqCst) { Poll::Ready(7) } else { Poll::Pending }
-            });
-            tokio::spawn(Counted(Box::pin(peer.call(7, Box::pin(run))), Arc::clone(&polls)))
+            let call = adapter.call(7, Arc::clone(&work).run());
+            tokio::spawn(Counted(Box::pin(call), Arc::clone(&polls)))
         })
         .collect();
     yield_now().await;
     for wake in 1..=WAKES {
         work.done.store(wake == WAKES, SeqCst);
-        let waker = work.waker.lock().expect("not poisoned").take();
+        let waker = work.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         waker.into_iter().for_each(Waker::wake);
-        for _ in 0..4 {
-            yield_now().await;
-        }
+        yield_now().await;
     }
     for caller in callers {
-        caller.await.expect("no caller panics");
+        assert_eq!(caller.await.expect("no caller panics"), 7);
     }
     (polls.load(SeqCst) as f64 / CALLERS as f64, work.polls.load(SeqCst))
 }

@@ -1,17 +1,21 @@
 //! Many waiters on one key: registering, landing, cancelling, and what each holds.
 
 use std::{
-    future::Future,
     pin::Pin,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use tokio::{sync::oneshot, task::yield_now};
+use tokio::{
+    runtime::Builder,
+    sync::oneshot,
+    task::{unconstrained, yield_now},
+};
 
-use crate::{alloc, peer::Peer};
+use crate::{adapters::Adapter, alloc};
 
-pub struct Waiters {
+#[derive(Clone, Copy)]
+pub struct Cost {
     pub register: Duration,
     pub land: Duration,
     pub cancel: Duration,
@@ -19,67 +23,73 @@ pub struct Waiters {
     pub bytes: f64,
 }
 
-/// A call that waits, boxed beforehand so that its own size is not counted.
-type Waiting = Pin<Box<dyn Future<Output = u64> + Send>>;
-
-pub async fn waiters<P: Peer>(count: usize) -> Waiters {
-    alloc::counts(true);
-    let (.., bytes) = board::<P>(count).await;
-    alloc::counts(false);
-    let (sender, leader, waiting, register, _) = board::<P>(count).await;
-    let start = Instant::now();
-    sender.send(7).expect("the work waits");
-    land(leader, waiting).await;
-    let land = start.elapsed();
-
-    let (_sender, leader, waiting, ..) = board::<P>(count).await;
-    let start = Instant::now();
-    drop(waiting);
-    let cancel = start.elapsed();
-    drop(leader);
-    yield_now().await;
-    Waiters { register, land, cancel, bytes }
+impl Cost {
+    pub fn total(&self) -> Duration {
+        self.register + self.land + self.cancel
+    }
 }
 
-async fn board<P: Peer>(count: usize) -> (oneshot::Sender<u64>, Waiting, Vec<Waiting>, Duration, f64) {
-    let mut cx = Context::from_waker(Waker::noop());
-    let peer = P::new();
+/// Waiters are polled by hand, by the thousand: more than a task of tokio may do in one turn.
+pub fn cost<A: Adapter>(count: usize) -> Cost {
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(unconstrained(async {
+        let (register, land, bytes) = board::<A>(count, true).await;
+        let (_, cancel, _) = board::<A>(count, false).await;
+        Cost { register, land, cancel, bytes }
+    }))
+}
+
+/// Registers the waiters, then lands or cancels: returns how long either took, and the bytes held in between.
+async fn board<A: Adapter>(count: usize, lands: bool) -> (Duration, Duration, f64) {
+    let adapter = A::new();
     let (sender, receiver) = oneshot::channel();
-    let work = async { receiver.await.unwrap_or(0) };
-    let mut leader: Waiting = Box::pin(peer.call(7, Box::pin(work)));
-    assert!(leader.as_mut().poll(&mut cx).is_pending());
-    let mut waiting: Vec<Waiting> = Vec::with_capacity(count);
+    let mut leader = Box::pin(adapter.call(7, Box::pin(async { receiver.await.unwrap_or(0) })));
+    assert!(poll(&mut leader).is_pending(), "the work waits");
+
+    // Work without a size takes no memory, and each call is written where there is room for it already.
+    let call = || adapter.call(7, Box::pin(std::future::pending()));
+    let mut waiting: Vec<_> = Vec::with_capacity(count);
+    let room: Vec<_> = (0..count).map(|_| room_for(&call)).collect();
     let before = alloc::live();
-    let mut own = 0;
     let start = Instant::now();
-    for _ in 0..count {
-        // Work without a size takes no allocation.
-        let mut call: Waiting = Box::pin(peer.call(7, Box::pin(std::future::pending())));
-        own += size_of_val(&*call);
-        assert!(call.as_mut().poll(&mut cx).is_pending());
-        waiting.push(call);
+    let mut parked = true;
+    for place in room.into_iter() {
+        let mut waiter = Box::into_pin(Box::write(place, call()));
+        parked &= poll(&mut waiter).is_pending();
+        waiting.push(waiter);
     }
-    let elapsed = start.elapsed();
-    let bytes = (alloc::live() - before - own as isize) as f64 / count as f64;
+    let register = start.elapsed();
+    // The vector of places is gone by now.
+    let bytes = alloc::live() - before + (count * size_of::<usize>()) as isize;
+    assert!(parked, "every waiter waits");
     yield_now().await;
-    yield_now().await;
-    (sender, leader, waiting, elapsed, bytes)
+
+    let start = Instant::now();
+    if lands {
+        assert!(sender.send(7).is_ok(), "the work is there still");
+        finish(&mut leader).await;
+        for waiter in &mut waiting {
+            finish(waiter).await;
+        }
+    } else {
+        waiting.clear();
+    }
+    (register, start.elapsed(), bytes as f64 / count as f64)
 }
 
-async fn land(mut leader: Waiting, mut waiting: Vec<Waiting>) {
-    finish(&mut leader).await;
-    for call in &mut waiting {
-        finish(call).await;
-    }
+fn room_for<F>(_: &impl Fn() -> F) -> Box<std::mem::MaybeUninit<F>> {
+    Box::new_uninit()
 }
 
-async fn finish(call: &mut Waiting) {
-    let mut cx = Context::from_waker(Waker::noop());
-    for _ in 0..100_000 {
-        match call.as_mut().poll(&mut cx) {
-            Poll::Ready(value) => return assert_eq!(value, 7),
+fn poll<F: Future>(waiter: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    waiter.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+async fn finish<F: Future<Output = u64>>(waiter: &mut Pin<Box<F>>) {
+    loop {
+        match poll(waiter) {
+            Poll::Ready(value) => return assert_eq!(value, 7, "the leader's value"),
             Poll::Pending => yield_now().await,
         }
     }
-    panic!("a waiter is not told of the landing");
 }

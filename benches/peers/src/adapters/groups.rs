@@ -1,38 +1,20 @@
 //! Groups in the manner of Go.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-
-use crate::peer::Peer;
-
-#[derive(Clone)]
-pub struct Ours(tower_singleflight::Group<u64, u64>);
-
-impl Peer for Ours {
-    const NAME: &'static str = "tower-singleflight";
-
-    fn new() -> Self {
-        Self(tower_singleflight::Group::new())
-    }
-
-    fn call(&self, key: u64, work: BoxFuture<'static, u64>) -> impl Future<Output = u64> + Send + 'static {
-        let call = self.0.call(key, || work);
-        async { call.await.value }
-    }
-}
+use super::{Adapter, Work};
 
 #[derive(Clone)]
 pub struct SingleflightAsync(Arc<singleflight_async::SingleFlight<u64, u64>>);
 
-impl Peer for SingleflightAsync {
+impl Adapter for SingleflightAsync {
     const NAME: &'static str = "singleflight-async 0.2";
 
     fn new() -> Self {
         Self(Arc::new(singleflight_async::SingleFlight::new()))
     }
 
-    fn call(&self, key: u64, work: BoxFuture<'static, u64>) -> impl Future<Output = u64> + Send + 'static {
+    fn call(&self, key: u64, work: Work) -> impl Future<Output = u64> + Send + 'static {
         let group = Arc::clone(&self.0);
         async move { group.work(key, || work).await }
     }
@@ -41,14 +23,14 @@ impl Peer for SingleflightAsync {
 #[derive(Clone)]
 pub struct RsSingleflight(Arc<rs_singleflight::Group<u64, u64, ()>>);
 
-impl Peer for RsSingleflight {
+impl Adapter for RsSingleflight {
     const NAME: &'static str = "rs-singleflight 0.2";
 
     fn new() -> Self {
         Self(Arc::new(rs_singleflight::Group::new()))
     }
 
-    fn call(&self, key: u64, work: BoxFuture<'static, u64>) -> impl Future<Output = u64> + Send + 'static {
+    fn call(&self, key: u64, work: Work) -> impl Future<Output = u64> + Send + 'static {
         let group = Arc::clone(&self.0);
         async move { group.do_call(key, || async move { Ok(work.await) }).await.unwrap_or(0) }
     }
@@ -57,14 +39,14 @@ impl Peer for RsSingleflight {
 #[derive(Clone)]
 pub struct AsyncSingleflight(Arc<async_singleflight::UnaryGroup<u64, u64>>);
 
-impl Peer for AsyncSingleflight {
+impl Adapter for AsyncSingleflight {
     const NAME: &'static str = "async_singleflight 0.6";
 
     fn new() -> Self {
         Self(Arc::new(async_singleflight::UnaryGroup::new()))
     }
 
-    fn call(&self, key: u64, work: BoxFuture<'static, u64>) -> impl Future<Output = u64> + Send + 'static {
+    fn call(&self, key: u64, work: Work) -> impl Future<Output = u64> + Send + 'static {
         let group = Arc::clone(&self.0);
         async move { group.work(&key, work).await }
     }
@@ -73,14 +55,14 @@ impl Peer for AsyncSingleflight {
 #[derive(Clone)]
 pub struct Uniflight(Arc<uniflight::Merger<u64, u64>>);
 
-impl Peer for Uniflight {
+impl Adapter for Uniflight {
     const NAME: &'static str = "uniflight 0.8";
 
     fn new() -> Self {
         Self(Arc::new(uniflight::Merger::new()))
     }
 
-    fn call(&self, key: u64, work: BoxFuture<'static, u64>) -> impl Future<Output = u64> + Send + 'static {
+    fn call(&self, key: u64, work: Work) -> impl Future<Output = u64> + Send + 'static {
         let call = self.0.execute(&key, || work);
         async move { call.await.unwrap_or(0) }
     }
