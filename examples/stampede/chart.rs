@@ -2,10 +2,8 @@
 
 use std::{error::Error, path::Path};
 
+use crate::herd::{Line, Part, Run};
 use plotters::prelude::*;
-use tower_singleflight::Role;
-
-use crate::herd::{Line, Run};
 
 const WITHOUT: RGBColor = RGBColor(0x99, 0x99, 0x99);
 const LEADER: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
@@ -56,10 +54,10 @@ fn panel<'a>(
 }
 
 fn color_of(line: &Line) -> RGBColor {
-    match line.role {
+    match line.part {
         None => WITHOUT,
-        Some(Role::Leader) => LEADER,
-        Some(Role::Follower) => FOLLOWER,
-        Some(Role::Alone(_)) => ALONE,
+        Some(Part::Leader) => LEADER,
+        Some(Part::Follower) => FOLLOWER,
+        Some(Part::Alone) => ALONE,
     }
 }

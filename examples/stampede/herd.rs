@@ -1,49 +1,46 @@
-//! The herd: callers over a skewed set of keys, arriving within milliseconds.
+//! The herd: clients with a connection each, over a skewed set of keys, arriving within milliseconds.
 
-use std::{
-    cell::Cell,
-    path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{error::Error, net::SocketAddr, path::Path, time::Duration};
 
+use bytes::Bytes;
 use cpu_time::ProcessTime;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
 use indicatif::ProgressBar;
 use rand::{RngExt, SeedableRng, distr::Distribution, rngs::StdRng};
 use rand_distr::Zipf;
 use tokio::{
-    sync::Semaphore,
+    net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
-use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_singleflight::{Role, SharedError, SingleflightLayer};
 
 use crate::{
     Options,
-    database::{self, Report},
+    server::{self, Reports},
 };
-
-/// How many queries the application lets run at a time.
-const POOL: usize = 4;
 
 /// Within what time the herd arrives.
 const ARRIVAL: Duration = Duration::from_millis(5);
 
-tokio::task_local! {
-    /// The role of the caller whose task this is; the layer tells it where its call ends.
-    static ROLE: Cell<Option<Role>>;
+type Fault = Box<dyn Error + Send + Sync>;
+
+/// What a client can see of its part; without the layer it has none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Leader,
+    Follower,
+    Alone,
 }
 
-/// One caller, from its arrival to its answer; without the layer it has no role.
+/// One client, from its arrival to the end of its answer.
 #[derive(Clone, Copy)]
 pub(crate) struct Line {
     pub(crate) arrived: Duration,
     pub(crate) answered: Duration,
-    pub(crate) role: Option<Role>,
+    pub(crate) part: Option<Part>,
 }
 
 /// What a herd went through.
@@ -53,66 +50,64 @@ pub(crate) struct Run {
     pub(crate) cpu: Duration,
 }
 
-/// Sends the herd against the database, through the layer or not.
-pub(crate) async fn run(options: &Options, path: &Path, coalesce: bool, bar: &ProgressBar) -> Result<Run, SharedError> {
-    let queries = Arc::new(AtomicU64::new(0));
-    let connections: Result<Vec<_>, _> = (0..POOL).map(|_| database::open(path)).collect();
-    let idle = Arc::new(Mutex::new(connections.map_err(SharedError::new)?));
-    let (permits, counted) = (Arc::new(Semaphore::new(POOL)), Arc::clone(&queries));
-    let service = service_fn(move |region: u32| {
-        let (permits, idle, counted) = (Arc::clone(&permits), Arc::clone(&idle), Arc::clone(&counted));
-        async move {
-            let _permit = permits.acquire_owned().await.map_err(SharedError::new)?;
-            counted.fetch_add(1, Relaxed);
-            let query = move || {
-                let pool = || idle.lock().unwrap_or_else(PoisonError::into_inner);
-                let connection = pool().pop().ok_or_else(|| SharedError::new("no connection is idle"))?;
-                let report = database::report(&connection, region).map_err(SharedError::new);
-                pool().push(connection);
-                report
-            };
-            tokio::task::spawn_blocking(query).await.map_err(SharedError::new)?
-        }
-    });
-    let cpu = ProcessTime::now();
-    let lines = if coalesce {
-        let layer = SingleflightLayer::new(|region: &u32| Some(*region))
-            .inspect(|role, _| ROLE.with(|own| own.set(Some(role))));
-        send(options, layer.layer(service), bar).await?
-    } else {
-        send(options, service, bar).await?
-    };
-    Ok(Run { lines, queries: queries.load(Relaxed), cpu: cpu.elapsed() })
-}
+/// Sends the herd at a server on the database, with the layer or not.
+pub(crate) async fn run(options: &Options, path: &Path, coalesce: bool, bar: &ProgressBar) -> Result<Run, Fault> {
+    let reports = Reports::open(path)?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let server = tokio::spawn(server::serve(listener, reports.clone(), coalesce));
 
-/// Sends the callers, each a task of its own; their keys and arrivals follow from the seed.
-async fn send<S>(options: &Options, service: S, bar: &ProgressBar) -> Result<Vec<Line>, SharedError>
-where
-    S: Service<u32, Response = Report, Error = SharedError> + Clone + Send + 'static,
-    S::Future: Send,
-{
     let mut random = StdRng::seed_from_u64(options.seed);
-    let keys = Zipf::new(f64::from(options.keys), options.skew).map_err(SharedError::new)?;
-    // Far enough ahead for all tasks to be there when the first arrives.
-    let start = Instant::now() + Duration::from_millis(50);
-    let mut callers = JoinSet::new();
+    let keys = Zipf::new(f64::from(options.keys), options.skew)?;
+    let mut clients = Vec::with_capacity(options.herd);
     for _ in 0..options.herd {
         let region = keys.sample(&mut random) as u32 - 1;
-        let arrived = ARRIVAL.mul_f64(random.random());
-        let service = service.clone();
-        let call = async move {
-            sleep_until(start + arrived).await;
-            let arrived = start.elapsed();
-            service.oneshot(region).await?;
-            Ok(Line { arrived, answered: start.elapsed(), role: ROLE.with(Cell::get) })
-        };
-        callers.spawn(ROLE.scope(Cell::new(None), call));
+        clients.push((connect(address).await?, region, ARRIVAL.mul_f64(random.random())));
+    }
+    let cpu = ProcessTime::now();
+    // Far enough ahead for all tasks to be there when the first arrives.
+    let start = Instant::now() + Duration::from_millis(50);
+    let mut herd = JoinSet::new();
+    for (client, region, arrival) in clients {
+        herd.spawn(ask(client, region, start, arrival));
     }
     let mut lines = Vec::with_capacity(options.herd);
-    while let Some(line) = callers.join_next().await {
-        lines.push(line.map_err(SharedError::new)??);
+    while let Some(line) = herd.join_next().await {
+        lines.push(line??);
         bar.inc(1);
     }
     lines.sort_by_key(|line| line.arrived);
-    Ok(lines)
+    server.abort();
+    Ok(Run { lines, queries: reports.queries(), cpu: cpu.elapsed() })
+}
+
+async fn connect(address: SocketAddr) -> Result<SendRequest<Empty<Bytes>>, Fault> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (client, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn ask(
+    mut client: SendRequest<Empty<Bytes>>,
+    region: u32,
+    start: Instant,
+    arrival: Duration,
+) -> Result<Line, Fault> {
+    sleep_until(start + arrival).await;
+    let arrived = start.elapsed();
+    let request = Request::get(format!("/reports/{region}")).header(header::HOST, "reports").body(Empty::new())?;
+    let response = client.send_request(request).await?;
+    let part = response.headers().get("cache-status").map(|status| match status.as_bytes() {
+        status if status.ends_with(b"; collapsed") => Part::Follower,
+        status if status.ends_with(b"fwd=uri-miss") => Part::Leader,
+        _ => Part::Alone,
+    });
+    let status = response.status();
+    response.into_body().collect().await?;
+    if status != StatusCode::OK {
+        return Err(format!("the server answers {status}").into());
+    }
+    Ok(Line { arrived, answered: start.elapsed(), part })
 }

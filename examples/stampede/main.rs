@@ -1,10 +1,11 @@
-//! A herd on a real database, without the layer and with it.
+//! A herd of HTTP clients at a server on a real database, without the layer and with it.
 //!
 //! `cargo run --release --example stampede -- --help`
 
 mod chart;
 mod database;
 mod herd;
+mod server;
 
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -14,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use herd::Run;
 
-/// Sends a herd of callers at a database, without the layer and with it, and shows what that makes of them.
+/// Sends a herd of HTTP clients at a server on a database, without the layer and with it, and shows what that makes of them.
 #[derive(Parser)]
 struct Options {
     /// How many callers there are, 1 to 100000
@@ -69,7 +70,8 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+async fn run(options: &Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+    open_files(options.herd)?;
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("orders.sqlite");
     let bar = bar("filling the database", 100)?;
@@ -89,7 +91,16 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn bar(what: &'static str, length: u64) -> Result<ProgressBar, Box<dyn Error>> {
+/// Sees to it that there may be two sockets for each client.
+fn open_files(herd: usize) -> Result<(), String> {
+    let (wanted, allowed) = (2 * herd as u64 + 64, rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX));
+    match wanted <= allowed {
+        true => Ok(()),
+        false => Err(format!("a herd of {herd} takes {wanted} open files, and {allowed} are allowed (ulimit -n)")),
+    }
+}
+
+fn bar(what: &'static str, length: u64) -> Result<ProgressBar, Box<dyn Error + Send + Sync>> {
     let style = ProgressStyle::with_template("{msg:30} {bar:40} {percent}% {elapsed}")?;
     Ok(ProgressBar::new(length).with_style(style).with_message(what))
 }
