@@ -12,5 +12,6 @@ mod keys;
 mod leaving;
 mod limits;
 mod release;
+mod sockets;
 mod status;
 mod variants;

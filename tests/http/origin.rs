@@ -160,8 +160,8 @@ impl<B: Send + 'static> Service<Request<B>> for Origin<B> {
 pub(crate) struct Bench<C: HttpContent, B> {
     pub(crate) layer: HttpSingleflightLayer<C>,
     pub(crate) group: HttpGroup,
-    service: C::Service<tower_singleflight::HttpSingleflight<Origin<B>>>,
-    held: mpsc::UnboundedReceiver<Held<B>>,
+    pub(crate) service: C::Service<tower_singleflight::HttpSingleflight<Origin<B>>>,
+    pub(crate) held: mpsc::UnboundedReceiver<Held<B>>,
     /// How many requests the origin has got, as far as the test has looked.
     pub(crate) calls: Arc<Mutex<usize>>,
 }
