@@ -1,1 +1,228 @@
 //! The rules of the key, by number.
+
+use http::{HeaderName, HeaderValue, Request, Version, request::Parts};
+use proptest::prelude::*;
+
+use super::{HttpKey, Metadata, Recipe};
+
+fn parts(uri: &str, fields: &[(&str, &str)]) -> Parts {
+    let request = fields.iter().fold(Request::get(uri), |request, (name, value)| request.header(*name, *value));
+    request.body(()).expect("a request").into_parts().0
+}
+
+fn key(recipe: &Recipe, parts: &Parts) -> Option<HttpKey> {
+    recipe.key(parts, None, Metadata::Ordinary, 0)
+}
+
+fn plain(uri: &str, fields: &[(&str, &str)]) -> Option<HttpKey> {
+    key(&Recipe::new(), &parts(uri, fields))
+}
+
+#[test]
+fn s02_an_authority_in_doubt_has_no_key() {
+    for (uri, fields) in [
+        ("/x", &[("host", "a"), ("host", "a")][..]),
+        ("/x", &[("host", "a, b")]),
+        ("/x", &[("host", "user@a")]),
+        ("/x", &[("host", "")]),
+        ("/x", &[("host", "a:port")]),
+        ("/x", &[("host", "[::1")]),
+        ("http://a/x", &[("host", "b")]),
+        ("http://user@a/x", &[]),
+    ] {
+        assert!(plain(uri, fields).is_none(), "{uri} {fields:?}");
+    }
+    for (uri, fields) in [("/x", &[][..]), ("/x", &[("host", "[::1]:80")]), ("http://A/x", &[("host", "a")])] {
+        assert!(plain(uri, fields).is_some(), "{uri} {fields:?}");
+    }
+}
+
+#[test]
+fn s02_host_and_authority_are_one_and_absent_matches_absent_only() {
+    let mut second = parts("http://a/x", &[]);
+    second.version = Version::HTTP_2;
+    assert_eq!(plain("/x", &[("host", "a")]), key(&Recipe::new(), &second));
+    assert_ne!(plain("/x", &[("host", "a")]), plain("/x", &[]));
+    assert_ne!(plain("/x", &[("host", "a")]), plain("https://a/x", &[]));
+    let tls = Recipe::new().default_scheme(http::uri::Scheme::HTTPS);
+    assert_eq!(key(&tls, &parts("/x", &[("host", "a")])), key(&tls, &parts("https://a/x", &[])));
+}
+
+#[test]
+fn s03_parts_are_told_apart_by_kind_and_length() {
+    assert_ne!(plain("/x", &[("accept", "a"), ("accept", "b")]), plain("/x", &[("accept", "ab")]));
+    assert_ne!(plain("/x", &[("accept", "a")]), plain("/x", &[("accept-language", "a")]));
+    assert_ne!(plain("/x?", &[]), plain("/x", &[]));
+    let content = |content: &[u8]| Recipe::new().key(&parts("/x", &[]), Some(content), Metadata::Ordinary, 0);
+    assert_ne!(content(b""), plain("/x", &[]));
+    assert_ne!(content(b"a"), content(b"b"));
+}
+
+#[test]
+fn s21_an_epoch_tells_keys_apart_and_a_uri_has_one_hash() {
+    let recipe = Recipe::new();
+    let of = |epoch| recipe.key(&parts("/x", &[]), None, Metadata::Ordinary, epoch);
+    assert_ne!(of(0), of(1));
+    let hash = |uri: &str, fields| recipe.uri_hash(&parts(uri, fields));
+    assert_eq!(hash("/x", &[("host", "a"), ("accept", "b")]), hash("http://a/x", &[]));
+    assert_ne!(hash("/x", &[]), hash("/y", &[]));
+}
+
+#[test]
+fn s26_a_key_too_long_is_none_and_content_has_a_cap_of_its_own() {
+    let recipe = Recipe::new().max_key_bytes(200);
+    assert!(key(&recipe, &parts("/x", &[])).is_some());
+    assert!(key(&recipe, &parts(&format!("/{}", "x".repeat(200)), &[])).is_none());
+    assert!(recipe.key(&parts("/x", &[]), Some(&[0; 1000]), Metadata::Ordinary, 0).is_some());
+    // What is not in the key may be as long as it likes.
+    assert!(key(&recipe, &parts("/x", &[("user-agent", &"x".repeat(1000))])).is_some());
+}
+
+#[test]
+fn a_keyed_field_that_is_not_ascii_has_no_key() {
+    let mut odd = parts("/x", &[]);
+    odd.headers.insert("accept", HeaderValue::from_bytes(b"\xff").unwrap());
+    assert!(key(&Recipe::new(), &odd).is_none());
+}
+
+#[test]
+fn s06_cookies_outside_the_grammar_have_no_key() {
+    let recipe = Recipe::new().key_cookie("sid");
+    let with = |cookie| key(&recipe, &parts("/x", &[("cookie", cookie)]));
+    for cookie in ["sid", "sid=1,2", "sid=\"1", "=1", "s id=1", "sid=1\\2"] {
+        assert!(with(cookie).is_none(), "{cookie}");
+    }
+    assert_eq!(with("a=1; sid=1"), with("sid=1; b=2"));
+    assert_ne!(with("sid=1; sid=2"), with("sid=2; sid=1"));
+    assert_ne!(with("a=1"), with("sid="));
+}
+
+#[test]
+fn ignored_parameters_are_left_out_by_the_name_that_was_sent() {
+    let recipe = Recipe::new().ignore_query(["utm"]);
+    let of = |uri: &str| key(&recipe, &parts(uri, &[]));
+    assert_eq!(of("/x?a=1&utm=2&b"), of("/x?utm&a=1&b"));
+    assert_eq!(of("/x?utm=1"), of("/x"));
+    for uri in ["/x?UTM=1", "/x?%75tm=1", "/x?utm=1;a=2", "/x?utm2=1"] {
+        assert_ne!(of(uri), of("/x"), "{uri}");
+    }
+    assert_ne!(of("/x?a=1&b=2"), of("/x?a=1%26b=2"));
+}
+
+#[test]
+fn grpc_metadata_counts_unless_it_is_of_one_call() {
+    let of = |fields| Recipe::new().key(&parts("/p.S/M", fields), Some(b"m"), Metadata::Grpc, 0);
+    assert_eq!(of(&[("grpc-timeout", "1S"), ("traceparent", "a"), ("te", "trailers")]), of(&[]));
+    assert_ne!(of(&[("x-tenant", "1")]), of(&[("x-tenant", "2")]));
+    assert_ne!(of(&[("authorization", "a")]), of(&[("authorization", "b")]));
+    assert_eq!(of(&[("a", "1"), ("b", "2")]), of(&[("b", "2"), ("a", "1")]));
+}
+
+#[test]
+fn nothing_of_a_key_is_printed() {
+    let secret = Recipe::new().per_credential();
+    let key = key(&secret, &parts("/secret", &[("authorization", "hunter2")]));
+    let text = format!("{key:?} {secret:?}");
+    assert!(!text.contains("secret") && !text.contains("hunter2"), "{text}");
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn s02_below_a_nested_router_the_original_uri_counts() {
+    let under = |original: &'static str| {
+        let mut parts = parts("/items", &[]);
+        parts.extensions.insert(axum::extract::OriginalUri(http::Uri::from_static(original)));
+        key(&Recipe::new(), &parts)
+    };
+    assert_ne!(under("/ann/items"), under("/bob/items"));
+    assert_eq!(under("/ann/items"), under("/ann/items"));
+}
+
+/// A request by what may differ in it, drawn from few values so that equals are common.
+#[derive(Clone, Debug, PartialEq)]
+struct Asked {
+    path: String,
+    query: Option<String>,
+    host: Option<String>,
+    fields: Vec<(usize, String)>,
+}
+
+const NAMES: [&str; 7] =
+    ["accept", "accept-encoding", "accept-language", "origin", "x-plan", "authorization", "cookie"];
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let small = "[ab&=]{0,3}";
+    (
+        "/[ab/]{0,3}",
+        prop::option::of(small),
+        prop::option::of("[ab]{1,2}"),
+        prop::collection::vec((0..NAMES.len(), "[ab, ]{0,2}"), 0..4),
+    )
+        .prop_map(|(path, query, host, fields)| Asked { path, query, host, fields })
+}
+
+impl Asked {
+    fn parts(&self) -> Parts {
+        let uri = self.query.as_ref().map_or_else(|| self.path.clone(), |query| format!("{}?{query}", self.path));
+        let mut parts = parts("/", &[]);
+        parts.uri = uri.parse().expect("a path");
+        if let Some(host) = &self.host {
+            parts.headers.insert("host", host.parse().expect("a host"));
+        }
+        for (name, value) in &self.fields {
+            parts.headers.append(NAMES[*name], value.parse().expect("a value"));
+        }
+        parts
+    }
+
+    /// What the rules name, in an order of its own.
+    fn named(&self) -> impl PartialEq + use<> {
+        let lines = |wanted: usize| -> Vec<String> {
+            self.fields.iter().filter(|(name, _)| *name == wanted).map(|(_, value)| value.clone()).collect()
+        };
+        let fields: Vec<_> = (0..NAMES.len()).map(lines).collect();
+        (self.path.clone(), self.query.clone(), self.host.clone(), fields)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn keys_are_equal_just_if_all_that_the_rules_name_is(one in asked(), two in asked()) {
+        let recipe = Recipe::new().per_credential().key_header(HeaderName::from_static("x-plan"));
+        let keys = (key(&recipe, &one.parts()), key(&recipe, &two.parts()));
+        prop_assert!(keys.0.is_some() && keys.1.is_some());
+        prop_assert_eq!(keys.0 == keys.1, one.named() == two.named());
+    }
+
+    #[test]
+    fn variants_are_equal_just_if_the_named_fields_are(one in asked(), two in asked(), names in prop::collection::vec(0..NAMES.len(), 0..4)) {
+        let mut two = two;
+        (two.path, two.query, two.host) = (one.path.clone(), one.query.clone(), one.host.clone());
+        let recipe = Recipe::new();
+        // The same in all that is always keyed.
+        two.fields.retain(|(name, _)| *name > 3);
+        two.fields.extend(one.fields.iter().filter(|(name, _)| *name < 4).cloned());
+        let (a, b) = (key(&recipe, &one.parts()).unwrap(), key(&recipe, &two.parts()).unwrap());
+        prop_assert!(a == b);
+        let fields: Vec<_> = names.iter().map(|name| HeaderName::from_static(NAMES[*name])).collect();
+        let lines = |asked: &Asked, name: &HeaderName| -> Vec<HeaderValue> { asked.parts().headers.get_all(name).iter().cloned().collect() };
+        let agree = fields.iter().all(|name| lines(&one, name) == lines(&two, name));
+        prop_assert_eq!(a.agrees(&b, &fields), agree);
+        prop_assert_eq!(a.variant(&fields) == b.variant(&fields), agree);
+        prop_assert!(a.variant(&fields) != a);
+    }
+
+    #[test]
+    fn any_bytes_in_any_field_are_survived(fields in prop::collection::vec((0..NAMES.len(), prop::collection::vec(any::<u8>(), 0..40)), 0..6)) {
+        let mut parts = parts("/x", &[]);
+        for (name, value) in fields {
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                parts.headers.append(NAMES[name], value);
+            }
+        }
+        let recipe = Recipe::new().per_credential().key_cookie("a");
+        prop_assert_eq!(key(&recipe, &parts), key(&recipe, &parts));
+    }
+}
