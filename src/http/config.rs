@@ -132,7 +132,10 @@ impl Shared {
                 share(&leaders, &mut head.extensions);
             }
         }
-        head.extensions.insert(role);
+        match head.extensions.get_mut() {
+            Some(known) => *known = role,
+            None => drop(head.extensions.insert(role)),
+        }
         if let Some(name) = &self.config.cache_status {
             policy::cache_status(name, forwarded, &mut head.headers);
         }
