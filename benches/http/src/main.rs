@@ -1,0 +1,97 @@
+//! What the layer does over HTTP, measured: `cargo run --release -p http-bench -- --help`.
+
+mod client;
+mod herd;
+mod memory;
+mod origin;
+mod process;
+mod proxied;
+mod router;
+mod slow;
+mod soak;
+mod stats;
+mod stream;
+mod unshareable;
+mod waiting;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// Measures the layer over HTTP, beside what others do in the same run.
+#[derive(Parser)]
+#[command(version)]
+struct Options {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// (a) Unique keys through axum on loopback, with the layer and without
+    Router(router::Options),
+    /// (b) A herd on one key, through the proxy example, nginx and Varnish
+    Herd(herd::Options),
+    /// (c) A streamed body: how far each chunk is behind the origin
+    Stream(stream::Options),
+    /// (d) A large body with many readers: how much memory it takes
+    Memory(memory::Options),
+    /// (e) One slow reader among many: what it costs the others
+    Slow(slow::Options),
+    /// Unique keys through the proxy example and nginx: CPU per request
+    Proxy(proxied::Options),
+    /// Clients that wait in the proxy example: memory for each
+    Waiting(waiting::Options),
+    /// Answers that may not be shared: how many rounds of the origin's time they take
+    Unshareable(unshareable::Options),
+    /// A million requests of many users: bodies in the wrong hands
+    Soak(soak::Options),
+    /// The origin of the other benches, as a process of its own
+    #[command(hide = true)]
+    Origin(origin::Options),
+}
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) if error.use_stderr() => {
+            eprintln!("{}", error.to_string().lines().next().unwrap_or("error: bad options"));
+            return ExitCode::from(2);
+        }
+        Err(help) => {
+            print!("{help}");
+            return ExitCode::SUCCESS;
+        }
+    };
+    match run(options.bench) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(bench: Bench) -> Result<(), Fault> {
+    // What the herd needs; less than is allowed is told when a connection fails.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    match bench {
+        Bench::Origin(options) => return origin::run(options).await,
+        _ => println!("{} threads, {}", std::thread::available_parallelism()?, std::env::consts::ARCH),
+    }
+    match bench {
+        Bench::Router(options) => router::run(options).await,
+        Bench::Herd(options) => herd::run(options).await,
+        Bench::Stream(options) => stream::run(options).await,
+        Bench::Memory(options) => memory::run(options).await,
+        Bench::Slow(options) => slow::run(options).await,
+        Bench::Proxy(options) => proxied::run(options).await,
+        Bench::Waiting(options) => waiting::run(options).await,
+        Bench::Unshareable(options) => unshareable::run(options).await,
+        Bench::Soak(options) => soak::run(options).await,
+        Bench::Origin(_) => Ok(()),
+    }
+}

@@ -1,0 +1,57 @@
+//! Unique keys through the proxy example and a plain nginx: CPU per request.
+
+use std::time::Duration;
+
+use crate::{
+    Fault, herd, origin,
+    process::{self, Process},
+    router::load,
+    stats::{median, table, target},
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4_000))]
+    connections: u32,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=101))]
+    rounds: u32,
+    /// How long one measurement takes, in ms.
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    time: u64,
+}
+
+pub(crate) async fn run(options: Options) -> Result<(), Fault> {
+    let (_origin, upstream) = origin::start(Duration::ZERO).await?;
+    let dir = tempfile::tempdir()?;
+    let mut sides = Vec::new();
+    let listen = process::free()?;
+    sides.push(("proxy example", Process::start(process::proxy(listen, upstream)?, listen).await?, listen));
+    let listen = process::free()?;
+    let mut plain = process::proxy(listen, upstream)?;
+    plain.arg("--no-coalesce");
+    sides.push(("proxy example, --no-coalesce", Process::start(plain, listen).await?, listen));
+    if process::installed("nginx", "nginx") {
+        let listen = process::free()?;
+        let nginx = herd::nginx(dir.path(), listen, upstream, false)?;
+        sides.push(("nginx", Process::start(nginx, listen).await?, listen));
+    }
+    let mut figures: Vec<_> = sides.iter().map(|_| (Vec::new(), Vec::new())).collect();
+    for _ in 0..options.rounds {
+        for ((_, process, listen), (rates, cpus)) in sides.iter().zip(&mut figures) {
+            let before = process.cpu()?;
+            let (requests, elapsed) = load(*listen, options.connections, Duration::from_millis(options.time)).await?;
+            rates.push(requests as f64 / elapsed.as_secs_f64());
+            cpus.push((process.cpu()? - before).as_secs_f64() * 1e6 / requests as f64);
+        }
+    }
+    let mut table = table(["", "requests/s", "CPU of the proxy, us per request"]);
+    for ((name, ..), (rates, cpus)) in sides.iter().zip(&figures) {
+        table.add_row([(*name).to_owned(), format!("{:.0}", median(rates)), format!("{:.1}", median(cpus))]);
+    }
+    println!("{table}");
+    if let [(_, ours), _, (_, nginx)] = &figures[..] {
+        let ratio = median(ours) / median(nginx);
+        target(ratio <= 1.5, &format!("CPU per request: {ratio:.2} times nginx's, at most 1.5"));
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! (a) Unique keys through axum: nobody shares, so whatever the layer costs is pure loss.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{Router, routing::get};
+use cpu_time::ProcessTime;
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tower_singleflight::HttpSingleflightLayer;
+
+use crate::{
+    Fault,
+    client::Client,
+    stats::{median, table, target},
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Connections that are kept alive.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    connections: u32,
+    /// How often each side is measured; the sides take turns.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1_001))]
+    rounds: u32,
+    /// How long one measurement takes, in ms.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..=600_000))]
+    time: u64,
+}
+
+async fn serve(layered: bool) -> Result<SocketAddr, Fault> {
+    let mut app = Router::new().route("/items/{id}", get(|| async { "an item" }));
+    if layered {
+        app = app.layer(HttpSingleflightLayer::new());
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async { axum::serve(listener, app).await });
+    Ok(address)
+}
+
+pub(crate) async fn run(options: Options) -> Result<(), Fault> {
+    let sides = [serve(false).await?, serve(true).await?];
+    let (mut rates, mut cpus) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    let mut ratios = Vec::new();
+    for round in 0..options.rounds {
+        let mut rate = [0.0; 2];
+        // Who is first changes, so that nobody has the better of it.
+        for side in [round as usize % 2, 1 - round as usize % 2] {
+            let cpu = ProcessTime::now();
+            let (requests, elapsed) =
+                load(sides[side], options.connections, Duration::from_millis(options.time)).await?;
+            rate[side] = requests as f64 / elapsed.as_secs_f64();
+            cpus[side].push(cpu.elapsed().as_secs_f64() * 1e6 / requests as f64);
+            rates[side].push(rate[side]);
+        }
+        ratios.push(rate[1] / rate[0]);
+    }
+    let mut table = table(["", "requests/s", "CPU, us per request, client included"]);
+    for (name, side) in [("without the layer", 0), ("with the layer", 1)] {
+        table.add_row([name.to_owned(), format!("{:.0}", median(&rates[side])), format!("{:.2}", median(&cpus[side]))]);
+    }
+    println!("{table}");
+    let ratio = 100.0 * median(&ratios);
+    target(ratio >= 97.0, &format!("throughput with the layer: {ratio:.1} % of that without, at least 97"));
+    Ok(())
+}
+
+/// Asks for keys that nobody asked for before, on all connections at once.
+pub(crate) async fn load(address: SocketAddr, connections: u32, time: Duration) -> Result<(u64, Duration), Fault> {
+    let mut clients = Vec::new();
+    for _ in 0..connections {
+        clients.push(Client::connect(address).await?);
+    }
+    let start = Instant::now();
+    let mut tasks = JoinSet::new();
+    for (number, mut client) in clients.into_iter().enumerate() {
+        tasks.spawn(async move {
+            let mut requests = 0_u64;
+            while start.elapsed() < time {
+                let answer = client.get(&format!("/items/{number}-{requests}")).await?;
+                if answer.status != 200 {
+                    return Err(Fault::from(format!("status {}", answer.status)));
+                }
+                requests += 1;
+            }
+            Ok(requests)
+        });
+    }
+    let mut requests = 0;
+    while let Some(task) = tasks.join_next().await {
+        requests += task??;
+    }
+    Ok((requests, start.elapsed()))
+}
