@@ -70,7 +70,14 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Ended already, it cannot be killed, and that is as well.
+        // Asked to end, it takes the processes along that it has started; ended already, it cannot be, and that is as well.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        for _ in 0..200 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
