@@ -101,16 +101,39 @@ pub(super) enum Landed<T> {
     /// Everybody gets the value.
     Shared { value: Arc<T>, callers: usize },
     /// The leader alone gets the value, unless it left; followers go alone.
-    Kept(Option<T>),
+    Kept(Option<Box<T>>),
     /// The leader gets the payload, the others its text.
-    Panicked { payload: Option<Payload>, text: Text },
+    Panicked(Box<Panicked>),
+}
+
+pub(super) struct Panicked {
+    pub(super) payload: Option<Payload>,
+    pub(super) text: Text,
+}
+
+/// What of a flight that is gone can run user code when it is dropped, which is to happen once the lock is released.
+pub(super) struct Remains<K, T> {
+    _key: Option<K>,
+    _stage: Stage<T>,
+    _work: Option<BoxedWork<T>>,
+    _waiters: Slab<Waker>,
+    _task: Option<Waker>,
+}
+
+impl<K, T> From<Flight<K, T>> for Remains<K, T> {
+    #[inline]
+    fn from(flight: Flight<K, T>) -> Self {
+        let Flight { key, stage, work, waiters, task, .. } = flight;
+        Self { _key: key, _stage: stage, _work: work, _waiters: waiters, _task: task }
+    }
 }
 
 impl<K, T> Flight<K, T> {
     /// Returns a flight with its leader aboard, solo and not listed.
-    pub(super) fn new(hash: u64, work: BoxedWork<T>, launch: Launch<K, T>) -> Self {
+    #[inline]
+    pub(super) fn new(serial: u64, hash: u64, work: BoxedWork<T>, launch: Launch<K, T>) -> Self {
         Self {
-            serial: 0,
+            serial,
             hash,
             key: None,
             stage: Stage::Solo,
@@ -161,12 +184,12 @@ impl<K, T> Flight<K, T> {
             Ending::Value { value, share: true } => {
                 (Landed::Shared { value: Arc::new(value), callers: self.callers }, None)
             }
-            Ending::Value { value, share: false } if self.leader => (Landed::Kept(Some(value)), None),
+            Ending::Value { value, share: false } if self.leader => (Landed::Kept(Some(Box::new(value))), None),
             Ending::Value { value, share: false } => (Landed::Kept(None), Some(Ending::Value { value, share: false })),
             Ending::Panic(payload) => {
                 let text = Text::of(&payload);
                 let (payload, rest) = if self.leader { (Some(payload), None) } else { (None, Some(payload)) };
-                (Landed::Panicked { payload, text }, rest.map(Ending::Panic))
+                (Landed::Panicked(Box::new(Panicked { payload, text })), rest.map(Ending::Panic))
             }
         };
         self.stage = Stage::Landed(landed);

@@ -94,7 +94,8 @@ where
             drop(table);
             return Joined::Alone(work, Reason::Full);
         }
-        let mut flight = Flight::new(hash, Box::pin(Run::new(work)), launch);
+        let at = table.insert(hash, Box::pin(Run::new(work)), launch);
+        let flight = table.at(at.slot);
         flight.called = now;
         flight.finish = finish;
         if spawner.is_some() {
@@ -102,8 +103,7 @@ where
         }
         // A tombstone: the new work starts when the old one's drop is done (invariant 5).
         flight.blocked_by = listed.filter(|_| !joinable);
-        let at = table.insert(flight);
-        if let Some(old) = table.at(at.slot).blocked_by {
+        if let Some(old) = flight.blocked_by {
             table.at(old).successor = Some(at.slot);
         }
         let old_key = table.list(at.slot, key, listed);
@@ -118,10 +118,13 @@ where
 
     /// Starts work alone in a task of its own, as a flight that no key leads to: it runs to its end like any `spawn`.
     pub(super) fn spawn_alone<W: Work<T>>(self: &Arc<Self>, work: W, reason: Reason, spawner: Spawner) -> Seat<K, T> {
-        let mut flight = Flight::new(0, Box::pin(Run::new(work)), launch);
+        let work = Box::pin(Run::new(work));
+        let mut table = self.lock();
+        let at = table.insert(0, work, launch);
+        let flight = table.at(at.slot);
         flight.finish = true;
         flight.stage = Stage::Shared;
-        let at = self.lock().insert(flight);
+        drop(table);
         launch(spawner, Arc::clone(self), at);
         self.seat(at, Role::Alone(reason), true, None)
     }

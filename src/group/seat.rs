@@ -142,7 +142,7 @@ impl Caller {
     fn take_outcome<K, T: Clone>(&mut self, mut table: MutexGuard<'_, Table<K, T>>) -> Fate<T> {
         enum Taken<T> {
             Shared(Arc<T>, usize),
-            Kept(T),
+            Kept(Box<T>),
             Payload(Payload),
             Text(Text),
             NotShareable,
@@ -154,9 +154,9 @@ impl Caller {
                 Some(value) => Taken::Kept(value),
                 None => Taken::NotShareable,
             },
-            Stage::Landed(Landed::Panicked { payload, text }) => match payload.take_if(|_| self.leads) {
+            Stage::Landed(Landed::Panicked(panicked)) => match panicked.payload.take_if(|_| self.leads) {
                 Some(payload) => Taken::Payload(payload),
-                None => Taken::Text(text.clone()),
+                None => Taken::Text(panicked.text.clone()),
             },
             Stage::Solo | Stage::Shared | Stage::Dying | Stage::Lost => Taken::NotShareable,
         };
@@ -168,7 +168,7 @@ impl Caller {
         match taken {
             // The last one to take it needs no clone.
             Taken::Shared(value, callers) => outcome(Arc::unwrap_or_clone(value), callers),
-            Taken::Kept(value) => outcome(value, 1),
+            Taken::Kept(value) => outcome(*value, 1),
             Taken::Payload(payload) => Fate::Panic(payload),
             Taken::Text(text) => Fate::Panic(text.into_payload()),
             Taken::NotShareable => Fate::Alone(Reason::NotShareable),

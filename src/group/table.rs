@@ -13,8 +13,9 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::{
-    flight::{Flight, Stage},
+    flight::{Flight, Remains, Stage},
     nesting::FlightId,
+    task::Launch,
     work::BoxedWork,
 };
 
@@ -33,7 +34,7 @@ pub(super) struct Table<K, T> {
 pub(super) struct Departed<K, T> {
     _waker: Option<Waker>,
     pub(super) work: Option<BoxedWork<T>>,
-    _gone: Option<Flight<K, T>>,
+    _gone: Option<Remains<K, T>>,
     /// It was the last caller.
     pub(super) last: bool,
 }
@@ -103,25 +104,30 @@ impl<K, T> Table<K, T> {
     }
 
     /// Puts a flight in, without listing it.
-    pub(super) fn insert(&mut self, mut flight: Flight<K, T>) -> At {
+    #[inline]
+    pub(super) fn insert(&mut self, hash: u64, work: BoxedWork<T>, launch: Launch<K, T>) -> At {
         if self.flights.capacity() == 0 {
             self.flights.reserve_exact(1);
         }
         self.serial += 1;
-        flight.serial = self.serial;
-        At { slot: self.flights.insert(flight), serial: self.serial }
+        let place = self.flights.vacant_entry();
+        let at = At { slot: place.key(), serial: self.serial };
+        // Built in its place: a flight is too big to be moved about on the way.
+        place.insert(Flight::new(at.serial, hash, work, launch));
+        at
     }
 
     /// Takes a flight out, unlisting it first. To be dropped once the lock is released.
-    pub(super) fn remove(&mut self, slot: usize) -> Flight<K, T> {
+    #[inline]
+    pub(super) fn remove(&mut self, slot: usize) -> Remains<K, T> {
         debug_assert!(self.flights[slot].key.is_none(), "a flight is unlisted before it is removed");
-        let flight = self.flights.remove(slot);
+        let remains = self.flights.remove(slot).into();
         // Invariant 12. One flight's worth of room is kept: a group of solo calls would do nothing but allocate.
         if self.flights.is_empty() && self.flights.capacity() > 1 {
             self.flights = Slab::new();
             self.index = HashTable::new();
         }
-        flight
+        remains
     }
 
     /// Returns the slot that the index has for the key: of a joinable flight, or of a tombstone.

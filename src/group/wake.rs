@@ -24,6 +24,9 @@ impl Wakes {
 
     /// Wakes them all, even past a waker that panics; the first panic is raised again at the end (invariant 8).
     pub(super) fn wake(self) {
+        if self.waiters.is_empty() && self.task.is_none() && self.successor.is_none() {
+            return;
+        }
         let mut panic = None;
         let waiters = self.waiters.into_iter().map(|(_, waker)| waker);
         for waker in self.successor.into_iter().chain(self.task).chain(waiters) {
