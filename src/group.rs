@@ -234,6 +234,7 @@ where
     }
 
     /// [`call`](Self::call), for any kind of work.
+    #[inline]
     pub(crate) fn run<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
         self.board(key, work, Boarding::Any)
     }
@@ -244,6 +245,7 @@ where
         self.board(key, work, Boarding::Lead)
     }
 
+    #[inline]
     fn board<W: Work<T>>(&self, key: K, work: W, boarding: Boarding) -> Call<K, T, W> {
         let (shard, hash) = self.shard(&key);
         Call::new(shard.join(hash, key, work, boarding), || self.deadline(), false)

@@ -65,6 +65,7 @@ enum Wait {
 }
 
 impl<K, T, W> Call<K, T, W> {
+    #[inline]
     pub(super) fn new(joined: Joined<K, T, W>, deadline: impl FnOnce() -> Option<Instant>, spawned: bool) -> Self {
         let state = match joined {
             Joined::Leader(seat) => State::Aboard(seat, None),

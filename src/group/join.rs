@@ -39,6 +39,7 @@ where
     T: Send + Sync + 'static,
 {
     /// Joins or leads in one critical section (invariants 1, 2).
+    #[inline]
     pub(super) fn join<W: Work<T>>(
         self: &Arc<Self>,
         hash: u64,
@@ -160,6 +161,7 @@ where
         }
     }
 
+    #[inline]
     fn seat(self: &Arc<Self>, at: At, role: Role, leads: bool, edge: Option<Box<Edge>>) -> Seat<K, T> {
         let caller = Caller { at, role, leads, parked: None, aboard: true };
         Seat { shard: Arc::clone(self), caller, _edge: edge }
