@@ -11,7 +11,7 @@ use crate::{
     hammer::{Tally, hammer},
     polls::polls,
     solo,
-    threads::ratio,
+    threads::{Ratio, ratio},
     waiters::{Cost, cost},
 };
 
@@ -42,7 +42,7 @@ pub struct Measures {
     pub polls: fn() -> (f64, usize),
     pub cost: fn(usize) -> Cost,
     pub hammer: fn(usize) -> Tally,
-    pub ratio: fn() -> f64,
+    pub ratio: fn() -> Ratio,
 }
 
 #[derive(Default)]
@@ -55,7 +55,7 @@ pub struct Figures {
     pub half: Vec<Cost>,
     pub twice: Vec<Cost>,
     pub hammer: Option<Tally>,
-    pub ratio: Vec<f64>,
+    pub ratio: Vec<Ratio>,
 }
 
 /// Returns all that is measured, ours first.

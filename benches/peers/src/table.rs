@@ -59,8 +59,12 @@ pub fn fourfold(figures: &Figures) -> Option<f64> {
     Some(total(&figures.twice)? / total(&figures.half)?)
 }
 
-pub fn ratio(figures: &Figures) -> Option<f64> {
-    median(figures.ratio.iter().copied())
+pub fn own(figures: &Figures) -> Option<f64> {
+    median(figures.ratio.iter().map(|ratio| ratio.own))
+}
+
+pub fn fresh(figures: &Figures) -> Option<f64> {
+    median(figures.ratio.iter().map(|ratio| ratio.fresh))
 }
 
 const fn column(
@@ -73,7 +77,7 @@ const fn column(
     Column { metric, title, of, format, best }
 }
 
-pub const COLUMNS: [Column; 14] = [
+pub const COLUMNS: [Column; 15] = [
     column(Metric::Solo, "solo, ns", overhead, WHOLE, Best::Least),
     column(Metric::Solo, "allocs, ready", |f| Some(f.allocations?.0), TENTHS, Best::Least),
     column(Metric::Solo, "allocs, pending", |f| Some(f.allocations?.1), TENTHS, Best::Least),
@@ -87,7 +91,8 @@ pub const COLUMNS: [Column; 14] = [
     column(Metric::Hammer, "runs", |f| Some(f.hammer.as_ref()?.runs as f64), WHOLE, Best::NotMarked),
     column(Metric::Hammer, "overlaps", |f| Some(f.hammer.as_ref()?.overlaps as f64), WHOLE, Best::Least),
     column(Metric::Hammer, "stale", |f| Some(f.hammer.as_ref()?.stale as f64), WHOLE, Best::Least),
-    column(Metric::Threads, "2 threads over 1", ratio, HUNDREDTHS, Best::NotMarked),
+    column(Metric::Threads, "2 threads, a key each", own, HUNDREDTHS, Best::NotMarked),
+    column(Metric::Threads, "2 threads, all keys new", fresh, HUNDREDTHS, Best::NotMarked),
 ];
 
 impl Column {
