@@ -1,8 +1,11 @@
 //! Many waiters on one key: registering, landing, cancelling, and what each holds.
+//!
+//! Each has a waker of its own, as tasks have: one peer looks through all its wakers for an equal one.
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, Waker},
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
 };
 
@@ -13,6 +16,13 @@ use tokio::{
 };
 
 use crate::{adapters::Adapter, alloc};
+
+/// Wakes nobody: waiters are polled by hand.
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(self: Arc<Self>) {}
+}
 
 #[derive(Clone, Copy)]
 pub struct Cost {
@@ -44,18 +54,19 @@ async fn board<A: Adapter>(count: usize, lands: bool) -> (Duration, Duration, f6
     let adapter = A::new();
     let (sender, receiver) = oneshot::channel();
     let mut leader = Box::pin(adapter.call(7, Box::pin(async { receiver.await.unwrap_or(0) })));
-    assert!(poll(&mut leader).is_pending(), "the work waits");
+    assert!(poll(&mut leader, Waker::noop()).is_pending(), "the work waits");
 
     // Work without a size takes no memory, and each call is written where there is room for it already.
     let call = || adapter.call(7, Box::pin(std::future::pending()));
     let mut waiting: Vec<_> = Vec::with_capacity(count);
     let room: Vec<_> = (0..count).map(|_| room_for(&call)).collect();
+    let wakers: Vec<_> = (0..count).map(|_| Waker::from(Arc::new(Nobody))).collect();
     let before = alloc::live();
     let start = Instant::now();
     let mut parked = true;
-    for place in room.into_iter() {
+    for (place, waker) in room.into_iter().zip(&wakers) {
         let mut waiter = Box::into_pin(Box::write(place, call()));
-        parked &= poll(&mut waiter).is_pending();
+        parked &= poll(&mut waiter, waker).is_pending();
         waiting.push(waiter);
     }
     let register = start.elapsed();
@@ -67,9 +78,9 @@ async fn board<A: Adapter>(count: usize, lands: bool) -> (Duration, Duration, f6
     let start = Instant::now();
     if lands {
         assert!(sender.send(7).is_ok(), "the work is there still");
-        finish(&mut leader).await;
-        for waiter in &mut waiting {
-            finish(waiter).await;
+        finish(&mut leader, Waker::noop()).await;
+        for (waiter, waker) in waiting.iter_mut().zip(&wakers) {
+            finish(waiter, waker).await;
         }
     } else {
         waiting.clear();
@@ -81,13 +92,13 @@ fn room_for<F>(_: &impl Fn() -> F) -> Box<std::mem::MaybeUninit<F>> {
     Box::new_uninit()
 }
 
-fn poll<F: Future>(waiter: &mut Pin<Box<F>>) -> Poll<F::Output> {
-    waiter.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+fn poll<F: Future>(waiter: &mut Pin<Box<F>>, waker: &Waker) -> Poll<F::Output> {
+    waiter.as_mut().poll(&mut Context::from_waker(waker))
 }
 
-async fn finish<F: Future<Output = u64>>(waiter: &mut Pin<Box<F>>) {
+async fn finish<F: Future<Output = u64>>(waiter: &mut Pin<Box<F>>, waker: &Waker) {
     loop {
-        match poll(waiter) {
+        match poll(waiter, waker) {
             Poll::Ready(value) => return assert_eq!(value, 7, "the leader's value"),
             Poll::Pending => yield_now().await,
         }
