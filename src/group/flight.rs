@@ -166,6 +166,12 @@ impl<K, T> Flight<K, T> {
         self.callers - usize::from(self.leader)
     }
 
+    /// Counts one caller less.
+    pub(super) fn disembark(&mut self, leads: bool) {
+        self.callers -= 1;
+        self.leader &= !leads;
+    }
+
     /// Takes the waker of whoever polls the work next, leaving a mark that it has been woken.
     pub(super) fn take_driver(&mut self) -> Option<Waker> {
         match self.stage {

@@ -161,9 +161,15 @@ impl Caller {
             Stage::Solo | Stage::Shared | Stage::Dying | Stage::Lost => Taken::NotShareable,
         };
         self.aboard = false;
-        let departed = table.depart(self.at.slot, self.leads, None);
-        drop(table);
-        drop(departed);
+        if flight.callers > 1 {
+            // One of many has nothing to clear up.
+            flight.disembark(self.leads);
+            drop(table);
+        } else {
+            let departed = table.depart(self.at.slot, self.leads, None);
+            drop(table);
+            drop(departed);
+        }
         let outcome = |value, callers| Fate::Outcome(Outcome { value, role: self.role, callers });
         match taken {
             // The last one to take it needs no clone.

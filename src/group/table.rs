@@ -167,8 +167,7 @@ impl<K, T> Table<K, T> {
     /// Returns what is to be dropped once the lock is released.
     pub(super) fn depart(&mut self, slot: usize, leads: bool, parked: Option<usize>) -> Departed<K, T> {
         let flight = &mut self.flights[slot];
-        flight.callers -= 1;
-        flight.leader &= !leads;
+        flight.disembark(leads);
         let waker = parked.and_then(|parked| flight.waiters.try_remove(parked));
         // The leader of a lost flight is the only one whom its work concerns.
         let lost = matches!(flight.stage, Stage::Lost);
