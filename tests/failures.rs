@@ -286,13 +286,12 @@ async fn ten_thousand_followers_leave_in_any_order() {
 fn a_runtime_that_shuts_down_without_a_leader_drops_the_work() {
     let (group, work) = (Group::new(), Work::default());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let mut follower = runtime.block_on(async {
-        let leader = group.call("key", work.run(7));
-        let follower = task::spawn(group.call("key", || async { 8 }));
-        settle().await;
-        drop(leader);
-        follower
-    });
+    let entered = runtime.enter();
+    let leader = group.call("key", work.run(7));
+    let mut follower = task::spawn(group.call("key", || async { 8 }));
+    drop(entered);
+    runtime.block_on(settle());
+    drop(leader);
     assert_eq!(work.alive(), 1);
     drop(runtime);
     assert_eq!(work.alive(), 0);

@@ -5,8 +5,6 @@
 
 use std::{hash::Hasher, sync::Arc};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-
 #[derive(Clone, Copy)]
 #[repr(u8)]
 pub(super) enum Tag {
@@ -54,16 +52,6 @@ pub(super) trait Sink {
             self.length(count);
             values().for_each(|value| self.counted(value));
         }
-    }
-
-    /// All lines of a field, in order, byte for byte; `None` if one is not plain ASCII, which recipients read differently.
-    fn field(&mut self, name: &HeaderName, headers: &HeaderMap) -> Option<()> {
-        let lines = headers.get_all(name);
-        if !lines.iter().all(|line| line.to_str().is_ok()) {
-            return None;
-        }
-        self.values(Tag::Field, name.as_str().as_bytes(), || lines.iter().map(HeaderValue::as_bytes));
-        Some(())
     }
 }
 

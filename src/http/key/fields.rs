@@ -1,6 +1,6 @@
 //! The request's fields as they were asked, behind the key: `Vary` may name any of them when the request is long gone.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::encode::{Sink, Tag, Write};
 
@@ -11,6 +11,55 @@ impl Write for Fields<'_> {
     fn write(&self, sink: &mut impl Sink) -> Option<()> {
         for (name, value) in self.0 {
             sink.counted(name.as_str().as_bytes());
+            sink.counted(value.as_bytes());
+        }
+        Some(())
+    }
+}
+
+/// The lines that count, field by field in order of their names, those of one field as they were asked.
+pub(super) struct Lines<'a> {
+    few: [Option<Line<'a>>; FEW],
+    /// All of them, if they are more than a few.
+    many: Vec<Option<Line<'a>>>,
+}
+
+type Line<'a> = (&'a str, &'a HeaderValue);
+
+/// What most requests have at most of those that count; they take no allocation.
+const FEW: usize = 8;
+
+impl<'a> Lines<'a> {
+    /// Gathers the lines of the fields that count; `None` if one is not plain ASCII, which recipients read differently.
+    pub(super) fn gather(headers: &'a HeaderMap, counts: impl Fn(&HeaderName) -> bool) -> Option<Self> {
+        let mut lines = Self { few: [None; FEW], many: Vec::new() };
+        let mut found = 0;
+        for (name, value) in headers.iter().filter(|(name, _)| counts(name)) {
+            value.to_str().ok()?;
+            let line = Some((name.as_str(), value));
+            match lines.few.get_mut(found) {
+                Some(place) => *place = line,
+                None => {
+                    if lines.many.is_empty() {
+                        lines.many.extend(lines.few);
+                    }
+                    lines.many.push(line);
+                }
+            }
+            found += 1;
+        }
+        // Stable: the lines of one field stay in order.
+        let all = if lines.many.is_empty() { &mut lines.few[..found] } else { &mut lines.many };
+        all.sort_by_key(|line| line.map(|(name, _)| name));
+        Some(lines)
+    }
+}
+
+impl Write for Lines<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Option<()> {
+        let all = if self.many.is_empty() { &self.few[..] } else { &self.many };
+        for (name, value) in all.iter().flatten() {
+            sink.part(Tag::Field, name.as_bytes());
             sink.counted(value.as_bytes());
         }
         Some(())

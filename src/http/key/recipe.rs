@@ -6,12 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use http::{HeaderMap, HeaderName, header, request, uri::Scheme};
+use http::{HeaderName, header, request, uri::Scheme};
 
 use super::{
     HttpKey, cookies,
     encode::{Hashed, Sink, Tag, Write, encode},
-    fields::Fields,
+    fields::{Fields, Lines},
     identity::IdentityFn,
     target::Target,
 };
@@ -134,7 +134,13 @@ impl Recipe {
         }
         // The content has a cap of its own.
         let max = self.max_key_bytes.saturating_add(content.map_or(0, <[u8]>::len));
-        let key = Key { recipe: self, parts, content, metadata, epoch };
+        let counts = |name: &HeaderName| match metadata {
+            Metadata::Ordinary => self.covers(name) || (content.is_some() && CONTENT.contains(name)),
+            Metadata::Grpc => !is_per_call(name),
+        };
+        let lines = Lines::gather(&parts.headers, counts)?;
+        let target = Target::new(parts, &self.ignored_query)?;
+        let key = Key { recipe: self, target, parts, content, lines, epoch };
         let encoded = encode(&key, &Fields(&parts.headers), max)?;
         Some(HttpKey::new(encoded, (!identities.is_empty()).then(|| Arc::from(identities))))
     }
@@ -143,7 +149,9 @@ impl Recipe {
     pub(in crate::http) fn uri_hash(&self, parts: &request::Parts) -> u64 {
         let mut sink = Hashed(self.hasher.build_hasher());
         // A request without a valid target has no key either.
-        let _ = Target { parts, ignored: &self.ignored_query }.write(&mut sink);
+        if let Some(target) = Target::new(parts, &self.ignored_query) {
+            let _ = target.write(&mut sink);
+        }
         sink.0.finish()
     }
 }
@@ -151,52 +159,31 @@ impl Recipe {
 /// All parts of a request's key.
 struct Key<'a> {
     recipe: &'a Recipe,
+    target: Target<'a>,
     parts: &'a request::Parts,
     content: Option<&'a [u8]>,
-    metadata: Metadata,
+    lines: Lines<'a>,
     epoch: u64,
 }
 
 impl Write for Key<'_> {
     fn write(&self, sink: &mut impl Sink) -> Option<()> {
-        let Self { recipe, parts, content, metadata, epoch } = self;
-        let headers = &parts.headers;
+        let Self { recipe, target, parts, content, lines, epoch } = self;
         sink.part(Tag::Epoch, &epoch.to_le_bytes());
         sink.part(Tag::Method, parts.method.as_str().as_bytes());
         // An origin-form target has no scheme: it is that of the listener (RFC 9110, section 7.1).
         let scheme = parts.uri.scheme().unwrap_or(&recipe.default_scheme);
         sink.part(Tag::Scheme, scheme.as_str().as_bytes());
-        Target { parts, ignored: &recipe.ignored_query }.write(sink)?;
-        match metadata {
-            Metadata::Ordinary => {
-                for name in NEGOTIATED.iter().chain(&recipe.fields) {
-                    sink.field(name, headers)?;
-                }
-                cookies_of(recipe, headers, sink)?;
-            }
-            Metadata::Grpc => {
-                let mut names: Vec<_> = headers.keys().filter(|name| !is_per_call(name)).collect();
-                names.sort_unstable_by_key(|name| name.as_str());
-                for name in names {
-                    sink.field(name, headers)?;
-                }
-            }
+        target.write(sink)?;
+        lines.write(sink)?;
+        if !recipe.cookies.is_empty() {
+            cookies::write(&recipe.cookies, &parts.headers, sink)?;
         }
         if let Some(content) = content {
             sink.part(Tag::Content, content);
-            for name in &CONTENT {
-                sink.field(name, headers)?;
-            }
         }
         Some(())
     }
-}
-
-fn cookies_of(recipe: &Recipe, headers: &HeaderMap, sink: &mut impl Sink) -> Option<()> {
-    if recipe.cookies.is_empty() || !headers.contains_key(header::COOKIE) {
-        return Some(());
-    }
-    cookies::write(&recipe.cookies, headers, sink)
 }
 
 /// Fields that differ between calls which ask the same: of one hop (RFC 9110, section 7.6.1), of one message's framing, of one

@@ -12,22 +12,32 @@ use super::{
 /// The rewritten URI stays a part: on the client's side of a proxy the extensions of an incoming request, `OriginalUri`
 /// among them, travel with requests for quite different targets.
 pub(super) struct Target<'a> {
-    pub(super) parts: &'a request::Parts,
+    authority: Option<&'a [u8]>,
+    uri: &'a Uri,
+    /// `Some` if it is another one.
+    original: Option<&'a Uri>,
     /// Query parameters that do not count.
-    pub(super) ignored: &'a [Box<str>],
+    ignored: &'a [Box<str>],
+}
+
+impl<'a> Target<'a> {
+    /// Returns the target of a request; `None` if its authority is in doubt.
+    pub(super) fn new(parts: &'a request::Parts, ignored: &'a [Box<str>]) -> Option<Self> {
+        let uri = &parts.uri;
+        let original = original_uri(parts).filter(|original| *original != uri);
+        let authority = uri.authority().or_else(|| original.and_then(Uri::authority));
+        let authority = agreed(authority.map(|authority| authority.as_str().as_bytes()), &parts.headers)?;
+        Some(Self { authority, uri, original, ignored })
+    }
 }
 
 impl Write for Target<'_> {
     fn write(&self, sink: &mut impl Sink) -> Option<()> {
-        let uri = &self.parts.uri;
-        let original = original_uri(self.parts).filter(|original| *original != uri);
-        let authority = uri.authority().or_else(|| original.and_then(Uri::authority));
-        if let Some(authority) = agreed(authority.map(|authority| authority.as_str().as_bytes()), &self.parts.headers)?
-        {
+        if let Some(authority) = self.authority {
             sink.part(Tag::Authority, authority);
         }
-        self.write_path(uri, sink);
-        if let Some(original) = original {
+        self.write_path(self.uri, sink);
+        if let Some(original) = self.original {
             sink.part(Tag::Original, &[]);
             if let Some(authority) = original.authority() {
                 sink.part(Tag::Authority, authority.as_str().as_bytes());
