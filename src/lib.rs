@@ -5,6 +5,8 @@
 mod error;
 mod future;
 mod group;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 #[cfg(feature = "http")]
 mod http;
 mod key;

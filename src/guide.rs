@@ -1,0 +1,10 @@
+//! Pages to read: nothing is here but documentation.
+
+/// Coming from Go.
+#[doc = include_str!("../docs/coming-from-go.md")]
+pub mod coming_from_go {}
+
+/// Where the HTTP layer belongs.
+#[cfg(feature = "http")]
+#[doc = include_str!("../docs/placement.md")]
+pub mod placement {}
