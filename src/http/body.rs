@@ -7,10 +7,15 @@
 //! SharedBody ◄─ frames ─ Stream ◄─ polls ─ the inner body
 //! ```
 
+mod checked;
 mod error;
+mod freed;
+mod next;
+mod part;
 mod reader;
 mod shared_body;
 mod source;
+mod stall;
 mod state;
 mod stream;
 

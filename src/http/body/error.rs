@@ -19,8 +19,12 @@ enum Kind {
 }
 
 impl BodyError {
+    /// Wraps an error of the inner body; what another layer has wrapped stays as it is.
     pub(super) fn source_failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(Kind::Source(SharedError::new(error)))
+        match error.into().downcast::<Self>() {
+            Ok(error) => *error,
+            Err(error) => Self(Kind::Source(SharedError::new(error))),
+        }
     }
 
     pub(super) const fn lagged() -> Self {

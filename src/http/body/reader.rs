@@ -2,21 +2,21 @@
 
 use std::{
     error::Error,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::{
-    runtime::Handle,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::Instant;
 
 use super::{
+    checked::{Checked, Hints, Source},
     error::BodyError,
-    state::{End, For, Freed, Next, Part},
+    freed::Freed,
+    next::{End, For, Next},
+    part::Part,
+    stall::Stall,
     stream::{Polling, Stream},
 };
 
@@ -24,8 +24,8 @@ use super::{
 pub(super) struct Reader<B> {
     /// `None` after the end.
     seat: Option<Seat<B>>,
-    /// Runs while this reader waits for room.
-    stall: Option<Pin<Box<Sleep>>>,
+    /// For when this reader waits for room.
+    stall: Stall,
 }
 
 struct Seat<B> {
@@ -39,16 +39,17 @@ impl<B> Reader<B> {
     /// Returns the first reader of a stream.
     pub(super) fn first(stream: Arc<Stream<B>>) -> Self {
         let place = stream.lock().enter(None);
-        Self { seat: Some(Seat { stream, place }), stall: None }
+        Self { seat: Some(Seat { stream, place }), stall: Stall::default() }
+    }
+
+    /// Returns the inner body if nobody else is left to read it, and nobody has.
+    pub(super) fn into_lone(self) -> Result<B, Self> {
+        let lone = self.seat.as_ref().and_then(|seat| seat.stream.lock().take_fresh());
+        lone.ok_or(self)
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
-        self.seat.as_ref().is_none_or(|seat| {
-            let state = seat.stream.lock();
-            let all_taken = state.readers[seat.place].taken == state.came;
-            // A cut reader has an error to come.
-            all_taken && state.is_end_stream && !matches!(state.end, Some(End::Error(_))) && !state.is_cut(seat.place)
-        })
+        self.seat.as_ref().is_none_or(|seat| seat.stream.lock().is_over(seat.place))
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
@@ -56,8 +57,8 @@ impl<B> Reader<B> {
         let state = seat.stream.lock();
         let ahead = state.came - state.readers[seat.place].taken;
         let mut hint = SizeHint::new();
-        hint.set_lower(state.hint.lower().saturating_add(ahead));
-        if let Some(upper) = state.hint.upper() {
+        hint.set_lower(state.hints.size.lower().saturating_add(ahead));
+        if let Some(upper) = state.hints.size.upper() {
             hint.set_upper(upper.saturating_add(ahead));
         }
         hint
@@ -79,19 +80,17 @@ where
                 Next::Take(part, freed) => {
                     drop(state);
                     freed.wake();
-                    self.stall = None;
                     return Poll::Ready(Some(Ok(part.into_frame())));
                 }
                 Next::End(error) => {
                     drop(state);
                     self.seat = None;
+                    self.stall = Stall::default();
                     return Poll::Ready(error.map(Err));
                 }
                 Next::Poll(body) => {
                     drop(state);
-                    self.stall = None;
-                    let waker = spare.take().unwrap_or_else(|| cx.waker().clone());
-                    match poll_body(stream, *place, body, waker) {
+                    match poll_body(stream, *place, body, spare.take(), cx) {
                         Poll::Ready(None) => continue,
                         Poll::Ready(Some(part)) => return Poll::Ready(Some(Ok(part.into_frame()))),
                         Poll::Pending => return Poll::Pending,
@@ -107,56 +106,45 @@ where
             let old = state.park(*place, waits, waker);
             let deadline = match waits {
                 For::Body => None,
-                For::Room => state.full_since(Instant::now()).checked_add(stream.stall),
+                For::Room => state.deadline(Instant::now()),
             };
             drop(state);
             drop(old);
-            let Some(deadline) = deadline else {
-                self.stall = None;
-                return Poll::Pending;
-            };
-            ready!(self.poll_stall(deadline, cx));
+            match deadline {
+                Some(deadline) if self.stall.has_elapsed(deadline, cx) => {
+                    let freed = stream.lock().cut_at(deadline);
+                    freed.wake();
+                }
+                _ => return Poll::Pending,
+            }
         }
-    }
-
-    /// Waits until whoever holds this reader up has done so for too long, and cuts it.
-    fn poll_stall(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let (Some(Seat { stream, .. }), true) = (&self.seat, Handle::try_current().is_ok()) else {
-            return Poll::Pending;
-        };
-        if self.stall.as_ref().is_none_or(|stall| stall.deadline() != deadline) {
-            self.stall = Some(Box::pin(sleep_until(deadline)));
-        }
-        let Some(stall) = &mut self.stall else { return Poll::Pending };
-        ready!(stall.as_mut().poll(cx));
-        self.stall = None;
-        let mut state = stream.lock();
-        // The slowest may have moved meanwhile, or another reader may have cut it.
-        let overdue =
-            state.full_since(Instant::now()).checked_add(stream.stall).is_some_and(|due| due <= Instant::now());
-        let freed = if overdue { state.cut() } else { Freed::default() };
-        drop(state);
-        freed.wake();
-        Poll::Ready(())
     }
 }
 
 /// Polls the inner body, which this reader has taken out, outside the lock (invariant 6). `Ready(None)`: it has ended.
-fn poll_body<B>(stream: &Arc<Stream<B>>, place: usize, mut body: Pin<Box<B>>, waker: Waker) -> Poll<Option<Part>>
+fn poll_body<B>(
+    stream: &Arc<Stream<B>>,
+    place: usize,
+    mut body: Checked<B>,
+    spare: Option<Waker>,
+    cx: &Context<'_>,
+) -> Poll<Option<Part>>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    // Armed before the body is dropped by unwinding (invariant 7).
     let polling = Polling::new(stream);
-    let polled = body.as_mut().poll_frame(&mut Context::from_waker(&Waker::from(Arc::clone(stream))));
-    let hints = (body.size_hint(), body.is_end_stream());
+    let polled = body.poll_part(&mut Context::from_waker(&Waker::from(Arc::clone(stream))));
+    let hints = if matches!(polled, Poll::Ready(Some(Ok(_)))) { body.hints() } else { Hints::default() };
+    let waker = polled.is_pending().then(|| spare.unwrap_or_else(|| cx.waker().clone()));
     polling.done();
-    let part = match polled {
+    let mut state = stream.lock();
+    let (part, freed) = match polled {
         Poll::Pending => {
             let mut freed = Freed::default();
-            let mut state = stream.lock();
-            state.body = Some(body);
-            let old = state.park(place, For::Body, waker);
+            state.source = Source::Begun(body);
+            let old = waker.and_then(|waker| state.park(place, For::Body, waker));
             // Woken in mid-poll: whoever came meanwhile found no body to poll (invariant 4).
             if state.ready {
                 state.call(For::Body, &mut freed);
@@ -166,37 +154,21 @@ where
             freed.wake();
             return Poll::Pending;
         }
-        Poll::Ready(None) => Err(None),
-        Poll::Ready(Some(Err(error))) => Err(Some(BodyError::source_failed(error))),
-        // A frame of a kind that is not known yet is nobody's.
-        Poll::Ready(Some(Ok(frame))) => Part::new(frame).ok_or(Some(BodyError::excess())),
-    };
-    let mut state = stream.lock();
-    let length = part.as_ref().map_or(0, |part| part.len() as u64);
-    let missing = state.missing;
-    let part = match (part, missing) {
-        (Ok(Part::Data(_)), Some(missing)) if length > missing => Err(Some(BodyError::excess())),
-        (Ok(Part::Trailers(_)) | Err(None), Some(missing)) if missing > 0 => Err(Some(BodyError::incomplete(missing))),
-        (part, _) => part,
-    };
-    match part {
-        Ok(part) => {
-            state.missing = missing.map(|missing| missing - length);
-            (state.hint, state.is_end_stream) = hints;
-            state.body = Some(body);
+        Poll::Ready(Some(Ok(part))) => {
+            state.hints = hints;
+            state.source = Source::Begun(body);
             let freed = state.came(&part, place);
             drop(state);
-            freed.wake();
-            Poll::Ready(Some(part))
+            (Some(part), freed)
         }
-        Err(error) => {
-            (state.hint, state.is_end_stream) = (SizeHint::with_exact(0), true);
+        Poll::Ready(end) => {
+            let freed = state.finish(end.and_then(Result::err).map_or(End::Clean, End::Error));
             drop(state);
-            drop(body);
-            stream.end(error.map_or(End::Clean, End::Error));
-            Poll::Ready(None)
+            (None, freed)
         }
-    }
+    };
+    freed.wake();
+    Poll::Ready(part)
 }
 
 /// Claims another reader, beside this one.
@@ -206,15 +178,14 @@ impl<B> Clone for Reader<B> {
             let place = stream.lock().enter(Some(*place));
             Seat { stream: Arc::clone(stream), place }
         });
-        Self { seat, stall: None }
+        Self { seat, stall: Stall::default() }
     }
 }
 
 impl<B> Drop for Seat<B> {
     fn drop(&mut self) {
-        let left = self.stream.lock().leave(self.place);
-        let (place, freed, body) = left;
-        drop((place, body));
+        let (place, freed, source) = self.stream.lock().leave(self.place);
         freed.wake();
+        drop((place, source));
     }
 }

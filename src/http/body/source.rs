@@ -1,10 +1,14 @@
 //! A body before anything is read.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use http_body::Body;
 
-use super::{reader::Reader, shared_body::SharedBody, stream::Stream};
+use super::{checked::Hints, reader::Reader, shared_body::SharedBody, stream::Stream};
 use crate::sync::{Mutex, lock};
 
 /// A body that nobody has begun to read; each clone is a claim to a reader of its own, from the first frame on.
@@ -13,7 +17,8 @@ use crate::sync::{Mutex, lock};
 ///
 /// 1. Each reader gets the same frames, data by reference, then the same end: an error is never a clean end.
 /// 2. A reader at the front gets a frame when the inner body makes it; one that is not polled never holds the inner body up.
-/// 3. Without a clone, the reader is the inner body itself: nothing is buffered, nothing allocated.
+/// 3. Without a clone, the reader is the inner body itself: nothing is buffered, nothing allocated. So it is once all other
+///    claims are gone, if none of them was read.
 /// 4. Between the fastest and the slowest reader or claim at most a window is kept (default 1 MiB, one frame over at most). When it
 ///    is full the fast ones wait; one that takes no frame for the stall time (default 5 s) meanwhile is cut, and ends in an
 ///    error that [is lagged](crate::BodyError::is_lagged).
@@ -78,9 +83,9 @@ impl<B> BodySource<B> {
 
     /// Returns the reader that was claimed.
     pub fn into_reader(self) -> SharedBody<B> {
-        match lock(&self.claim).take() {
+        match self.claim.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(Claim::Lone(body)) => SharedBody::lone(body),
-            Some(Claim::Shared(reader)) => SharedBody::shared(reader),
+            Some(Claim::Shared(reader)) => reader.into_lone().map_or_else(SharedBody::shared, SharedBody::lone),
             None => unreachable!("a claim is taken out under its lock only"),
         }
     }
@@ -89,8 +94,13 @@ impl<B> BodySource<B> {
 impl<B: Body> Clone for BodySource<B> {
     fn clone(&self) -> Self {
         let mut claim = lock(&self.claim);
+        // The one thing that is asked of the body under this lock; before it is moved, so that a panic loses nothing.
+        let hints = match &*claim {
+            Some(Claim::Lone(body)) => Hints::of(body),
+            _ => Hints::default(),
+        };
         let reader = match claim.take() {
-            Some(Claim::Lone(body)) => Reader::first(Arc::new(Stream::new(body, self.window, self.stall))),
+            Some(Claim::Lone(body)) => Reader::first(Arc::new(Stream::new(body, hints, self.window, self.stall))),
             Some(Claim::Shared(reader)) => reader,
             None => unreachable!("a claim is taken out under its lock only"),
         };

@@ -8,30 +8,33 @@
 //! 4. A reader that waits for the inner body is woken when it is ready, by a frame, or by its end; all are, so that it matters to
 //!    none whether another is polled.
 //! 5. A reader that waits for room is woken when there is some.
-//! 6. User code (polling or dropping the inner body, waking or dropping a waker, dropping a frame or an error) never runs under
-//!    the lock: it is taken out, and run or dropped once the lock is released.
+//! 6. User code (polling, asking or dropping the inner body, waking or dropping a waker, dropping a frame or an error) never runs
+//!    under the lock: it is taken out, and run or dropped once the lock is released.
+//! 7. The end is published, and all who wait are woken, before the inner body is dropped: whatever its poll or its drop does,
+//!    nobody is left waiting, and a body that broke off never looks complete.
+//! 8. Only a reader that has yet to take the first frame of a full window is cut, and only if it has had the stall time since it
+//!    moved last and somebody has been waiting for room all that time.
 
-use std::{collections::VecDeque, mem::take, pin::Pin, task::Waker};
+use std::{collections::VecDeque, mem::replace, task::Waker, time::Duration};
 
-use bytes::Bytes;
-use http::HeaderMap;
-use http_body::{Frame, SizeHint};
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::error::BodyError;
+use super::{
+    checked::{Checked, Hints, Source},
+    error::BodyError,
+    freed::Freed,
+    next::{End, For, Next},
+    part::Part,
+};
 
 /// Guarded by the stream's lock.
 pub(super) struct State<B> {
-    /// `None` while a reader polls it, and after its end.
-    pub(super) body: Option<Pin<Box<B>>>,
+    pub(super) source: Source<B>,
     pub(super) ready: bool,
     pub(super) end: Option<End>,
-    /// What the inner body said of itself after its last poll.
-    pub(super) hint: SizeHint,
-    pub(super) is_end_stream: bool,
-    /// Announced and not come yet.
-    pub(super) missing: Option<u64>,
+    /// What the inner body said of itself last.
+    pub(super) hints: Hints,
     frames: VecDeque<Kept>,
     /// The number of the first frame that is kept.
     first: u64,
@@ -43,9 +46,11 @@ pub(super) struct State<B> {
     pub(super) readers: Slab<Place>,
     /// Readers that are not cut.
     live: usize,
+    /// The readers with a waker, by what they wait for. A reader that has taken less than all frames has none.
     waiting: [Vec<usize>; 2],
     /// Since when the window has been full, with somebody waiting, and the slowest has taken nothing.
     full: Option<Instant>,
+    stall: Duration,
 }
 
 /// Where a reader is.
@@ -57,7 +62,10 @@ pub(super) struct Place {
     pub(super) taken: u64,
     /// It lagged; none of the frames is kept for it.
     cut: bool,
+    /// `Some` while it waits.
     waker: Option<Waker>,
+    /// Which of the waiting it then is.
+    waits: Option<(For, usize)>,
 }
 
 struct Kept {
@@ -66,89 +74,16 @@ struct Kept {
     readers: usize,
 }
 
-/// A frame that can be cloned.
-pub(super) enum Part {
-    Data(Bytes),
-    Trailers(HeaderMap),
-}
-
-pub(super) enum End {
-    Clean,
-    Error(BodyError),
-}
-
-/// What a reader waits for.
-#[derive(Clone, Copy)]
-pub(super) enum For {
-    Body,
-    Room,
-}
-
-/// What a reader is to do next.
-pub(super) enum Next<B> {
-    Take(Part, Freed),
-    End(Option<BodyError>),
-    /// Poll the inner body.
-    Poll(Pin<Box<B>>),
-    Wait(For),
-}
-
-/// What is to be woken and dropped once the lock is released.
-#[derive(Default)]
-pub(super) struct Freed {
-    wakers: Vec<Waker>,
-    frames: Vec<Part>,
-    end: Option<End>,
-}
-
 /// What a frame weighs beside its data, in bytes, so that empty ones count too.
 const FRAME: usize = 64;
 
-impl Part {
-    pub(super) fn new(frame: Frame<Bytes>) -> Option<Self> {
-        match frame.into_data() {
-            Ok(data) => Some(Self::Data(data)),
-            Err(frame) => frame.into_trailers().ok().map(Self::Trailers),
-        }
-    }
-
-    pub(super) fn into_frame(self) -> Frame<Bytes> {
-        match self {
-            Self::Data(data) => Frame::data(data),
-            Self::Trailers(trailers) => Frame::trailers(trailers),
-        }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Data(data) => data.len(),
-            Self::Trailers(_) => 0,
-        }
-    }
-
-    fn copy(&self) -> Self {
-        match self {
-            Self::Data(data) => Self::Data(data.clone()),
-            Self::Trailers(trailers) => Self::Trailers(trailers.clone()),
-        }
-    }
-}
-
-impl Freed {
-    pub(super) fn wake(self) {
-        self.wakers.into_iter().for_each(Waker::wake);
-    }
-}
-
 impl<B> State<B> {
-    pub(super) fn new(body: Pin<Box<B>>, hint: SizeHint, is_end_stream: bool, window: usize) -> Self {
+    pub(super) fn new(body: B, hints: Hints, window: usize, stall: Duration) -> Self {
         Self {
-            body: Some(body),
+            source: Source::Fresh(body),
             ready: true,
             end: None,
-            missing: hint.exact(),
-            hint,
-            is_end_stream,
+            hints,
             frames: VecDeque::new(),
             first: 0,
             weight: 0,
@@ -158,13 +93,14 @@ impl<B> State<B> {
             live: 0,
             waiting: [Vec::new(), Vec::new()],
             full: None,
+            stall,
         }
     }
 
     /// Adds a reader where another one is; the first at the start.
     pub(super) fn enter(&mut self, beside: Option<usize>) -> usize {
         let beside = beside.map(|reader| &self.readers[reader]);
-        let place = beside.map_or_else(Place::default, |place| Place { waker: None, ..*place });
+        let place = beside.map_or_else(Place::default, |place| Place { waker: None, waits: None, ..*place });
         if !place.cut {
             self.live += 1;
             let passed = self.passed(place.next);
@@ -174,22 +110,45 @@ impl<B> State<B> {
     }
 
     /// Takes a reader out. The last one takes the inner body with it.
-    pub(super) fn leave(&mut self, reader: usize) -> (Place, Freed, Option<Pin<Box<B>>>) {
+    pub(super) fn leave(&mut self, reader: usize) -> (Place, Freed, Source<B>) {
         let mut freed = Freed::default();
         let place = self.readers.remove(reader);
+        if let Some((waits, at)) = place.waits {
+            let waiting = &mut self.waiting[waits as usize];
+            waiting.swap_remove(at);
+            if let Some(moved) = waiting.get(at) {
+                self.readers[*moved].waits = Some((waits, at));
+            }
+        }
+        if self.waiting[For::Room as usize].is_empty() {
+            self.full = None;
+        }
         if !place.cut {
             self.give_up(place.next, &mut freed);
         }
-        let body = if self.live == 0 { self.body.take() } else { None };
+        let source = if self.live == 0 { replace(&mut self.source, Source::Out) } else { Source::Out };
         if self.readers.is_empty() {
             freed.end = self.end.take();
         }
-        (place, freed, body)
+        (place, freed, source)
     }
 
-    /// Returns whether a reader was cut.
-    pub(super) fn is_cut(&self, reader: usize) -> bool {
-        self.readers[reader].cut
+    /// Takes the inner body out if nothing has been read and only one reader is left.
+    pub(super) fn take_fresh(&mut self) -> Option<B> {
+        match replace(&mut self.source, Source::Out) {
+            Source::Fresh(body) if self.live == 1 => Some(body),
+            source => {
+                self.source = source;
+                None
+            }
+        }
+    }
+
+    /// Returns whether a reader is at the end, and the end is clean. One that has yet to take the trailers is not, though it
+    /// has all bytes; a cut one has an error to come.
+    pub(super) fn is_over(&self, reader: usize) -> bool {
+        let place = &self.readers[reader];
+        self.hints.is_end_stream && !place.cut && self.passed(place.next) == self.frames.len()
     }
 
     /// Says what a reader does next.
@@ -206,7 +165,7 @@ impl<B> State<B> {
             let mut freed = Freed::default();
             // Who takes it last is behind all others, and the frame is the first.
             let part = if kept.readers == 0 { self.shift(&mut freed) } else { None };
-            let part = part.unwrap_or_else(|| self.frames[passed as usize].frame.copy());
+            let part = part.unwrap_or_else(|| self.frames[passed as usize].frame.clone());
             return Next::Take(part, freed);
         }
         match &self.end {
@@ -217,13 +176,16 @@ impl<B> State<B> {
         if self.weight >= self.window && !self.frames.is_empty() {
             return Next::Wait(For::Room);
         }
-        match self.body.take_if(|_| self.ready) {
-            Some(body) => {
-                self.ready = false;
-                Next::Poll(body)
-            }
-            None => Next::Wait(For::Body),
+        if !self.ready {
+            return Next::Wait(For::Body);
         }
+        let body = match replace(&mut self.source, Source::Out) {
+            Source::Fresh(body) => Checked::new(body, self.hints.size.exact()),
+            Source::Begun(body) => body,
+            Source::Out => return Next::Wait(For::Body),
+        };
+        self.ready = false;
+        Next::Poll(body)
     }
 
     /// Keeps a frame for all readers but the one that polled it, which gets it.
@@ -237,7 +199,7 @@ impl<B> State<B> {
         let mut freed = Freed::default();
         if self.live > 1 {
             self.weight += part.len() + FRAME;
-            self.frames.push_back(Kept { frame: part.copy(), readers: self.live - 1 });
+            self.frames.push_back(Kept { frame: part.clone(), readers: self.live - 1 });
             self.call(For::Body, &mut freed);
         } else {
             // Nobody else: passed through.
@@ -248,35 +210,56 @@ impl<B> State<B> {
 
     /// Parks a reader; returns the waker that this one replaces.
     pub(super) fn park(&mut self, reader: usize, waits: For, waker: Waker) -> Option<Waker> {
-        let old = self.readers[reader].waker.replace(waker);
-        if old.is_none() {
-            self.waiting[waits as usize].push(reader);
+        let place = &mut self.readers[reader];
+        let waiting = &mut self.waiting[waits as usize];
+        // If it waits already it is for the same: what ends one kind of waiting wakes all who do.
+        if place.waits.is_none() {
+            place.waits = Some((waits, waiting.len()));
+            waiting.push(reader);
         }
-        old
+        place.waker.replace(waker)
     }
 
     /// Takes the wakers of all who wait for this.
     pub(super) fn call(&mut self, waits: For, freed: &mut Freed) {
-        let mut waiting = take(&mut self.waiting[waits as usize]);
-        let wakers = waiting.drain(..).filter_map(|reader| self.readers.get_mut(reader)?.waker.take());
-        freed.wakers.extend(wakers);
-        self.waiting[waits as usize] = waiting;
+        for reader in self.waiting[waits as usize].drain(..) {
+            let place = &mut self.readers[reader];
+            place.waits = None;
+            freed.wakers.extend(place.waker.take());
+        }
     }
 
-    /// Returns since when the slowest has held the others up; from now on, if it has only just begun to.
-    pub(super) fn full_since(&mut self, now: Instant) -> Instant {
-        *self.full.get_or_insert(now)
+    /// Returns when the slowest will have held the others up for too long, counted from now if it has only just begun to.
+    pub(super) fn deadline(&mut self, now: Instant) -> Option<Instant> {
+        self.full.get_or_insert(now).checked_add(self.stall)
+    }
+
+    /// Cuts the slowest at that deadline, unless it has moved meanwhile, or been cut (invariant 8).
+    pub(super) fn cut_at(&mut self, deadline: Instant) -> Freed {
+        if self.full.and_then(|full| full.checked_add(self.stall)) == Some(deadline) {
+            self.cut()
+        } else {
+            Freed::default()
+        }
+    }
+
+    /// Ends the body for all who have taken what there is (invariant 7).
+    pub(super) fn finish(&mut self, end: End) -> Freed {
+        let mut freed = Freed::default();
+        self.hints = Hints { size: http_body::SizeHint::with_exact(0), is_end_stream: matches!(end, End::Clean) };
+        self.end = Some(end);
+        self.call(For::Body, &mut freed);
+        freed
     }
 
     /// Cuts those who have yet to take the first frame.
-    pub(super) fn cut(&mut self) -> Freed {
+    fn cut(&mut self) -> Freed {
         let mut freed = Freed::default();
         let first = self.first;
         let mut slowest = 0;
         for (_, place) in self.readers.iter_mut().filter(|(_, place)| !place.cut && place.next == first) {
             place.cut = true;
             slowest += 1;
-            freed.wakers.extend(place.waker.take());
         }
         for _ in 0..slowest {
             self.give_up(first, &mut freed);

@@ -2,41 +2,27 @@
 
 use std::{sync::Arc, task::Wake, time::Duration};
 
-use http_body::Body;
-
 use super::{
+    checked::Hints,
     error::BodyError,
-    state::{End, For, Freed, State},
+    freed::Freed,
+    next::{End, For},
+    state::State,
 };
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// One body, shared by its readers.
 pub(super) struct Stream<B> {
     state: Mutex<State<B>>,
-    pub(super) stall: Duration,
 }
 
 impl<B> Stream<B> {
-    pub(super) fn new(body: B, window: usize, stall: Duration) -> Self
-    where
-        B: Body,
-    {
-        let (hint, is_end_stream) = (body.size_hint(), body.is_end_stream());
-        Self { state: Mutex::new(State::new(Box::pin(body), hint, is_end_stream, window)), stall }
+    pub(super) fn new(body: B, hints: Hints, window: usize, stall: Duration) -> Self {
+        Self { state: Mutex::new(State::new(body, hints, window, stall)) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State<B>> {
         lock(&self.state)
-    }
-
-    /// Ends the body for all who have taken what there is.
-    pub(super) fn end(&self, end: End) {
-        let mut freed = Freed::default();
-        let mut state = self.lock();
-        state.end.get_or_insert(end);
-        state.call(For::Body, &mut freed);
-        drop(state);
-        freed.wake();
     }
 }
 
@@ -75,7 +61,8 @@ impl<'a, B> Polling<'a, B> {
 impl<B> Drop for Polling<'_, B> {
     fn drop(&mut self) {
         if self.armed {
-            self.stream.end(End::Error(BodyError::panicked()));
+            let freed = self.stream.lock().finish(End::Error(BodyError::panicked()));
+            freed.wake();
         }
     }
 }

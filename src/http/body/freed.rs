@@ -1,0 +1,27 @@
+//! What is to be woken and dropped once the lock is released (invariant 6).
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::Waker,
+};
+
+use super::{next::End, part::Part};
+
+/// Taken out under the lock. Dropping it wakes nobody; call [`wake`](Freed::wake).
+#[derive(Default)]
+#[must_use]
+pub(super) struct Freed {
+    pub(super) wakers: Vec<Waker>,
+    pub(super) frames: Vec<Part>,
+    pub(super) end: Option<End>,
+}
+
+impl Freed {
+    /// Wakes all, even past a waker that panics: it is another reader's, and fails neither this one nor those after it.
+    /// Drops the rest.
+    pub(super) fn wake(self) {
+        for waker in self.wakers {
+            drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+        }
+    }
+}

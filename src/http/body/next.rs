@@ -1,0 +1,25 @@
+//! What a reader is to do next.
+
+use super::{checked::Checked, error::BodyError, freed::Freed, part::Part};
+
+/// How the inner body ended.
+pub(super) enum End {
+    Clean,
+    Error(BodyError),
+}
+
+/// What a reader waits for.
+#[derive(Clone, Copy)]
+pub(super) enum For {
+    Body,
+    Room,
+}
+
+/// What a reader is to do next.
+pub(super) enum Next<B> {
+    Take(Part, Freed),
+    End(Option<BodyError>),
+    /// Poll the inner body.
+    Poll(Checked<B>),
+    Wait(For),
+}
