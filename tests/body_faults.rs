@@ -250,6 +250,47 @@ fn a_claim_left_alone_before_anything_is_read_is_the_body_itself() {
     assert!(assert_ready!(frame(&mut reader)).is_none());
 }
 
+/// Who comes while another has the inner body in its hands waits; whatever that poll brings, it is told.
+#[test]
+fn who_comes_in_mid_poll_is_woken_by_what_the_poll_brings() {
+    type Other = Arc<Mutex<Option<task::Spawn<SharedBody<Met>>>>>;
+    struct Met(Other, Option<Frame<Bytes>>);
+    impl Body for Met {
+        type Data = Bytes;
+        type Error = Infallible;
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let mut other = self.0.lock().unwrap();
+            assert_pending!(other.as_mut().expect("another reader").enter(|cx, body| body.poll_frame(cx)));
+            drop(other);
+            Poll::Ready(self.1.take().map(Ok))
+        }
+    }
+    for frame in [Some(Frame::data(Bytes::from_static(b"abc"))), None] {
+        let other = Other::default();
+        let is_frame = frame.is_some();
+        let source = BodySource::new(Met(Arc::clone(&other), frame));
+        *other.lock().unwrap() = Some(task::spawn(source.clone().into_reader()));
+        let mut reader = task::spawn(source.into_reader());
+        assert_eq!(assert_ready!(reader.enter(|cx, body| body.poll_frame(cx))).is_some(), is_frame);
+        let mut waited = other.lock().unwrap().take().expect("the other reader");
+        assert!(waited.is_woken());
+        assert_eq!(assert_ready!(waited.enter(|cx, body| body.poll_frame(cx))).is_some(), is_frame);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_was_cut_is_not_at_its_end_though_the_body_is() {
+    let source = Source { says_so: true, ends: true, ..Source::frames(["abc", "def"]) };
+    let [mut fast, mut slow] = readers(BodySource::new(source).window(3).stall(Duration::from_secs(5)));
+    assert_eq!(text(frame(&mut fast)), "abc");
+    assert_pending!(frame(&mut fast));
+    advance(Duration::from_secs(6)).await;
+    assert_eq!(text(frame(&mut fast)), "def");
+    assert!(fast.is_end_stream());
+    assert!(!slow.is_end_stream());
+    assert!(error(frame(&mut slow)).is_lagged());
+}
+
 struct Grumpy;
 
 impl Wake for Grumpy {
