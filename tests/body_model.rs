@@ -69,12 +69,14 @@ impl Drop for Inner {
     }
 }
 
-/// A body, its feeder at work on a thread of its own, and whether the body is gone.
-fn fed(items: &'static [Item]) -> (BodySource<Inner>, thread::JoinHandle<()>, Arc<AtomicBool>) {
+/// A body, its feeder, and whether the body is gone.
+fn fed(items: &'static [Item]) -> (BodySource<Inner>, impl FnOnce(), Arc<AtomicBool>) {
     let (queue, dropped) = (Arc::<Mutex<Queue>>::default(), Arc::<AtomicBool>::default());
     let source = BodySource::new(Inner { queue: Arc::clone(&queue), dropped: Arc::clone(&dropped) });
-    let feeder = thread::spawn(move || {
+    // Begun after the readers: otherwise all is there before anybody reads, and nobody ever waits.
+    let feed = move || {
         for item in items {
+            thread::yield_now();
             let waker = {
                 let mut queue = queue.lock().unwrap();
                 queue.items.push_back(*item);
@@ -82,8 +84,8 @@ fn fed(items: &'static [Item]) -> (BodySource<Inner>, thread::JoinHandle<()>, Ar
             };
             waker.into_iter().for_each(Waker::wake);
         }
-    });
-    (source, feeder, dropped)
+    };
+    (source, feed, dropped)
 }
 
 /// Reads at most so many frames; returns what came, and whether the body ended cleanly.
@@ -108,11 +110,11 @@ const THREE: &[Item] = &[Item::Data(1), Item::Data(2), Item::Data(3), Item::End]
 #[test]
 fn all_readers_get_all_frames_and_the_end() {
     explore(|| {
-        let (source, feeder, dropped) = fed(THREE);
+        let (source, feed, dropped) = fed(THREE);
         let readers: Vec<_> = [source.clone(), source.clone(), source]
             .map(|claim| thread::spawn(move || read(claim.into_reader(), usize::MAX)))
             .into();
-        feeder.join().unwrap();
+        feed();
         for reader in readers {
             assert_eq!(reader.join().unwrap(), (vec![1, 2, 3], true));
         }
@@ -123,7 +125,7 @@ fn all_readers_get_all_frames_and_the_end() {
 #[test]
 fn readers_that_leave_in_mid_stream_take_no_wake_up_with_them() {
     explore(|| {
-        let (source, feeder, dropped) = fed(THREE);
+        let (source, feed, dropped) = fed(THREE);
         let stays = source.clone();
         let leaves = source.clone();
         let stays = thread::spawn(move || read(stays.into_reader(), usize::MAX));
@@ -132,10 +134,10 @@ fn readers_that_leave_in_mid_stream_take_no_wake_up_with_them() {
             let mut body = source.into_reader();
             block_on(poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx).is_ready())))
         });
+        feed();
         assert_eq!(stays.join().unwrap(), (vec![1, 2, 3], true));
         assert_eq!(leaves.join().unwrap().0, [1]);
         polls_once.join().unwrap();
-        feeder.join().unwrap();
         assert!(dropped.load(SeqCst));
     });
 }
@@ -144,30 +146,30 @@ fn readers_that_leave_in_mid_stream_take_no_wake_up_with_them() {
 fn a_full_window_lets_everybody_through_however_the_slowest_moves_or_leaves() {
     const MANY: &[Item] = &[Item::Data(1), Item::Data(2), Item::Data(3), Item::Data(4), Item::End];
     explore(|| {
-        let (source, feeder, _) = fed(MANY);
+        let (source, feed, _) = fed(MANY);
         let source = source.window(1);
         let claim = source.clone();
         let leaves = source.clone();
         let readers = [source, claim.clone()].map(|claim| thread::spawn(move || read(claim.into_reader(), usize::MAX)));
         let leaves = thread::spawn(move || read(leaves.into_reader(), 2));
         drop(claim);
+        feed();
         for reader in readers {
             assert_eq!(reader.join().unwrap(), (vec![1, 2, 3, 4], true));
         }
         assert_eq!(leaves.join().unwrap().0, [1, 2]);
-        feeder.join().unwrap();
     });
 }
 
 #[test]
 fn a_panic_of_the_body_reaches_all_and_leaves_nobody_waiting() {
     explore(|| {
-        let (source, feeder, dropped) = fed(&[Item::Data(1), Item::Panic]);
+        let (source, feed, dropped) = fed(&[Item::Data(1), Item::Panic]);
         let readers = [source.clone(), source.clone(), source].map(|claim| {
             thread::spawn(move || catch_unwind(AssertUnwindSafe(|| read(claim.into_reader(), usize::MAX))).ok())
         });
+        feed();
         let ends: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
-        feeder.join().unwrap();
         assert_eq!(ends.iter().filter(|end| end.is_none()).count(), 1);
         assert!(ends.into_iter().flatten().all(|end| end == (vec![1], false)));
         assert!(dropped.load(SeqCst));
