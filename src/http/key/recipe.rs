@@ -136,7 +136,8 @@ impl Recipe {
         let max = self.max_key_bytes.saturating_add(content.map_or(0, <[u8]>::len));
         let counts = |name: &HeaderName| match metadata {
             Metadata::Ordinary => self.covers(name) || (content.is_some() && CONTENT.contains(name)),
-            Metadata::Grpc => !is_per_call(name),
+            // What is named stays a part: `covers` has promised it.
+            Metadata::Grpc => !is_per_call(name) || self.covers(name),
         };
         let lines = Lines::gather(&parts.headers, counts)?;
         let target = Target::new(parts, &self.ignored_query)?;

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::{HttpKey, Metadata, Recipe};
 
+mod faults;
+
 fn parts(uri: &str, fields: &[(&str, &str)]) -> Parts {
     let request = fields.iter().fold(Request::get(uri), |request, (name, value)| request.header(*name, *value));
     request.body(()).expect("a request").into_parts().0
