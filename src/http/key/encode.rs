@@ -32,6 +32,11 @@ pub(super) trait Sink {
         self.counted(value);
     }
 
+    /// A host and its port: a key has them as they were sent (S2).
+    fn authority(&mut self, value: &[u8]) {
+        self.part(Tag::Authority, value);
+    }
+
     fn counted(&mut self, value: &[u8]) {
         self.length(value.len());
         self.raw(value);
@@ -82,6 +87,19 @@ pub(super) struct Hashed<H>(pub(super) H);
 impl<H: Hasher> Sink for Hashed<H> {
     fn raw(&mut self, bytes: &[u8]) {
         self.0.write(bytes);
+    }
+
+    /// The letters of a host mean the same in either case (RFC 9110, section 4.2.3), so a write to one fences the other.
+    fn authority(&mut self, value: &[u8]) {
+        self.raw(&[Tag::Authority as u8]);
+        self.length(value.len());
+        for piece in value.chunks(64) {
+            let mut lower = [0; 64];
+            let lower = &mut lower[..piece.len()];
+            lower.copy_from_slice(piece);
+            lower.make_ascii_lowercase();
+            self.raw(lower);
+        }
     }
 }
 

@@ -34,13 +34,13 @@ impl<'a> Target<'a> {
 impl Write for Target<'_> {
     fn write(&self, sink: &mut impl Sink) -> Option<()> {
         if let Some(authority) = self.authority {
-            sink.part(Tag::Authority, authority);
+            sink.authority(authority);
         }
         self.write_path(self.uri, sink);
         if let Some(original) = self.original {
             sink.part(Tag::Original, &[]);
             if let Some(authority) = original.authority() {
-                sink.part(Tag::Authority, authority.as_str().as_bytes());
+                sink.authority(authority.as_str().as_bytes());
             }
             self.write_path(original, sink);
         }

@@ -14,3 +14,18 @@ fn s09_a_field_that_is_named_counts_over_grpc_too() {
     assert!(recipe.covers(&name));
     assert_ne!(of("1"), of("2"));
 }
+
+#[test]
+fn s21_a_host_has_one_hash_in_any_case_but_a_key_keeps_it_as_sent() {
+    let recipe = Recipe::new();
+    let asked = |uri: &str, host: &str| parts(uri, &[("host", host)]);
+    let hash = |uri: &str, host: &str| recipe.uri_hash(&asked(uri, host));
+    assert_eq!(hash("/x", "EXAMPLE.org"), hash("/x", "example.ORG"));
+    assert_eq!(hash("http://EXAMPLE.org/x", "example.org"), hash("/x", "example.org"));
+    let long = "a".repeat(100);
+    assert_eq!(hash("/x", &long), hash("/x", &long.to_uppercase()));
+    assert_ne!(hash("/x", &long), hash("/x", &format!("{long}a")));
+    assert_ne!(hash("/x", "a"), hash("/X", "a"));
+    let key = |host| recipe.key(&asked("/x", host), None, Metadata::Ordinary, 0);
+    assert_ne!(key("A"), key("a"));
+}
