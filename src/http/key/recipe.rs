@@ -172,9 +172,9 @@ impl Write for Key<'_> {
         let Self { recipe, target, parts, content, lines, epoch } = self;
         sink.part(Tag::Epoch, &epoch.to_le_bytes());
         sink.part(Tag::Method, parts.method.as_str().as_bytes());
-        // An origin-form target has no scheme: it is that of the listener (RFC 9110, section 7.1).
-        let scheme = parts.uri.scheme().unwrap_or(&recipe.default_scheme);
-        sink.part(Tag::Scheme, scheme.as_str().as_bytes());
+        for scheme in target.schemes().into_iter().flatten() {
+            sink.part(Tag::Scheme, scheme.unwrap_or(&recipe.default_scheme).as_str().as_bytes());
+        }
         target.write(sink)?;
         lines.write(sink)?;
         if !recipe.cookies.is_empty() {

@@ -1,6 +1,9 @@
 //! The target of a request: authority, path and query (S2; RFC 9110, section 7.1).
 
-use http::{HeaderMap, HeaderValue, Uri, header, request};
+use http::{
+    HeaderMap, HeaderValue, Uri, header, request,
+    uri::{Authority, Scheme},
+};
 
 use super::{
     encode::{Sink, Tag, Write},
@@ -15,9 +18,15 @@ pub(super) struct Target<'a> {
     authority: Option<&'a [u8]>,
     uri: &'a Uri,
     /// `Some` if it is another one.
-    original: Option<&'a Uri>,
+    original: Option<Original<'a>>,
     /// Query parameters that do not count.
     ignored: &'a [Box<str>],
+}
+
+struct Original<'a> {
+    /// That of `Host`, if the URI has none.
+    authority: Option<&'a [u8]>,
+    uri: &'a Uri,
 }
 
 impl<'a> Target<'a> {
@@ -25,10 +34,23 @@ impl<'a> Target<'a> {
     pub(super) fn new(parts: &'a request::Parts, ignored: &'a [Box<str>]) -> Option<Self> {
         let uri = &parts.uri;
         let original = original_uri(parts).filter(|original| *original != uri);
+        let host = host(&parts.headers)?;
         let authority = uri.authority().or_else(|| original.and_then(Uri::authority));
-        let authority = agreed(authority.map(|authority| authority.as_str().as_bytes()), &parts.headers)?;
+        let authority = agreed(authority.map(bytes), host)?;
+        let original = original.map(|uri| Original { authority: uri.authority().map(bytes).or(host), uri });
         Some(Self { authority, uri, original, ignored })
     }
+
+    /// Returns the scheme of the URI and, if it is another one, of the original URI; one that does not say is the listener's,
+    /// as that of an origin-form target (RFC 9110, section 7.1).
+    pub(super) fn schemes(&self) -> [Option<Option<&'a Scheme>>; 2] {
+        let original = self.original.as_ref().map(|original| original.uri.scheme());
+        [Some(self.uri.scheme().or(original.flatten())), original]
+    }
+}
+
+fn bytes(authority: &Authority) -> &[u8] {
+    authority.as_str().as_bytes()
 }
 
 impl Write for Target<'_> {
@@ -37,12 +59,12 @@ impl Write for Target<'_> {
             sink.authority(authority);
         }
         self.write_path(self.uri, sink);
-        if let Some(original) = self.original {
+        if let Some(original) = &self.original {
             sink.part(Tag::Original, &[]);
-            if let Some(authority) = original.authority() {
-                sink.authority(authority.as_str().as_bytes());
+            if let Some(authority) = original.authority {
+                sink.authority(authority);
             }
-            self.write_path(original, sink);
+            self.write_path(original.uri, sink);
         }
         Some(())
     }
@@ -66,13 +88,18 @@ impl Target<'_> {
     }
 }
 
-/// Returns the authority that URI and `Host` agree on (RFC 9110, section 7.2; RFC 9112, section 3.2); the outer `None`: none.
-fn agreed<'a>(uri: Option<&'a [u8]>, headers: &'a HeaderMap) -> Option<Option<&'a [u8]>> {
+/// Returns the only `Host`; `None` if it is repeated (RFC 9112, section 3.2).
+fn host(headers: &HeaderMap) -> Option<Option<&[u8]>> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().map(HeaderValue::as_bytes);
+    hosts.next().is_none().then_some(host)
+}
+
+/// Returns the authority that URI and `Host` agree on (RFC 9110, section 7.2); the outer `None`: none.
+fn agreed<'a>(uri: Option<&'a [u8]>, host: Option<&'a [u8]>) -> Option<Option<&'a [u8]>> {
     let disagree = matches!((uri, host), (Some(uri), Some(host)) if !uri.eq_ignore_ascii_case(host));
     let authority = uri.or(host);
-    (hosts.next().is_none() && !disagree && authority.is_none_or(is_host_and_port)).then_some(authority)
+    (!disagree && authority.is_none_or(is_host_and_port)).then_some(authority)
 }
 
 /// Stricter than the grammar: no user information (RFC 9110, section 4.2.4: it is a credential), no sub-delims.

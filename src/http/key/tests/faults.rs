@@ -29,3 +29,33 @@ fn s21_a_host_has_one_hash_in_any_case_but_a_key_keeps_it_as_sent() {
     let key = |host| recipe.key(&asked("/x", host), None, Metadata::Ordinary, 0);
     assert_ne!(key("A"), key("a"));
 }
+
+#[cfg(feature = "axum")]
+mod original {
+    use axum::extract::OriginalUri;
+
+    use super::{super::key, Recipe, parts};
+
+    fn rewritten(original: &'static str, uri: &str, fields: &[(&str, &str)]) -> Option<super::super::HttpKey> {
+        let mut parts = parts(uri, fields);
+        parts.extensions.insert(OriginalUri(http::Uri::from_static(original)));
+        key(&Recipe::new(), &parts)
+    }
+
+    #[test]
+    fn s02_the_scheme_of_the_original_uri_counts() {
+        assert_ne!(rewritten("https://a/t/x", "/x", &[]), rewritten("http://a/t/x", "/x", &[]));
+        assert_ne!(rewritten("https://a/t/x", "http://a/x", &[]), rewritten("http://a/t/x", "http://a/x", &[]));
+    }
+
+    #[test]
+    fn t04_below_a_nested_router_host_and_authority_are_one() {
+        let first = rewritten("/t/x", "/x", &[("host", "a")]);
+        assert!(first.is_some());
+        assert_eq!(first, rewritten("http://a/t/x", "http://a/x", &[]));
+        assert_ne!(first, rewritten("https://a/t/x", "https://a/x", &[]));
+        assert_ne!(first, rewritten("/t/x", "/x", &[("host", "b")]));
+        assert_ne!(first, rewritten("/t/x", "/x", &[]));
+        assert_ne!(first, rewritten("http://b/t/x", "http://a/x", &[]));
+    }
+}
