@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use super::{HttpKey, Metadata, Recipe};
 
+mod encoding;
 mod faults;
+mod numbered;
+mod questions;
 
 fn parts(uri: &str, fields: &[(&str, &str)]) -> Parts {
     let request = fields.iter().fold(Request::get(uri), |request, (name, value)| request.header(*name, *value));
