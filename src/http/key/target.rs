@@ -41,11 +41,10 @@ impl<'a> Target<'a> {
         Some(Self { authority, uri, original, ignored })
     }
 
-    /// Returns the scheme of the URI and, if it is another one, of the original URI; one that does not say is the listener's,
-    /// as that of an origin-form target (RFC 9110, section 7.1).
+    /// Returns the scheme of the URI and, if it is another one, of the original URI. The inner `None` is the listener's, as for
+    /// an origin-form target (RFC 9110, section 7.1).
     pub(super) fn schemes(&self) -> [Option<Option<&'a Scheme>>; 2] {
-        let original = self.original.as_ref().map(|original| original.uri.scheme());
-        [Some(self.uri.scheme().or(original.flatten())), original]
+        [Some(self.uri.scheme()), self.original.as_ref().map(|original| original.uri.scheme())]
     }
 }
 

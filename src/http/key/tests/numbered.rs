@@ -111,8 +111,9 @@ fn s25_a_variant_keeps_the_identity() {
 fn s26_the_cap_is_exact() {
     let asked = parts("/x?q", &[("host", "a"), ("accept", "b")]);
     let capped = |bytes| key(&Recipe::new().max_key_bytes(bytes), &asked);
-    let exact = (0..1000).find(|bytes| capped(*bytes).is_some()).expect("a cap that is enough");
-    assert!(exact > "GEThttp/x?qaacceptb".len());
+    // Epoch, method, scheme, authority, path, query; then a field, its name and its line: each with its length, all but the
+    // line with a tag.
+    let exact = (9 + 8) + (9 + 3) + (9 + 4) + (9 + 1) + (9 + 2) + (9 + 1) + (9 + 6 + 8 + 1);
     assert_eq!(capped(exact), key(&Recipe::new(), &asked));
     assert!((0..exact).all(|bytes| capped(bytes).is_none()));
 }
@@ -190,4 +191,63 @@ fn a_field_that_connection_lists_counts_over_grpc_all_the_same() {
         Recipe::new().key(&parts("/p.S/M", &fields), Some(b"m"), Metadata::Grpc, 0)
     };
     all_differ([of("ann"), of("bob")]);
+}
+
+#[test]
+fn over_grpc_no_deadline_and_no_trace_counts_but_their_likes_do() {
+    let of = |name: &str| Recipe::new().key(&parts("/p.S/M", &[(name, "1")]), Some(b"m"), Metadata::Grpc, 0);
+    let bare = Recipe::new().key(&parts("/p.S/M", &[]), Some(b"m"), Metadata::Grpc, 0);
+    for name in [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "grpc-timeout",
+        "grpc-previous-rpc-attempts",
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "b3",
+        "x-b3-traceid",
+        "x-b3-sampled",
+        "grpc-trace-bin",
+        "x-cloud-trace-context",
+        "x-request-id",
+    ] {
+        assert_eq!(of(name), bare, "{name}");
+    }
+    for name in
+        ["x-b3", "x-b33", "grpc-encoding", "x-request", "cookie", "proxy-authorization", "x-tenant-bin", "accept"]
+    {
+        assert_ne!(of(name), bare, "{name}");
+    }
+}
+
+#[test]
+fn s09_a_variant_is_of_its_key_whatever_the_order_of_the_names() {
+    let names = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
+    let fields = [("x-plan", "a"), ("x-tier", "b")];
+    let key = |uri: &str| plain(uri, &fields).expect("a key");
+    let variant = |uri: &str, of: &[&'static str]| Some(key(uri).variant(&names(of)));
+    assert_eq!(variant("/x", &["x-plan", "x-tier"]), variant("/x", &["x-tier", "x-plan"]));
+    assert_eq!(variant("/x", &["x-plan", "x-tier"]), variant("/x", &["x-tier", "x-plan", "x-tier"]));
+    all_differ([
+        Some(key("/x")),
+        Some(key("/y")),
+        variant("/x", &[]),
+        variant("/y", &[]),
+        variant("/x", &["x-plan"]),
+        variant("/y", &["x-plan"]),
+        variant("/x", &["x-tier"]),
+        variant("/x", &["x-plan", "x-tier"]),
+    ]);
+    // The fields are still there for another answer with another `Vary`.
+    let again = key("/x").variant(&names(&["x-plan"]));
+    assert!(again.agrees(&key("/x"), &names(&["x-plan", "x-tier"])));
+    let other = plain("/x", &[("x-plan", "a"), ("x-tier", "c")]).expect("a key").variant(&names(&["x-plan"]));
+    assert_eq!(again, other);
+    assert_ne!(again.variant(&names(&["x-tier"])), other.variant(&names(&["x-tier"])));
 }
