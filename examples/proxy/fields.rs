@@ -1,6 +1,6 @@
-//! Fields that belong to one hop, and those that a proxy adds (RFC 9110, sections 7.6.1 and 7.6.3).
+//! Fields that belong to one hop, and those that a proxy adds (RFC 9110, sections 7.6.1 and 7.6.3; RFC 7239).
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
@@ -13,50 +13,85 @@ static HOP_BY_HOP: [HeaderName; 6] = [
     header::UPGRADE,
 ];
 
-/// Takes out what ends at this hop; returns what the message asked to upgrade to.
-pub(crate) fn end_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
-    let options: Vec<_> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .filter_map(|option| option.trim().parse::<HeaderName>().ok())
-        .collect();
-    let upgrades = options.contains(&header::UPGRADE);
-    let protocol = headers.get(header::UPGRADE).filter(|_| upgrades).cloned();
-    let trailers = headers.get_all(header::TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    for name in HOP_BY_HOP.iter().chain(&options) {
+/// What a message asked of this hop alone.
+#[derive(Debug)]
+pub(crate) struct Hop {
+    /// The protocols to switch to.
+    pub(crate) upgrade: Option<HeaderValue>,
+    /// Whether trailers are welcome (RFC 9110, section 10.1.4).
+    pub(crate) trailers: bool,
+}
+
+/// Takes out what ends at this hop (RFC 9110, section 7.6.1).
+pub(crate) fn end_hop(headers: &mut HeaderMap) -> Hop {
+    let listed: Vec<HeaderName> =
+        elements(headers, &header::CONNECTION).filter_map(|option| option.parse().ok()).collect();
+    // `h2c` would hand the client a connection on which nothing is checked any more; RFC 9113, section 3.1, has no such upgrade.
+    let upgrades = listed.contains(&header::UPGRADE)
+        && !elements(headers, &header::UPGRADE).any(|protocol| protocol.eq_ignore_ascii_case("h2c"));
+    let hop = Hop {
+        upgrade: headers.get(header::UPGRADE).filter(|_| upgrades).cloned(),
+        trailers: elements(headers, &header::TE)
+            .any(|coding| coding.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("trailers"))),
+    };
+    for name in HOP_BY_HOP.iter().chain(&listed) {
         headers.remove(name);
     }
-    if trailers {
+    hop
+}
+
+/// Says to the next hop what the last one said, as far as it may be passed on.
+pub(crate) fn begin_hop(headers: &mut HeaderMap, hop: Hop, version: Version) {
+    if hop.trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        // Only HTTP/1.1 has connection options (RFC 9113, section 8.2.2).
+        if version == Version::HTTP_11 {
+            headers.append(header::CONNECTION, HeaderValue::from_static("te"));
+        }
     }
-    protocol
+    if let Some(protocol) = hop.upgrade {
+        headers.append(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, protocol);
+    }
 }
 
-/// Asks the next hop for an upgrade.
-pub(crate) fn upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, protocol);
-}
-
-/// Says by which way the message came.
-pub(crate) fn via(headers: &mut HeaderMap, version: Version) {
-    let version = match version {
+/// Says by which way the message came (RFC 9110, section 7.6.3).
+pub(crate) fn via(headers: &mut HeaderMap, received: Version) {
+    let via = match received {
         Version::HTTP_2 => "2.0 singleflight",
         Version::HTTP_10 => "1.0 singleflight",
         _ => "1.1 singleflight",
     };
-    headers.append(header::VIA, HeaderValue::from_static(version));
+    headers.append(header::VIA, HeaderValue::from_static(via));
 }
 
-/// Says who asked, and for which host.
-pub(crate) fn forwarded(headers: &mut HeaderMap, client: Option<SocketAddr>, host: Option<HeaderValue>) {
-    if let Some(client) = client.and_then(|client| HeaderValue::try_from(client.ip().to_string()).ok()) {
-        headers.append("x-forwarded-for", client);
+/// Says who asked, and for which host. What a proxy before this one said of host and scheme stands; the layer has it in the key.
+pub(crate) fn forwarded(headers: &mut HeaderMap, client: Option<IpAddr>, host: Option<&HeaderValue>) {
+    if let Some(client) = client {
+        append(headers, HeaderName::from_static("x-forwarded-for"), &client.to_string());
+        // A chain that has begun goes on (RFC 7239, section 4); nobody needs a second one.
+        if headers.contains_key(header::FORWARDED) {
+            let node = match client {
+                IpAddr::V4(client) => format!("for={client};proto=http"),
+                IpAddr::V6(client) => format!("for=\"[{client}]\";proto=http"),
+            };
+            append(headers, header::FORWARDED, &node);
+        }
     }
     if let Some(host) = host {
-        headers.entry("x-forwarded-host").or_insert(host);
+        headers.entry("x-forwarded-host").or_insert_with(|| host.clone());
     }
     headers.entry("x-forwarded-proto").or_insert(HeaderValue::from_static("http"));
+}
+
+fn append(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.append(name, value);
+    }
+}
+
+/// The elements of a list field, in all its lines.
+fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
 }

@@ -4,78 +4,85 @@
 //! server ─► log ─► HttpSingleflightLayer ─► Upstream ─► hyper's client
 //! ```
 
+mod body;
+mod coalesce;
 mod fields;
+mod log;
 mod options;
 mod server;
+mod stop;
+mod target;
 mod upgrade;
 mod upstream;
 
-use std::{process::ExitCode, sync::Arc};
-
-use clap::Parser;
-use tokio::{net::TcpListener, runtime::Builder, signal};
-use tower::Layer;
-
-use crate::{
-    options::Options,
-    server::{Server, layer},
-    upstream::Upstream,
+use std::{
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
 };
 
+use tokio::runtime::Builder;
+use tower::Layer;
+
+use crate::{options::Options, server::Server, stop::Stop, upstream::Upstream};
+
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+    let options = match Options::read(std::env::args_os()) {
         Ok(options) => options,
         Err(error) if error.use_stderr() => {
-            eprintln!("{}", error.to_string().lines().next().unwrap_or("error: bad options"));
+            complain(format_args!("{}", Options::complaint(&error)));
             return ExitCode::from(2);
         }
         Err(help) => {
-            print!("{help}");
+            let _ = help.print();
             return ExitCode::SUCCESS;
         }
     };
+    // Each client takes a file; what the hard limit does not allow, accepting waits for.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(format_args!("cannot start a runtime: {error}")),
     };
-    runtime.block_on(run(options))
+    let code = runtime.block_on(run(&options));
+    // Not even a name that is still being looked up holds the end up.
+    runtime.shutdown_background();
+    code
 }
 
-async fn run(options: Options) -> ExitCode {
-    let listener = match TcpListener::bind(options.listen).await {
-        Ok(listener) => listener,
+async fn run(options: &Options) -> ExitCode {
+    let (mut stop, mut again) = match Stop::new().and_then(|stop| Ok((stop, Stop::new()?))) {
+        Ok(stops) => stops,
+        Err(error) => return fail(format_args!("cannot wait for signals: {error}")),
+    };
+    let listening = server::listen(options.listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (address, listener) = match listening {
+        Ok(listening) => listening,
         Err(error) => return fail(format_args!("cannot listen on {}: {error}", options.listen)),
     };
-    match listener.local_addr() {
-        Ok(address) => println!("http://{address} => {}", options.upstream),
-        Err(error) => return fail(format_args!("cannot listen on {}: {error}", options.listen)),
+    // Whoever started it may not be reading.
+    let _ = writeln!(io::stdout(), "http://{address} => {}", options.upstream);
+
+    let (server, upstream) = (Server::new(options), Upstream::new(options));
+    let served = async {
+        match coalesce::layer(options) {
+            Some(layer) => server.serve(listener, layer.layer(upstream), stop.signal()).await,
+            None => server.serve(listener, upstream, stop.signal()).await,
+        }
+    };
+    tokio::select! {
+        () = served => {}
+        // The second signal: now.
+        () = async { again.signal().await; again.signal().await } => {}
     }
-    let service = layer(&options).layer(Upstream::new(&options));
-    let server = Server { quiet: options.quiet, grace: options.grace.into(), idle: options.idle.into() };
-    Arc::new(server).serve(listener, service, stop()).await;
     ExitCode::SUCCESS
 }
 
-/// Waits for the signal to stop.
-async fn stop() {
-    #[cfg(unix)]
-    {
-        let terminated = async {
-            match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-                Ok(mut terminate) => drop(terminate.recv().await),
-                Err(_) => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = signal::ctrl_c() => {}
-            () = terminated => {}
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = signal::ctrl_c().await;
+fn fail(message: fmt::Arguments<'_>) -> ExitCode {
+    complain(format_args!("error: {message}"));
+    ExitCode::FAILURE
 }
 
-fn fail(message: std::fmt::Arguments<'_>) -> ExitCode {
-    eprintln!("proxy: {message}");
-    ExitCode::FAILURE
+fn complain(message: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{message}");
 }

@@ -1,23 +1,23 @@
 //! What the proxy can be told.
 
-use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
+use std::{ffi::OsString, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
-use clap::Parser;
-use http::Uri;
+use clap::{Parser, value_parser};
+use http::{Uri, uri::Authority};
 
 /// A reverse proxy that sends equal requests upstream once, and streams the answer to all who wait.
 #[derive(Clone, Debug, Parser)]
-#[command(version)]
+#[command(name = "proxy", version)]
 pub(crate) struct Options {
     /// Where to listen: an address and a port.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
     /// Where requests go: http://host[:port].
-    #[arg(long, value_parser = upstream)]
-    pub(crate) upstream: Uri,
-    /// Speak HTTP/2 upstream, by prior knowledge.
     #[arg(long)]
-    pub h2: bool,
+    pub(crate) upstream: Origin,
+    /// Speak HTTP/2 upstream, by prior knowledge; the client's Host goes as X-Forwarded-Host.
+    #[arg(long)]
+    pub(crate) h2: bool,
     /// Send every request upstream, for comparison.
     #[arg(long)]
     pub(crate) no_coalesce: bool,
@@ -31,13 +31,13 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) max_wait: Option<Millis>,
     /// What is kept between the fastest and the slowest reader of a body, in bytes.
-    #[arg(long, default_value_t = 1 << 20)]
-    pub(crate) window: usize,
+    #[arg(long, default_value_t = 1 << 20, value_parser = value_parser!(u32).range(1..))]
+    pub(crate) window: u32,
     /// How long a reader may hold the others up, in ms.
     #[arg(long, default_value = "5000")]
     pub(crate) stall: Millis,
     /// How many released followers go upstream at a time.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_parser = value_parser!(u32).range(1..))]
     pub(crate) release_limit: Option<u32>,
     /// How long to connect upstream, in ms.
     #[arg(long, default_value = "2000")]
@@ -45,7 +45,8 @@ pub(crate) struct Options {
     /// How long the upstream may take for the head of its answer, in ms.
     #[arg(long, default_value = "30000")]
     pub(crate) timeout: Millis,
-    /// How long a client may take for a request's head, and an idle upstream connection is kept, in ms.
+    /// How long a client may take for a request's head, the upstream between two parts of a body, and how long an idle
+    /// upstream connection is kept, in ms.
     #[arg(long, default_value = "60000")]
     pub(crate) idle: Millis,
     /// How long requests under way may take to end after a signal to stop, in ms.
@@ -54,6 +55,52 @@ pub(crate) struct Options {
     /// Print no line per request.
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+impl Options {
+    /// Reads the command line. The error may be the help that was asked for.
+    pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let options = Self::try_parse_from(arguments)?;
+        if options.upstream.0.as_str().parse() == Ok(options.listen) && options.listen.port() != 0 {
+            let message = "the upstream is the proxy itself";
+            return Err(clap::Error::raw(clap::error::ErrorKind::ValueValidation, message));
+        }
+        Ok(options)
+    }
+
+    /// What is wrong with the command line, in one line.
+    pub(crate) fn complaint(error: &clap::Error) -> String {
+        let text = error.to_string();
+        let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        lines.join(" ")
+    }
+}
+
+/// The one place that requests go to.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin(pub(crate) Authority);
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let uri: Uri = text.parse().map_err(|error| format!("not a URL ({error})"))?;
+        let bare = matches!((uri.scheme_str(), uri.path(), uri.query()), (Some("http"), "" | "/", None));
+        let named = |authority: &&Authority| !authority.host().is_empty() && !authority.as_str().contains('@');
+        let ported = |authority: &&Authority| {
+            authority.as_str().len() == authority.host().len() || authority.port_u16().is_some_and(|port| port > 0)
+        };
+        match uri.authority().filter(named).filter(ported) {
+            Some(authority) if bare => Ok(Self(authority.clone())),
+            _ => Err("http://host[:port], without a path".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.0)
+    }
 }
 
 /// A time in whole milliseconds, at least one.
@@ -74,20 +121,6 @@ impl FromStr for Millis {
 impl From<Millis> for Duration {
     fn from(Millis(millis): Millis) -> Self {
         Self::from_millis(millis)
-    }
-}
-
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-fn upstream(text: &str) -> Result<Uri, String> {
-    let uri: Uri = text.parse().map_err(|error| format!("not a URL ({error})"))?;
-    match (uri.scheme_str(), uri.authority(), uri.path(), uri.query()) {
-        (Some("http"), Some(authority), "/" | "", None) if !authority.as_str().contains('@') => Ok(uri),
-        _ => Err("http://host[:port], without a path".to_owned()),
     }
 }
 

@@ -1,70 +1,93 @@
-//! The listening side: connections of either version, a line per request, an orderly end.
+//! The listening side: connections of either version of HTTP, and an orderly end.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    error::Error,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use bytes::Bytes;
 use http::{Request, Response};
-use hyper::{body::Incoming, service::service_fn};
+use hyper::{
+    body::{Body, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
-    time::{Instant, sleep, timeout},
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::{sleep, timeout},
 };
 use tower::Service;
-use tower_singleflight::{HttpSingleflight, HttpSingleflightLayer, Limits, Role, SharedBody};
 
 use crate::{
+    log::{Line, Logged},
     options::Options,
-    upstream::{Upstream, UpstreamBody},
 };
 
-type Coalesced = HttpSingleflight<Upstream>;
-type Answer = Response<SharedBody<UpstreamBody>>;
+/// How much of a head is read, and of an answer held, per connection, in bytes.
+const BUFFER: usize = 64 << 10;
 
-/// The layer as the options say.
-pub(crate) fn layer(options: &Options) -> HttpSingleflightLayer {
-    let mut limits = Limits::new();
-    limits.max_wait = options.max_wait.map(Duration::from);
-    let mut layer = HttpSingleflightLayer::new().limits(limits).window(options.window).stall(options.stall.into());
-    if options.no_coalesce {
-        layer = layer.coalesce_if(|_| false);
-    }
-    if options.per_credential {
-        layer = layer.per_credential();
-    }
-    if let Some(name) = &options.cache_status {
-        layer = layer.cache_status(name);
-    }
-    if let Some(limit) = options.release_limit {
-        layer = layer.release_limit(limit as usize);
-    }
-    layer
-}
+/// How many connections may wait to be taken in: a herd arrives at once.
+const BACKLOG: u32 = 4096;
 
 pub(crate) struct Server {
-    pub(crate) quiet: bool,
+    builder: auto::Builder<TokioExecutor>,
+    quiet: bool,
     /// For requests under way when it stops.
-    pub(crate) grace: Duration,
+    grace: Duration,
     /// For the head of a request.
-    pub(crate) idle: Duration,
+    idle: Duration,
+}
+
+/// Listens with room for a herd.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As the standard library does: an address is free as soon as its last owner has gone.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Server {
+    pub(crate) fn new(options: &Options) -> Arc<Self> {
+        let idle = options.idle.into();
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(BUFFER);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(idle);
+        Arc::new(Self { builder, quiet: options.quiet, grace: options.grace.into(), idle })
+    }
+
     /// Serves connections until told to stop, and then those under way for as long as they are given.
-    pub(crate) async fn serve(
-        self: Arc<Self>,
-        listener: TcpListener,
-        service: Coalesced,
-        stop: impl Future<Output = ()>,
-    ) {
+    pub(crate) async fn serve<S, B>(self: Arc<Self>, listener: TcpListener, service: S, stop: impl Future<Output = ()>)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
         let graceful = GracefulShutdown::new();
-        let mut stop = std::pin::pin!(stop);
+        let mut stop = pin!(stop);
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, client)) => self.connection(stream, client, service.clone(), &graceful),
+                    Ok((stream, client)) => {
+                        let server = Arc::clone(&self);
+                        tokio::spawn(server.connection(stream, client, service.clone(), graceful.watcher()));
+                    }
                     // No more files, as a rule: some connection will close.
                     Err(_) => sleep(Duration::from_millis(10)).await,
                 },
@@ -76,51 +99,36 @@ impl Server {
         let _ = timeout(self.grace, graceful.shutdown()).await;
     }
 
-    fn connection(
-        self: &Arc<Self>,
-        stream: TcpStream,
-        client: SocketAddr,
-        service: Coalesced,
-        graceful: &GracefulShutdown,
-    ) {
-        let server = Arc::clone(self);
+    async fn connection<S, B>(self: Arc<Self>, stream: TcpStream, client: SocketAddr, service: S, watcher: Watcher)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
         // A socket that cannot do without the delay does with it.
         let _ = stream.set_nodelay(true);
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.idle);
-        builder.http2().timer(TokioTimer::new());
-        let respond = service_fn(move |request| server.respond(service.clone(), client, request));
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), respond).into_owned();
-        let connection = graceful.watch(connection);
-        // A client that breaks off is no event.
-        tokio::spawn(async { drop(connection.await) });
-    }
-
-    fn respond(
-        self: &Arc<Self>,
-        mut service: Coalesced,
-        client: SocketAddr,
-        mut request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Answer, Infallible>> + use<> {
-        let quiet = self.quiet;
-        let asked = (!quiet).then(|| (Instant::now(), request.method().clone(), request.uri().path().to_owned()));
-        request.extensions_mut().insert(client);
-        let response = service.call(request);
-        async move {
-            let response = response.await?;
-            if let (Some((start, method, path)), Some(role)) = (asked, response.extensions().get::<Role>()) {
-                let millis = start.elapsed().as_secs_f64() * 1e3;
-                println!("{method} {path} {} {} {millis:.1} ms", response.status().as_u16(), name(*role));
+        let asked = Arc::new(AtomicBool::new(false));
+        let (quiet, flag) = (self.quiet, Arc::clone(&asked));
+        let respond = service_fn(move |mut request: Request<Incoming>| {
+            flag.store(true, Relaxed);
+            let mut line = (!quiet).then(|| Box::new(Line::new(&request)));
+            request.extensions_mut().insert(client);
+            let response = service.clone().call(request);
+            async move {
+                let response = response.await?;
+                if let Some(line) = &mut line {
+                    line.answered(&response);
+                }
+                Ok::<_, Infallible>(response.map(|body| Logged::new(body, line)))
             }
-            Ok(response)
+        });
+        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), respond);
+        let mut connection = pin!(watcher.watch(connection));
+        // hyper's own timer starts when it knows the version: who sends nothing, or half a preface, is sent away here.
+        let ended = timeout(self.idle, connection.as_mut()).await;
+        if ended.is_err() && asked.load(Relaxed) {
+            // A client that breaks off is no event.
+            let _ = connection.await;
         }
-    }
-}
-
-fn name(role: Role) -> String {
-    match role {
-        Role::Leader => "leader".to_owned(),
-        Role::Follower => "follower".to_owned(),
-        Role::Alone(reason) => format!("alone({reason:?})"),
     }
 }

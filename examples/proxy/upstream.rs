@@ -2,35 +2,50 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
+    io,
     net::SocketAddr,
+    pin::pin,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri::Scheme};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, uri::Authority};
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{self, Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time::timeout;
 use tower::Service;
 
-use crate::{fields, options::Options, upgrade};
+use crate::{
+    body::{Flagged, Lively},
+    fields,
+    options::Options,
+    target, upgrade,
+};
 
 /// What comes from upstream, or the line that says why nothing does.
-pub(crate) type UpstreamBody = Either<Incoming, Full<Bytes>>;
+pub(crate) type UpstreamBody = Either<Lively, Full<Bytes>>;
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Upstream {
-    client: Client<HttpConnector, Incoming>,
-    uri: Uri,
+    client: Client<HttpConnector, Flagged>,
+    authority: Authority,
     version: Version,
+    /// For the head of the answer.
     timeout: Duration,
+    /// Between two frames of its body.
+    idle: Duration,
 }
+
+/// Why there is no answer from upstream.
+struct Failure(StatusCode, &'static str);
 
 impl Upstream {
     pub(crate) fn new(options: &Options) -> Self {
@@ -39,66 +54,72 @@ impl Upstream {
         connector.set_connect_timeout(Some(options.connect_timeout.into()));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from(options.idle))
             .http2_only(options.h2)
             .build(connector);
         let version = if options.h2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        Self { client, uri: options.upstream.clone(), version, timeout: options.timeout.into() }
+        let (timeout, idle) = (options.timeout.into(), options.idle.into());
+        Self { client, authority: options.upstream.0.clone(), version, timeout, idle }
     }
 
-    /// Makes the next hop's request of a client's; returns whether it asks for an upgrade.
-    fn rewrite(&self, request: &mut Request<Incoming>) -> bool {
-        let client = request.extensions().get::<SocketAddr>().copied();
-        let authority = request.uri().authority().and_then(|host| HeaderValue::try_from(host.as_str()).ok());
-        let host = request.headers().get(header::HOST).cloned().or(authority);
-        let version = request.version();
-        let mut uri = request.uri().clone().into_parts();
-        uri.scheme = Some(Scheme::HTTP);
-        uri.authority = self.uri.authority().cloned();
-        uri.path_and_query.get_or_insert(http::uri::PathAndQuery::from_static("/"));
-        if let Ok(uri) = Uri::from_parts(uri) {
-            *request.uri_mut() = uri;
-        }
+    /// Makes the next hop's request of a client's; returns the client's half of an upgrade if it asks for one.
+    fn rewrite<B>(&self, request: &mut Request<B>) -> Result<Option<OnUpgrade>, Failure> {
+        let client = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+        let received = request.version();
+        let host = target::host(request).map_err(|why| Failure(StatusCode::BAD_REQUEST, why))?;
+        target::aim(request, &self.authority);
         *request.version_mut() = self.version;
 
         let headers = request.headers_mut();
-        let protocol =
-            fields::end_hop(headers).filter(|_| version == Version::HTTP_11 && self.version == Version::HTTP_11);
-        let upgrades = protocol.is_some();
-        if let Some(protocol) = protocol {
-            fields::upgrade(headers, protocol);
+        let mut hop = fields::end_hop(headers);
+        if (received, self.version) != (Version::HTTP_11, Version::HTTP_11) {
+            hop.upgrade = None;
         }
-        if let Some(host) = &host {
-            headers.insert(header::HOST, host.clone());
-        }
-        fields::forwarded(headers, client, host);
-        fields::via(headers, version);
-        upgrades
+        let upgrades = hop.upgrade.is_some();
+        fields::begin_hop(headers, hop, self.version);
+        fields::forwarded(headers, client, host.as_ref());
+        fields::via(headers, received);
+        match host {
+            Some(host) if self.version == Version::HTTP_11 => headers.insert(header::HOST, host),
+            // RFC 9113, section 8.3.1: it would disagree with the upstream's own `:authority`.
+            _ => headers.remove(header::HOST),
+        };
+        Ok(upgrades.then(|| hyper::upgrade::on(request)))
     }
 
-    async fn answer(self, mut request: Request<Incoming>) -> Response<UpstreamBody> {
-        if request.method() == Method::CONNECT {
-            return failure(StatusCode::METHOD_NOT_ALLOWED, "this is no forward proxy");
-        }
-        let upgrades = self.rewrite(&mut request);
-        let client = upgrades.then(|| hyper::upgrade::on(&mut request));
-        let mut response = match timeout(self.timeout, self.client.request(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) if error.is_connect() => {
-                return failure(StatusCode::BAD_GATEWAY, "the upstream cannot be reached");
+    /// Sends a request, and waits for the head of its answer; from the last sign of life while its body is being sent.
+    async fn send(&self, request: Request<Incoming>) -> Result<Response<Incoming>, Failure> {
+        let (parts, body) = request.into_parts();
+        let (body, moved) = Flagged::new(body);
+        let mut answer = pin!(self.client.request(Request::from_parts(parts, body)));
+        loop {
+            match timeout(self.timeout, answer.as_mut()).await {
+                Ok(answer) => return answer.map_err(Failure::from),
+                Err(_) if moved.as_deref().is_some_and(take) => {}
+                Err(_) => return Err(Failure(StatusCode::GATEWAY_TIMEOUT, "the upstream takes too long")),
             }
-            Ok(Err(_)) => return failure(StatusCode::BAD_GATEWAY, "the upstream broke off"),
-            Err(_) => return failure(StatusCode::GATEWAY_TIMEOUT, "the upstream takes too long"),
-        };
-        let version = response.version();
-        *response.version_mut() = Version::HTTP_11;
-        let protocol = fields::end_hop(response.headers_mut());
-        if let (Some(client), Some(protocol), StatusCode::SWITCHING_PROTOCOLS) = (client, protocol, response.status()) {
-            fields::upgrade(response.headers_mut(), protocol);
+        }
+    }
+
+    async fn answer(self, mut request: Request<Incoming>) -> Result<Response<UpstreamBody>, Failure> {
+        if request.method() == Method::CONNECT {
+            return Err(Failure(StatusCode::NOT_IMPLEMENTED, "this proxy opens no tunnels"));
+        }
+        let client = self.rewrite(&mut request)?;
+        let mut response = self.send(request).await?;
+        let received = std::mem::replace(response.version_mut(), Version::HTTP_11);
+        let mut hop = fields::end_hop(response.headers_mut());
+        hop.trailers = false;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let (Some(client), Some(_)) = (client, &hop.upgrade) else {
+                return Err(Failure(StatusCode::BAD_GATEWAY, "the upstream switches protocols unasked"));
+            };
+            fields::begin_hop(response.headers_mut(), hop, Version::HTTP_11);
             upgrade::join(client, hyper::upgrade::on(&mut response));
         }
-        fields::via(response.headers_mut(), version);
-        response.map(Either::Left)
+        fields::via(response.headers_mut(), received);
+        Ok(response.map(|body| Either::Left(Lively::new(body, self.idle))))
     }
 }
 
@@ -113,13 +134,35 @@ impl Service<Request<Incoming>> for Upstream {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let this = self.clone();
-        Box::pin(async move { Ok(this.answer(request).await) })
+        Box::pin(async move { Ok(this.answer(request).await.unwrap_or_else(Failure::into_response)) })
     }
 }
 
-fn failure(status: StatusCode, line: &'static str) -> Response<UpstreamBody> {
-    let mut response = Response::new(Either::Right(Full::from(format!("{status}: {line}\n"))));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response
+impl Failure {
+    fn into_response(self) -> Response<UpstreamBody> {
+        let Self(status, why) = self;
+        let mut response = Response::new(Either::Right(Full::from(format!("{status}: {why}\n"))));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        response
+    }
+}
+
+impl From<legacy::Error> for Failure {
+    fn from(error: legacy::Error) -> Self {
+        let mut sources = std::iter::successors(error.source(), |error| (*error).source());
+        let io = sources.find_map(|error| error.downcast_ref::<io::Error>());
+        match io.map(io::Error::kind) {
+            Some(io::ErrorKind::TimedOut) if error.is_connect() => {
+                Self(StatusCode::GATEWAY_TIMEOUT, "the upstream does not take connections in time")
+            }
+            _ if error.is_connect() => Self(StatusCode::BAD_GATEWAY, "the upstream cannot be reached"),
+            _ => Self(StatusCode::BAD_GATEWAY, "the upstream broke off"),
+        }
+    }
+}
+
+/// Lowers a flag; returns whether it was up.
+fn take(flag: &AtomicBool) -> bool {
+    flag.swap(false, Relaxed)
 }
