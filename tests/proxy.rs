@@ -4,6 +4,10 @@
 mod body;
 #[path = "../examples/proxy/coalesce.rs"]
 mod coalesce;
+#[path = "../examples/proxy/compact.rs"]
+mod compact;
+#[path = "../examples/proxy/connection.rs"]
+mod connection;
 #[path = "../examples/proxy/fields.rs"]
 mod fields;
 #[path = "../examples/proxy/log.rs"]

@@ -6,6 +6,8 @@
 
 mod body;
 mod coalesce;
+mod compact;
+mod connection;
 mod fields;
 mod log;
 mod options;

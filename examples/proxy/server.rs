@@ -15,17 +15,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::{
     body::{Body, Incoming},
     service::service_fn,
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    server::{conn::auto, graceful::GracefulShutdown},
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -34,7 +31,9 @@ use tokio::{
 use tower::Service;
 
 use crate::{
-    log::{Line, Logged},
+    compact::compact,
+    connection::{Answer, Patient},
+    log::Line,
     options::Options,
 };
 
@@ -85,8 +84,7 @@ impl Server {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, client)) => {
-                        let server = Arc::clone(&self);
-                        tokio::spawn(server.connection(stream, client, service.clone(), graceful.watcher()));
+                        tokio::spawn(self.connection(stream, client, service.clone(), &graceful));
                     }
                     // No more files, as a rule: some connection will close.
                     Err(_) => sleep(Duration::from_millis(10)).await,
@@ -99,7 +97,14 @@ impl Server {
         let _ = timeout(self.grace, graceful.shutdown()).await;
     }
 
-    async fn connection<S, B>(self: Arc<Self>, stream: TcpStream, client: SocketAddr, service: S, watcher: Watcher)
+    /// Returns the future of a connection.
+    fn connection<S, B>(
+        &self,
+        stream: TcpStream,
+        client: SocketAddr,
+        service: S,
+        graceful: &GracefulShutdown,
+    ) -> impl Future<Output = ()> + Send + use<S, B>
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
@@ -111,24 +116,14 @@ impl Server {
         let (quiet, flag) = (self.quiet, Arc::clone(&asked));
         let respond = service_fn(move |mut request: Request<Incoming>| {
             flag.store(true, Relaxed);
-            let mut line = (!quiet).then(|| Box::new(Line::new(&request)));
-            request.extensions_mut().insert(client);
-            let response = service.clone().call(request);
-            async move {
-                let response = response.await?;
-                if let Some(line) = &mut line {
-                    line.answered(&response);
-                }
-                Ok::<_, Infallible>(response.map(|body| Logged::new(body, line)))
+            if request.version() < Version::HTTP_2 {
+                compact(&mut request);
             }
+            let line = (!quiet).then(|| Box::new(Line::new(&request)));
+            request.extensions_mut().insert(client);
+            Answer::new(service.clone().call(request), line)
         });
-        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), respond);
-        let mut connection = pin!(watcher.watch(connection));
-        // hyper's own timer starts when it knows the version: who sends nothing, or half a preface, is sent away here.
-        let ended = timeout(self.idle, connection.as_mut()).await;
-        if ended.is_err() && asked.load(Relaxed) {
-            // A client that breaks off is no event.
-            let _ = connection.await;
-        }
+        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), respond).into_owned();
+        Patient::new(graceful.watch(connection), asked, self.idle)
     }
 }

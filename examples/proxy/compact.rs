@@ -1,0 +1,26 @@
+//! A request that lets go of the buffer it was read into.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Request, Uri};
+
+/// Copies the fields and the target of a request into memory of their own size.
+///
+/// hyper's are slices of its read buffer, of 8 KiB at least: while they live it takes a second one to notice that the client leaves.
+pub(crate) fn compact<B>(request: &mut Request<B>) {
+    let target = request.uri().to_string();
+    let size = request.headers().values().map(HeaderValue::len).sum::<usize>() + target.len();
+    let mut bytes = BytesMut::with_capacity(size);
+    bytes.extend_from_slice(target.as_bytes());
+    for value in request.headers().values() {
+        bytes.extend_from_slice(value.as_bytes());
+    }
+    let mut rest: Bytes = bytes.freeze();
+    if let Ok(uri) = Uri::from_maybe_shared(rest.split_to(target.len())) {
+        *request.uri_mut() = uri;
+    }
+    for value in request.headers_mut().values_mut() {
+        if let Ok(copy) = HeaderValue::from_maybe_shared(rest.split_to(value.len())) {
+            *value = copy;
+        }
+    }
+}
