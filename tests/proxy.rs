@@ -1,5 +1,7 @@
 //! The example proxy, over real sockets on the loopback.
 
+#[path = "../examples/proxy/answer.rs"]
+mod answer;
 #[path = "../examples/proxy/body.rs"]
 mod body;
 #[path = "../examples/proxy/coalesce.rs"]

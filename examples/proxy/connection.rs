@@ -1,90 +1,103 @@
-//! One client's connection. Many of them wait at once, so nothing here is held twice: no async block, which would keep room for what it
-//! awaits beside what it captured.
+//! One client's connection: what it speaks, how long it may be silent, how it ends.
 
 use std::{
     future::Future,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    task::{Context, Poll, ready},
+    io,
+    pin::{Pin, pin},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
 
-use http::Response;
-use hyper::body::Body;
-use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use hyper::{
+    body::{Body, Incoming},
+    rt::{Read, Write},
+    server::conn::http1,
+    service::HttpService,
+};
+use hyper_util::{
+    rt::TokioExecutor,
+    server::conn::auto::{self, HttpServerConnExec},
+};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{sleep, timeout},
+};
 
-use crate::log::{Line, Logged};
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-pin_project! {
-    /// A connection that is given up when it asks for nothing. hyper's own timer starts when it knows the version: it does not
-    /// see who sends nothing, or half of HTTP/2's preface.
-    pub(crate) struct Patient<C> {
-        #[pin]
-        connection: C,
-        asked: Arc<AtomicBool>,
-        // `None` once something has been asked for.
-        timer: Option<Pin<Box<Sleep>>>,
-    }
+/// What an HTTP/2 connection begins with (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Returns whether a connection speaks HTTP/1, by its first bytes, which stay there; `false` if it may not, `None` if nothing comes in time.
+///
+/// hyper-util tells the versions apart too, but by reading: what it then gives back makes hyper grow its buffer to 16 KiB, per client.
+pub(crate) async fn speaks_http1(stream: &TcpStream, idle: Duration) -> Option<bool> {
+    let mut bytes = [0; PREFACE.len()];
+    let read: io::Result<usize> = timeout(idle, stream.peek(&mut bytes)).await.ok()?;
+    let count = read.ok().filter(|count| *count > 0)?;
+    Some(!PREFACE.starts_with(&bytes[..count]))
 }
 
-impl<C> Patient<C> {
-    /// `asked` is raised by the first request.
-    pub(crate) fn new(connection: C, asked: Arc<AtomicBool>, idle: Duration) -> Self {
-        Self { connection, asked, timer: Some(Box::pin(sleep(idle))) }
-    }
+/// A connection that can be told to end with what is under way.
+///
+/// hyper-util's own graceful shutdown takes no plain HTTP/1 connection with upgrades.
+pub(crate) trait Graceful: Future {
+    fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
-impl<C: Future> Future for Patient<C> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        // A client that breaks off is no event.
-        if this.connection.poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        let Some(timer) = this.timer else { return Poll::Pending };
-        if this.asked.load(Relaxed) {
-            *this.timer = None;
-            return Poll::Pending;
-        }
-        timer.as_mut().poll(cx)
-    }
-}
-
-pin_project! {
-    /// An answer on its way, with the line that it will be logged in.
-    pub(crate) struct Answer<F> {
-        #[pin]
-        answer: F,
-        line: Option<Box<Line>>,
-    }
-}
-
-impl<F> Answer<F> {
-    pub(crate) fn new(answer: F, line: Option<Box<Line>>) -> Self {
-        Self { answer, line }
-    }
-}
-
-impl<F, B, E> Future for Answer<F>
+impl<I, S, B> Graceful for http1::UpgradeableConnection<I, S>
 where
-    F: Future<Output = Result<Response<B>, E>>,
-    B: Body,
+    S: HttpService<Incoming, ResBody = B, Error: Into<BoxError>>,
+    I: Read + Write + Unpin + Send + 'static,
+    B: Body<Error: Into<BoxError>> + 'static,
 {
-    type Output = Result<Response<Logged<B>>, E>;
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.answer.poll(cx))?;
-        let mut line = this.line.take();
-        if let Some(line) = &mut line {
-            line.answered(&response);
+impl<I, S, B> Graceful for auto::UpgradeableConnection<'static, I, S, TokioExecutor>
+where
+    S: hyper::service::Service<
+            http::Request<Incoming>,
+            Response = http::Response<B>,
+            Error: Into<BoxError>,
+            Future: 'static,
+        >,
+    I: Read + Write + Unpin + Send + 'static,
+    B: Body<Error: Into<BoxError>> + 'static,
+    TokioExecutor: HttpServerConnExec<S::Future, B>,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Serves a connection to its end. It is boxed since an async block would keep room for it twice.
+pub(crate) async fn serve<C: Graceful>(
+    mut connection: Pin<Box<C>>,
+    mut stop: watch::Receiver<()>,
+    asked: &AtomicBool,
+    idle: Duration,
+) {
+    // hyper's own timer starts when the version is known: who sends half of HTTP/2's preface is sent away here.
+    let mut timer = pin!(sleep(idle));
+    let (mut fresh, mut stopping) = (true, false);
+    loop {
+        tokio::select! {
+            // A client that breaks off is no event.
+            _ = connection.as_mut() => return,
+            _ = stop.changed(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = timer.as_mut(), if fresh => {
+                fresh = false;
+                if !asked.load(Relaxed) {
+                    return;
+                }
+            }
         }
-        Poll::Ready(Ok(response.map(|body| Logged::new(body, line))))
     }
 }

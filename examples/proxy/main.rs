@@ -4,6 +4,7 @@
 //! server ─► log ─► HttpSingleflightLayer ─► Upstream ─► hyper's client
 //! ```
 
+mod answer;
 mod body;
 mod coalesce;
 mod compact;

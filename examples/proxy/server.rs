@@ -18,21 +18,24 @@ use bytes::Bytes;
 use http::{Request, Response, Version};
 use hyper::{
     body::{Body, Incoming},
+    server::conn::http1,
     service::service_fn,
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
+    sync::watch,
     time::{sleep, timeout},
 };
 use tower::Service;
 
 use crate::{
+    answer::Answer,
     compact::compact,
-    connection::{Answer, Patient},
+    connection::{self, speaks_http1},
     log::Line,
     options::Options,
 };
@@ -44,7 +47,8 @@ const BUFFER: usize = 64 << 10;
 const BACKLOG: u32 = 4096;
 
 pub(crate) struct Server {
-    builder: auto::Builder<TokioExecutor>,
+    either: auto::Builder<TokioExecutor>,
+    http1: http1::Builder,
     quiet: bool,
     /// For requests under way when it stops.
     grace: Duration,
@@ -65,10 +69,12 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 impl Server {
     pub(crate) fn new(options: &Options) -> Arc<Self> {
         let idle = options.idle.into();
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(BUFFER);
-        builder.http2().timer(TokioTimer::new()).keep_alive_interval(idle);
-        Arc::new(Self { builder, quiet: options.quiet, grace: options.grace.into(), idle })
+        let mut either = auto::Builder::new(TokioExecutor::new());
+        either.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(BUFFER);
+        either.http2().timer(TokioTimer::new()).keep_alive_interval(idle);
+        let mut http1 = http1::Builder::new();
+        http1.timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(BUFFER);
+        Arc::new(Self { either, http1, quiet: options.quiet, grace: options.grace.into(), idle })
     }
 
     /// Serves connections until told to stop, and then those under way for as long as they are given.
@@ -78,13 +84,14 @@ impl Server {
         S::Future: Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        let graceful = GracefulShutdown::new();
+        let (stopping, _) = watch::channel(());
         let mut stop = pin!(stop);
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, client)) => {
-                        tokio::spawn(self.connection(stream, client, service.clone(), &graceful));
+                        let server = Arc::clone(&self);
+                        tokio::spawn(server.connection(stream, client, service.clone(), stopping.subscribe()));
                     }
                     // No more files, as a rule: some connection will close.
                     Err(_) => sleep(Duration::from_millis(10)).await,
@@ -93,25 +100,30 @@ impl Server {
             }
         }
         drop(listener);
+        // Nobody to tell: nothing under way.
+        let _ = stopping.send(());
         // What does not end in time is cut off with the process.
-        let _ = timeout(self.grace, graceful.shutdown()).await;
+        let _ = timeout(self.grace, stopping.closed()).await;
     }
 
-    /// Returns the future of a connection.
-    fn connection<S, B>(
-        &self,
+    async fn connection<S, B>(
+        self: Arc<Self>,
         stream: TcpStream,
         client: SocketAddr,
         service: S,
-        graceful: &GracefulShutdown,
-    ) -> impl Future<Output = ()> + Send + use<S, B>
-    where
+        mut stop: watch::Receiver<()>,
+    ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
         // A socket that cannot do without the delay does with it.
         let _ = stream.set_nodelay(true);
+        let http1 = tokio::select! {
+            http1 = speaks_http1(&stream, self.idle) => http1,
+            _ = stop.changed() => None,
+        };
+        let Some(http1) = http1 else { return };
         let asked = Arc::new(AtomicBool::new(false));
         let (quiet, flag) = (self.quiet, Arc::clone(&asked));
         let respond = service_fn(move |mut request: Request<Incoming>| {
@@ -123,7 +135,13 @@ impl Server {
             request.extensions_mut().insert(client);
             Answer::new(service.clone().call(request), line)
         });
-        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), respond).into_owned();
-        Patient::new(graceful.watch(connection), asked, self.idle)
+        let io = TokioIo::new(stream);
+        if http1 {
+            let connection = Box::pin(self.http1.serve_connection(io, respond).with_upgrades());
+            connection::serve(connection, stop, &asked, self.idle).await;
+        } else {
+            let connection = Box::pin(self.either.serve_connection_with_upgrades(io, respond).into_owned());
+            connection::serve(connection, stop, &asked, self.idle).await;
+        }
     }
 }

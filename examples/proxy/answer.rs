@@ -1,0 +1,46 @@
+//! An answer on its way to a client.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::Response;
+use hyper::body::Body;
+use pin_project_lite::pin_project;
+
+use crate::log::{Line, Logged};
+
+pin_project! {
+    /// Waits for an answer, with the line that it will be logged in. An async block would keep room for it twice.
+    pub(crate) struct Answer<F> {
+        #[pin]
+        answer: F,
+        line: Option<Box<Line>>,
+    }
+}
+
+impl<F> Answer<F> {
+    pub(crate) fn new(answer: F, line: Option<Box<Line>>) -> Self {
+        Self { answer, line }
+    }
+}
+
+impl<F, B, E> Future for Answer<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    type Output = Result<Response<Logged<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.answer.poll(cx))?;
+        let mut line = this.line.take();
+        if let Some(line) = &mut line {
+            line.answered(&response);
+        }
+        Poll::Ready(Ok(response.map(|body| Logged::new(body, line))))
+    }
+}
