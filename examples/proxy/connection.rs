@@ -4,7 +4,10 @@ use std::{
     future::Future,
     io,
     pin::{Pin, pin},
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -18,11 +21,7 @@ use hyper_util::{
     rt::TokioExecutor,
     server::conn::auto::{self, HttpServerConnExec},
 };
-use tokio::{
-    net::TcpStream,
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpStream, sync::watch, time::timeout};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -75,29 +74,25 @@ where
 }
 
 /// Serves a connection to its end. It is boxed since an async block would keep room for it twice.
-pub(crate) async fn serve<C: Graceful>(
-    mut connection: Pin<Box<C>>,
-    mut stop: watch::Receiver<()>,
-    asked: &AtomicBool,
+pub(crate) async fn serve<C: Graceful>(mut connection: Pin<Box<C>>, mut stop: watch::Receiver<()>) {
+    tokio::select! {
+        // A client that breaks off is no event.
+        _ = connection.as_mut() => return,
+        _ = stop.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+/// Serves a connection that is given up if it asks for nothing: hyper's own timer starts when the version is known, and who
+/// sends half of HTTP/2's preface never comes to that.
+pub(crate) async fn serve_if_asked<C: Graceful>(
+    connection: Pin<Box<C>>,
+    stop: watch::Receiver<()>,
+    asked: Arc<AtomicBool>,
     idle: Duration,
 ) {
-    // hyper's own timer starts when the version is known: who sends half of HTTP/2's preface is sent away here.
-    let mut timer = pin!(sleep(idle));
-    let (mut fresh, mut stopping) = (true, false);
-    loop {
-        tokio::select! {
-            // A client that breaks off is no event.
-            _ = connection.as_mut() => return,
-            _ = stop.changed(), if !stopping => {
-                stopping = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = timer.as_mut(), if fresh => {
-                fresh = false;
-                if !asked.load(Relaxed) {
-                    return;
-                }
-            }
-        }
+    let mut served = pin!(serve(connection, stop));
+    if timeout(idle, served.as_mut()).await.is_err() && asked.load(Relaxed) {
+        served.await;
     }
 }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::{Request, Response};
 use hyper::{
     body::{Body, Incoming},
     server::conn::http1,
@@ -35,9 +35,10 @@ use tower::Service;
 use crate::{
     answer::Answer,
     compact::compact,
-    connection::{self, speaks_http1},
+    connection::{serve, serve_if_asked, speaks_http1},
     log::Line,
     options::Options,
+    upstream::ForClient,
 };
 
 /// How much of a head is read, and of an answer held, per connection, in bytes.
@@ -80,7 +81,12 @@ impl Server {
     /// Serves connections until told to stop, and then those under way for as long as they are given.
     pub(crate) async fn serve<S, B>(self: Arc<Self>, listener: TcpListener, service: S, stop: impl Future<Output = ()>)
     where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + ForClient
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         S::Future: Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
@@ -113,7 +119,12 @@ impl Server {
         service: S,
         mut stop: watch::Receiver<()>,
     ) where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + ForClient
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         S::Future: Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
@@ -124,24 +135,29 @@ impl Server {
             _ = stop.changed() => None,
         };
         let Some(http1) = http1 else { return };
-        let asked = Arc::new(AtomicBool::new(false));
-        let (quiet, flag) = (self.quiet, Arc::clone(&asked));
-        let respond = service_fn(move |mut request: Request<Incoming>| {
-            flag.store(true, Relaxed);
-            if request.version() < Version::HTTP_2 {
-                compact(&mut request);
-            }
+        let (quiet, service) = (self.quiet, service.for_client(client.ip()));
+        let respond = move |request: Request<Incoming>| {
             let line = (!quiet).then(|| Box::new(Line::new(&request)));
-            request.extensions_mut().insert(client);
             Answer::new(service.clone().call(request), line)
-        });
+        };
         let io = TokioIo::new(stream);
         if http1 {
+            let respond = service_fn(move |mut request| {
+                compact(&mut request);
+                respond(request)
+            });
             let connection = Box::pin(self.http1.serve_connection(io, respond).with_upgrades());
-            connection::serve(connection, stop, &asked, self.idle).await;
+            // This task has room for much that is not needed any more.
+            tokio::spawn(serve(connection, stop));
         } else {
+            let asked = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&asked);
+            let respond = service_fn(move |request| {
+                flag.store(true, Relaxed);
+                respond(request)
+            });
             let connection = Box::pin(self.either.serve_connection_with_upgrades(io, respond).into_owned());
-            connection::serve(connection, stop, &asked, self.idle).await;
+            tokio::spawn(serve_if_asked(connection, stop, asked, self.idle));
         }
     }
 }

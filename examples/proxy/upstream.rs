@@ -4,9 +4,12 @@ use std::{
     convert::Infallible,
     error::Error,
     io,
-    net::SocketAddr,
+    net::IpAddr,
     pin::pin,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -22,6 +25,7 @@ use hyper_util::{
 };
 use tokio::time::timeout;
 use tower::Service;
+use tower_singleflight::HttpSingleflight;
 
 use crate::{
     body::{Flagged, Lively},
@@ -33,8 +37,20 @@ use crate::{
 /// What comes from upstream, or the line that says why nothing does.
 pub(crate) type UpstreamBody = Either<Lively, Full<Bytes>>;
 
+/// Small, since each request that waits holds one.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
+    route: Arc<Route>,
+    client: Option<IpAddr>,
+}
+
+/// A service that is told for whom it works: less for each request than an extension takes.
+pub(crate) trait ForClient {
+    fn for_client(self, client: IpAddr) -> Self;
+}
+
+#[derive(Debug)]
+struct Route {
     client: Client<HttpConnector, Flagged>,
     authority: Authority,
     version: Version,
@@ -60,12 +76,27 @@ impl Upstream {
             .build(connector);
         let version = if options.h2 { Version::HTTP_2 } else { Version::HTTP_11 };
         let (timeout, idle) = (options.timeout.into(), options.idle.into());
-        Self { client, authority: options.upstream.0.clone(), version, timeout, idle }
+        let route = Route { client, authority: options.upstream.0.clone(), version, timeout, idle };
+        Self { route: Arc::new(route), client: None }
     }
+}
 
+impl ForClient for Upstream {
+    fn for_client(self, client: IpAddr) -> Self {
+        Self { client: Some(client), ..self }
+    }
+}
+
+impl<S: ForClient + Clone> ForClient for HttpSingleflight<S> {
+    fn for_client(mut self, client: IpAddr) -> Self {
+        *self.get_mut() = self.get_ref().clone().for_client(client);
+        self
+    }
+}
+
+impl Route {
     /// Makes the next hop's request of a client's; returns the client's half of an upgrade if it asks for one.
-    fn rewrite<B>(&self, request: &mut Request<B>) -> Result<Option<OnUpgrade>, Failure> {
-        let client = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+    fn rewrite<B>(&self, request: &mut Request<B>, client: Option<IpAddr>) -> Result<Option<OnUpgrade>, Failure> {
         let received = request.version();
         let host = target::host(request).map_err(|why| Failure(StatusCode::BAD_REQUEST, why))?;
         target::aim(request, &self.authority);
@@ -102,21 +133,25 @@ impl Upstream {
         }
     }
 
-    async fn answer(self, mut request: Request<Incoming>) -> Result<Response<UpstreamBody>, Failure> {
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        client: Option<IpAddr>,
+    ) -> Result<Response<UpstreamBody>, Failure> {
         if request.method() == Method::CONNECT {
             return Err(Failure(StatusCode::NOT_IMPLEMENTED, "this proxy opens no tunnels"));
         }
-        let client = self.rewrite(&mut request)?;
+        let upgrade = self.rewrite(&mut request, client)?;
         let mut response = self.send(request).await?;
         let received = std::mem::replace(response.version_mut(), Version::HTTP_11);
         let mut hop = fields::end_hop(response.headers_mut());
         hop.trailers = false;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let (Some(client), Some(_)) = (client, &hop.upgrade) else {
+            let (Some(upgrade), Some(_)) = (upgrade, &hop.upgrade) else {
                 return Err(Failure(StatusCode::BAD_GATEWAY, "the upstream switches protocols unasked"));
             };
             fields::begin_hop(response.headers_mut(), hop, Version::HTTP_11);
-            upgrade::join(client, hyper::upgrade::on(&mut response));
+            upgrade::join(upgrade, hyper::upgrade::on(&mut response));
         }
         fields::via(response.headers_mut(), received);
         Ok(response.map(|body| Either::Left(Lively::new(body, self.idle))))
@@ -133,8 +168,8 @@ impl Service<Request<Incoming>> for Upstream {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let this = self.clone();
-        Box::pin(async move { Ok(this.answer(request).await.unwrap_or_else(Failure::into_response)) })
+        let Self { route, client } = self.clone();
+        Box::pin(async move { Ok(route.answer(request, client).await.unwrap_or_else(Failure::into_response)) })
     }
 }
 
