@@ -28,7 +28,7 @@ mod upstream;
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Frame, Incoming},
@@ -497,9 +497,14 @@ async fn what_is_under_way_ends_well_when_the_proxy_stops() {
         .await
     };
     for h2 in [false, true] {
-        let proxy = Proxy::start(origin, &["--grace", "60000"]);
-        // It asks for nothing, and holds nothing up.
-        let idle = proxy.connect().await;
+        let proxy = Proxy::start(origin, &["--grace", "600000"]);
+        // One asks for nothing, one has had its answer: they hold nothing up.
+        let silent = proxy.connect().await;
+        let mut idle = proxy.connect().await;
+        idle.write_all(b"HEAD /first HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        arrivals.recv().await.unwrap();
+        open.add_permits(1);
+        assert_ne!(timeout(LONG, idle.read(&mut [0; 1024])).await.unwrap().unwrap(), 0);
         let asked = tokio::spawn(ask(h2, proxy.request("/"), ""));
         arrivals.recv().await.unwrap();
         proxy.stop.send(()).unwrap();
@@ -511,7 +516,7 @@ async fn what_is_under_way_ends_well_when_the_proxy_stops() {
         open.add_permits(1);
         assert_eq!(text(asked.await.unwrap()).await, "in the end");
         timeout(LONG, proxy.done).await.unwrap().unwrap();
-        drop(idle);
+        drop((silent, idle));
     }
 }
 
@@ -528,6 +533,19 @@ async fn what_does_not_end_in_its_grace_does_not_hold_the_end_up() {
     arrivals.recv().await.unwrap();
     proxy.stop.send(()).unwrap();
     timeout(LONG, proxy.done).await.unwrap().unwrap();
+}
+
+#[test]
+fn a_request_that_lets_go_of_its_buffer_says_the_same() {
+    for target in ["/", "/a?b=c", "*", "http://h:1/a?b", "/?"] {
+        let request = Request::get(target).header("host", "h").header("x", "1").header("x", "").header("x", "3");
+        let request = request.header("y", HeaderValue::from_bytes(b"\xff").unwrap()).body(()).unwrap();
+        let mut copy = request.clone();
+        compact::compact(&mut copy);
+        assert_eq!((copy.uri().to_string(), copy.headers()), (request.uri().to_string(), request.headers()));
+        let buffers = |request: &Request<()>| request.headers()["host"].as_bytes().as_ptr();
+        assert_ne!(buffers(&copy), buffers(&request));
+    }
 }
 
 #[test]
