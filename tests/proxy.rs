@@ -497,7 +497,7 @@ async fn what_is_under_way_ends_well_when_the_proxy_stops() {
         .await
     };
     for h2 in [false, true] {
-        let proxy = Proxy::start(origin, &["--grace", "600000"]);
+        let proxy = Proxy::start(origin, &["--grace", "600000", "--idle", "600000"]);
         // One asks for nothing, one has had its answer: they hold nothing up.
         let silent = proxy.connect().await;
         let mut idle = proxy.connect().await;
