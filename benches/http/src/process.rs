@@ -98,7 +98,7 @@ pub(crate) fn free() -> Result<SocketAddr, Fault> {
 
 /// Returns the command that runs the proxy example, which has to be built.
 pub(crate) fn proxy(listen: SocketAddr, upstream: SocketAddr) -> Result<Command, Fault> {
-    let mut path = PathBuf::from(std::env::current_exe()?);
+    let mut path = std::env::current_exe()?;
     path.pop();
     path.push("examples/proxy");
     if !path.exists() {
