@@ -438,6 +438,20 @@ async fn an_upstream_without_an_answer_is_504() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_its_time_is_not_the_upstreams_fault() {
+    let origin = echo().await;
+    let proxy = Proxy::start(origin, &["--timeout", "2000"]);
+    let mut stream = proxy.connect().await;
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf").await.unwrap();
+    let mut answer = [0; 12];
+    // Longer than the upstream may take for an answer: nothing comes.
+    assert!(timeout(Duration::from_millis(2500), stream.read(&mut answer)).await.is_err());
+    stream.write_all(b"half").await.unwrap();
+    timeout(LONG, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+}
+
+#[tokio::test]
 async fn an_upstream_that_falls_silent_is_cut() {
     let origin = origin(|_| async {
         let frames = futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"half")))]);

@@ -13,7 +13,10 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep, sleep},
+};
 
 type Frames = Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>>;
 
@@ -61,18 +64,36 @@ impl Body for Lively {
     }
 }
 
-/// A client's body, which raises a flag with each frame.
+/// A client's body, which raises a flag with each frame, and tells when it has been sent.
 #[derive(Debug)]
 pub(crate) struct Flagged {
     body: Incoming,
-    moved: Option<Arc<AtomicBool>>,
+    progress: Option<(Arc<AtomicBool>, oneshot::Sender<()>)>,
+}
+
+/// How far a client's body has got.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    moved: Arc<AtomicBool>,
+    /// Closed when the body has been sent, or given up.
+    pub(crate) sent: oneshot::Receiver<()>,
 }
 
 impl Flagged {
-    /// Returns the body with its flag, if there is anything to send.
-    pub(crate) fn new(body: Incoming) -> (Self, Option<Arc<AtomicBool>>) {
-        let moved = (!body.is_end_stream()).then(Arc::default);
-        (Self { body, moved: moved.clone() }, moved)
+    /// Returns the body, with its progress if there is anything to send.
+    pub(crate) fn new(body: Incoming) -> (Self, Option<Progress>) {
+        if body.is_end_stream() {
+            return (Self { body, progress: None }, None);
+        }
+        let (moved, (sender, sent)) = (Arc::default(), oneshot::channel());
+        (Self { body, progress: Some((Arc::clone(&moved), sender)) }, Some(Progress { moved, sent }))
+    }
+}
+
+impl Progress {
+    /// Returns whether there was any since it was last asked.
+    pub(crate) fn moved(&self) -> bool {
+        self.moved.swap(false, Relaxed)
     }
 }
 
@@ -82,7 +103,7 @@ impl Body for Flagged {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let (Poll::Ready(_), Some(moved)) = (&frame, &self.moved) {
+        if let (Poll::Ready(_), Some((moved, _))) = (&frame, &self.progress) {
             moved.store(true, Relaxed);
         }
         frame

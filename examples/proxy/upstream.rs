@@ -6,10 +6,7 @@ use std::{
     io,
     net::IpAddr,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -23,7 +20,7 @@ use hyper_util::{
     client::legacy::{self, Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tower::Service;
 use tower_singleflight::HttpSingleflight;
 
@@ -56,7 +53,7 @@ struct Route {
     version: Version,
     /// For the head of the answer.
     timeout: Duration,
-    /// Between two frames of its body.
+    /// Between two frames of a body.
     idle: Duration,
 }
 
@@ -119,17 +116,26 @@ impl Route {
         Ok(upgrades.then(|| hyper::upgrade::on(request)))
     }
 
-    /// Sends a request, and waits for the head of its answer; from the last sign of life while its body is being sent.
+    /// Sends a request, and waits for the head of its answer: for so long from when the request has been sent, which may itself take
+    /// its time as long as it moves.
     async fn send(&self, request: Request<Incoming>) -> Result<Response<Incoming>, Failure> {
         let (parts, body) = request.into_parts();
-        let (body, moved) = Flagged::new(body);
+        let (body, progress) = Flagged::new(body);
         let mut answer = pin!(self.client.request(Request::from_parts(parts, body)));
-        loop {
-            match timeout(self.timeout, answer.as_mut()).await {
-                Ok(answer) => return answer.map_err(Failure::from),
-                Err(_) if moved.as_deref().is_some_and(take) => {}
-                Err(_) => return Err(Failure(StatusCode::GATEWAY_TIMEOUT, "the upstream takes too long")),
+        if let Some(mut progress) = progress {
+            loop {
+                tokio::select! {
+                    answer = answer.as_mut() => return answer.map_err(Failure::from),
+                    _ = &mut progress.sent => break,
+                    () = sleep(self.idle) => if !progress.moved() {
+                        return Err(Failure(StatusCode::GATEWAY_TIMEOUT, "the request stands still"));
+                    }
+                }
             }
+        }
+        match timeout(self.timeout, answer).await {
+            Ok(answer) => answer.map_err(Failure::from),
+            Err(_) => Err(Failure(StatusCode::GATEWAY_TIMEOUT, "the upstream takes too long")),
         }
     }
 
@@ -195,9 +201,4 @@ impl From<legacy::Error> for Failure {
             _ => Self(StatusCode::BAD_GATEWAY, "the upstream broke off"),
         }
     }
-}
-
-/// Lowers a flag; returns whether it was up.
-fn take(flag: &AtomicBool) -> bool {
-    flag.swap(false, Relaxed)
 }
