@@ -24,10 +24,10 @@ mod work;
 
 pub use self::{
     body::{BodyError, BodySource, SharedBody},
-    content::{ContentBody, ContentFuture, ContentSingleflight, HttpContent},
+    content::{ContentBody, ContentFuture, ContentSingleflight, Contents, Heads, HttpContent},
     future::HttpResponseFuture,
     group::HttpGroup,
     key::HttpKey,
-    layer::{Contents, Heads, HttpSingleflightLayer},
+    layer::HttpSingleflightLayer,
     service::HttpSingleflight,
 };

@@ -10,7 +10,6 @@ use http::request;
 use http_body::Body;
 
 pub use self::{body::ContentBody, future::ContentFuture, service::ContentSingleflight};
-use super::layer::{Contents, Heads};
 
 /// What is known of a request's content.
 pub(super) enum Content {
@@ -32,6 +31,26 @@ impl Content {
             None if body.is_end_stream() || body.size_hint().exact() == Some(0) => Self::Empty,
             None => Self::Unknown,
         }
+    }
+}
+
+/// Requests share flights by their heads alone; those with content go alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads;
+
+/// Requests share flights by head and content, up to a size.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents {
+    /// In bytes.
+    max: usize,
+}
+
+/// How much of a gRPC message is read for the key, in bytes, if [`content_key`](HttpSingleflightLayer::content_key) says nothing.
+pub(super) const GRPC_CONTENT: usize = 64 << 10;
+
+impl Contents {
+    pub(super) const fn new(max: usize) -> Self {
+        Self { max }
     }
 }
 

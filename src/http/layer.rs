@@ -7,7 +7,7 @@ use tower_layer::Layer;
 
 use super::{
     config::{Config, Shared},
-    content::{Content, HttpContent},
+    content::{Content, Contents, GRPC_CONTENT, Heads, HttpContent},
     group::HttpGroup,
     key::HttpKey,
     policy::{CacheName, Cookies, Credentials},
@@ -56,20 +56,6 @@ pub struct HttpSingleflightLayer<C = Heads> {
     group: Option<HttpGroup>,
     content: C,
 }
-
-/// Requests share flights by their heads alone; those with content go alone.
-#[derive(Clone, Copy, Debug)]
-pub struct Heads;
-
-/// Requests share flights by head and content, up to a size.
-#[derive(Clone, Copy, Debug)]
-pub struct Contents {
-    /// In bytes.
-    pub(super) max: usize,
-}
-
-/// How much of a gRPC message is read for the key, in bytes, if [`content_key`](HttpSingleflightLayer::content_key) says nothing.
-const GRPC_CONTENT: usize = 64 << 10;
 
 impl HttpSingleflightLayer {
     /// Returns the layer as it is safe for any service.
@@ -196,9 +182,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.recipe = std::mem::take(&mut config.recipe).max_key_bytes(bytes))
     }
 
-    /// Adds methods that may coalesce, beside `GET` and `HEAD`: of those whose requests have no side effects, such as `QUERY`, or
-    /// `POST` on a GraphQL endpoint without mutations. Their content belongs in the key:
-    /// [`content_key`](Self::content_key).
+    /// Adds methods without side effects that may coalesce, such as `QUERY`, or `POST` on a GraphQL endpoint without mutations.
+    /// Their content belongs in the key: [`content_key`](Self::content_key).
     #[must_use]
     pub fn methods<I: IntoIterator<Item = Method>>(self, methods: I) -> Self {
         self.with(|config| config.policy.methods.extend(methods))
@@ -211,11 +196,10 @@ impl<C> HttpSingleflightLayer<C> {
     /// [`ContentBody`](crate::ContentBody).
     #[must_use]
     pub fn content_key(self, max_bytes: usize) -> HttpSingleflightLayer<Contents> {
-        HttpSingleflightLayer { config: self.config, group: self.group, content: Contents { max: max_bytes } }
+        HttpSingleflightLayer { config: self.config, group: self.group, content: Contents::new(max_bytes) }
     }
 
-    /// Sets whether failures of the service, statuses 500 to 599 and errors, reach those who wait (default), or whether they
-    /// are released and try for themselves.
+    /// Sets whether failures, statuses 500 to 599 and errors, reach those who wait (default); else they try for themselves.
     #[must_use]
     pub fn share_server_errors(self, share: bool) -> Self {
         self.with(|config| config.policy.share_server_errors = share)
@@ -245,8 +229,7 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.release_limit = Some(calls.max(1)))
     }
 
-    /// Sets how long a key whose answer could not be shared sends its requests alone (default 10 s; zero: not at all). The
-    /// first answer that can be shared ends it.
+    /// Sets how long a key whose answer could not be shared sends its requests alone (default 10 s), or until one can be.
     #[must_use]
     pub fn remember_unshareable(self, time: Duration) -> Self {
         self.with(|config| config.remember = time)
@@ -291,9 +274,7 @@ impl<C> HttpSingleflightLayer<C> {
             .content_key(max)
     }
 
-    /// Returns the key that a request without content has; `None` if it has none and goes alone.
-    ///
-    /// For [`HttpGroup::callers`](crate::HttpGroup::callers).
+    /// Returns the key of a request without content, for [`HttpGroup::callers`](crate::HttpGroup::callers); `None`: it goes alone.
     pub fn key(&self, parts: &request::Parts) -> Option<HttpKey> {
         self.shared().key(parts, &Content::Empty)
     }
