@@ -11,7 +11,10 @@ mod extensions;
 mod keys;
 mod leaving;
 mod limits;
+#[cfg(feature = "axum")]
+mod nested;
 mod release;
+mod rules;
 mod sockets;
 mod status;
 mod variants;
