@@ -76,7 +76,7 @@ impl Config {
 
 impl Shared {
     pub(super) fn new(config: Config, group: HttpGroup) -> Self {
-        let releases = config.release_limit.map(|limit| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))));
+        let releases = config.release_limit.map(|limit| group.releases(limit));
         Self { config, group, releases }
     }
 

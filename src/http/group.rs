@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use tokio::sync::Semaphore;
+
 use super::{fence::Fences, key::HttpKey, unshareable::Unshareable, work::Landed};
 use crate::{Group, Limits, group::ShareIf};
 
@@ -23,6 +25,8 @@ struct Inner {
     flights: OnceLock<Box<Node>>,
     fences: Fences,
     unshareable: Unshareable,
+    /// Permits for released followers; made by the first service that limits them.
+    releases: OnceLock<Arc<Semaphore>>,
 }
 
 /// The flights of one type of answer. Services of one group agree in it, as a rule, so the list has one node.
@@ -65,8 +69,13 @@ impl HttpGroup {
 
     /// Returns an empty group with the given limits.
     pub fn with_limits(limits: Limits) -> Self {
-        let inner =
-            Inner { limits, flights: OnceLock::new(), fences: Fences::default(), unshareable: Unshareable::new() };
+        let inner = Inner {
+            limits,
+            flights: OnceLock::new(),
+            fences: Fences::default(),
+            unshareable: Unshareable::new(),
+            releases: OnceLock::new(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -100,6 +109,11 @@ impl HttpGroup {
 
     pub(super) fn fences(&self) -> &Fences {
         &self.inner.fences
+    }
+
+    pub(super) fn releases(&self, limit: usize) -> Arc<Semaphore> {
+        let permits = || Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        Arc::clone(self.inner.releases.get_or_init(permits))
     }
 
     pub(super) fn unshareable(&self) -> &Unshareable {

@@ -1,8 +1,10 @@
 //! The HTTP layer: what it is told, each in one named call.
 
-use std::{hash::Hash, sync::Arc, time::Duration};
+mod keys;
 
-use http::{HeaderName, Method, request, uri::Scheme};
+use std::{any::type_name, sync::Arc, time::Duration};
+
+use http::{Method, request};
 use tower_layer::Layer;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     content::{Content, Contents, GRPC_CONTENT, Heads, HttpContent},
     group::HttpGroup,
     key::HttpKey,
-    policy::{CacheName, Cookies, Credentials},
+    policy::CacheName,
     service::HttpSingleflight,
 };
 use crate::Limits;
@@ -35,7 +37,8 @@ use crate::Limits;
 /// # Trade-offs
 ///
 /// What an outer layer knows of the user (a client certificate, an extension set by an auth layer) is invisible to the key:
-/// put this layer outside any per-user decision, or name the user with [`identity`](Self::identity). It is no cache: an answer is
+/// put this layer outside any per-user decision, or name the user with [`identity`](Self::identity). All axum routes under one
+/// layer value and its clones share a group; inside nested routers feature `axum` tells their URIs apart. It is no cache: an answer is
 /// shared with those who waited for it, and then gone.
 ///
 /// # Examples
@@ -52,15 +55,18 @@ use crate::Limits;
 #[derive(Clone, Debug)]
 pub struct HttpSingleflightLayer<C = Heads> {
     config: Config,
-    /// `None`: each service gets a group of its own.
+    /// `None`: each service gets a group of its own, but for axum's routes.
     group: Option<HttpGroup>,
+    /// What axum's routes share, whose keys tell them apart: axum makes the routes of handlers anew for each connection, and
+    /// calls `layer` for each.
+    routes: HttpGroup,
     content: C,
 }
 
 impl HttpSingleflightLayer {
     /// Returns the layer as it is safe for any service.
     pub fn new() -> Self {
-        Self { config: Config::default(), group: None, content: Heads }
+        Self { config: Config::default(), group: None, routes: HttpGroup::new(), content: Heads }
     }
 }
 
@@ -77,9 +83,15 @@ impl<C> HttpSingleflightLayer<C> {
         self
     }
 
+    /// Returns the group that was given, or else the one that axum's routes share: who is in flight.
+    pub fn get_group(&self) -> &HttpGroup {
+        self.group.as_ref().unwrap_or(&self.routes)
+    }
+
     /// Sets the limits of the groups that this layer makes; one given by [`group`](Self::group) keeps its own.
     #[must_use]
-    pub fn limits(self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.routes = HttpGroup::with_limits(limits);
         self.with(|config| config.limits = limits)
     }
 
@@ -90,96 +102,6 @@ impl<C> HttpSingleflightLayer<C> {
         F: Fn(&request::Parts) -> bool + Send + Sync + 'static,
     {
         self.with(|config| config.coalesce_if = Some(Arc::new(coalesce_if)))
-    }
-
-    /// Makes `Authorization`, `Proxy-Authorization` and `Cookie` parts of the key: one user's duplicates coalesce, two
-    /// users' never do. Without it, requests that carry one of them go alone.
-    #[must_use]
-    pub fn per_credential(self) -> Self {
-        self.with(|config| {
-            config.recipe = std::mem::take(&mut config.recipe).per_credential();
-            config.policy.credentials = Credentials::Keyed;
-            config.policy.cookies = Cookies::Keyed;
-        })
-    }
-
-    /// Lets requests with `Authorization` coalesce if the response allows it: by `public`, `s-maxage` or
-    /// `must-revalidate` (RFC 9111, section 3.5). Otherwise followers are released.
-    #[must_use]
-    pub fn share_authorized(self) -> Self {
-        self.with(|config| config.policy.credentials = Credentials::ByResponse)
-    }
-
-    /// Makes the cookies of these names parts of the key, and leaves the others out: no answer may depend on those.
-    #[must_use]
-    pub fn key_cookies<I>(self, names: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        self.with(|config| {
-            let recipe = std::mem::take(&mut config.recipe);
-            config.recipe = names.into_iter().fold(recipe, |recipe, name| recipe.key_cookie(name.as_ref()));
-            config.policy.cookies = Cookies::Keyed;
-        })
-    }
-
-    /// Leaves cookies out of the decision: no answer may depend on them.
-    #[must_use]
-    pub fn ignore_cookies(self) -> Self {
-        self.with(|config| config.policy.cookies = Cookies::Keyed)
-    }
-
-    /// Makes a request field a part of the key. `accept`, `accept-encoding`, `accept-language` and `origin` always are.
-    #[must_use]
-    pub fn key_header(self, name: HeaderName) -> Self {
-        self.with(|config| config.recipe = std::mem::take(&mut config.recipe).key_header(name))
-    }
-
-    /// Leaves these query parameters out of the key: no answer may depend on them.
-    #[must_use]
-    pub fn ignore_query<I>(self, names: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        self.with(|config| config.recipe = std::mem::take(&mut config.recipe).ignore_query(names))
-    }
-
-    /// Makes what an outer layer knows of the user or tenant a part of the key; `None` sends the request alone.
-    ///
-    /// # Panics
-    ///
-    /// A panic of the function is raised in its caller; no flight is touched.
-    #[must_use]
-    pub fn identity<F, I>(self, identity: F) -> Self
-    where
-        F: Fn(&request::Parts) -> Option<I> + Send + Sync + 'static,
-        I: Hash + Eq + Send + Sync + 'static,
-    {
-        self.with(|config| config.recipe = std::mem::take(&mut config.recipe).identity(identity))
-    }
-
-    /// Makes `If-None-Match` and `If-Modified-Since` parts of the key, so that equal conditions coalesce.
-    #[must_use]
-    pub fn key_validators(self) -> Self {
-        self.with(|config| {
-            config.recipe = std::mem::take(&mut config.recipe).key_validators();
-            config.policy.validators = true;
-        })
-    }
-
-    /// Sets the scheme of requests whose URI has none (default `http`): over HTTP/1.1 a server is not told. Behind TLS, `https` lets
-    /// requests of both versions of HTTP share.
-    #[must_use]
-    pub fn default_scheme(self, scheme: Scheme) -> Self {
-        self.with(|config| config.recipe = std::mem::take(&mut config.recipe).default_scheme(scheme))
-    }
-
-    /// Sets how long a key may be, in bytes (default 8 KiB); a request with a longer one goes alone.
-    #[must_use]
-    pub fn max_key_bytes(self, bytes: usize) -> Self {
-        self.with(|config| config.recipe = std::mem::take(&mut config.recipe).max_key_bytes(bytes))
     }
 
     /// Adds methods without side effects that may coalesce, such as `QUERY`, or `POST` on a GraphQL endpoint without mutations.
@@ -196,7 +118,8 @@ impl<C> HttpSingleflightLayer<C> {
     /// [`ContentBody`](crate::ContentBody).
     #[must_use]
     pub fn content_key(self, max_bytes: usize) -> HttpSingleflightLayer<Contents> {
-        HttpSingleflightLayer { config: self.config, group: self.group, content: Contents::new(max_bytes) }
+        let Self { config, group, routes, .. } = self;
+        HttpSingleflightLayer { config, group, routes, content: Contents::new(max_bytes) }
     }
 
     /// Sets whether failures, statuses 500 to 599 and errors, reach those who wait (default); else they try for themselves.
@@ -276,12 +199,12 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Returns the key of a request without content, for [`HttpGroup::callers`](crate::HttpGroup::callers); `None`: it goes alone.
     pub fn key(&self, parts: &request::Parts) -> Option<HttpKey> {
-        self.shared().key(parts, &Content::Empty)
+        self.shared(true).key(parts, &Content::Empty)
     }
 
-    fn shared(&self) -> Shared {
-        let group = self.group.clone().unwrap_or_else(|| HttpGroup::with_limits(self.config.limits));
-        Shared::new(self.config.clone(), group)
+    fn shared(&self, is_route: bool) -> Shared {
+        let own = || if is_route { self.routes.clone() } else { HttpGroup::with_limits(self.config.limits) };
+        Shared::new(self.config.clone(), self.group.clone().unwrap_or_else(own))
     }
 }
 
@@ -289,7 +212,9 @@ impl<S, C: HttpContent> Layer<S> for HttpSingleflightLayer<C> {
     type Service = C::Service<HttpSingleflight<S>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.shared())))
+        // By name: no feature has to be on for it, and a name that has changed costs sharing, nothing else.
+        let is_route = type_name::<S>().starts_with("axum::routing::");
+        self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.shared(is_route))))
     }
 }
 

@@ -14,6 +14,7 @@ mod limits;
 #[cfg(feature = "axum")]
 mod nested;
 mod release;
+mod router;
 mod rules;
 mod sockets;
 mod status;

@@ -25,7 +25,7 @@ use tower_singleflight::{Heads, HttpSingleflightLayer};
 use crate::origin::{Bench, Held, OriginBody, bench, get_with, ok};
 
 /// What no test takes, and a hang does.
-const TOO_LONG: Duration = Duration::from_secs(20);
+pub(crate) const TOO_LONG: Duration = Duration::from_secs(20);
 
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
@@ -71,9 +71,9 @@ impl Server {
 }
 
 /// Asks on a connection of its own.
-async fn ask(address: SocketAddr, version: Version) -> hyper::Result<Response<Incoming>> {
+pub(crate) async fn ask(address: SocketAddr, version: Version, path: &str) -> hyper::Result<Response<Incoming>> {
     let stream = TcpStream::connect(address).await.unwrap();
-    let uri = format!("http://{address}/x");
+    let uri = format!("http://{address}{path}");
     if version == Version::HTTP_2 {
         let (mut client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         tokio::spawn(connection);
@@ -81,7 +81,7 @@ async fn ask(address: SocketAddr, version: Version) -> hyper::Result<Response<In
     }
     let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let request = Request::get("/x").header("host", address.to_string()).body(Empty::<Bytes>::new()).unwrap();
+    let request = Request::get(path).header("host", address.to_string()).body(Empty::<Bytes>::new()).unwrap();
     client.send_request(request).await
 }
 
@@ -89,7 +89,7 @@ async fn ask(address: SocketAddr, version: Version) -> hyper::Result<Response<In
 async fn herd(server: &Server, callers: usize) -> JoinSet<hyper::Result<Response<Incoming>>> {
     let mut herd = JoinSet::new();
     for caller in 0..callers {
-        herd.spawn(ask(server.address, VERSIONS[caller % 2]));
+        herd.spawn(ask(server.address, VERSIONS[caller % 2], "/x"));
     }
     server.callers("/x", callers).await;
     herd
@@ -117,9 +117,9 @@ async fn clients_that_hang_up_leave_the_others_theirs_and_the_last_one_ends_the_
     for version in VERSIONS {
         let mut server = Server::start(HttpSingleflightLayer::new()).await;
         // Aborted, a client drops its connection.
-        let leader = tokio::spawn(ask(server.address, version));
+        let leader = tokio::spawn(ask(server.address, version, "/x"));
         let held = server.held().await;
-        let follower = tokio::spawn(ask(server.address, version));
+        let follower = tokio::spawn(ask(server.address, version, "/x"));
         server.callers("/x", 2).await;
         leader.abort();
         server.callers("/x", 1).await;
@@ -199,7 +199,7 @@ async fn t48_trailers_reach_every_client() {
     let mut server = Server::start(HttpSingleflightLayer::new()).await;
     let mut herd = JoinSet::new();
     for _ in 0..4 {
-        herd.spawn(ask(server.address, Version::HTTP_2));
+        herd.spawn(ask(server.address, Version::HTTP_2, "/x"));
     }
     server.callers("/x", 4).await;
     let (frames, body) = OriginBody::streamed();
@@ -223,7 +223,7 @@ async fn a_client_that_stops_reading_is_cut_and_the_others_get_all() {
         let mut server = Server::start(layer).await;
         let mut herd = JoinSet::new();
         for _ in 0..4 {
-            herd.spawn(ask(server.address, version));
+            herd.spawn(ask(server.address, version, "/x"));
         }
         server.callers("/x", 4).await;
         let (frames, body) = OriginBody::streamed();
