@@ -1,6 +1,10 @@
 //! (c) A streamed body: how far behind the origin each chunk reaches each reader.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
 
 use axum::{Router, body::Body, routing::get};
 use bytes::Bytes;
@@ -31,7 +35,9 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(options: Options) -> Result<(), Fault> {
     let (chunks, every, epoch) = (options.chunks, Duration::from_millis(options.every), Instant::now());
+    static STREAMS: AtomicU32 = AtomicU32::new(0);
     let body = move || async move {
+        STREAMS.fetch_add(1, Relaxed);
         // All readers are aboard when the head comes.
         sleep(Duration::from_millis(500)).await;
         Body::from_stream(stream::unfold(0, move |chunk| async move {
@@ -62,6 +68,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
         millis(late),
         millis(percentile(&delays, 1.0)),
     );
+    target(STREAMS.load(Relaxed) == 1, &format!("{} stream of the origin for all", STREAMS.load(Relaxed)));
     target(delays.len() as u32 == options.readers * chunks, "every reader has every chunk");
     target(late <= Duration::from_millis(10), &format!("p99 delay of a chunk: {} ms, at most 10", millis(late)));
     Ok(())
