@@ -3,6 +3,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header, request, response};
 use proptest::prelude::*;
 
+mod strict;
+
 use super::{
     Admission, Bypass, CacheName, Content, Cookies, Credentials, Forwarded, Policy, Verdict, cache_status,
     directives::directives, follower_head, is_unsafe, vary::vary, verdict::Asked,

@@ -4,14 +4,22 @@ use http::HeaderName;
 
 use super::list::{elements, is_token};
 
-/// Adds the fields that one line names; `None` if it names all (`*`), or something that is no field.
+/// The most names that are compared; what has more of them is not meant for others. Origins are not always to be trusted, and
+/// each name costs every follower a look (S26).
+const MOST: usize = 64;
+
+/// Adds the fields that one line names; `None` if it names all (`*`), too many, or something that is no field.
 pub(super) fn vary(line: &[u8], names: &mut Vec<HeaderName>) -> Option<()> {
     for element in elements(line) {
-        if element == b"*" || !is_token(element) {
+        // A star is a star also within a name: it is a token, but no field is called so.
+        if element.contains(&b'*') || !is_token(element) {
             return None;
         }
         let name = HeaderName::from_bytes(element).ok()?;
         if !names.contains(&name) {
+            if names.len() == MOST {
+                return None;
+            }
             names.push(name);
         }
     }

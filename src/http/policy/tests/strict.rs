@@ -1,0 +1,78 @@
+//! What is malformed, contradictory or of one caller only goes to nobody else.
+
+use http::HeaderName;
+use proptest::prelude::*;
+
+use super::{matching, verdict};
+use crate::http::policy::{Verdict, vary::vary};
+
+#[test]
+fn s09_a_star_within_a_name_is_taken_for_a_star() {
+    for line in ["accept*", "**", "x-*, accept", "accept, *x"] {
+        assert_eq!(verdict(200, &[("vary", line)]), Verdict::Nobody, "{line}");
+    }
+}
+
+#[test]
+fn s09_more_names_than_anyone_means_are_the_leaders() {
+    let line = |names: usize| (0..names).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(",");
+    let Verdict::Matching(names) = verdict(200, &[("vary", &line(64))]) else { panic!("64 names can be compared") };
+    assert_eq!(names.len(), 64);
+    assert_eq!(verdict(200, &[("vary", &line(65))]), Verdict::Nobody);
+    let halves = [line(40), line(80)];
+    assert_eq!(verdict(200, &[("vary", &halves[0]), ("vary", &halves[1])]), Verdict::Nobody);
+    // The same name is one name, however often it stands there.
+    assert_eq!(verdict(200, &[("vary", &["accept"; 100].join(","))]), matching(&["accept"]));
+}
+
+/// What stands in a well-formed `Vary`, not in lower case throughout.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof!["[A-Za-z][A-Za-z0-9-]{0,8}", Just(String::new())]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_name_of_a_vary_is_compared(
+        lines in prop::collection::vec(prop::collection::vec(name(), 0..5), 0..4),
+        space in "[ \t]{0,2}",
+    ) {
+        let values: Vec<_> = lines.iter().map(|names| names.join(&format!("{space},{space}"))).collect();
+        let fields: Vec<_> = values.iter().map(|value| ("vary", &**value)).collect();
+        let mut named: Vec<HeaderName> = Vec::new();
+        for name in lines.iter().flatten().filter(|name| !name.is_empty()) {
+            let name = name.parse().expect("a field name");
+            if !named.contains(&name) {
+                named.push(name);
+            }
+        }
+        let expected = if named.is_empty() { Verdict::All } else { Verdict::Matching(named) };
+        prop_assert_eq!(verdict(200, &fields), expected);
+    }
+
+    #[test]
+    fn a_star_anywhere_in_a_vary_is_the_leaders(
+        mut lines in prop::collection::vec(prop::collection::vec(name(), 0..5), 1..4),
+        line in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let line = line.index(lines.len());
+        let at = at.index(lines[line].len() + 1);
+        lines[line].insert(at, "*".to_owned());
+        let values: Vec<_> = lines.iter().map(|names| names.join(", ")).collect();
+        let fields: Vec<_> = values.iter().map(|value| ("vary", &**value)).collect();
+        prop_assert_eq!(verdict(200, &fields), Verdict::Nobody);
+    }
+
+    #[test]
+    fn bytes_that_name_no_field_are_not_read_as_none(line in prop::collection::vec(any::<u8>(), 0..40)) {
+        let mut names = Vec::new();
+        if vary(&line, &mut names).is_some() {
+            let elements = line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
+            for element in elements {
+                prop_assert!(names.iter().any(|name| name.as_str().as_bytes().eq_ignore_ascii_case(element)));
+            }
+        }
+    }
+}
