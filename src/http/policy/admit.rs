@@ -2,7 +2,11 @@
 
 use http::{HeaderMap, Method, header, request};
 
-use super::{Cookies, Credentials, Policy, directives::directives, list::elements};
+use super::{
+    Cookies, Credentials, Policy,
+    directives::{Directive, directives},
+    list::elements,
+};
 
 /// What is known of a request's content (S15; RFC 9110, section 9.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,10 @@ impl Policy {
     /// Says whether a request may share a flight; `opted_in`: its method may, whatever the policy says of it.
     pub(in crate::http) fn admit(&self, parts: &request::Parts, content: Content, opted_in: bool) -> Admission {
         let method = &parts.method;
+        // S14: a tunnel is one connection's, whatever was opted in (RFC 9110, section 9.3.6).
+        if *method == Method::CONNECT {
+            return Admission::Bypass(Bypass::Method);
+        }
         // S1: RFC 9110, sections 9.2.1, 9.2.3; RFC 9111, section 4.
         if !(opted_in || *method == Method::GET || *method == Method::HEAD || self.methods.contains(method)) {
             return Admission::Bypass(Bypass::Method);
@@ -76,7 +84,8 @@ impl Policy {
                     None => true,
                 },
                 "pragma" => {
-                    reload |= elements(value.as_bytes()).any(|pragma| pragma.eq_ignore_ascii_case(b"no-cache"));
+                    reload |=
+                        directives(value.as_bytes()).any(|pragma| pragma.map_or(true, |pragma| pragma.is("no-cache")));
                     false
                 }
                 _ => false,
@@ -107,8 +116,9 @@ fn reloads(line: &[u8]) -> Option<bool> {
         if directive.is("no-store") || directive.is("only-if-cached") {
             return None;
         }
-        let zero = |argument: &[u8]| argument.iter().all(|byte| b"0\"".contains(byte));
-        reloads |= directive.is("no-cache") || (directive.is("max-age") && directive.argument.is_none_or(zero));
+        // An age that is no number is none at all (section 4.2.1).
+        let zero = |directive: &Directive<'_>| directive.seconds().is_none_or(|seconds| seconds == 0);
+        reloads |= directive.is("no-cache") || (directive.is("max-age") && zero(&directive));
     }
     Some(reloads)
 }

@@ -21,6 +21,21 @@ impl Directive<'_> {
     pub(super) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
+
+    /// Returns the argument as a number of seconds, in either form (RFC 9111, section 5.2).
+    pub(super) fn seconds(&self) -> Option<u64> {
+        let argument = self.argument?;
+        let unquoted = argument.strip_prefix(b"\"").and_then(|argument| argument.strip_suffix(b"\""));
+        seconds(unquoted.unwrap_or(argument))
+    }
+}
+
+/// Reads delta-seconds (RFC 9111, section 1.2.2); more than can be counted is the most that can.
+pub(super) fn seconds(digits: &[u8]) -> Option<u64> {
+    let digit = |seconds: u64, digit: &u8| {
+        digit.is_ascii_digit().then(|| seconds.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, digit) }
 }
 
 /// Returns the directives of one line, up to where it ceases to be in order.

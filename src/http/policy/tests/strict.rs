@@ -1,10 +1,39 @@
 //! What is malformed, contradictory or of one caller only goes to nobody else.
 
-use http::HeaderName;
+use http::{HeaderName, Method};
 use proptest::prelude::*;
 
-use super::{matching, verdict};
-use crate::http::policy::{Verdict, vary::vary};
+use super::{admit, matching, request, verdict};
+use crate::http::policy::{Admission, Bypass, Content, Policy, Verdict, vary::vary};
+
+#[test]
+fn s14_connect_goes_alone_even_if_it_is_opted_in() {
+    let policy = Policy { methods: vec![Method::CONNECT], ..Policy::default() };
+    for opted_in in [false, true] {
+        let admission = policy.admit(&request("CONNECT", &[]), Content::Empty, opted_in);
+        assert_eq!(admission, Admission::Bypass(Bypass::Method));
+    }
+}
+
+#[test]
+fn s13_an_age_that_is_no_number_is_zero() {
+    for line in ["max-age=x", "max-age=-1", "max-age=\"\"", "max-age=1.5", "max-age=5, max-age=x"] {
+        assert_eq!(admit(&[("cache-control", line)]), Admission::LeadOnly, "{line}");
+    }
+    for line in ["max-age=1", "max-age=\"60\"", "max-age=99999999999999999999999", "max-stale", "min-fresh=x"] {
+        assert_eq!(admit(&[("cache-control", line)]), Admission::Coalesce, "{line}");
+    }
+}
+
+#[test]
+fn s13_a_pragma_that_is_not_in_order_is_a_reload() {
+    for line in ["no-cache;x", "no-cache=\"x", "no-cache x", "x, NO-CACHE=y"] {
+        assert_eq!(admit(&[("pragma", line)]), Admission::LeadOnly, "{line}");
+    }
+    for line in ["", "x=\"no-cache\"", "x-no-cache", "no-caches"] {
+        assert_eq!(admit(&[("pragma", line)]), Admission::Coalesce, "{line}");
+    }
+}
 
 #[test]
 fn s09_a_star_within_a_name_is_taken_for_a_star() {
