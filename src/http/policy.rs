@@ -7,6 +7,7 @@ mod cache_status;
 mod directives;
 mod follower;
 mod list;
+mod said;
 mod vary;
 mod verdict;
 

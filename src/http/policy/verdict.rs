@@ -2,7 +2,7 @@
 
 use http::{HeaderName, header, request, response};
 
-use super::{Credentials, Policy, directives::directives, vary::vary};
+use super::{Credentials, Policy, said::Said, vary::vary};
 
 /// What the verdict has to know of the leader's request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,15 +20,6 @@ pub(in crate::http) enum Verdict {
     /// Those whose request has the same lines in each of these fields (S9).
     Matching(Vec<HeaderName>),
     Nobody,
-}
-
-/// What the directives of a response say.
-#[derive(Default)]
-struct Said {
-    /// It may be stored although its request was authorized (RFC 9111, section 3.5).
-    for_all: bool,
-    /// It has a lifetime (RFC 9111, section 4.2.1).
-    fresh: bool,
 }
 
 impl Policy {
@@ -56,16 +47,18 @@ impl Policy {
         for (name, value) in &head.headers {
             let value = value.as_bytes();
             match name.as_str() {
-                // S7.
+                // S7: RFC 9111, section 7.3 lets them be reused; what they are for does not.
                 "set-cookie" | "set-cookie2" if !self.strip_set_cookie => return None,
-                // A part of something, whatever the status says.
+                // S10: a part of something, whatever the status says (RFC 9110, sections 14.4, 14.6).
                 "content-range" => return None,
+                "content-type" if is_byteranges(value) => return None,
                 "cache-control" => said.read(value)?,
                 "vary" => vary(value, &mut names)?,
-                // S20: an origin that is named is that of the leader.
+                // S20: an origin that is named is that of the leader (RFC 9110, section 12.5.5).
                 "access-control-allow-origin" => by_origin |= value != b"*",
-                "expires" => said.fresh = true,
-                // S8: what is meant for caches like this one (RFC 9213), of any make.
+                "expires" => said.read_expires(value),
+                "age" => said.read_age(value),
+                // S8: what is meant for caches like this one (RFC 9213), of any make; only what it forbids counts.
                 name if name == "surrogate-control" || name.ends_with("cdn-cache-control") => {
                     Said::default().read(value)?;
                 }
@@ -75,38 +68,31 @@ impl Policy {
         if by_origin && !names.contains(&header::ORIGIN) {
             names.push(header::ORIGIN);
         }
-        let shared = self.shares(head.status.as_u16(), said.fresh, asked) && (said.for_all || !asked.authorized);
+        let shared =
+            self.shares(head.status.as_u16(), said.storable, asked) && (said.is_for_all() || !asked.authorized);
         shared.then_some(names)
     }
 
     /// S10: RFC 9110, section 15.1; RFC 9111, section 3.
-    fn shares(&self, status: u16, fresh: bool, asked: Asked) -> bool {
+    fn shares(&self, status: u16, storable: bool, asked: Asked) -> bool {
         match status {
-            // Interim; a part; about one request's condition, credentials, connection, rate or fields.
-            100..=199 | 206 | 401 | 403 | 407 | 408 | 421 | 425 | 429 | 431 | 511 => false,
+            // Interim; a part, or a change to what its caller has (RFC 3229, section 10.4.1); about one request's condition,
+            // credentials, connection, rate or fields.
+            ..=199 | 206 | 226 | 401 | 403 | 407 | 408 | 421 | 425 | 429 | 431 | 511 => false,
             304 => asked.validated,
             // D4.
             500..=599 => self.share_server_errors,
             // Heuristically cacheable.
             200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 => true,
-            _ => fresh,
+            201..=499 => storable,
+            // Of no class (section 15).
+            600.. => false,
         }
     }
 }
 
-impl Said {
-    /// Reads one line; `None` if it keeps the answer from others (S8; RFC 9111, sections 5.2.2.4, 5.2.2.5, 5.2.2.7), or is not in
-    /// order.
-    fn read(&mut self, line: &[u8]) -> Option<()> {
-        for directive in directives(line) {
-            let directive = directive.ok()?;
-            // D5: an age of zero is shared with those who waited.
-            if ["no-store", "private", "no-cache"].iter().any(|name| directive.is(name)) {
-                return None;
-            }
-            self.fresh |= directive.is("max-age") || directive.is("s-maxage");
-            self.for_all |= ["public", "s-maxage", "must-revalidate"].iter().any(|name| directive.is(name));
-        }
-        Some(())
-    }
+/// Returns whether a media type is that of several parts (RFC 9110, section 14.6).
+fn is_byteranges(value: &[u8]) -> bool {
+    let kind = value.split(|byte| *byte == b';').next().unwrap_or(value);
+    kind.trim_ascii().eq_ignore_ascii_case(b"multipart/byteranges")
 }

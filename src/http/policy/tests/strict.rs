@@ -3,8 +3,8 @@
 use http::{HeaderName, Method};
 use proptest::prelude::*;
 
-use super::{admit, matching, request, verdict};
-use crate::http::policy::{Admission, Bypass, Content, Policy, Verdict, vary::vary};
+use super::{admit, matching, request, response, verdict};
+use crate::http::policy::{Admission, Bypass, Content, Credentials, Policy, Verdict, vary::vary};
 
 #[test]
 fn s14_connect_goes_alone_even_if_it_is_opted_in() {
@@ -35,6 +35,48 @@ fn s13_a_pragma_that_is_not_in_order_is_a_reload() {
     }
 }
 
+/// RFC 9111, section 3.5: "the cache conforms to the requirements of that directive", which are to ask again once it is stale.
+#[test]
+fn s05_an_authorized_answer_that_is_stale_on_arrival_and_must_be_revalidated_is_the_leaders() {
+    let policy = Policy { credentials: Credentials::ByResponse, ..Policy::default() };
+    let asked = policy.asked(&request("GET", &[("authorization", "a")]));
+    let judge = |fields: &[(&str, &str)]| policy.verdict(asked, &response(200, fields));
+    for line in [
+        "must-revalidate, max-age=0",
+        "max-age=0, must-revalidate",
+        "s-maxage=0",
+        "s-maxage=0, max-age=60",
+        "public, max-age=0, must-revalidate",
+        "public, max-age=0, proxy-revalidate",
+        "must-revalidate, max-age=x",
+        "must-revalidate, max-age=60, max-age=0",
+    ] {
+        assert_eq!(judge(&[("cache-control", line)]), Verdict::Nobody, "{line}");
+    }
+    for line in ["public, max-age=0", "must-revalidate, max-age=1", "s-maxage=60, max-age=0", "s-maxage=\"60\""] {
+        assert_eq!(judge(&[("cache-control", line)]), Verdict::All, "{line}");
+    }
+    for (age, shared) in [("59", true), ("60", false), ("61", false), ("x", false), ("-1", false), ("", false)] {
+        let verdict = judge(&[("age", age), ("cache-control", "must-revalidate, max-age=60")]);
+        assert_eq!(verdict == Verdict::All, shared, "{age}");
+    }
+    let expires = ("expires", "Mon, 23 Nov 2026 12:00:00 GMT");
+    assert_eq!(judge(&[expires, ("cache-control", "must-revalidate")]), Verdict::Nobody);
+    assert_eq!(judge(&[expires, ("cache-control", "must-revalidate, max-age=60")]), Verdict::All);
+    // D5 stays as it is for the others.
+    assert_eq!(verdict(200, &[("cache-control", "max-age=0, must-revalidate")]), Verdict::All);
+}
+
+#[test]
+fn s05_a_permission_that_is_malformed_permits_nothing() {
+    let policy = Policy { credentials: Credentials::ByResponse, ..Policy::default() };
+    let asked = policy.asked(&request("GET", &[("authorization", "a")]));
+    for line in ["public=no", "public=\"x\"", "s-maxage", "s-maxage=x", "s-maxage=-1", "must-revalidate=x"] {
+        let head = response(200, &[("cache-control", line)]);
+        assert_eq!(policy.verdict(asked, &head), Verdict::Nobody, "{line}");
+    }
+}
+
 #[test]
 fn s09_a_star_within_a_name_is_taken_for_a_star() {
     for line in ["accept*", "**", "x-*, accept", "accept, *x"] {
@@ -52,6 +94,45 @@ fn s09_more_names_than_anyone_means_are_the_leaders() {
     assert_eq!(verdict(200, &[("vary", &halves[0]), ("vary", &halves[1])]), Verdict::Nobody);
     // The same name is one name, however often it stands there.
     assert_eq!(verdict(200, &[("vary", &["accept"; 100].join(","))]), matching(&["accept"]));
+}
+
+#[test]
+fn s10_a_part_is_no_whole_whatever_the_status_says() {
+    for value in ["multipart/byteranges; boundary=x", "Multipart/ByteRanges;boundary=x", " multipart/byteranges"] {
+        assert_eq!(verdict(200, &[("content-type", value)]), Verdict::Nobody, "{value}");
+    }
+    for value in ["multipart/mixed; boundary=x", "text/plain; x=multipart/byteranges", "multipart/byteranges-x"] {
+        assert_eq!(verdict(200, &[("content-type", value)]), Verdict::All, "{value}");
+    }
+}
+
+#[test]
+fn s10_statuses_without_a_meaning_of_their_own_are_the_leaders() {
+    for status in [226, 600, 700, 999] {
+        assert_eq!(verdict(status, &[("cache-control", "public, max-age=60")]), Verdict::Nobody, "{status}");
+    }
+}
+
+#[test]
+fn s10_a_lifetime_is_a_number_or_a_date_and_public_stands_for_one() {
+    for (name, value, shared) in [
+        ("cache-control", "max-age=0", true),
+        ("cache-control", "s-maxage=1", true),
+        ("cache-control", "public", true),
+        ("cache-control", "max-age", false),
+        ("cache-control", "max-age=x", false),
+        ("cache-control", "max-age=\"\"", false),
+        ("cache-control", "public=x", false),
+        ("expires", "Thu, 19 Nov 1981 08:52:00 GMT", true),
+        ("expires", "0", false),
+        ("expires", "Mon, 23 Nov 2026 12:00:00 CET", false),
+        ("expires", "-1", false),
+        ("expires", "", false),
+        ("cdn-cache-control", "max-age=60", false),
+    ] {
+        assert_eq!(verdict(302, &[(name, value)]) == Verdict::All, shared, "{name}: {value}");
+        assert_eq!(verdict(200, &[(name, value)]), Verdict::All, "{name}: {value}");
+    }
 }
 
 /// What stands in a well-formed `Vary`, not in lower case throughout.

@@ -1,0 +1,79 @@
+//! What the `Cache-Control` of a response says of sharing it (RFC 9111, section 5.2.2).
+
+use super::directives::{Directive, directives, seconds};
+
+/// All lines of one answer, taken together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    /// A directive lets an authorized answer be stored (S5; RFC 9111, section 3.5).
+    permits: bool,
+    /// Once stale, it is for nobody before the origin was asked again (sections 5.2.2.2, 5.2.2.8, 5.2.2.10).
+    revalidates: bool,
+    /// It has a lifetime, or `public` in place of one (sections 4.2.1, 5.2.2.9).
+    pub(super) storable: bool,
+    /// In seconds: the least of all lines, none if it is no number (section 4.2.1).
+    max_age: Option<u64>,
+    s_maxage: Option<u64>,
+    expires: bool,
+    age: u64,
+}
+
+impl Said {
+    /// Reads one line; `None` if it keeps the answer from others, or is not in order.
+    pub(super) fn read(&mut self, line: &[u8]) -> Option<()> {
+        for directive in directives(line) {
+            let directive = directive.ok()?;
+            // S8: sections 5.2.2.4, 5.2.2.5, 5.2.2.7, with and without fields.
+            if ["no-store", "private", "no-cache"].iter().any(|name| directive.is(name)) {
+                return None;
+            }
+            if directive.is("max-age") {
+                self.storable |= lessen(&mut self.max_age, &directive);
+            } else if directive.is("s-maxage") {
+                let number = lessen(&mut self.s_maxage, &directive);
+                self.storable |= number;
+                self.permits |= number;
+                self.revalidates = true;
+            } else if directive.is("public") {
+                self.storable |= directive.argument.is_none();
+                self.permits |= directive.argument.is_none();
+            } else if directive.is("must-revalidate") {
+                self.permits |= directive.argument.is_none();
+                self.revalidates = true;
+            } else if directive.is("proxy-revalidate") {
+                self.revalidates = true;
+            }
+        }
+        Some(())
+    }
+
+    /// Reads `Expires` (section 5.3). What does not look like a date is one in the past, and no lifetime.
+    pub(super) fn read_expires(&mut self, value: &[u8]) {
+        self.expires = true;
+        self.storable |= value.len() == "Mon, 23 Nov 2026 12:00:00 GMT".len() && value.ends_with(b" GMT");
+    }
+
+    /// Reads `Age` (section 5.1); what is no number is older than anything.
+    pub(super) fn read_age(&mut self, value: &[u8]) {
+        self.age = self.age.max(seconds(value).unwrap_or(u64::MAX));
+    }
+
+    /// S5: returns whether an answer may reach those with other credentials (section 3.5). D5 does not hold for it: the
+    /// directives that let it be shared ask for the origin's word on each credential once it is stale.
+    pub(super) fn is_for_all(&self) -> bool {
+        self.permits && !(self.revalidates && self.is_stale())
+    }
+
+    /// Returns whether it may be stale on arrival (sections 4.2, 4.2.1). Dates are not compared.
+    fn is_stale(&self) -> bool {
+        self.s_maxage.or(self.max_age).map_or(self.expires, |lifetime| lifetime <= self.age)
+    }
+}
+
+/// Returns whether the argument is a number.
+fn lessen(least: &mut Option<u64>, directive: &Directive<'_>) -> bool {
+    let seconds = directive.seconds();
+    let found = seconds.unwrap_or(0);
+    *least = Some(least.map_or(found, |least| least.min(found)));
+    seconds.is_some()
+}
