@@ -127,7 +127,12 @@ fn s05_authorized_answers_are_shared_if_they_say_so() {
         assert_eq!(policy.verdict(asked, &response(200, &[("cache-control", line)])), expected, "{line}");
     }
     assert_eq!(policy.verdict(asked, &response(200, &[("cdn-cache-control", "public")])), Verdict::Nobody);
-    assert_eq!(policy.verdict(policy.asked(&request("GET", &[])), &response(200, &[])), Verdict::All);
+    // What an anonymous leader got is not what others ask for with their credentials.
+    let anonymous = policy.asked(&request("GET", &[]));
+    assert_eq!(policy.verdict(anonymous, &response(200, &[])), matching(&["authorization"]));
+    assert_eq!(policy.verdict(anonymous, &response(200, &[("cache-control", "public")])), Verdict::All);
+    let varying = response(200, &[("vary", "Authorization"), ("access-control-allow-origin", "https://a")]);
+    assert_eq!(policy.verdict(anonymous, &varying), matching(&["authorization", "origin"]));
 }
 
 #[test]

@@ -65,12 +65,18 @@ impl Policy {
                 _ => {}
             }
         }
-        if by_origin && !names.contains(&header::ORIGIN) {
-            names.push(header::ORIGIN);
+        // S5: unless the answer is for all, it is for those without credentials, if it is for others at all. Its origin need not
+        // name the field in Vary (RFC 9110, section 12.5.5).
+        let by_credentials = self.credentials == Credentials::ByResponse && !said.is_for_all();
+        if (by_credentials && asked.authorized) || !self.shares(head.status.as_u16(), said.storable, asked) {
+            return None;
         }
-        let shared =
-            self.shares(head.status.as_u16(), said.storable, asked) && (said.is_for_all() || !asked.authorized);
-        shared.then_some(names)
+        for (name, compared) in [(header::ORIGIN, by_origin), (header::AUTHORIZATION, by_credentials)] {
+            if compared && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Some(names)
     }
 
     /// S10: RFC 9110, section 15.1; RFC 9111, section 3.

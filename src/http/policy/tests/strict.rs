@@ -4,7 +4,7 @@ use http::{HeaderName, Method};
 use proptest::prelude::*;
 
 use super::{admit, matching, request, response, verdict};
-use crate::http::policy::{Admission, Bypass, Content, Credentials, Policy, Verdict, vary::vary};
+use crate::http::policy::{Admission, Asked, Bypass, Content, Credentials, Policy, Verdict, vary::vary};
 
 #[test]
 fn s14_connect_goes_alone_even_if_it_is_opted_in() {
@@ -184,5 +184,17 @@ proptest! {
                 prop_assert!(names.iter().any(|name| name.as_str().as_bytes().eq_ignore_ascii_case(element)));
             }
         }
+    }
+
+    #[test]
+    fn what_is_asked_with_credentials_needs_a_permission(line in "[ -~]{0,40}") {
+        let policy = Policy { credentials: Credentials::ByResponse, ..Policy::default() };
+        let asked = policy.asked(&request("GET", &[("authorization", "a")]));
+        if policy.verdict(asked, &response(200, &[("cache-control", &line)])) != Verdict::Nobody {
+            let line = line.to_ascii_lowercase();
+            prop_assert!(["public", "s-maxage", "must-revalidate"].iter().any(|name| line.contains(name)), "{}", line);
+        }
+        prop_assert_eq!(policy.verdict(asked, &response(200, &[])), Verdict::Nobody);
+        prop_assert_eq!(policy.verdict(Asked::default(), &response(200, &[])), matching(&["authorization"]));
     }
 }
