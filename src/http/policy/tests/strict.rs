@@ -135,6 +135,18 @@ fn s10_a_lifetime_is_a_number_or_a_date_and_public_stands_for_one() {
     }
 }
 
+/// The deadline is not in the key: one caller's is not another's.
+#[test]
+fn a_grpc_deadline_is_the_leaders_own() {
+    for status in ["1", "4"] {
+        assert_eq!(verdict(200, &[("grpc-status", status)]), Verdict::Nobody, "{status}");
+    }
+    for status in ["0", "2", "5", "13", "14"] {
+        assert_eq!(verdict(200, &[("grpc-status", status)]), Verdict::All, "{status}");
+    }
+    assert_eq!(verdict(200, &[("content-type", "application/grpc")]), Verdict::All);
+}
+
 /// What stands in a well-formed `Vary`, not in lower case throughout.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof!["[A-Za-z][A-Za-z0-9-]{0,8}", Just(String::new())]
