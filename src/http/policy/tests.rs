@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header, request, response};
 use proptest::prelude::*;
 
+mod cases;
 mod strict;
 
 use super::{
