@@ -90,8 +90,8 @@ impl Asker {
             Verdict::Nobody => Sharing::Nobody,
         };
         match sharing {
-            // A failing origin is no reason to send it the next burst (D4).
-            Sharing::Nobody if head.status.is_server_error() => {}
+            // A failing or overloaded origin is no reason to send it the next burst (D4).
+            Sharing::Nobody if head.status.is_server_error() || matches!(head.status.as_u16(), 408 | 425 | 429) => {}
             Sharing::Nobody if others_wait(&self.key) => unshareable.remember(&self.key, config.remember),
             Sharing::Nobody => {}
             Sharing::All | Sharing::Matching { .. } => unshareable.clear(&self.key),
@@ -145,7 +145,7 @@ where
                 Landed { answer: Ok((head, body)), sharing }
             }
             Err(error) => {
-                let share = shared.config.policy.share_server_errors;
+                let share = shared.config.policy.shares_errors(this.asker.asked);
                 Landed { answer: Err(error), sharing: if share { Sharing::All } else { Sharing::Nobody } }
             }
         })

@@ -99,3 +99,19 @@ async fn a_grpc_method_coalesces_by_message_and_metadata() {
     assert_eq!(bench.count().await, 2);
     drop(calls);
 }
+
+#[tokio::test]
+async fn a_leaders_own_deadline_fails_nobody_else() {
+    let grpc = |timeout: &str| {
+        let builder = Request::post("http://a/pkg.Service/Get").header("content-type", "application/grpc");
+        builder.header("grpc-timeout", timeout).body(Full::new(Bytes::from_static(b"m"))).unwrap()
+    };
+    let mut bench: ContentBench = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
+    let hasty = bench.call(grpc("1m"));
+    let patient = tokio::spawn(bench.call(grpc("9S")).into_inner());
+    bench.next().await.fail("deadline");
+    assert!(hasty.await.is_err());
+    bench.next().await.answer(ok(&[], "rows"));
+    assert_eq!(text(patient.await.unwrap().unwrap()).await, "rows");
+    assert_eq!(bench.count().await, 2);
+}

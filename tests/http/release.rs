@@ -193,3 +193,18 @@ async fn release_limit_bounds_the_calls_of_released_followers() {
     }
     assert_eq!(bench.count().await, 101);
 }
+
+#[tokio::test]
+async fn an_overloaded_origin_is_not_sent_the_next_burst() {
+    let mut bench = bench(HttpSingleflightLayer::new());
+    let first = burst(&mut bench, 3);
+    for _ in 0..3 {
+        bench.next().await.answer(status(429, &[], ""));
+    }
+    for answer in first {
+        answer.await.unwrap();
+    }
+    let second = burst(&mut bench, 3);
+    assert_eq!(bench.count().await, 4);
+    second.into_iter().for_each(|answer| answer.abort());
+}

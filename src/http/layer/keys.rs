@@ -19,8 +19,8 @@ impl<C> HttpSingleflightLayer<C> {
         })
     }
 
-    /// Lets requests with `Authorization` coalesce if the response allows it: by `public`, `s-maxage` or
-    /// `must-revalidate` (RFC 9111, section 3.5). Otherwise followers are released.
+    /// Lets requests with `Authorization` coalesce if the response allows it: by `public`, `s-maxage` or `must-revalidate`
+    /// (RFC 9111, section 3.5), unless it is stale on arrival. Otherwise an answer is for those without credentials, if for any.
     #[must_use]
     pub fn share_authorized(self) -> Self {
         self.with(|config| config.policy.credentials = Credentials::ByResponse)

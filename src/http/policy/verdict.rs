@@ -11,6 +11,8 @@ pub(in crate::http) struct Asked {
     authorized: bool,
     /// It carried validators, which are in the key.
     validated: bool,
+    /// It carried a deadline of its own, which is not in the key.
+    deadline: bool,
 }
 
 /// With whom an answer may be shared.
@@ -28,7 +30,13 @@ impl Policy {
         Asked {
             authorized: self.credentials == Credentials::ByResponse && has(header::AUTHORIZATION),
             validated: self.validators && (has(header::IF_NONE_MATCH) || has(header::IF_MODIFIED_SINCE)),
+            deadline: parts.headers.contains_key("grpc-timeout"),
         }
+    }
+
+    /// Says whether an error may be shared (D4); that of a leader with a deadline may be its deadline's.
+    pub(in crate::http) fn shares_errors(&self, asked: Asked) -> bool {
+        self.share_server_errors && !asked.deadline
     }
 
     /// Says with whom an answer may be shared.
