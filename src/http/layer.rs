@@ -212,8 +212,8 @@ impl<S, C: HttpContent> Layer<S> for HttpSingleflightLayer<C> {
     type Service = C::Service<HttpSingleflight<S>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        // By name: no feature has to be on for it, and a name that has changed costs sharing, nothing else.
-        let is_route = type_name::<S>().starts_with("axum::routing::");
+        // By name, also below other layers: no feature has to be on for it, and a name that has changed costs sharing, nothing else.
+        let is_route = type_name::<S>().contains("axum::routing::");
         self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.shared(is_route))))
     }
 }

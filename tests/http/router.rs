@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_singleflight::HttpSingleflightLayer;
+use tower_singleflight::{HttpGroup, HttpSingleflightLayer};
 
 /// A handler that counts its runs, and ends when so many callers are aboard.
 fn counted(
@@ -33,6 +33,15 @@ fn counted(
 /// axum makes the routes of a router without state anew for each connection: they share flights all the same.
 #[tokio::test]
 async fn connections_of_a_router_without_state_share_flights() {
+    let layer = HttpSingleflightLayer::new();
+    let group = layer.get_group().clone();
+    share(|router| router.layer(layer.clone()), &group).await;
+    // Above another layer too.
+    let stack = tower::ServiceBuilder::new().layer(layer.clone()).layer(tower_http::trace::TraceLayer::new_for_http());
+    share(|router| router.layer(stack), &group).await;
+}
+
+async fn share(layered: impl FnOnce(Router) -> Router, group: &HttpGroup) {
     let runs = Arc::new(AtomicUsize::new(0));
     let (gate, opened) = tokio::sync::watch::channel(false);
     let counted = Arc::clone(&runs);
@@ -44,16 +53,16 @@ async fn connections_of_a_router_without_state_share_flights() {
             "rows"
         }
     };
-    let layer = HttpSingleflightLayer::new();
-    let group = layer.get_group().clone();
-    let app: Router = Router::new().route("/report/{id}", get(handler)).layer(layer.clone());
+    let app = layered(Router::new().route("/report/{id}", get(handler)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async { axum::serve(listener, app).await });
     let calls = (0..5).map(|_| tokio::spawn(crate::sockets::ask(address, http::Version::HTTP_11, "/report/7")));
     let calls: Vec<_> = calls.collect();
     let host = address.to_string();
-    let key = layer.key(&crate::origin::get_with("/report/7", &[("host", &host)]).into_parts().0).unwrap();
+    let key = HttpSingleflightLayer::new()
+        .key(&crate::origin::get_with("/report/7", &[("host", &host)]).into_parts().0)
+        .unwrap();
     let of_key = || group.callers(&key);
     let aboard = async {
         while of_key() < 5 {
