@@ -40,7 +40,7 @@ impl Unshareable {
         }
         let places = self.places.get_or_init(|| (0..PLACES).map(|_| AtomicU64::new(0)).collect());
         let (place, tag) = self.place(key);
-        let until = self.now() + u64::try_from(time.as_millis()).unwrap_or(TIME_MASK);
+        let until = self.now().saturating_add(u64::try_from(time.as_millis()).unwrap_or(TIME_MASK));
         places[place].store(tag | until.clamp(1, TIME_MASK), Ordering::Release);
     }
 

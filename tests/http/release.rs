@@ -208,3 +208,18 @@ async fn an_overloaded_origin_is_not_sent_the_next_burst() {
     assert_eq!(bench.count().await, 4);
     second.into_iter().for_each(|answer| answer.abort());
 }
+
+#[tokio::test]
+async fn what_is_remembered_for_ever_stays_so() {
+    let mut bench = bench(HttpSingleflightLayer::new().remember_unshareable(std::time::Duration::MAX));
+    let first = burst(&mut bench, 2);
+    for _ in 0..2 {
+        bench.next().await.answer(ok(&[("cache-control", "private")], "x"));
+    }
+    for answer in first {
+        answer.await.unwrap();
+    }
+    let second = burst(&mut bench, 2);
+    assert_eq!(bench.count().await, 4);
+    second.into_iter().for_each(|answer| answer.abort());
+}
