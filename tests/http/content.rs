@@ -115,3 +115,40 @@ async fn a_leaders_own_deadline_fails_nobody_else() {
     assert_eq!(text(patient.await.unwrap().unwrap()).await, "rows");
     assert_eq!(bench.count().await, 2);
 }
+
+/// What the origin got of a body: its data, whether trailers came, whether it failed.
+async fn seen(frames: Vec<Result<http_body::Frame<Bytes>, crate::origin::Fault>>) -> String {
+    use tower::{Layer, ServiceExt, service_fn};
+    type Frames = futures_util::stream::Iter<std::vec::IntoIter<Result<http_body::Frame<Bytes>, crate::origin::Fault>>>;
+    type Streamed = ContentBody<http_body_util::StreamBody<Frames>>;
+    let service = layer().layer(service_fn(|request: Request<Streamed>| async move {
+        let (mut body, mut seen) = (request.into_body(), String::new());
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) if frame.is_trailers() => seen.push('T'),
+                Ok(frame) => seen.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap()),
+                Err(_) => seen.push('!'),
+            }
+        }
+        Ok::<_, std::convert::Infallible>(http::Response::new(Full::from(seen)))
+    }));
+    let body = http_body_util::StreamBody::new(futures_util::stream::iter(frames));
+    let request = Request::builder().method("QUERY").uri("/x").body(body).unwrap();
+    let body = service.oneshot(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn s15_content_is_handed_on_whole_and_unchanged_whatever_it_is() {
+    let data = |data: &'static str| Ok(http_body::Frame::data(Bytes::from_static(data.as_bytes())));
+    let trailers = || Ok(http_body::Frame::trailers(http::HeaderMap::new()));
+    // Within the cap of 16 bytes, in pieces, and empty.
+    assert_eq!(seen(vec![data("one "), data(""), data("two")]).await, "one two");
+    assert_eq!(seen(vec![]).await, "");
+    // Over it, in one piece and in many.
+    assert_eq!(seen(vec![data("a long piece of content")]).await, "a long piece of content");
+    assert_eq!(seen((0..100).map(|_| data("xy")).collect()).await, "xy".repeat(100));
+    // With trailers, and with an end that is none.
+    assert_eq!(seen(vec![data("one"), trailers()]).await, "oneT");
+    assert_eq!(seen(vec![data("one"), Err(crate::origin::Fault("cut"))]).await, "one!");
+}
