@@ -3,6 +3,7 @@
 
 mod origin;
 
+mod attack;
 mod bodies;
 mod bypass;
 mod coalescing;

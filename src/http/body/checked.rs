@@ -68,7 +68,9 @@ impl<B> Checked<B> {
 impl<B: Body> Checked<B> {
     pub(super) fn hints(&self) -> Hints {
         let is_end_stream = self.check_end().is_ok() && self.body.is_end_stream();
-        Hints { size: self.body.size_hint(), is_end_stream }
+        // What was announced is kept, or the end is an error: who asks later is told the same.
+        let size = self.missing.map_or_else(|| self.body.size_hint(), SizeHint::with_exact);
+        Hints { size, is_end_stream }
     }
 }
 

@@ -53,15 +53,7 @@ impl<B> Reader<B> {
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        let Some(seat) = &self.seat else { return SizeHint::with_exact(0) };
-        let state = seat.stream.lock();
-        let ahead = state.came - state.readers[seat.place].taken;
-        let mut hint = SizeHint::new();
-        hint.set_lower(state.hints.size.lower().saturating_add(ahead));
-        if let Some(upper) = state.hints.size.upper() {
-            hint.set_upper(upper.saturating_add(ahead));
-        }
-        hint
+        self.seat.as_ref().map_or(SizeHint::with_exact(0), |seat| seat.stream.lock().size_hint(seat.place))
     }
 }
 

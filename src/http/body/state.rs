@@ -17,6 +17,7 @@
 
 use std::{collections::VecDeque, mem::replace, task::Waker, time::Duration};
 
+use http_body::SizeHint;
 use slab::Slab;
 use tokio::time::Instant;
 
@@ -42,8 +43,8 @@ pub(super) struct State<B> {
     weight: usize,
     window: usize,
     /// All data that came, in bytes.
-    pub(super) came: u64,
-    pub(super) readers: Slab<Place>,
+    came: u64,
+    readers: Slab<Place>,
     /// Readers that are not cut.
     live: usize,
     /// The readers with a waker, by what they wait for. A reader that has taken less than all frames has none.
@@ -59,7 +60,7 @@ pub(super) struct Place {
     /// The number of the frame that it takes next.
     next: u64,
     /// In bytes.
-    pub(super) taken: u64,
+    taken: u64,
     /// It lagged; none of the frames is kept for it.
     cut: bool,
     /// `Some` while it waits.
@@ -149,6 +150,22 @@ impl<B> State<B> {
     pub(super) fn is_over(&self, reader: usize) -> bool {
         let place = &self.readers[reader];
         self.hints.is_end_stream && !place.cut && self.passed(place.next) == self.frames.len()
+    }
+
+    /// Returns what a reader has to come. Nothing is known of it if there is an error to come: a server that was told a size
+    /// sends so much, and takes it for the whole (S16).
+    pub(super) fn size_hint(&self, reader: usize) -> SizeHint {
+        let place = &self.readers[reader];
+        let mut hint = SizeHint::new();
+        if place.cut || matches!(self.end, Some(End::Error(_))) {
+            return hint;
+        }
+        let ahead = self.came - place.taken;
+        hint.set_lower(self.hints.size.lower().saturating_add(ahead));
+        if let Some(upper) = self.hints.size.upper() {
+            hint.set_upper(upper.saturating_add(ahead));
+        }
+        hint
     }
 
     /// Says what a reader does next.
@@ -246,7 +263,10 @@ impl<B> State<B> {
     /// Ends the body for all who have taken what there is (invariant 7).
     pub(super) fn finish(&mut self, end: End) -> Freed {
         let mut freed = Freed::default();
-        self.hints = Hints { size: http_body::SizeHint::with_exact(0), is_end_stream: matches!(end, End::Clean) };
+        self.hints = match end {
+            End::Clean => Hints { size: SizeHint::with_exact(0), is_end_stream: true },
+            End::Error(_) => Hints::default(),
+        };
         self.end = Some(end);
         self.call(For::Body, &mut freed);
         freed

@@ -1,0 +1,109 @@
+//! What was tried against the layer, and no longer works.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use tower_singleflight::BodySource;
+
+use crate::origin::{Fault, OriginBody};
+
+/// A server that is told a size sends so many bytes, and never asks for what comes after them.
+#[tokio::test]
+async fn a_body_that_has_failed_tells_no_size_to_those_who_have_yet_to_begin() {
+    let (frames, body) = OriginBody::streamed();
+    let source = BodySource::new(body);
+    let other = source.clone();
+    let mut leader = source.into_reader();
+    frames.data("one");
+    frames.fail("cut");
+    assert!(leader.frame().await.unwrap().is_ok());
+    assert!(leader.frame().await.unwrap().is_err());
+    let mut follower = other.into_reader();
+    assert_eq!(follower.size_hint().exact(), None);
+    assert!(!follower.is_end_stream());
+    assert!(follower.frame().await.unwrap().is_ok());
+    assert_eq!(follower.size_hint().exact(), None);
+    assert!(follower.frame().await.unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_was_cut_tells_no_size() {
+    let (frames, body) = OriginBody::streamed();
+    let source = BodySource::new(body).window(1).stall(std::time::Duration::from_secs(1));
+    let other = source.clone();
+    let mut fast = source.into_reader();
+    frames.data("");
+    frames.data("");
+    drop(frames);
+    while fast.frame().await.is_some() {}
+    let mut slow = other.into_reader();
+    assert_eq!(slow.size_hint().exact(), None);
+    assert!(slow.frame().await.unwrap().unwrap_err().is_lagged());
+}
+
+/// Announces ten bytes, has four, and then says that this was all.
+struct Short(bool);
+
+impl Body for Short {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let first = !std::mem::replace(&mut self.0, true);
+        Poll::Ready(first.then(|| Ok(Frame::data(Bytes::from_static(b"four")))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(if self.0 { 0 } else { 10 })
+    }
+}
+
+#[tokio::test]
+async fn what_a_body_has_announced_is_its_size_whatever_it_says_later() {
+    let source = BodySource::new(Short(false));
+    let other = source.clone();
+    let mut leader = source.into_reader();
+    assert!(leader.frame().await.unwrap().is_ok());
+    let follower = other.into_reader();
+    assert_eq!(follower.size_hint().exact(), Some(10));
+    assert_eq!(leader.size_hint().exact(), Some(6));
+    assert!(follower.collect().await.unwrap_err().is_incomplete());
+}
+
+#[tokio::test]
+async fn s16_a_server_that_begins_late_breaks_off_where_the_body_did() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let (frames, body) = OriginBody::streamed();
+    let source = BodySource::new(body);
+    let other = source.clone();
+    let mut leader = source.into_reader();
+    frames.data("one");
+    frames.fail("cut");
+    while leader.frame().await.is_some_and(|frame| frame.is_ok()) {}
+
+    let (mut client, server) = tokio::io::duplex(4096);
+    let late = std::sync::Mutex::new(Some(other.into_reader()));
+    let service = hyper::service::service_fn(move |_| {
+        std::future::ready(Ok::<_, Fault>(Response::new(late.lock().unwrap().take().expect("one request"))))
+    });
+    let served = tokio::spawn(
+        hyper::server::conn::http1::Builder::new().serve_connection(hyper_util::rt::TokioIo::new(server), service),
+    );
+    client.write_all(b"GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut sent = String::new();
+    client.read_to_string(&mut sent).await.unwrap();
+    assert!(!sent.contains("content-length"), "{sent}");
+    assert!(!sent.ends_with("0\r\n\r\n"), "{sent}");
+    assert!(served.await.unwrap().is_err());
+}
