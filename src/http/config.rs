@@ -106,7 +106,7 @@ impl Shared {
     pub(super) fn key(&self, parts: &request::Parts, content: &Content) -> Option<HttpKey> {
         let recipe = &self.config.recipe;
         let metadata = if self.config.is_grpc(parts) { Metadata::Grpc } else { Metadata::Ordinary };
-        let epoch = self.group.fences().epoch(|| recipe.uri_hash(parts));
+        let epoch = self.group.fences().epoch(|hasher| recipe.uri_hash(parts, hasher));
         let content = match content {
             Content::Read(content) => Some(&content[..]),
             Content::Empty | Content::Unknown => None,
@@ -119,7 +119,7 @@ impl Shared {
         let opted_in =
             |parts: &request::Parts| self.config.policy.methods.contains(&parts.method) || self.config.is_grpc(parts);
         (policy::is_unsafe(&parts.method) && !opted_in(parts))
-            .then(|| Fence::new(self.group.clone(), self.config.recipe.uri_hash(parts)))
+            .then(|| Fence::new(self.group.clone(), |hasher| self.config.recipe.uri_hash(parts, hasher)))
     }
 
     /// Makes a caller's own head of the one that the flight landed with.

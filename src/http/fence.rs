@@ -1,8 +1,11 @@
 //! Unsafe requests end the join windows of the flights for their URI (S21; RFC 9111, section 4.4).
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    hash::RandomState,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::group::HttpGroup;
@@ -13,14 +16,16 @@ const EPOCHS: usize = 1024;
 /// One epoch for each URI, by hash. The epoch is a part of every key, so flights of the one before can be joined no more.
 #[derive(Default)]
 pub(super) struct Fences {
+    /// One for all layers of the group, so that a write through one of them fences the flights of the others.
+    hasher: RandomState,
     /// Made by the first unsafe request.
     epochs: OnceLock<Box<[AtomicU64]>>,
 }
 
 impl Fences {
-    /// Returns the epoch of a URI.
-    pub(super) fn epoch(&self, uri: impl FnOnce() -> u64) -> u64 {
-        self.epochs.get().map_or(0, |epochs| epochs[place(uri())].load(Ordering::Acquire))
+    /// Returns the epoch of a URI, by its hash.
+    pub(super) fn epoch(&self, uri: impl FnOnce(&RandomState) -> u64) -> u64 {
+        self.epochs.get().map_or(0, |epochs| epochs[place(uri(&self.hasher))].load(Ordering::Acquire))
     }
 
     fn advance(&self, uri: u64) {
@@ -42,7 +47,8 @@ pub(super) struct Fence {
 }
 
 impl Fence {
-    pub(super) fn new(group: HttpGroup, uri: u64) -> Self {
+    pub(super) fn new(group: HttpGroup, uri: impl FnOnce(&RandomState) -> u64) -> Self {
+        let uri = uri(&group.fences().hasher);
         group.fences().advance(uri);
         Self { group, uri }
     }

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use tower_singleflight::BodySource;
+use tokio::sync::mpsc;
+use tower::{Layer, Service};
+use tower_singleflight::{BodySource, HttpGroup, HttpSingleflight, HttpSingleflightLayer};
 
-use crate::origin::{Fault, OriginBody};
+use crate::origin::{Fault, Held, Origin, OriginBody, RequestBody, get, request};
 
 /// A server that is told a size sends so many bytes, and never asks for what comes after them.
 #[tokio::test]
@@ -106,4 +108,31 @@ async fn s16_a_server_that_begins_late_breaks_off_where_the_body_did() {
     assert!(!sent.contains("content-length"), "{sent}");
     assert!(!sent.ends_with("0\r\n\r\n"), "{sent}");
     assert!(served.await.unwrap().is_err());
+}
+
+type Two = (HttpSingleflight<Origin<RequestBody>>, HttpSingleflight<Origin<RequestBody>>);
+
+/// Two layers with one group, over one origin.
+fn two(one: HttpSingleflightLayer, other: HttpSingleflightLayer) -> (Two, mpsc::UnboundedReceiver<Held<RequestBody>>) {
+    let group = HttpGroup::new();
+    let (sender, held) = mpsc::unbounded_channel();
+    let origin = Origin::new(sender);
+    let services = (one.group(group.clone()).layer(origin.clone()), other.group(group).layer(origin));
+    (services, held)
+}
+
+#[tokio::test]
+async fn s21_a_write_through_one_layer_fences_the_flights_of_another_in_its_group() {
+    let ((mut reads, mut writes), mut held) = two(HttpSingleflightLayer::new(), HttpSingleflightLayer::new());
+    let mut before = tokio_test::task::spawn(reads.call(get("/x")));
+    assert!(before.poll().is_pending());
+    let mut write = tokio_test::task::spawn(writes.call(request("PUT", "/x", &[])));
+    assert!(write.poll().is_pending());
+    let mut after = tokio_test::task::spawn(reads.call(get("/x")));
+    assert!(after.poll().is_pending());
+    let mut calls = 0;
+    while held.try_recv().is_ok() {
+        calls += 1;
+    }
+    assert_eq!(calls, 3);
 }

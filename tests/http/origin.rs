@@ -134,6 +134,12 @@ impl<B> Held<B> {
 #[derive(Debug)]
 pub(crate) struct Origin<B>(mpsc::UnboundedSender<Held<B>>);
 
+impl<B> Origin<B> {
+    pub(crate) const fn new(held: mpsc::UnboundedSender<Held<B>>) -> Self {
+        Self(held)
+    }
+}
+
 impl<B> Clone for Origin<B> {
     fn clone(&self) -> Self {
         Self(self.0.clone())

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    hash::{BuildHasher, Hash, Hasher, RandomState},
+    hash::{BuildHasher, Hash, Hasher},
     sync::Arc,
 };
 
@@ -45,7 +45,6 @@ pub(in crate::http) struct Recipe {
     identities: Vec<IdentityFn>,
     default_scheme: Scheme,
     max_key_bytes: usize,
-    hasher: RandomState,
 }
 
 /// Which fields of a request count.
@@ -66,7 +65,6 @@ impl Recipe {
             identities: Vec::new(),
             default_scheme: Scheme::HTTP,
             max_key_bytes: 8 << 10,
-            hasher: RandomState::new(),
         }
     }
 
@@ -147,8 +145,8 @@ impl Recipe {
     }
 
     /// Returns a hash of the URI as the key has it, its scheme left out: equal for all keys of one URI (S21).
-    pub(in crate::http) fn uri_hash(&self, parts: &request::Parts) -> u64 {
-        let mut sink = Hashed(self.hasher.build_hasher());
+    pub(in crate::http) fn uri_hash(&self, parts: &request::Parts, hasher: &impl BuildHasher) -> u64 {
+        let mut sink = Hashed(hasher.build_hasher());
         // A request without a valid target has no key either.
         if let Some(target) = Target::new(parts, &self.ignored_query) {
             let _ = target.write(&mut sink);
