@@ -125,7 +125,7 @@ impl Shared {
     /// Makes a caller's own head of the one that the flight landed with.
     pub(super) fn head(&self, head: &mut response::Parts, role: Role, forwarded: Forwarded) {
         if role == Role::Follower {
-            policy::follower_head(head, &self.config.policy);
+            policy::follower_head(head);
             // S19: what lies in the extensions is the leader's.
             let leaders = std::mem::take(&mut head.extensions);
             for share in &self.config.share_extensions {

@@ -11,9 +11,9 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
-use tower_singleflight::{BodySource, HttpGroup, HttpSingleflight, HttpSingleflightLayer};
+use tower_singleflight::{BodySource, HttpGroup, HttpSingleflight, HttpSingleflightLayer, Role};
 
-use crate::origin::{Fault, Held, Origin, OriginBody, RequestBody, get, request};
+use crate::origin::{Fault, Held, Origin, OriginBody, RequestBody, get, ok, request, role};
 
 /// A server that is told a size sends so many bytes, and never asks for what comes after them.
 #[tokio::test]
@@ -135,4 +135,17 @@ async fn s21_a_write_through_one_layer_fences_the_flights_of_another_in_its_grou
         calls += 1;
     }
     assert_eq!(calls, 3);
+}
+
+#[tokio::test]
+async fn s07_no_follower_gets_the_leaders_cookies_whichever_layer_it_came_through() {
+    let ((mut strips, mut keeps), mut held) =
+        two(HttpSingleflightLayer::new().strip_set_cookie(), HttpSingleflightLayer::new());
+    let (leader, follower) = (strips.call(get("/x")), keeps.call(get("/x")));
+    let calls = [leader, follower].map(tokio::spawn);
+    held.recv().await.unwrap().answer(ok(&[("set-cookie", "id=1")], "x"));
+    for call in calls {
+        let response = call.await.unwrap().unwrap();
+        assert_eq!(response.headers().contains_key("set-cookie"), role(&response) == Role::Leader);
+    }
 }

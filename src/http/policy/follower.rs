@@ -2,7 +2,7 @@
 
 use http::{HeaderName, header, response};
 
-use super::{Policy, list::elements};
+use super::list::elements;
 
 /// Of one connection, or between two hops (S17; RFC 9110, section 7.6.1; RFC 9111, section 3.1).
 static HOP_BY_HOP: [HeaderName; 8] = [
@@ -17,7 +17,7 @@ static HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// Takes out of the head what was meant for the leader.
-pub(in crate::http) fn follower_head(head: &mut response::Parts, policy: &Policy) {
+pub(in crate::http) fn follower_head(head: &mut response::Parts) {
     let headers = &mut head.headers;
     let listed: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
@@ -28,8 +28,7 @@ pub(in crate::http) fn follower_head(head: &mut response::Parts, policy: &Policy
     for name in HOP_BY_HOP.iter().chain(&listed) {
         headers.remove(name);
     }
-    if policy.strip_set_cookie {
-        headers.remove(header::SET_COOKIE);
-        headers.remove("set-cookie2");
-    }
+    // They came this far because the leader's layer strips them; another layer of its group may not (S7).
+    headers.remove(header::SET_COOKIE);
+    headers.remove("set-cookie2");
 }

@@ -206,7 +206,7 @@ fn s17_what_followers_do_not_get() {
             ("upgrade", "h2c"),
         ],
     );
-    follower_head(&mut head, &Policy::default());
+    follower_head(&mut head);
     assert_eq!(head.headers, HeaderMap::from_iter([(HeaderName::from_static("x-c"), HeaderValue::from_static("1"))]));
 }
 
@@ -292,7 +292,7 @@ proptest! {
                 let mut head = response(200, &[]);
                 head.headers.insert(&name, value.clone());
                 let _ = Policy::default().verdict(Asked::default(), &head);
-                follower_head(&mut head, &Policy::default());
+                follower_head(&mut head);
             }
         }
     }
