@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tower::{Layer, Service};
 use tower_singleflight::{BodySource, HttpGroup, HttpSingleflight, HttpSingleflightLayer, Role};
 
-use crate::origin::{Fault, Held, Origin, OriginBody, RequestBody, get, ok, request, role};
+use crate::origin::{Fault, Held, Origin, OriginBody, RequestBody, bench, get, get_with, ok, request, role, text};
 
 /// A server that is told a size sends so many bytes, and never asks for what comes after them.
 #[tokio::test]
@@ -147,5 +147,29 @@ async fn s07_no_follower_gets_the_leaders_cookies_whichever_layer_it_came_throug
     for call in calls {
         let response = call.await.unwrap().unwrap();
         assert_eq!(response.headers().contains_key("set-cookie"), role(&response) == Role::Leader);
+    }
+}
+
+#[tokio::test]
+async fn s05_an_anonymous_answer_that_says_nothing_is_not_for_a_user() {
+    for (said, expected) in [(&[][..], 2), (&[("cache-control", "public")], 1)] {
+        let mut bench = bench(HttpSingleflightLayer::new().share_authorized());
+        let calls = [
+            bench.call(get("/x")),
+            bench.call(get("/x")),
+            bench.call(get_with("/x", &[("authorization", "Bearer a")])),
+        ];
+        let tasks = calls.map(|call| tokio::spawn(async { text(call.await.unwrap()).await }));
+        bench.next().await.answer(ok(said, "guest"));
+        assert_eq!(bench.count().await, expected);
+        if expected == 2 {
+            let held = bench.next().await;
+            assert!(held.request.headers().contains_key("authorization"));
+            held.answer(ok(said, "user"));
+        }
+        let [guest, other, user] = tasks;
+        assert_eq!((guest.await.unwrap(), other.await.unwrap()), ("guest".into(), "guest".into()));
+        assert_eq!(user.await.unwrap(), if expected == 2 { "user" } else { "guest" });
+        assert!(bench.group.is_empty());
     }
 }
