@@ -65,9 +65,14 @@ impl Config {
         }
     }
 
+    /// Returns whether the application lets a request coalesce at all.
+    fn is_wanted(&self, parts: &request::Parts) -> bool {
+        self.coalesce_if.as_ref().is_none_or(|coalesce_if| coalesce_if(parts))
+    }
+
     /// Says whether a request with this much known of its content may share a flight.
     pub(super) fn admit(&self, parts: &request::Parts, content: policy::Content) -> Admission {
-        if !self.coalesce_if.as_ref().is_none_or(|coalesce_if| coalesce_if(parts)) {
+        if !self.is_wanted(parts) {
             return Admission::Bypass(Bypass::Unwanted);
         }
         self.policy.admit(parts, content, self.is_grpc(parts))
@@ -116,10 +121,12 @@ impl Shared {
 
     /// Returns the fence of a request whose method is not known to be safe (S21).
     pub(super) fn fence(&self, parts: &request::Parts) -> Option<Fence> {
+        let config = &self.config;
+        // A method may be without side effects where it is wanted, and not elsewhere.
         let opted_in =
-            |parts: &request::Parts| self.config.policy.methods.contains(&parts.method) || self.config.is_grpc(parts);
-        (policy::is_unsafe(&parts.method) && !opted_in(parts))
-            .then(|| Fence::new(self.group.clone(), |hasher| self.config.recipe.uri_hash(parts, hasher)))
+            || (config.policy.methods.contains(&parts.method) || config.is_grpc(parts)) && config.is_wanted(parts);
+        (policy::is_unsafe(&parts.method) && !opted_in())
+            .then(|| Fence::new(self.group.clone(), |hasher| config.recipe.uri_hash(parts, hasher)))
     }
 
     /// Makes a caller's own head of the one that the flight landed with.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Response;
+use http::{Method, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
@@ -172,4 +172,17 @@ async fn s05_an_anonymous_answer_that_says_nothing_is_not_for_a_user() {
         assert_eq!(user.await.unwrap(), if expected == 2 { "user" } else { "guest" });
         assert!(bench.group.is_empty());
     }
+}
+
+#[tokio::test]
+async fn s21_a_method_that_may_coalesce_elsewhere_fences_where_it_may_not() {
+    let layer = HttpSingleflightLayer::new()
+        .methods([Method::POST])
+        .coalesce_if(|parts| parts.method == Method::GET || parts.uri.path() == "/graphql");
+    let mut bench = bench(layer);
+    let before = bench.call(get("/orders"));
+    let write = bench.call(request("POST", "/orders", &[]));
+    let after = bench.call(get("/orders"));
+    assert_eq!(bench.count().await, 3);
+    drop((before, write, after));
 }
