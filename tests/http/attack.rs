@@ -6,14 +6,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Response};
+use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
-use tower_singleflight::{BodySource, HttpGroup, HttpSingleflight, HttpSingleflightLayer, Role};
+use tower_singleflight::{BodySource, ContentBody, Contents, HttpGroup, HttpSingleflight, HttpSingleflightLayer, Role};
 
-use crate::origin::{Fault, Held, Origin, OriginBody, RequestBody, bench, get, get_with, ok, request, role, text};
+use crate::origin::{
+    Bench, Fault, Held, Origin, OriginBody, RequestBody, bench, get, get_with, ok, request, role, text,
+};
 
 /// A server that is told a size sends so many bytes, and never asks for what comes after them.
 #[tokio::test]
@@ -185,4 +187,29 @@ async fn s21_a_method_that_may_coalesce_elsewhere_fences_where_it_may_not() {
     let after = bench.call(get("/orders"));
     assert_eq!(bench.count().await, 3);
     drop((before, write, after));
+}
+
+fn grpc(fields: &[(&str, &str)]) -> Request<RequestBody> {
+    let builder = Request::post("http://a/pkg.Service/Get").header("content-type", "application/grpc");
+    let builder = fields.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
+    builder.body(Full::new(Bytes::from_static(b"m"))).unwrap()
+}
+
+#[tokio::test]
+async fn s10_a_grpc_status_about_one_call_stays_with_the_leader() {
+    for (status, expected) in [("4", 2), ("1", 2), ("7", 2), ("8", 2), ("16", 2), ("0", 1), ("5", 1)] {
+        let mut bench: Bench<Contents, ContentBody<RequestBody>> =
+            bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
+        let hasty = bench.call(grpc(&[("grpc-timeout", "1m")]));
+        let patient = bench.call(grpc(&[("grpc-timeout", "10S")]));
+        let tasks = [hasty, patient].map(|call| tokio::spawn(async { call.await.unwrap() }));
+        bench.next().await.answer(ok(&[("grpc-status", status)], ""));
+        assert_eq!(bench.count().await, expected, "{status}");
+        if expected == 2 {
+            bench.next().await.answer(ok(&[("grpc-status", "0")], ""));
+        }
+        let [hasty, patient] = tasks;
+        assert_eq!(hasty.await.unwrap().headers()["grpc-status"], status);
+        assert_eq!(patient.await.unwrap().headers()["grpc-status"], if expected == 2 { "0" } else { status });
+    }
 }

@@ -60,8 +60,8 @@ impl Policy {
                 // S10: a part of something, whatever the status says (RFC 9110, sections 14.4, 14.6).
                 "content-range" => return None,
                 "content-type" if is_byteranges(value) => return None,
-                // The leader's own deadline, which no key holds, has passed: CANCELLED, DEADLINE_EXCEEDED.
-                "grpc-status" if matches!(value, b"1" | b"4") => return None,
+                // S10, over gRPC, without a message: about one call's deadline, credentials or rate. Deadlines are not in the key.
+                "grpc-status" if [&b"1"[..], b"4", b"7", b"8", b"16"].contains(&value) => return None,
                 "cache-control" => said.read(value)?,
                 "vary" => vary(value, &mut names)?,
                 // S20: an origin that is named is that of the leader (RFC 9110, section 12.5.5).
