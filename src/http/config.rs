@@ -1,9 +1,9 @@
 //! What an HTTP layer was told, as its services hold it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use http::{Extensions, Method, request, response};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     content::Content,
@@ -40,8 +40,11 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) group: HttpGroup,
     /// Permits for released followers.
-    pub(super) releases: Option<Arc<Semaphore>>,
+    releases: Option<Arc<Semaphore>>,
 }
+
+/// A place in the line of released followers.
+pub(super) type Permit = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send + Sync>>;
 
 /// What becomes of a request.
 pub(super) enum Plan {
@@ -83,6 +86,12 @@ impl Shared {
     pub(super) fn new(config: Config, group: HttpGroup) -> Self {
         let releases = config.release_limit.map(|limit| group.releases(limit));
         Self { config, group, releases }
+    }
+
+    /// Returns what a released follower waits for before it makes its own call; `None` if there is no limit.
+    pub(super) fn permit(&self) -> Option<Permit> {
+        let releases = self.releases.clone()?;
+        Some(Box::pin(async move { releases.acquire_owned().await.ok() }))
     }
 
     /// Decides what becomes of a request.

@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use super::{
     body::SharedBody,
-    config::Shared,
+    config::{Permit, Shared},
     fence::Fence,
     key::HttpKey,
     policy::Forwarded,
@@ -54,8 +54,6 @@ pin_project! {
     }
 }
 
-type Permit = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send + Sync>>;
-
 /// What is kept beside a call that goes alone.
 pub(super) struct Alone {
     pub(super) shared: Arc<Shared>,
@@ -81,12 +79,10 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
 impl<S: Service<Request<B>>, B, RB, E> State<S, B, RB, E> {
     /// Returns the state of a caller that no flight serves.
     fn grounded(work: HttpWork<S, B>, reason: Reason) -> Self {
-        match (reason, work.asker.shared.releases.clone()) {
-            (Reason::NotShareable, Some(releases)) => {
-                let permit = Box::pin(async move { releases.acquire_owned().await.ok() });
-                Self::Released { permit, work: Some(work) }
-            }
-            _ => Self::start(work, reason, None),
+        let permit = (reason == Reason::NotShareable).then(|| work.asker.shared.permit()).flatten();
+        match permit {
+            Some(permit) => Self::Released { permit, work: Some(work) },
+            None => Self::start(work, reason, None),
         }
     }
 
@@ -118,7 +114,7 @@ where
         work.asker.regrouped = true;
         work.asker.key = variant.clone();
         if shared.group.unshareable().contains(&variant) {
-            return Self::start(work, Reason::NotShareable, None);
+            return Self::grounded(work, Reason::NotShareable);
         }
         let call = shared.group.flights::<RB, E>().group.run(variant, work);
         Self::Aboard { call, shared, regrouped: true }

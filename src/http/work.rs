@@ -9,12 +9,13 @@ use std::{
 use http::{HeaderName, Request, Response, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tokio::sync::OwnedSemaphorePermit;
 use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
     body::BodySource,
-    config::Shared,
+    config::{Permit, Shared},
     key::HttpKey,
     policy::{Asked, Verdict},
 };
@@ -105,6 +106,9 @@ pin_project! {
     pub(crate) struct Fetch<S: Service<Request<B>>, B> {
         #[pin]
         call: Oneshot<S, Request<B>>,
+        // `Some` until a released follower that leads may begin.
+        waits: Option<Permit>,
+        permit: Option<OwnedSemaphorePermit>,
         asker: Asker,
     }
 }
@@ -121,7 +125,10 @@ where
 
     fn start(self) -> (Self::Future, Option<ShareIf<Landed<RB, E>>>) {
         let share_if = Arc::clone(&self.asker.shared.group.flights::<RB, E>().share_if);
-        (Fetch { call: Oneshot::new(self.service, self.request), asker: self.asker }, Some(share_if))
+        // Who regroups has been released, and makes a call of its own (D3).
+        let waits = self.asker.regrouped.then(|| self.asker.shared.permit()).flatten();
+        let call = Oneshot::new(self.service, self.request);
+        (Fetch { call, waits, permit: None, asker: self.asker }, Some(share_if))
     }
 }
 
@@ -136,7 +143,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let shared = &this.asker.shared;
-        Poll::Ready(match ready!(this.call.poll(cx)) {
+        if let Some(waits) = this.waits {
+            *this.permit = ready!(waits.as_mut().poll(cx));
+            *this.waits = None;
+        }
+        let result = ready!(this.call.poll(cx));
+        *this.permit = None;
+        Poll::Ready(match result {
             Ok(response) => {
                 let (head, body) = response.into_parts();
                 let group = &shared.group.flights::<RB, E>().group;

@@ -11,7 +11,9 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
-use tower_singleflight::{BodySource, ContentBody, Contents, HttpGroup, HttpSingleflight, HttpSingleflightLayer, Role};
+use tower_singleflight::{
+    BodySource, ContentBody, Contents, Heads, HttpGroup, HttpSingleflight, HttpSingleflightLayer, Role,
+};
 
 use crate::origin::{
     Bench, Fault, Held, Origin, OriginBody, RequestBody, bench, get, get_with, ok, request, role, text,
@@ -212,4 +214,61 @@ async fn s10_a_grpc_status_about_one_call_stays_with_the_leader() {
         assert_eq!(hasty.await.unwrap().headers()["grpc-status"], status);
         assert_eq!(patient.await.unwrap().headers()["grpc-status"], if expected == 2 { "0" } else { status });
     }
+}
+
+/// Lets callers of as many variants meet an answer that varies.
+async fn most_at_a_time(bench: &mut Bench<Heads, RequestBody>, plans: &[&str], said: &[(&str, &str)]) -> usize {
+    let calls: Vec<_> = plans.iter().map(|plan| bench.call(get_with("/x", &[("x-plan", plan)]))).collect();
+    let tasks: Vec<_> = calls.into_iter().map(|call| tokio::spawn(async { text(call.await.unwrap()).await })).collect();
+    bench.next().await.answer(ok(&[("vary", "x-plan")], "x"));
+    let mut most = 0;
+    loop {
+        bench.settle().await;
+        match bench.held.len() {
+            0 => break,
+            held => most = most.max(held),
+        }
+        bench.next().await.answer(ok(said, "x"));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!(bench.group.is_empty());
+    most
+}
+
+#[tokio::test]
+async fn d3_a_release_limit_holds_for_those_who_regroup() {
+    let mut bench = bench(HttpSingleflightLayer::new().release_limit(2));
+    let plans = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    assert_eq!(most_at_a_time(&mut bench, &plans, &[("vary", "x-plan")]).await, 2);
+}
+
+#[tokio::test]
+async fn d3_a_release_limit_holds_for_variants_that_are_known_to_be_unshareable() {
+    let mut bench = bench(HttpSingleflightLayer::new().release_limit(2));
+    let plans = ["a", "b", "b", "b", "b", "b", "b", "b"];
+    for _ in 0..2 {
+        assert!(most_at_a_time(&mut bench, &plans, &[("cache-control", "private")]).await <= 2);
+    }
+}
+
+#[tokio::test]
+async fn a_regrouped_caller_that_leaves_gives_its_permit_back() {
+    let mut bench = bench(HttpSingleflightLayer::new().release_limit(1));
+    let mut calls: Vec<_> = ["a", "b", "c"].map(|plan| bench.call(get_with("/x", &[("x-plan", plan)]))).into();
+    bench.next().await.answer(ok(&[("vary", "x-plan")], "a"));
+    bench.settle().await;
+    for call in &mut calls {
+        let _ = call.poll();
+    }
+    let held = bench.next().await;
+    assert_eq!(held.request.headers()["x-plan"], "b");
+    drop(calls.remove(1));
+    let last = calls.remove(1);
+    let last = tokio::spawn(async { text(last.await.unwrap()).await });
+    let next = bench.next().await;
+    assert_eq!(next.request.headers()["x-plan"], "c");
+    next.answer(ok(&[], "c"));
+    assert_eq!(last.await.unwrap(), "c");
 }
