@@ -2,13 +2,17 @@
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
 use tower_singleflight::{
@@ -271,4 +275,52 @@ async fn a_regrouped_caller_that_leaves_gives_its_permit_back() {
     assert_eq!(next.request.headers()["x-plan"], "c");
     next.answer(ok(&[], "c"));
     assert_eq!(last.await.unwrap(), "c");
+}
+
+/// One byte of a large buffer, as a server's read buffer is.
+struct Pinned(Arc<AtomicUsize>);
+
+impl AsRef<[u8]> for Pinned {
+    fn as_ref(&self) -> &[u8] {
+        b"x"
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn pinned(live: &Arc<AtomicUsize>) -> Bytes {
+    live.fetch_add(1, Ordering::SeqCst);
+    Bytes::from_owner(Pinned(Arc::clone(live)))
+}
+
+#[tokio::test]
+async fn s26_content_in_small_frames_keeps_no_more_than_its_bytes() {
+    let live = Arc::new(AtomicUsize::new(0));
+    let query = |frames: mpsc::UnboundedReceiver<Bytes>| {
+        let frames = futures_util::stream::unfold(frames, |mut frames| async {
+            frames.recv().await.map(|data| (Ok::<_, Fault>(Frame::data(data)), frames))
+        });
+        Request::builder().method("QUERY").uri("/x").body(StreamBody::new(Box::pin(frames))).unwrap()
+    };
+    let (sender, mut held) = mpsc::unbounded_channel();
+    let layer = HttpSingleflightLayer::new().methods([Method::from_bytes(b"QUERY").unwrap()]).content_key(1000);
+    let mut service = layer.layer(Origin::new(sender));
+    let (frames, content) = mpsc::unbounded_channel();
+    let mut call = tokio_test::task::spawn(service.call(query(content)));
+    for _ in 0..900 {
+        frames.send(pinned(&live)).unwrap();
+        // Gives the channel its budget back.
+        tokio::task::yield_now().await;
+        assert!(call.poll().is_pending());
+        assert!(live.load(Ordering::SeqCst) <= 1);
+    }
+    drop(frames);
+    assert!(call.poll().is_pending());
+    let Held { request, .. } = held.try_recv().unwrap();
+    assert_eq!(request.body().size_hint().exact(), Some(900));
+    assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), "x".repeat(900));
 }

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// A request body as the wrapped service gets it: the frames that were read for the key, then the rest, unchanged.
+    /// A request body as the wrapped service gets it: what was read for the key, then the rest, unchanged.
     pub struct ContentBody<B: Body> {
         // Read, and not handed on yet.
         pub(super) read: VecDeque<Frame<Bytes>>,

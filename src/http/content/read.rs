@@ -1,7 +1,6 @@
 //! Reading content for the key.
 
 use std::{
-    collections::VecDeque,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -17,54 +16,82 @@ use super::{
 /// A body that is being read.
 pub(super) struct Reading<B> {
     body: Pin<Box<B>>,
-    read: VecDeque<Frame<Bytes>>,
-    /// Bytes read.
-    bytes: usize,
+    data: Data,
+    /// What was read behind the data: trailers, or the data that is too much.
+    last: Option<Frame<Bytes>>,
     max: usize,
+}
+
+/// Data in one piece, so that many small frames keep no more than their bytes (S26).
+enum Data {
+    /// A frame, as it came.
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Data {
+    fn len(&self) -> usize {
+        match self {
+            Self::One(data) => data.len(),
+            Self::Many(data) => data.len(),
+        }
+    }
+
+    fn push(&mut self, data: Bytes) {
+        match self {
+            Self::One(one) if one.is_empty() => *one = data,
+            Self::One(one) => {
+                let mut many = BytesMut::with_capacity(one.len() + data.len());
+                many.extend_from_slice(one);
+                many.extend_from_slice(&data);
+                *self = Self::Many(many);
+            }
+            Self::Many(many) => many.extend_from_slice(&data),
+        }
+    }
+
+    fn take(&mut self) -> Bytes {
+        match std::mem::replace(self, Self::One(Bytes::new())) {
+            Self::One(data) => data,
+            Self::Many(data) => data.freeze(),
+        }
+    }
 }
 
 impl<B: Body<Data = Bytes>> Reading<B> {
     pub(super) fn new(body: B, max: usize) -> Self {
-        Self { body: Box::pin(body), read: VecDeque::new(), bytes: 0, max }
+        Self { body: Box::pin(body), data: Data::One(Bytes::new()), last: None, max }
     }
 
     /// Reads to the end, or until there is more than fits; the content is `Some` if it is all there and nothing else is.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Option<Whole>, Option<B::Error>)> {
         loop {
             match ready!(self.body.as_mut().poll_frame(cx)) {
-                None => return Poll::Ready((self.content(), None)),
-                Some(Err(error)) => return Poll::Ready((None, Some(error))),
-                Some(Ok(frame)) => {
-                    let length = frame.data_ref().map(Bytes::len);
-                    // Frames without data would grow the queue and never reach the limit.
-                    if length != Some(0) {
-                        self.read.push_back(frame);
-                    }
-                    self.bytes = self.bytes.saturating_add(length.unwrap_or(0));
-                    if length.is_none() || self.bytes > self.max {
-                        return Poll::Ready((None, None));
-                    }
+                None => {
+                    let content = self.data.take();
+                    self.data = Data::One(content.clone());
+                    return Poll::Ready((Some(Whole(content)), None));
                 }
+                Some(Err(error)) => return Poll::Ready((None, Some(error))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.len() <= self.max - self.data.len() => self.data.push(data),
+                    Ok(data) => return self.stop(Frame::data(data)),
+                    Err(frame) => return self.stop(frame),
+                },
             }
         }
     }
 
-    /// Returns the body with what was read of it.
-    pub(super) fn into_body(self, content: Option<&Whole>, error: Option<B::Error>) -> ContentBody<B> {
-        let rest = if content.is_some() || error.is_some() { Rest::Ended } else { Rest::Begun { body: self.body } };
-        ContentBody { read: self.read, error, rest }
+    fn stop(&mut self, last: Frame<Bytes>) -> Poll<(Option<Whole>, Option<B::Error>)> {
+        self.last = Some(last);
+        Poll::Ready((None, None))
     }
 
-    fn content(&self) -> Option<Whole> {
-        let mut data = self.read.iter().filter_map(Frame::data_ref);
-        Some(Whole(match (data.next(), self.read.len()) {
-            (None, _) => Bytes::new(),
-            (Some(only), 1) => only.clone(),
-            _ => {
-                let mut all = BytesMut::with_capacity(self.bytes);
-                self.read.iter().filter_map(Frame::data_ref).for_each(|data| all.extend_from_slice(data));
-                all.freeze()
-            }
-        }))
+    /// Returns the body with what was read of it.
+    pub(super) fn into_body(mut self, content: Option<&Whole>, error: Option<B::Error>) -> ContentBody<B> {
+        let rest = if content.is_some() || error.is_some() { Rest::Ended } else { Rest::Begun { body: self.body } };
+        let data = Some(self.data.take()).filter(|data| !data.is_empty());
+        let read = data.map(Frame::data).into_iter().chain(self.last).collect();
+        ContentBody { read, error, rest }
     }
 }
