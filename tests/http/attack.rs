@@ -324,3 +324,13 @@ async fn s26_content_in_small_frames_keeps_no_more_than_its_bytes() {
     assert_eq!(request.body().size_hint().exact(), Some(900));
     assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), "x".repeat(900));
 }
+
+#[tokio::test]
+async fn s15_no_content_of_another_type_is_another_question() {
+    let query = |content_type| request("QUERY", "/x", &[("content-type", content_type)]);
+    let layer = HttpSingleflightLayer::new().methods([Method::from_bytes(b"QUERY").unwrap()]).content_key(16);
+    let mut bench: Bench<Contents, ContentBody<RequestBody>> = bench(layer);
+    let calls = [query("text/plain"), query("text/plain"), query("text/html")].map(|request| bench.call(request));
+    assert_eq!(bench.count().await, 2);
+    drop(calls);
+}

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use http::{HeaderName, header, request, uri::Scheme};
+use http::{HeaderName, Method, header, request, uri::Scheme};
 
 use super::{
     HttpKey, cookies,
@@ -132,8 +132,10 @@ impl Recipe {
         }
         // The content has a cap of its own.
         let max = self.max_key_bytes.saturating_add(content.map_or(0, <[u8]>::len));
+        // Other methods than these are about their content, even if it is empty.
+        let has_content = content.is_some() || !matches!(parts.method, Method::GET | Method::HEAD);
         let counts = |name: &HeaderName| match metadata {
-            Metadata::Ordinary => self.covers(name) || (content.is_some() && CONTENT.contains(name)),
+            Metadata::Ordinary => self.covers(name) || (has_content && CONTENT.contains(name)),
             // What is named stays a part: `covers` has promised it.
             Metadata::Grpc => !is_per_call(name) || self.covers(name),
         };
