@@ -7,6 +7,7 @@
 mod cookies;
 mod encode;
 mod fields;
+mod forwarded;
 mod http_key;
 mod identity;
 mod original;

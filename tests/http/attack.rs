@@ -334,3 +334,29 @@ async fn s15_no_content_of_another_type_is_another_question() {
     assert_eq!(bench.count().await, 2);
     drop(calls);
 }
+
+#[tokio::test]
+async fn what_a_handler_reads_instead_of_the_target_tells_apart() {
+    for (name, one, other, expected) in [
+        ("last-event-id", "10", "42", 2),
+        ("x-original-url", "/admin", "/", 2),
+        ("x-rewrite-url", "/admin", "/", 2),
+        ("x-forwarded-port", "80", "443", 2),
+        ("x-forwarded-prefix", "/a", "/b", 2),
+        ("forwarded", "host=a", "host=b", 2),
+        ("forwarded", "for=1;Host=\"a\"", "for=1;host=b", 2),
+        ("forwarded", "for=1;proto=http", "for=1;proto=https", 2),
+        ("forwarded", "for=1, for=2;proto=http", "for=1;proto=http, for=2", 2),
+        ("forwarded", "host=a", "host=a, for=2", 2),
+        ("forwarded", "for=1;proto=http", "for=2; proto=\"http\"", 1),
+        ("forwarded", "for=1;host=a", "for=2;host=a", 1),
+        ("forwarded", "for=\"[::1]:1\"", "for=\"[::2]:1\"", 1),
+        // Out of order: who reads it reads something else.
+        ("forwarded", "for=\"x;host=a", "for=\"x;host=a", 2),
+    ] {
+        let mut bench = bench(HttpSingleflightLayer::new());
+        let calls = [one, other].map(|value| bench.call(get_with("/x", &[(name, value)])));
+        assert_eq!(bench.count().await, expected, "{name}: {one} {other}");
+        drop(calls);
+    }
+}

@@ -21,6 +21,8 @@ pub(super) enum Tag {
     Content,
     /// The fields that `Vary` named follow.
     Variant,
+    /// What a gateway saw.
+    Forwarded,
 }
 
 /// Where a key is written to.

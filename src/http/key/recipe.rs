@@ -12,19 +12,25 @@ use super::{
     HttpKey, cookies,
     encode::{Hashed, Sink, Tag, Write, encode},
     fields::{Fields, Lines},
+    forwarded,
     identity::IdentityFn,
     target::Target,
 };
 
-/// Always parts of the key: a handler that forgets `Vary` is the commonest fault; and what a gateway saw, of which a handler
-/// may make links and redirects.
-static NEGOTIATED: [HeaderName; 6] = [
+/// Always parts of the key: a handler that forgets `Vary` is the commonest fault; where an event stream is to go on; and what a
+/// gateway saw, or says was asked for, of which a handler may make links and redirects, and frameworks the target itself.
+static NEGOTIATED: [HeaderName; 11] = [
     header::ACCEPT,
     header::ACCEPT_ENCODING,
     header::ACCEPT_LANGUAGE,
     header::ORIGIN,
     HeaderName::from_static("x-forwarded-host"),
     HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("last-event-id"),
 ];
 
 static CREDENTIALS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
@@ -177,6 +183,7 @@ impl Write for Key<'_> {
         }
         target.write(sink)?;
         lines.write(sink)?;
+        forwarded::write(&parts.headers, sink)?;
         if !recipe.cookies.is_empty() {
             cookies::write(&recipe.cookies, &parts.headers, sink)?;
         }

@@ -1,0 +1,54 @@
+//! What a gateway says of the host and the scheme that it was asked for (RFC 7239).
+
+use http::{HeaderMap, header};
+
+use super::encode::{Sink, Tag};
+
+/// Writes `host` and `proto` with the hop that each belongs to; `for` and `by` differ between clients that ask the same.
+/// `None` if a line is out of order.
+pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Option<()> {
+    let mut hops = 0_usize;
+    let mut found = false;
+    for line in headers.get_all(header::FORWARDED) {
+        hops += 1;
+        let mut rest = line.as_bytes();
+        while !rest.trim_ascii_start().is_empty() {
+            let (name, value, after) = pair(rest.trim_ascii_start())?;
+            for wanted in ["host", "proto"] {
+                if name.eq_ignore_ascii_case(wanted.as_bytes()) {
+                    found = true;
+                    sink.part(Tag::Forwarded, wanted.as_bytes());
+                    sink.length(hops);
+                    sink.counted(value);
+                }
+            }
+            hops += usize::from(after.first() == Some(&b','));
+            rest = after.get(1..).unwrap_or_default();
+        }
+    }
+    // Some readers believe the first hop, others the last.
+    if found {
+        sink.part(Tag::Forwarded, &[]);
+        sink.length(hops);
+    }
+    Some(())
+}
+
+/// Returns a name, its value, and the rest from the `;` or `,` on. Values are read more freely than the grammar has it, as long
+/// as nobody can see the end of one elsewhere.
+fn pair(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\;,=".contains(byte);
+    let equals = bytes.iter().position(|byte| !plain(byte))?;
+    let (name, rest) = bytes.split_at(equals);
+    let rest = rest.strip_prefix(b"=")?;
+    let (value, rest) = match rest.strip_prefix(b"\"") {
+        Some(quoted) => {
+            let end = quoted.iter().position(|byte| *byte == b'"')?;
+            (&quoted[..end], &quoted[end + 1..])
+        }
+        None => rest.split_at(rest.iter().position(|byte| !plain(byte)).unwrap_or(rest.len())),
+    };
+    let rest = rest.trim_ascii_start();
+    let in_order = value.iter().all(plain) && rest.first().is_none_or(|byte| b";,".contains(byte));
+    in_order.then_some((name, value, rest))
+}
