@@ -13,8 +13,8 @@ use crate::{Group, Limits, group::ShareIf};
 
 /// A namespace of HTTP keys, to be shared by services that answer alike, and to look into.
 ///
-/// Clones are handles to the same group. Each [`layer`](tower_layer::Layer::layer) call makes one of its own unless
-/// [`HttpSingleflightLayer::group`](crate::HttpSingleflightLayer::group) is told otherwise.
+/// Clones are handles to the same group. Each [`layer`](tower_layer::Layer::layer) call makes one of its own, but for axum's
+/// routes, which share that of their layer, unless [`HttpSingleflightLayer::group`](crate::HttpSingleflightLayer::group) gives one.
 #[derive(Clone)]
 pub struct HttpGroup {
     inner: Arc<Inner>,

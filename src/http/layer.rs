@@ -37,9 +37,12 @@ use crate::Limits;
 /// # Trade-offs
 ///
 /// What an outer layer knows of the user (a client certificate, an extension set by an auth layer) is invisible to the key:
-/// put this layer outside any per-user decision, or name the user with [`identity`](Self::identity). All axum routes under one
-/// layer value and its clones share a group; inside nested routers feature `axum` tells their URIs apart. It is no cache: an answer is
-/// shared with those who waited for it, and then gone.
+/// put this layer outside any per-user decision, or name the user with [`identity`](Self::identity). It is no
+/// cache: an answer is shared with those who waited for it, and then gone.
+///
+/// Each `layer` call makes a group of its own, but axum makes routes anew for every connection: all axum routes under one layer
+/// value and its clones share a group, by URI. Give each application a layer of its own, not a clone, since clients may claim any
+/// host; inside nested routers feature `axum` tells the URIs apart.
 ///
 /// # Examples
 ///
