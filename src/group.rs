@@ -1,12 +1,14 @@
 //! Which flight a key is on.
 
 mod call;
+mod company;
 mod flight;
+mod follower;
 mod join;
+mod leader;
 mod loan;
 mod nesting;
 mod panic;
-mod seat;
 mod shard;
 mod table;
 mod task;
@@ -229,7 +231,7 @@ where
             (Joined::Alone(work, reason), Some(spawner)) => {
                 Call::spawned_alone(shard.spawn_alone(work, reason, spawner))
             }
-            (joined, _) => Call::new(joined, || self.deadline(), true),
+            (joined, _) => Call::new(joined, || self.deadline(), Some(Arc::clone(shard))),
         }
     }
 
@@ -248,7 +250,7 @@ where
     #[inline]
     fn board<W: Work<T>>(&self, key: K, work: W, boarding: Boarding) -> Call<K, T, W> {
         let (shard, hash) = self.shard(&key);
-        Call::new(shard.join(hash, key, work, boarding), || self.deadline(), false)
+        Call::new(shard.join(hash, key, work, boarding), || self.deadline(), None)
     }
 
     /// Returns until when a follower that joins now waits.

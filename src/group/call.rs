@@ -5,14 +5,18 @@ use std::{
     mem::replace,
     panic::resume_unwind,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
+    company::Fate,
+    follower::Follower,
     join::Joined,
-    seat::{Fate, Seat},
+    leader::Leader,
+    shard::Shard,
     work::{BoxedWork, Work},
 };
 use crate::{Outcome, Reason, Role, sync::Spawner};
@@ -35,13 +39,15 @@ use crate::{Outcome, Reason, Role, sync::Spawner};
 #[must_use = "a call waits only when it is awaited, and leaves its flight when it is dropped"]
 pub struct Call<K, T, W> {
     state: State<K, T, W>,
-    /// Made by `spawn`: what it runs alone runs to its end too.
-    spawned: bool,
+    /// `Some` if made by `spawn`: what it runs alone runs to its end too, as a flight of this shard.
+    spawned: Option<Arc<Shard<K, T>>>,
 }
 
 enum State<K, T, W> {
-    /// Aboard a flight.
-    Aboard(Seat<K, T>, Option<Ground<W>>),
+    /// Aboard the flight that runs its work.
+    Leading(Leader<K, T>),
+    /// Aboard another's flight.
+    Following(Follower<K, T>, Ground<W>),
     /// To run its own work, from the next poll on.
     Grounded(W, Reason),
     /// Runs its own work.
@@ -66,12 +72,16 @@ enum Wait {
 
 impl<K, T, W> Call<K, T, W> {
     #[inline]
-    pub(super) fn new(joined: Joined<K, T, W>, deadline: impl FnOnce() -> Option<Instant>, spawned: bool) -> Self {
+    pub(super) fn new(
+        joined: Joined<K, T, W>,
+        deadline: impl FnOnce() -> Option<Instant>,
+        spawned: Option<Arc<Shard<K, T>>>,
+    ) -> Self {
         let state = match joined {
-            Joined::Leader(seat) => State::Aboard(seat, None),
-            Joined::Follower(seat, work) => {
+            Joined::Leader(leader) => State::Leading(leader),
+            Joined::Follower(follower, work) => {
                 let wait = deadline().map_or(Wait::Unlimited, Wait::Until);
-                State::Aboard(seat, Some(Ground { work, wait }))
+                State::Following(follower, Ground { work, wait })
             }
             Joined::Alone(work, reason) => State::Grounded(work, reason),
         };
@@ -80,12 +90,12 @@ impl<K, T, W> Call<K, T, W> {
 
     /// Returns a call that runs alone.
     pub(crate) fn alone(work: W, reason: Reason) -> Self {
-        Self { state: State::Grounded(work, reason), spawned: false }
+        Self { state: State::Grounded(work, reason), spawned: None }
     }
 
     /// Returns a call made by `spawn` whose work runs alone, in a task that it has already.
-    pub(super) fn spawned_alone(seat: Seat<K, T>) -> Self {
-        Self { state: State::Aboard(seat, None), spawned: true }
+    pub(super) fn spawned_alone(leader: Leader<K, T>) -> Self {
+        Self { state: State::Leading(leader), spawned: None }
     }
 
     /// Returns whether the flight runs this caller's work: the bool that Go's `DoChan` once returned.
@@ -96,7 +106,8 @@ impl<K, T, W> Call<K, T, W> {
     /// Returns the part this caller has now; a follower may yet go alone.
     pub(crate) fn role(&self) -> Role {
         match &self.state {
-            State::Aboard(seat, _) => seat.caller.role,
+            State::Leading(leader) => leader.role(),
+            State::Following(..) => Role::Follower,
             State::Grounded(_, reason) | State::Alone(_, reason) => Role::Alone(*reason),
             State::Back(_) | State::Done => Role::Leader,
         }
@@ -136,58 +147,54 @@ where
     /// Waits for the outcome; leaves it to the caller what to do with work that runs alone.
     pub(crate) fn poll_landing(&mut self, cx: &mut Context<'_>) -> Poll<Landing<T, W>> {
         loop {
-            let reason = match &mut self.state {
-                State::Aboard(seat, ground) => match seat.poll(cx) {
-                    Poll::Ready(Fate::Outcome(outcome)) => {
-                        let ground = ground.take();
-                        self.state = State::Done;
-                        return Poll::Ready(Landing::Outcome(outcome, ground.map(|ground| ground.work)));
-                    }
-                    Poll::Ready(Fate::Panic(payload)) => {
-                        self.state = State::Done;
-                        resume_unwind(payload);
-                    }
-                    Poll::Ready(Fate::Back(work)) => {
-                        self.state = State::Back(work);
-                        continue;
-                    }
-                    Poll::Ready(Fate::Alone(reason)) => reason,
-                    Poll::Pending => match ground {
-                        Some(ground) => ready!(ground.poll_wait(cx)),
-                        None => return Poll::Pending,
-                    },
+            let fate = match &mut self.state {
+                State::Leading(leader) => ready!(leader.poll(cx)),
+                State::Following(follower, ground) => match follower.poll(cx) {
+                    Poll::Ready(fate) => fate,
+                    Poll::Pending => Fate::Alone(ready!(ground.poll_wait(cx))),
                 },
-                State::Grounded(_, reason) => *reason,
+                State::Grounded(_, reason) => Fate::Alone(*reason),
                 State::Alone(work, reason) => {
                     let role = Role::Alone(*reason);
                     let value = ready!(work.as_mut().poll(cx));
-                    self.state = State::Done;
-                    return Poll::Ready(Landing::Outcome(Outcome { value, role, callers: 1 }, None));
+                    Fate::Outcome(Outcome { value, role, callers: 1 })
                 }
                 State::Back(work) => {
                     let value = ready!(work.as_mut().poll(cx)).value;
-                    self.state = State::Done;
-                    return Poll::Ready(Landing::Outcome(Outcome { value, role: Role::Leader, callers: 1 }, None));
+                    Fate::Outcome(Outcome { value, role: Role::Leader, callers: 1 })
                 }
                 State::Done => panic!("a call was polled after it had completed"),
             };
-            if let Some(work) = self.leave(reason) {
-                return Poll::Ready(Landing::Grounded(work, reason));
+            let work = self.leave();
+            match fate {
+                Fate::Outcome(outcome) => return Poll::Ready(Landing::Outcome(outcome, work)),
+                Fate::Panic(payload) => {
+                    drop(work);
+                    resume_unwind(payload);
+                }
+                Fate::Back(work) => self.state = State::Back(work),
+                Fate::Alone(reason) => {
+                    let Some(work) = work else { continue };
+                    match self.spawned.as_ref().zip(Spawner::current()) {
+                        // What `spawn` made goes on in a task of its own.
+                        Some((shard, spawner)) => {
+                            self.state = State::Leading(shard.spawn_alone(work, reason, spawner));
+                        }
+                        None => return Poll::Ready(Landing::Grounded(work, reason)),
+                    }
+                }
             }
         }
     }
 
-    /// Leaves the flight, if the caller is on one, with its own work; what `spawn` made goes on in a task of its own.
-    fn leave(&mut self, reason: Reason) -> Option<W> {
+    /// Leaves the flight, if the caller is on one; returns its work, if that has not been started.
+    fn leave(&mut self) -> Option<W> {
+        if !matches!(self.state, State::Following(..) | State::Grounded(..)) {
+            self.state = State::Done;
+            return None;
+        }
         match replace(&mut self.state, State::Done) {
-            State::Aboard(seat, Some(Ground { work, .. })) => match self.spawned.then(Spawner::current).flatten() {
-                Some(spawner) => {
-                    self.state = State::Aboard(seat.shard.spawn_alone(work, reason, spawner), None);
-                    None
-                }
-                None => Some(work),
-            },
-            State::Grounded(work, _) => Some(work),
+            State::Following(_, Ground { work, .. }) | State::Grounded(work, _) => Some(work),
             _ => None,
         }
     }

@@ -28,7 +28,7 @@
 //! 12. A group at rest holds nothing: no entry, no task, no waker, no table.
 
 use std::{
-    mem::replace,
+    mem::{replace, take},
     sync::Arc,
     task::{Context, Waker},
 };
@@ -37,8 +37,10 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::{
+    company::{Company, End},
     panic::{Payload, Text},
     task::Launch,
+    wake::Wakes,
     work::BoxedWork,
 };
 
@@ -60,8 +62,12 @@ pub(super) struct Flight<K, T> {
     pub(super) callers: usize,
     /// The leader is one of them.
     pub(super) leader: bool,
-    /// The wakers of callers that wait for the landing (in `Solo`: the leader's own, kept in case it becomes shared).
+    /// Where the followers learn how it ended; `Some` once there has been one.
+    pub(super) company: Option<Arc<Company<K, T>>>,
+    /// The wakers of followers that wait for the end.
     pub(super) waiters: Slab<Waker>,
+    /// The leader's, once it has parked; in `Solo` it is kept in case the flight becomes shared.
+    pub(super) leader_waker: Option<Waker>,
     /// The waker of the flight's task; `None` if it has been woken since it was last polled.
     pub(super) task: Option<Waker>,
     /// The dying flight of the same key whose drop must be done before this work may start (invariant 5).
@@ -84,9 +90,9 @@ pub(super) enum Stage<T> {
     Shared,
     /// The work is being dropped. Joining leads a successor; callers, if any are left, park; leaving just leaves.
     Dying,
-    /// The outcome is there. Nobody can join; a poll takes the outcome; the last one to take it or leave frees the flight.
-    Landed(Landed<T>),
-    /// The task died. Nobody can join; a follower's poll sends it alone, the leader's takes the work back.
+    /// The outcome is there, and the leader has not taken it. Nobody can join; the leader's poll or leaving ends the flight.
+    Landed(Own<T>),
+    /// The task died, and the leader is aboard. Nobody can join; the leader's poll takes the work back.
     Lost,
 }
 
@@ -96,35 +102,31 @@ pub(super) enum Ending<T> {
     Panic(Payload),
 }
 
-/// How the work ended, as its callers get to see it (invariant 11).
-pub(super) enum Landed<T> {
-    /// Everybody gets the value.
-    Shared { value: Arc<T>, callers: usize },
-    /// The leader alone gets the value, unless it left; followers go alone.
-    Kept(Option<Box<T>>),
-    /// The leader gets the payload, the others its text.
-    Panicked(Box<Panicked>),
-}
-
-pub(super) struct Panicked {
-    pub(super) payload: Option<Payload>,
-    pub(super) text: Text,
+/// What the leader gets of the outcome.
+pub(super) enum Own<T> {
+    /// The same as all.
+    Part,
+    /// The value, which nobody else may have.
+    Value(Box<T>),
+    Panic(Payload),
 }
 
 /// What of a flight that is gone can run user code when it is dropped, which is to happen once the lock is released.
 pub(super) struct Remains<K, T> {
+    pub(super) stage: Stage<T>,
+    pub(super) work: Option<BoxedWork<T>>,
+    pub(super) company: Option<Arc<Company<K, T>>>,
     _key: Option<K>,
-    _stage: Stage<T>,
-    _work: Option<BoxedWork<T>>,
     _waiters: Slab<Waker>,
+    _leader_waker: Option<Waker>,
     _task: Option<Waker>,
 }
 
 impl<K, T> From<Flight<K, T>> for Remains<K, T> {
     #[inline]
     fn from(flight: Flight<K, T>) -> Self {
-        let Flight { key, stage, work, waiters, task, .. } = flight;
-        Self { _key: key, _stage: stage, _work: work, _waiters: waiters, _task: task }
+        let Flight { key, stage, work, company, waiters, leader_waker, task, .. } = flight;
+        Self { stage, work, company, _key: key, _waiters: waiters, _leader_waker: leader_waker, _task: task }
     }
 }
 
@@ -142,7 +144,9 @@ impl<K, T> Flight<K, T> {
             finish: false,
             callers: 1,
             leader: true,
+            company: None,
             waiters: Slab::new(),
+            leader_waker: None,
             task: None,
             blocked_by: None,
             successor: None,
@@ -166,69 +170,84 @@ impl<K, T> Flight<K, T> {
         self.callers - usize::from(self.leader)
     }
 
-    /// Counts one caller less.
-    pub(super) fn disembark(&mut self, leads: bool) {
-        self.callers -= 1;
-        self.leader &= !leads;
-    }
-
     /// Takes the waker of whoever polls the work next, leaving a mark that it has been woken.
     pub(super) fn take_driver(&mut self) -> Option<Waker> {
         match self.stage {
-            Stage::Solo => {
-                let leader = self.waiters.iter_mut().next();
-                leader.map(|(_, waker)| replace(waker, Waker::noop().clone()))
-            }
+            Stage::Solo => self.leader_waker.take(),
             Stage::Shared => self.task.take(),
             Stage::Dying | Stage::Landed(_) | Stage::Lost => None,
         }
     }
 
-    /// Freezes the ending for the callers there are; returns what none of them may have.
-    pub(super) fn freeze(&mut self, ending: Ending<T>) -> Option<Ending<T>> {
-        let (landed, rest) = match ending {
-            Ending::Value { value, share: true } => {
-                (Landed::Shared { value: Arc::new(value), callers: self.callers }, None)
-            }
-            Ending::Value { value, share: false } if self.leader => (Landed::Kept(Some(Box::new(value))), None),
-            Ending::Value { value, share: false } => (Landed::Kept(None), Some(Ending::Value { value, share: false })),
-            Ending::Panic(payload) => {
-                let text = Text::of(&payload);
-                let (payload, rest) = if self.leader { (Some(payload), None) } else { (None, Some(payload)) };
-                (Landed::Panicked(Box::new(Panicked { payload, text })), rest.map(Ending::Panic))
-            }
-        };
-        self.stage = Stage::Landed(landed);
-        rest
+    /// Takes the wakers of all who wait for the end.
+    pub(super) fn take_wakers(&mut self) -> Wakes {
+        Wakes {
+            leader: self.leader_waker.take(),
+            waiters: take(&mut self.waiters),
+            task: self.task.take(),
+            ..Wakes::default()
+        }
     }
 
-    /// Parks a caller: `seat` is its place among the waiters, `spare` a clone of its waker, made outside the lock.
+    /// Ends the flight for its followers, if it has ever had any.
+    pub(super) fn tell(&self, end: End<T>) {
+        if let Some(company) = &self.company {
+            company.tell(end);
+        }
+    }
+
+    /// Freezes the ending for the callers there are; returns what none of them may have.
+    pub(super) fn freeze(&mut self, ending: Ending<T>) -> Option<Ending<T>> {
+        let (end, own) = match ending {
+            Ending::Value { value, share: true } if self.followers() > 0 => {
+                (End::Shared { value, callers: self.callers }, Own::Part)
+            }
+            Ending::Value { value, .. } => (End::NotShareable, Own::Value(Box::new(value))),
+            Ending::Panic(payload) => (End::Panicked(Text::of(&payload)), Own::Panic(payload)),
+        };
+        self.tell(end);
+        if self.leader {
+            self.stage = Stage::Landed(own);
+            return None;
+        }
+        match own {
+            Own::Part => None,
+            Own::Value(value) => Some(Ending::Value { value: *value, share: false }),
+            Own::Panic(payload) => Some(Ending::Panic(payload)),
+        }
+    }
+
+    /// Parks a follower: `parked` is its place among the waiters, `spare` a clone of its waker, made outside the lock.
     ///
     /// Returns the waker that became superfluous, or an error if a spare is needed.
-    pub(super) fn park(
+    pub(super) fn park_follower(
         &mut self,
-        seat: &mut Option<usize>,
+        parked: &mut Option<usize>,
         spare: Option<Waker>,
         cx: &Context<'_>,
     ) -> Result<Option<Waker>, NeedsWaker> {
-        match (*seat, spare) {
-            (Some(seat), spare) if self.waiters[seat].will_wake(cx.waker()) => Ok(spare),
-            (Some(seat), Some(spare)) => Ok(Some(replace(&mut self.waiters[seat], spare))),
+        match (*parked, spare) {
+            (Some(place), spare) if self.waiters[place].will_wake(cx.waker()) => Ok(spare),
+            (Some(place), Some(spare)) => Ok(Some(replace(&mut self.waiters[place], spare))),
             (None, Some(spare)) => {
-                *seat = Some(self.waiters.insert(spare));
+                *parked = Some(self.waiters.insert(spare));
                 Ok(None)
             }
             (_, None) => Err(NeedsWaker),
         }
     }
+}
 
-    /// Parks the flight's task, likewise.
-    pub(super) fn park_task(&mut self, spare: Option<Waker>, cx: &Context<'_>) -> Result<Option<Waker>, NeedsWaker> {
-        match (&mut self.task, spare) {
-            (Some(task), spare) if task.will_wake(cx.waker()) => Ok(spare),
-            (task, Some(spare)) => Ok(task.replace(spare)),
-            (_, None) => Err(NeedsWaker),
-        }
+/// Parks the leader or the flight's task, likewise.
+pub(super) fn park(
+    place: &mut Option<Waker>,
+    spare: Option<Waker>,
+    cx: &Context<'_>,
+) -> Result<Option<Waker>, NeedsWaker> {
+    match (place, spare) {
+        (Some(parked), spare) if parked.will_wake(cx.waker()) => Ok(spare),
+        (place, Some(spare)) => Ok(place.replace(spare)),
+        (_, None) => Err(NeedsWaker),
     }
 }
 

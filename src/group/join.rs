@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
+    company::Company,
     flight::{Flight, Stage},
+    follower::Follower,
+    leader::Leader,
     nesting::{self, Edge, FlightId},
-    seat::{Caller, Seat},
     shard::Shard,
     table::At,
     task::launch,
@@ -28,8 +30,8 @@ pub(super) enum Boarding {
 
 /// A caller aboard a flight, or its work back with the reason why it goes alone.
 pub(super) enum Joined<K, T, W> {
-    Leader(Seat<K, T>),
-    Follower(Seat<K, T>, W),
+    Leader(Leader<K, T>),
+    Follower(Follower<K, T>, W),
     Alone(W, Reason),
 }
 
@@ -83,11 +85,12 @@ where
             // Solo => Shared: from now on the flight's task polls the work.
             let moves = matches!(flight.stage, Stage::Solo);
             flight.stage = Stage::Shared;
+            let company = Arc::clone(flight.company.get_or_insert_with(|| Company::new(Arc::clone(self), at)));
             drop(table);
             if let (true, Some(spawner)) = (moves, spawner) {
                 launch(spawner, Arc::clone(self), at);
             }
-            return Joined::Follower(self.seat(at, Role::Follower, false, edge), work);
+            return Joined::Follower(Follower::new(company, edge), work);
         }
 
         // A flight too old to be joined makes room for the new one.
@@ -114,11 +117,11 @@ where
         if let Some(spawner) = spawner {
             launch(spawner, Arc::clone(self), at);
         }
-        Joined::Leader(self.seat(at, Role::Leader, true, edge))
+        Joined::Leader(Leader::new(Arc::clone(self), at, Role::Leader, edge))
     }
 
     /// Starts work alone in a task of its own, as a flight that no key leads to: it runs to its end like any `spawn`.
-    pub(super) fn spawn_alone<W: Work<T>>(self: &Arc<Self>, work: W, reason: Reason, spawner: Spawner) -> Seat<K, T> {
+    pub(super) fn spawn_alone<W: Work<T>>(self: &Arc<Self>, work: W, reason: Reason, spawner: Spawner) -> Leader<K, T> {
         let work = Box::pin(Run::new(work));
         let mut table = self.lock();
         let at = table.insert(0, work, launch);
@@ -127,7 +130,7 @@ where
         flight.stage = Stage::Shared;
         drop(table);
         launch(spawner, Arc::clone(self), at);
-        self.seat(at, Role::Alone(reason), true, None)
+        Leader::new(Arc::clone(self), at, Role::Alone(reason), None)
     }
 
     /// Says whether a follower may come aboard; takes care that the flight will not wait for itself.
@@ -159,11 +162,5 @@ where
             (Some(window), Some(called), Some(now)) => now.saturating_duration_since(called) > window,
             _ => false,
         }
-    }
-
-    #[inline]
-    fn seat(self: &Arc<Self>, at: At, role: Role, leads: bool, edge: Option<Box<Edge>>) -> Seat<K, T> {
-        let caller = Caller { at, role, leads, parked: None, aboard: true };
-        Seat { shard: Arc::clone(self), caller, _edge: edge }
     }
 }

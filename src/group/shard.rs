@@ -1,16 +1,14 @@
 //! One lock, the flights under it, and the ways in which a flight ends.
 
-use std::{
-    mem::take,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use tokio::time::Instant;
 
 use super::{
+    company::End,
     flight::{Ending, Stage},
     table::{At, Gauge, Table},
     wake::Wakes,
@@ -33,8 +31,7 @@ pub(super) struct Shard<K, T> {
 /// Who polled the work when it ended.
 #[derive(Clone, Copy)]
 pub(super) enum Lander {
-    /// With its place among the waiters, if it has parked before.
-    Leader(Option<usize>),
+    Leader,
     Task,
 }
 
@@ -65,21 +62,20 @@ impl<K, T> Shard<K, T> {
             }
             // Lost => Lost: the task died during the leader's poll; the leader has its own work's ending.
             Stage::Landed(_) | Stage::Lost => {
-                let departed = table.depart(at.slot, true, None);
+                let gone = table.remove(at.slot);
                 drop(table);
-                drop(departed);
+                drop(gone);
                 return Some(ending);
             }
         }
         let (key, successor) = table.end(at.slot);
         let flight = table.at(at.slot);
-        let (mut waiters, mut task) = (take(&mut flight.waiters), flight.task.take());
+        let mut wakes = Wakes { successor, ..flight.take_wakers() };
         // Who lands the flight is awake: the leader, whose landing has to end the task, or the task.
         let (own, others) = match lander {
-            Lander::Leader(parked) => (parked.and_then(|parked| waiters.try_remove(parked)), flight.callers - 1),
-            Lander::Task => (task.take(), flight.callers),
+            Lander::Leader => (wakes.leader.take(), flight.callers - 1),
+            Lander::Task => (wakes.task.take(), flight.callers),
         };
-        let wakes = Wakes { waiters, task, successor };
         if others == 0 {
             let gone = table.remove(at.slot);
             drop(table);
@@ -88,9 +84,10 @@ impl<K, T> Shard<K, T> {
             return Some(ending);
         }
         let unwanted = flight.freeze(ending);
+        let gone = (!flight.leader).then(|| table.remove(at.slot));
         drop(table);
         wakes.wake();
-        drop((key, own, unwanted));
+        drop((key, own, gone, unwanted));
         None
     }
 
@@ -148,20 +145,21 @@ impl<K, T> Shard<K, T> {
         let (key, successor) = table.end(at.slot);
         let flight = table.at(at.slot);
         flight.stage = Stage::Lost;
-        let wakes = Wakes { waiters: take(&mut flight.waiters), task: flight.task.take(), successor };
+        flight.tell(End::Lost);
+        let wakes = Wakes { successor, ..flight.take_wakers() };
         drop(table);
         wakes.wake();
         drop(key);
     }
 
-    /// Dying => (gone | Lost): the work is dropped; frees the key, lets the successor start, tells callers if any are left.
+    /// Dying => gone: the work is dropped; frees the key, lets the successor start, tells followers if any are left.
     fn bury(&self, at: At) {
         let mut table = self.lock();
         let (key, successor) = table.end(at.slot);
         let flight = table.at(at.slot);
-        let wakes = Wakes { waiters: take(&mut flight.waiters), task: flight.task.take(), successor };
-        flight.stage = Stage::Lost;
-        let gone = (flight.callers == 0).then(|| table.remove(at.slot));
+        flight.tell(End::Lost);
+        let wakes = Wakes { successor, ..flight.take_wakers() };
+        let gone = table.remove(at.slot);
         drop(table);
         wakes.wake();
         drop((key, gone));

@@ -19,8 +19,8 @@ use super::{
     work::BoxedWork,
 };
 
-/// Guarded by the shard's lock. Flights stay in `flights` until their last caller is gone, also when the index does not
-/// list them any more.
+/// Guarded by the shard's lock. Flights stay in `flights` until they have ended and their leader is gone, also when the
+/// index does not list them any more.
 pub(super) struct Table<K, T> {
     index: HashTable<usize>,
     flights: Slab<Flight<K, T>>,
@@ -28,15 +28,6 @@ pub(super) struct Table<K, T> {
     serial: u64,
     /// Flights that are listed and can be joined.
     pub(super) joinable: Gauge,
-}
-
-/// What a caller that leaves takes along, to be dropped once the lock is released.
-pub(super) struct Departed<K, T> {
-    _waker: Option<Waker>,
-    pub(super) work: Option<BoxedWork<T>>,
-    _gone: Option<Remains<K, T>>,
-    /// It was the last caller.
-    pub(super) last: bool,
 }
 
 /// Counts joinable flights: in one shard, and in the whole group where a limit asks for it.
@@ -93,7 +84,7 @@ impl<K, T> Table<K, T> {
         Self { index: HashTable::new(), flights: Slab::new(), serial: 0, joinable }
     }
 
-    /// Returns the flight, while its last caller, its task or its drop is still to come.
+    /// Returns the flight, while its end is still to come, or its leader to take it.
     pub(super) fn get(&mut self, at: At) -> Option<&mut Flight<K, T>> {
         self.flights.get_mut(at.slot).filter(|flight| flight.serial == at.serial)
     }
@@ -160,22 +151,6 @@ impl<K, T> Table<K, T> {
             *listed = slot;
         }
         flights[old].key.take()
-    }
-
-    /// Takes one caller off a flight; the last one to leave a flight that has ended takes the flight itself out.
-    ///
-    /// Returns what is to be dropped once the lock is released.
-    pub(super) fn depart(&mut self, slot: usize, leads: bool, parked: Option<usize>) -> Departed<K, T> {
-        let flight = &mut self.flights[slot];
-        flight.disembark(leads);
-        let waker = parked.and_then(|parked| flight.waiters.try_remove(parked));
-        // The leader of a lost flight is the only one whom its work concerns.
-        let lost = matches!(flight.stage, Stage::Lost);
-        let work = if lost && leads { flight.work.take() } else { None };
-        let ended = lost || matches!(flight.stage, Stage::Landed(_));
-        let last = flight.callers == 0;
-        let gone = (ended && last).then(|| self.remove(slot));
-        Departed { _waker: waker, work, _gone: gone, last }
     }
 
     /// Unlists a flight, if the index lists it and not a successor (invariant 4); returns its key.

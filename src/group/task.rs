@@ -9,7 +9,7 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
-    flight::{NeedsWaker, Stage},
+    flight::{NeedsWaker, Stage, park},
     loan::Loan,
     shard::{Lander, Shard},
     table::At,
@@ -24,7 +24,7 @@ pub(super) struct Task<K, T> {
     grace: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-/// Starts the task of a flight. Kept by the flight as a pointer, since `Drop` of a seat cannot state these bounds.
+/// Starts the task of a flight. Kept by the flight as a pointer, since `Drop` of a caller cannot state these bounds.
 pub(super) type Launch<K, T> = fn(Spawner, Arc<Shard<K, T>>, At);
 
 /// Starts the task of a flight that has just become shared. Never called under a lock: a runtime that is shutting down
@@ -55,7 +55,7 @@ impl<K, T> Future for Task<K, T> {
             let loan = startable.then(|| Loan::take(shard, self.at, flight)).flatten();
             let Some(mut loan) = loan else {
                 // Shared => Shared: the leader is polling the work, or a predecessor's is being dropped.
-                match flight.park_task(spare.take(), cx) {
+                match park(&mut flight.task, spare.take(), cx) {
                     Ok(superfluous) => {
                         drop(table);
                         drop(superfluous);
@@ -90,7 +90,7 @@ impl<K, T> Future for Task<K, T> {
             }
             loan.give_back(flight);
             // Taken meanwhile, the old waker has been woken: then this task is polled again, and parks anew.
-            let superfluous = flight.park_task(spare, cx);
+            let superfluous = park(&mut flight.task, spare, cx);
             drop(table);
             drop(superfluous);
             return Poll::Pending;

@@ -9,9 +9,9 @@ use super::panic::catch;
 /// Wakers taken out of a flight under the lock. Dropping it wakes nobody; call [`wake`](Wakes::wake).
 #[derive(Default)]
 pub(super) struct Wakes {
-    /// The callers parked on a flight that ended.
+    /// The leader of a flight that ended, its followers, and its task.
+    pub(super) leader: Option<Waker>,
     pub(super) waiters: Slab<Waker>,
-    /// The task of that flight.
     pub(super) task: Option<Waker>,
     /// Who drives the flight that may start now.
     pub(super) successor: Option<Waker>,
@@ -24,15 +24,15 @@ impl Wakes {
 
     /// Wakes them all, even past a waker that panics; the first panic is raised again at the end (invariant 8).
     pub(super) fn wake(self) {
-        if self.waiters.is_empty() && self.task.is_none() && self.successor.is_none() {
+        let Self { leader, waiters, task, successor } = self;
+        if leader.is_none() && waiters.is_empty() && task.is_none() && successor.is_none() {
             return;
         }
+        let waiters = waiters.into_iter().map(|(_, waker)| waker);
+        let mut wakers = successor.into_iter().chain(task).chain(leader).chain(waiters);
         let mut panic = None;
-        let waiters = self.waiters.into_iter().map(|(_, waker)| waker);
-        for waker in self.successor.into_iter().chain(self.task).chain(waiters) {
-            if let Err(payload) = catch(|| waker.wake()) {
-                panic.get_or_insert(payload);
-            }
+        while let Err(payload) = catch(|| wakers.by_ref().for_each(Waker::wake)) {
+            panic.get_or_insert(payload);
         }
         if let Some(payload) = panic {
             resume_unwind(payload);
