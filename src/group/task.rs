@@ -52,8 +52,7 @@ impl<K, T> Future for Task<K, T> {
             }
             let startable = flight.blocked_by.is_none();
             let registered = flight.task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
-            let loan = startable.then(|| Loan::take(shard, self.at, flight)).flatten();
-            let Some(mut loan) = loan else {
+            let Some(mut loan) = startable.then(|| Loan::take(shard, self.at, flight)).flatten() else {
                 // Shared => Shared: the leader is polling the work, or a predecessor's is being dropped.
                 match park(&mut flight.task, spare.take(), cx) {
                     Ok(superfluous) => {
@@ -93,6 +92,8 @@ impl<K, T> Future for Task<K, T> {
             let superfluous = park(&mut flight.task, spare, cx);
             drop(table);
             drop(superfluous);
+            // Who left during this poll may have found no waker to tell of the grace.
+            self.cancel_after_grace(cx);
             return Poll::Pending;
         }
     }
