@@ -12,8 +12,8 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::time::advance;
-use tower_singleflight::{Group, Limits, OnAbandon, Outcome};
+use tokio::time::{advance, timeout};
+use tower_singleflight::{Group, Limits, OnAbandon, Outcome, Reason, Role};
 
 use self::work::{never, settle};
 
@@ -41,5 +41,26 @@ async fn callers_who_leave_in_mid_poll_start_the_grace() {
     advance(SECOND * 2).await;
     settle().await;
     assert_eq!(Arc::strong_count(&alive), 1, "the grace is over");
+    assert!(group.is_empty());
+}
+
+/// a -> a (spawned, alone) -> a.
+#[tokio::test(start_paused = true)]
+async fn work_that_spawns_its_own_key_closes_no_circle_by_way_of_the_spawned_work() {
+    let group: Group<&str, u32> = Group::new();
+    let outer = group.clone();
+    let call = group.call("a", move || async move {
+        let inner = outer.clone();
+        let spawned = outer.spawn("a", move || async move {
+            let outcome = inner.call("a", || async { 7 }).await;
+            assert_eq!(outcome.role, Role::Alone(Reason::Reentrant));
+            outcome.value
+        });
+        let outcome = spawned.await;
+        assert_eq!(outcome.role, Role::Alone(Reason::Reentrant));
+        outcome.value
+    });
+    let outcome = timeout(Duration::from_secs(1), call).await.expect("nobody waits for itself");
+    assert_eq!(outcome.value, 7);
     assert!(group.is_empty());
 }

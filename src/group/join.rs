@@ -121,16 +121,20 @@ where
     }
 
     /// Starts work alone in a task of its own, as a flight that no key leads to: it runs to its end like any `spawn`.
+    ///
+    /// Whoever calls it from a flight's work may wait for it, so what it calls in turn can close a circle.
     pub(super) fn spawn_alone<W: Work<T>>(self: &Arc<Self>, work: W, reason: Reason, spawner: Spawner) -> Leader<K, T> {
         let work = Box::pin(Run::new(work));
+        let from = nesting::current();
         let mut table = self.lock();
         let at = table.insert(0, work, launch);
         let flight = table.at(at.slot);
         flight.finish = true;
         flight.stage = Stage::Shared;
+        let edge = from.and_then(|from| Edge::between(at.id(self.number), from));
         drop(table);
         launch(spawner, Arc::clone(self), at);
-        Leader::new(Arc::clone(self), at, Role::Alone(reason), None)
+        Leader::new(Arc::clone(self), at, Role::Alone(reason), edge)
     }
 
     /// Says whether a follower may come aboard; takes care that the flight will not wait for itself.
