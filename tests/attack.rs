@@ -3,19 +3,26 @@
 mod work;
 
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
+    hash::{Hash, Hasher},
     mem::take,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     task::Poll,
+    thread,
     time::Duration,
 };
 
 use futures_util::FutureExt;
 use tokio::time::{advance, timeout};
+use tokio_test::{assert_pending, assert_ready, task};
 use tower_singleflight::{Group, Limits, OnAbandon, Outcome, Reason, Role};
 
-use self::work::{never, settle};
+use self::work::{Work, never, settle};
 
 type Kept = Arc<Mutex<Vec<Pin<Box<dyn Future<Output = Outcome<u32>> + Send>>>>>;
 
@@ -62,5 +69,61 @@ async fn work_that_spawns_its_own_key_closes_no_circle_by_way_of_the_spawned_wor
     });
     let outcome = timeout(Duration::from_secs(1), call).await.expect("nobody waits for itself");
     assert_eq!(outcome.value, 7);
+    assert!(group.is_empty());
+}
+
+/// A key that panics as it is dropped, if it has been told to.
+#[derive(Clone)]
+struct Touchy(&'static str, Arc<AtomicBool>);
+
+impl Hash for Touchy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl PartialEq for Touchy {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Touchy {}
+
+impl Drop for Touchy {
+    fn drop(&mut self) {
+        assert!(!self.1.load(SeqCst) || thread::panicking(), "a key that panics as it is dropped");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_key_that_panics_as_it_is_dropped_sticks_no_flight() {
+    let group = Group::with_limits(Limits::new().join_window(Duration::from_secs(1)));
+    let (calm, touchy, work) = (Arc::default(), Arc::default(), Work::default());
+    let key = Touchy("key", calm);
+    let mut old = task::spawn(group.call(Touchy("key", Arc::clone(&touchy)), work.run(1)));
+    assert_pending!(old.poll());
+    advance(Duration::from_secs(2)).await;
+    touchy.store(true, SeqCst);
+    let call = catch_unwind(AssertUnwindSafe(|| group.call(key.clone(), work.run(2))));
+    touchy.store(false, SeqCst);
+    assert!(call.is_err());
+    assert_eq!((group.callers(&key), group.in_flight()), (0, 0), "the panicking caller has left");
+    work.gate.notify_one();
+    assert_eq!(assert_ready!(old.poll()).value, 1);
+    assert!(group.is_empty());
+}
+
+#[tokio::test]
+async fn a_followers_key_that_panics_as_it_is_dropped_leaves_no_caller_behind() {
+    let (group, work, touchy) = (Group::new(), Work::default(), Arc::<AtomicBool>::default());
+    let key = Touchy("key", Arc::default());
+    let leader = group.call(key.clone(), work.run(1));
+    touchy.store(true, SeqCst);
+    let follower = catch_unwind(AssertUnwindSafe(|| group.call(Touchy("key", Arc::clone(&touchy)), work.run(2))));
+    assert!(follower.is_err());
+    assert_eq!(group.callers(&key), 1, "the panicking caller has left");
+    drop(leader);
+    settle().await;
     assert!(group.is_empty());
 }

@@ -41,6 +41,9 @@ where
     T: Send + Sync + 'static,
 {
     /// Joins or leads in one critical section (invariants 1, 2).
+    ///
+    /// Keys are dropped last, and by name: should one panic, the seat is a local still, and its caller leaves (invariant 8).
+    /// A value that is being returned already would be leaked.
     #[inline]
     pub(super) fn join<W: Work<T>>(
         self: &Arc<Self>,
@@ -67,6 +70,7 @@ where
 
         if leads && young {
             drop(table);
+            drop(key);
             return Joined::Alone(work, Reason::NoKey);
         }
         if let (Some(slot), true) = (listed, young) {
@@ -76,6 +80,7 @@ where
                 Ok(edge) => edge,
                 Err(reason) => {
                     drop(table);
+                    drop(key);
                     return Joined::Alone(work, reason);
                 }
             };
@@ -87,15 +92,18 @@ where
             flight.stage = Stage::Shared;
             let company = Arc::clone(flight.company.get_or_insert_with(|| Company::new(Arc::clone(self), at)));
             drop(table);
+            let follower = Follower::new(company, edge);
             if let (true, Some(spawner)) = (moves, spawner) {
                 launch(spawner, Arc::clone(self), at);
             }
-            return Joined::Follower(Follower::new(company, edge), work);
+            drop(key);
+            return Joined::Follower(follower, work);
         }
 
         // A flight too old to be joined makes room for the new one.
         if !table.joinable.try_add(usize::from(joinable)) {
             drop(table);
+            drop(key);
             return Joined::Alone(work, Reason::Full);
         }
         let at = table.insert(hash, Box::pin(Run::new(work)), launch);
@@ -113,11 +121,12 @@ where
         let old_key = table.list(at.slot, key, listed);
         let edge = from.and_then(|from| Edge::between(at.id(self.number), from));
         drop(table);
-        drop(old_key);
+        let leader = Leader::new(Arc::clone(self), at, Role::Leader, edge);
         if let Some(spawner) = spawner {
             launch(spawner, Arc::clone(self), at);
         }
-        Joined::Leader(Leader::new(Arc::clone(self), at, Role::Leader, edge))
+        drop(old_key);
+        Joined::Leader(leader)
     }
 
     /// Starts work alone in a task of its own, as a flight that no key leads to: it runs to its end like any `spawn`.
