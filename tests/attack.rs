@@ -5,8 +5,8 @@ mod work;
 use std::{
     future::{pending, poll_fn},
     hash::{Hash, Hasher},
-    mem::take,
-    panic::{AssertUnwindSafe, catch_unwind},
+    mem::{forget, take},
+    panic::{AssertUnwindSafe, catch_unwind, panic_any},
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -126,4 +126,75 @@ async fn a_followers_key_that_panics_as_it_is_dropped_leaves_no_caller_behind() 
     drop(leader);
     settle().await;
     assert!(group.is_empty());
+}
+
+/// Panics as it is dropped, except while another panic unwinds.
+#[derive(Clone, Debug)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(thread::panicking(), "dropped");
+    }
+}
+
+#[tokio::test]
+async fn work_and_value_that_both_panic_as_they_are_dropped_stick_no_key() {
+    for followed in [false, true] {
+        let group = Group::new();
+        let mut leader = task::spawn(group.call("key", || {
+            let bomb = Bomb;
+            poll_fn(move |_| {
+                let _bomb = &bomb;
+                Poll::Ready(Bomb)
+            })
+        }));
+        let follower = followed.then(|| group.call("key", || async { Bomb }));
+        settle().await;
+        assert!(catch_unwind(AssertUnwindSafe(|| leader.poll())).is_err());
+        drop(leader);
+        if let Some(follower) = follower {
+            assert!(AssertUnwindSafe(follower).catch_unwind().await.is_err());
+        }
+        settle().await;
+        assert!(group.is_empty());
+        let mut next = task::spawn(group.call("key", || async { pending().await }));
+        assert_pending!(next.poll());
+        assert_eq!(group.callers("key"), 1);
+    }
+}
+
+/// Throws a payload that panics as it is dropped.
+struct Thrown;
+
+impl Drop for Thrown {
+    fn drop(&mut self) {
+        panic_any(Bomb);
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_panics_as_it_is_dropped_sticks_no_key() {
+    for followed in [false, true] {
+        let group = Group::new();
+        let mut leader = task::spawn(group.call("key", || {
+            let bomb = Thrown;
+            poll_fn(move |_| -> Poll<u32> {
+                let _bomb = &bomb;
+                panic_any(Bomb)
+            })
+        }));
+        let follower = followed.then(|| group.call("key", never));
+        settle().await;
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| leader.poll())) {
+            forget(payload);
+        } else {
+            panic!("the leader sees the panic");
+        }
+        if let Some(follower) = follower {
+            assert!(AssertUnwindSafe(follower).catch_unwind().await.is_err());
+        }
+        settle().await;
+        assert!(group.is_empty());
+    }
 }

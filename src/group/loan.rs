@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use super::{
     flight::{Ending, Flight, Stage},
     nesting::Polling,
-    panic::catch,
+    panic::{catch, discard},
     shard::Shard,
     table::At,
     wake::Wakes,
@@ -38,10 +38,17 @@ impl<'a, K, T> Loan<'a, K, T> {
             Err(payload) => Err(payload),
         };
         let work = self.work.take();
-        let dropped = catch(|| drop(work));
-        Poll::Ready(match answer.and_then(|answer| dropped.map(|()| answer)) {
-            Ok(answer) => Ending::Value { value: answer.value, share: answer.share },
-            Err(payload) => Ending::Panic(payload),
+        // Of several panics the first is the ending. None may get past here: the work is gone, and nobody else would end the flight.
+        Poll::Ready(match (answer, catch(|| drop(work))) {
+            (Ok(answer), Ok(())) => Ending::Value { value: answer.value, share: answer.share },
+            (Ok(answer), Err(payload)) => {
+                discard(answer);
+                Ending::Panic(payload)
+            }
+            (Err(payload), dropped) => {
+                discard(dropped);
+                Ending::Panic(payload)
+            }
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    mem::forget,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -41,4 +42,11 @@ impl Text {
 /// Nothing of ours is left half done by the unwinding: callers of this hold no lock and own what the code works on.
 pub(super) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(code))
+}
+
+/// Drops what belongs to user code. A panic of that goes no further, and its payload is leaked, lest it panic in its turn.
+pub(super) fn discard<V>(value: V) {
+    if let Err(payload) = catch(|| drop(value)) {
+        forget(payload);
+    }
 }
