@@ -198,3 +198,31 @@ async fn a_payload_that_panics_as_it_is_dropped_sticks_no_key() {
         assert!(group.is_empty());
     }
 }
+
+/// A value that panics as it is cloned for the first time.
+#[derive(Debug)]
+struct Shy(Arc<AtomicBool>);
+
+impl Clone for Shy {
+    fn clone(&self) -> Self {
+        assert!(self.0.swap(true, SeqCst), "a value that panics as it is cloned");
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[tokio::test]
+async fn a_caller_whose_clone_panicked_takes_no_other_callers_seat() {
+    let group = Group::new();
+    let mut calls: Vec<_> = (0..4).map(|_| task::spawn(group.call("key", || async { Shy(Arc::default()) }))).collect();
+    calls.iter_mut().for_each(|call| assert_pending!(call.poll()));
+    settle().await;
+    // Polled again and again after its panic, against the rules for futures.
+    for _ in 0..5 {
+        assert!(catch_unwind(AssertUnwindSafe(|| calls[1].poll())).is_err());
+    }
+    for caller in [0, 3, 2] {
+        assert_eq!(assert_ready!(calls[caller].poll()).callers, 4);
+    }
+    drop(calls);
+    assert!(group.is_empty());
+}
