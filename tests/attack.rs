@@ -18,7 +18,10 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::time::{advance, timeout};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::{advance, timeout},
+};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_singleflight::{Group, Limits, OnAbandon, Outcome, Reason, Role};
 
@@ -224,5 +227,23 @@ async fn a_caller_whose_clone_panicked_takes_no_other_callers_seat() {
         assert_eq!(assert_ready!(calls[caller].poll()).callers, 4);
     }
     drop(calls);
+    assert!(group.is_empty());
+}
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime starts")
+}
+
+#[test]
+fn spawned_work_that_runs_alone_and_loses_its_runtime_is_still_alone() {
+    let group = Group::with_limits(Limits::new().max_flights(0));
+    let (first, second) = (current_thread(), current_thread());
+    let work = Work::default();
+    let call = first.block_on(async { group.spawn("key", work.run(1)) });
+    assert!(!call.is_leader());
+    drop(first);
+    work.gate.notify_one();
+    let outcome = second.block_on(call);
+    assert_eq!((outcome.value, outcome.role), (1, Role::Alone(Reason::Full)));
     assert!(group.is_empty());
 }

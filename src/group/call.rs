@@ -52,8 +52,8 @@ enum State<K, T, W> {
     Grounded(W, Reason),
     /// Runs its own work.
     Alone(Pin<Box<dyn Future<Output = T> + Send>>, Reason),
-    /// A leader that took its work back from a lost flight.
-    Back(BoxedWork<T>),
+    /// A leader that took its work back from a lost flight. Its seat tells its role, and from which work it was called.
+    Back(Leader<K, T>, BoxedWork<T>),
     Done,
 }
 
@@ -106,10 +106,10 @@ impl<K, T, W> Call<K, T, W> {
     /// Returns the part this caller has now; a follower may yet go alone.
     pub(crate) fn role(&self) -> Role {
         match &self.state {
-            State::Leading(leader) => leader.role(),
+            State::Leading(leader) | State::Back(leader, _) => leader.role(),
             State::Following(..) => Role::Follower,
             State::Grounded(_, reason) | State::Alone(_, reason) => Role::Alone(*reason),
-            State::Back(_) | State::Done => Role::Leader,
+            State::Done => Role::Leader,
         }
     }
 }
@@ -159,22 +159,26 @@ where
                     let value = ready!(work.as_mut().poll(cx));
                     Fate::Outcome(Outcome { value, role, callers: 1 })
                 }
-                State::Back(work) => {
+                State::Back(leader, work) => {
+                    let role = leader.role();
                     let value = ready!(work.as_mut().poll(cx)).value;
-                    Fate::Outcome(Outcome { value, role: Role::Leader, callers: 1 })
+                    Fate::Outcome(Outcome { value, role, callers: 1 })
                 }
                 State::Done => panic!("a call was polled after it had completed"),
             };
-            let work = self.leave();
             match fate {
-                Fate::Outcome(outcome) => return Poll::Ready(Landing::Outcome(outcome, work)),
+                Fate::Outcome(outcome) => return Poll::Ready(Landing::Outcome(outcome, self.leave())),
                 Fate::Panic(payload) => {
-                    drop(work);
+                    drop(self.leave());
                     resume_unwind(payload);
                 }
-                Fate::Back(work) => self.state = State::Back(work),
+                Fate::Back(work) => {
+                    if let State::Leading(leader) = replace(&mut self.state, State::Done) {
+                        self.state = State::Back(leader, work);
+                    }
+                }
                 Fate::Alone(reason) => {
-                    let Some(work) = work else { continue };
+                    let Some(work) = self.leave() else { continue };
                     match self.spawned.as_ref().zip(Spawner::current()) {
                         // What `spawn` made goes on in a task of its own.
                         Some((shard, spawner)) => {
