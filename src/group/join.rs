@@ -119,7 +119,7 @@ where
             table.at(old).successor = Some(at.slot);
         }
         let old_key = table.list(at.slot, key, listed);
-        let edge = from.and_then(|from| Edge::between(at.id(self.number), from));
+        let edge = from.map(|from| Edge::to_new(at.id(self.number), from));
         drop(table);
         let leader = Leader::new(Arc::clone(self), at, Role::Leader, edge);
         if let Some(spawner) = spawner {
@@ -140,7 +140,7 @@ where
         let flight = table.at(at.slot);
         flight.finish = true;
         flight.stage = Stage::Shared;
-        let edge = from.and_then(|from| Edge::between(at.id(self.number), from));
+        let edge = from.map(|from| Edge::to_new(at.id(self.number), from));
         drop(table);
         launch(spawner, Arc::clone(self), at);
         Leader::new(Arc::clone(self), at, Role::Alone(reason), edge)

@@ -25,9 +25,12 @@ thread_local! {
     static CURRENT: Cell<Option<FlightId>> = const { Cell::new(None) };
 }
 
-/// Callee to callers, each with the number of its calls. A leaf lock: nothing else is locked and no user code runs while it is held, so it may be taken
-/// under a shard's lock, which makes looking for a circle and adding to it one step.
-static CALLED_FROM: Mutex<Option<HashMap<FlightId, HashMap<FlightId, usize>>>> = Mutex::new(None);
+/// Callee to callers, each with the number of its calls.
+type Edges = HashMap<FlightId, HashMap<FlightId, usize>>;
+
+/// A leaf lock: nothing else is locked and no user code runs while it is held, so it may be taken under a shard's lock,
+/// which makes looking for a circle and adding to it one step.
+static CALLED_FROM: Mutex<Option<Edges>> = Mutex::new(None);
 
 /// Returns the flight whose work the thread is polling.
 pub(super) fn current() -> Option<FlightId> {
@@ -71,8 +74,18 @@ impl Edge {
             let callers = edges.get(&flight).into_iter().flat_map(HashMap::keys);
             above.extend(callers.filter(|caller| seen.insert(**caller)));
         }
+        Some(Self::record(edges, callee, caller))
+    }
+
+    /// Records the call of a flight that is new: it waits for nobody yet, so there is no circle to look for.
+    pub(super) fn to_new(callee: FlightId, caller: FlightId) -> Box<Self> {
+        let mut edges = CALLED_FROM.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::record(edges.get_or_insert_default(), callee, caller)
+    }
+
+    fn record(edges: &mut Edges, callee: FlightId, caller: FlightId) -> Box<Self> {
         *edges.entry(callee).or_default().entry(caller).or_default() += 1;
-        Some(Box::new(Self { callee, caller }))
+        Box::new(Self { callee, caller })
     }
 }
 
