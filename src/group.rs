@@ -57,6 +57,10 @@ use crate::{Limits, sync::Spawner};
 /// While a caller has the flight to itself, its own task polls the work: no spawn, no clone. When a second one joins, the
 /// work moves to a tokio task of its own, so it must be `Send + 'static`, and so must `T`.
 ///
+/// That task lives on the runtime of the caller that joined second. Until the landing somebody has to drive it: a
+/// current-thread runtime that is left idle holds up all callers of the flight, also those on other runtimes. Task-locals of
+/// the leader's task are not seen there: put what the work needs into its closure.
+///
 /// # Examples
 ///
 /// ```

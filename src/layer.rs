@@ -11,8 +11,9 @@ pub(crate) type Inspect = Arc<dyn Fn(Role, usize) + Send + Sync>;
 
 /// Coalesces concurrent calls with equal keys into one call of the wrapped service.
 ///
-/// Takes any `Service` whose response and error are `Clone`; for an error that is not, see
-/// [`SharedError`](crate::SharedError). The layer adds no error of its own: the service keeps its error type.
+/// Takes any `Service` that is `Clone + Send + 'static` and whose response and error are `Clone`; for an error that is not,
+/// see [`SharedError`](crate::SharedError), for a service that is not, tower's `buffer`. The layer adds no error of its own:
+/// the service keeps its error type.
 ///
 /// Each [`layer`](Layer::layer) call makes a group of its own (axum applies a layer once per route), unless
 /// [`group`](Self::group) shares one.

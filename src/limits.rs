@@ -25,8 +25,8 @@ pub struct Limits {
     /// How long a follower waits, from joining, before it goes alone; zero: a follower goes alone at once.
     /// `None`: as long as the flight takes.
     ///
-    /// The timer needs a runtime with time enabled where the follower is first polled; outside any runtime the
-    /// follower goes alone.
+    /// The timer needs a runtime with time enabled where the follower is first polled, and panics in the follower without
+    /// one, or when it is polled after that runtime has been shut down; outside any runtime the follower goes alone.
     pub max_wait: Option<Duration>,
     /// How old a flight may be, from its leader's call, and still be joined; then the next caller leads a new flight
     /// beside it. `None`: until it lands.
@@ -47,7 +47,8 @@ pub enum OnAbandon {
     /// The work is dropped at once.
     #[default]
     Cancel,
-    /// The work runs to its end in the flight's task, and can be joined until then.
+    /// The work runs to its end in the flight's task, and can be joined until then. A flight that has no task yet, and whose
+    /// last caller leaves outside any tokio runtime, is cancelled.
     Finish,
     /// The work runs on for this long, and can be joined; then it is dropped. Each leaving of the last caller starts the
     /// time anew. Absorbs clients that reconnect.
