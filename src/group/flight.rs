@@ -28,7 +28,7 @@
 //! 12. A group at rest holds nothing: no entry, no task, no waker, no table.
 
 use std::{
-    mem::{replace, take},
+    mem::replace,
     sync::Arc,
     task::{Context, Waker},
 };
@@ -39,7 +39,6 @@ use tokio::time::Instant;
 use super::{
     company::{Company, End},
     panic::{Payload, Text},
-    task::Launch,
     wake::Wakes,
     work::BoxedWork,
 };
@@ -64,10 +63,17 @@ pub(super) struct Flight<K, T> {
     pub(super) leader: bool,
     /// Where the followers learn how it ended; `Some` once there has been one.
     pub(super) company: Option<Arc<Company<K, T>>>,
+    /// The leader's waker, once it has parked; in `Solo` it is kept in case the flight becomes shared.
+    pub(super) leader_waker: Option<Waker>,
+    /// Made when it is first written to.
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What most flights never need, kept apart: a solo flight is small, and cheap to move in and out of the table.
+#[derive(Default)]
+pub(super) struct Rare {
     /// The wakers of followers that wait for the end.
     pub(super) waiters: Slab<Waker>,
-    /// The leader's, once it has parked; in `Solo` it is kept in case the flight becomes shared.
-    pub(super) leader_waker: Option<Waker>,
     /// The waker of the flight's task; `None` if it has been woken since it was last polled.
     pub(super) task: Option<Waker>,
     /// The dying flight of the same key whose drop must be done before this work may start (invariant 5).
@@ -76,8 +82,6 @@ pub(super) struct Flight<K, T> {
     pub(super) successor: Option<usize>,
     /// When the leader called; `Some` only with a join window.
     pub(super) called: Option<Instant>,
-    /// Starts the flight's task.
-    pub(super) launch: Launch<K, T>,
     /// When work without callers is to be dropped; `Some` only with `CancelAfter` and no callers.
     pub(super) grace: Option<Instant>,
 }
@@ -111,29 +115,10 @@ pub(super) enum Own<T> {
     Panic(Payload),
 }
 
-/// What of a flight that is gone can run user code when it is dropped, which is to happen once the lock is released.
-pub(super) struct Remains<K, T> {
-    pub(super) stage: Stage<T>,
-    pub(super) work: Option<BoxedWork<T>>,
-    pub(super) company: Option<Arc<Company<K, T>>>,
-    _key: Option<K>,
-    _waiters: Slab<Waker>,
-    _leader_waker: Option<Waker>,
-    _task: Option<Waker>,
-}
-
-impl<K, T> From<Flight<K, T>> for Remains<K, T> {
-    #[inline]
-    fn from(flight: Flight<K, T>) -> Self {
-        let Flight { key, stage, work, company, waiters, leader_waker, task, .. } = flight;
-        Self { stage, work, company, _key: key, _waiters: waiters, _leader_waker: leader_waker, _task: task }
-    }
-}
-
 impl<K, T> Flight<K, T> {
     /// Returns a flight with its leader aboard, solo and not listed.
     #[inline]
-    pub(super) fn new(serial: u64, hash: u64, work: BoxedWork<T>, launch: Launch<K, T>) -> Self {
+    pub(super) fn new(serial: u64, hash: u64, work: BoxedWork<T>) -> Self {
         Self {
             serial,
             hash,
@@ -145,15 +130,22 @@ impl<K, T> Flight<K, T> {
             callers: 1,
             leader: true,
             company: None,
-            waiters: Slab::new(),
             leader_waker: None,
-            task: None,
-            blocked_by: None,
-            successor: None,
-            called: None,
-            grace: None,
-            launch,
+            rare: None,
         }
+    }
+
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Returns whether the work waits for the drop of a predecessor's (invariant 5).
+    pub(super) fn is_blocked(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.blocked_by.is_some())
+    }
+
+    pub(super) fn grace(&self) -> Option<Instant> {
+        self.rare.as_ref()?.grace
     }
 
     pub(super) fn is_joinable(&self) -> bool {
@@ -174,19 +166,19 @@ impl<K, T> Flight<K, T> {
     pub(super) fn take_driver(&mut self) -> Option<Waker> {
         match self.stage {
             Stage::Solo => self.leader_waker.take(),
-            Stage::Shared => self.task.take(),
+            Stage::Shared => self.take_task(),
             Stage::Dying | Stage::Landed(_) | Stage::Lost => None,
         }
     }
 
-    /// Takes the wakers of all who wait for the end.
+    pub(super) fn take_task(&mut self) -> Option<Waker> {
+        self.rare.as_mut()?.task.take()
+    }
+
+    /// Takes the wakers of all who wait for the end, with all else that only a running flight needs.
     pub(super) fn take_wakers(&mut self) -> Wakes {
-        Wakes {
-            leader: self.leader_waker.take(),
-            waiters: take(&mut self.waiters),
-            task: self.task.take(),
-            ..Wakes::default()
-        }
+        let (waiters, task) = self.rare.take().map(|rare| (rare.waiters, rare.task)).unwrap_or_default();
+        Wakes { leader: self.leader_waker.take(), waiters, task, successor: None }
     }
 
     /// Ends the flight for its followers, if it has ever had any.
@@ -226,11 +218,12 @@ impl<K, T> Flight<K, T> {
         spare: Option<Waker>,
         cx: &Context<'_>,
     ) -> Result<Option<Waker>, NeedsWaker> {
+        let waiters = &mut self.rare_mut().waiters;
         match (*parked, spare) {
-            (Some(place), spare) if self.waiters[place].will_wake(cx.waker()) => Ok(spare),
-            (Some(place), Some(spare)) => Ok(Some(replace(&mut self.waiters[place], spare))),
+            (Some(place), spare) if waiters[place].will_wake(cx.waker()) => Ok(spare),
+            (Some(place), Some(spare)) => Ok(Some(replace(&mut waiters[place], spare))),
             (None, Some(spare)) => {
-                *parked = Some(self.waiters.insert(spare));
+                *parked = Some(waiters.insert(spare));
                 Ok(None)
             }
             (_, None) => Err(NeedsWaker),

@@ -49,7 +49,7 @@ impl<K, T> Drop for Follower<K, T> {
         let mut table = company.shard.lock();
         let Some(flight) = company.flight(&mut table) else { return };
         flight.callers -= 1;
-        let waker = self.parked.and_then(|parked| flight.waiters.try_remove(parked));
+        let waker = self.parked.and_then(|parked| flight.rare_mut().waiters.try_remove(parked));
         if flight.callers == 0 && flight.is_running() {
             // Shared => (Shared | Dying), in the same critical section (invariant 5).
             company.shard.unattended(table, company.at);

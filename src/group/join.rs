@@ -86,7 +86,9 @@ where
             };
             flight.callers += 1;
             flight.finish |= finish;
-            flight.grace = None;
+            if flight.grace().is_some() {
+                flight.rare_mut().grace = None;
+            }
             // Solo => Shared: from now on the flight's task polls the work.
             let moves = matches!(flight.stage, Stage::Solo);
             flight.stage = Stage::Shared;
@@ -108,15 +110,17 @@ where
         }
         let at = table.insert(hash, Box::pin(Run::new(work)), launch);
         let flight = table.at(at.slot);
-        flight.called = now;
+        if now.is_some() {
+            flight.rare_mut().called = now;
+        }
         flight.finish = finish;
         if spawner.is_some() {
             flight.stage = Stage::Shared;
         }
         // A tombstone: the new work starts when the old one's drop is done (invariant 5).
-        flight.blocked_by = listed.filter(|_| !joinable);
-        if let Some(old) = flight.blocked_by {
-            table.at(old).successor = Some(at.slot);
+        if let Some(old) = listed.filter(|_| !joinable) {
+            flight.rare_mut().blocked_by = Some(old);
+            table.at(old).rare_mut().successor = Some(at.slot);
         }
         let old_key = table.list(at.slot, key, listed);
         let edge = from.map(|from| Edge::to_new(at.id(self.number), from));
@@ -171,7 +175,7 @@ where
     }
 
     fn is_too_old(&self, flight: &Flight<K, T>, now: Option<Instant>) -> bool {
-        match (self.limits.join_window, flight.called, now) {
+        match (self.limits.join_window, flight.rare.as_ref().and_then(|rare| rare.called), now) {
             (Some(window), Some(called), Some(now)) => now.saturating_duration_since(called) > window,
             _ => false,
         }

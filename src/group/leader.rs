@@ -64,7 +64,7 @@ impl Seat {
             };
             match flight.stage {
                 // Solo => (Solo | Shared | Landed | Lost)
-                Stage::Solo if flight.blocked_by.is_none() => {
+                Stage::Solo if !flight.is_blocked() => {
                     let Some(loan) = Loan::take(shard, self.at, flight) else { return Poll::Pending };
                     drop(table);
                     match self.poll_work(shard, loan, cx) {
@@ -121,7 +121,7 @@ impl Seat {
                     self.parked = true;
                     loan.give_back(flight);
                     // Shared: a follower joined in mid-poll, and its task waits for the work.
-                    let task = flight.task.take();
+                    let task = flight.take_task();
                     drop(table);
                     drop(superfluous);
                     Wakes::task(task).wake();

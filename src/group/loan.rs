@@ -73,7 +73,7 @@ impl<K, T> Drop for Loan<'_, K, T> {
             return self.shard.drop_work(self.at, work);
         }
         flight.work = Some(work);
-        let task = flight.task.take();
+        let task = flight.take_task();
         drop(table);
         Wakes::task(task).wake();
     }

@@ -33,6 +33,7 @@ type Edges = HashMap<FlightId, HashMap<FlightId, usize>>;
 static CALLED_FROM: Mutex<Option<Edges>> = Mutex::new(None);
 
 /// Returns the flight whose work the thread is polling.
+#[inline]
 pub(super) fn current() -> Option<FlightId> {
     CURRENT.with(Cell::get)
 }
@@ -43,12 +44,14 @@ pub(super) struct Polling {
 }
 
 impl Polling {
+    #[inline]
     pub(super) fn enter(flight: FlightId) -> Self {
         Self { outer: CURRENT.with(|current| current.replace(Some(flight))) }
     }
 }
 
 impl Drop for Polling {
+    #[inline]
     fn drop(&mut self) {
         CURRENT.with(|current| current.set(self.outer));
     }

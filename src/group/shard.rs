@@ -101,15 +101,17 @@ impl<K, T> Shard<K, T> {
             return self.abandon(table, at);
         }
         flight.stage = Stage::Shared;
-        flight.grace = match self.limits.on_abandon {
-            OnAbandon::CancelAfter(grace) if !flight.finish => Instant::now().checked_add(grace),
+        let task = match self.limits.on_abandon {
+            OnAbandon::CancelAfter(grace) if !flight.finish => {
+                flight.rare_mut().grace = Instant::now().checked_add(grace);
+                // The task sets its timer when it is polled.
+                flight.take_task()
+            }
             _ => None,
         };
-        // The task sets its timer when it is polled.
-        let task = flight.grace.and(flight.task.take());
-        let launch = flight.launch;
+        let launch = table.launch;
         drop(table);
-        if let Some(spawner) = spawner {
+        if let (Some(spawner), Some(launch)) = (spawner, launch) {
             launch(spawner, Arc::clone(self), at);
         }
         Wakes::task(task).wake();

@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::{
-    flight::{Flight, Remains, Stage},
+    flight::{Flight, Stage},
     nesting::FlightId,
     task::Launch,
     work::BoxedWork,
@@ -26,6 +26,9 @@ pub(super) struct Table<K, T> {
     flights: Slab<Flight<K, T>>,
     /// The serial number of the newest flight.
     serial: u64,
+    /// Starts a flight's task; `Some` once there has been a flight. Kept as a pointer, since `Drop` of a caller cannot state
+    /// the bounds of a task.
+    pub(super) launch: Option<Launch<K, T>>,
     /// Flights that are listed and can be joined.
     pub(super) joinable: Gauge,
 }
@@ -81,7 +84,7 @@ impl At {
 
 impl<K, T> Table<K, T> {
     pub(super) const fn new(joinable: Gauge) -> Self {
-        Self { index: HashTable::new(), flights: Slab::new(), serial: 0, joinable }
+        Self { index: HashTable::new(), flights: Slab::new(), serial: 0, launch: None, joinable }
     }
 
     /// Returns the flight, while its end is still to come, or its leader to take it.
@@ -101,24 +104,24 @@ impl<K, T> Table<K, T> {
             self.flights.reserve_exact(1);
         }
         self.serial += 1;
+        self.launch = Some(launch);
         let place = self.flights.vacant_entry();
         let at = At { slot: place.key(), serial: self.serial };
-        // Built in its place: a flight is too big to be moved about on the way.
-        place.insert(Flight::new(at.serial, hash, work, launch));
+        place.insert(Flight::new(at.serial, hash, work));
         at
     }
 
     /// Takes a flight out, unlisting it first. To be dropped once the lock is released.
     #[inline]
-    pub(super) fn remove(&mut self, slot: usize) -> Remains<K, T> {
+    pub(super) fn remove(&mut self, slot: usize) -> Flight<K, T> {
         debug_assert!(self.flights[slot].key.is_none(), "a flight is unlisted before it is removed");
-        let remains = self.flights.remove(slot).into();
+        let flight = self.flights.remove(slot);
         // Invariant 12. One flight's worth of room is kept: a group of solo calls would do nothing but allocate.
         if self.flights.is_empty() && self.flights.capacity() > 1 {
             self.flights = Slab::new();
             self.index = HashTable::new();
         }
-        remains
+        flight
     }
 
     /// Returns the slot that the index has for the key: of a joinable flight, or of a tombstone.
@@ -178,21 +181,22 @@ impl<K, T> Table<K, T> {
     /// predecessor (invariant 5). Returns its key and the waker of whoever drives the successor.
     pub(super) fn end(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
         let flight = &mut self.flights[slot];
-        match (flight.blocked_by.take(), flight.successor.take()) {
+        let Some(rare) = &mut flight.rare else { return (self.unlist(slot), None) };
+        match (rare.blocked_by.take(), rare.successor.take()) {
             (None, None) => (self.unlist(slot), None),
             (None, Some(next)) => {
                 let key = self.unlist(slot);
                 let next = &mut self.flights[next];
-                next.blocked_by = None;
+                next.rare_mut().blocked_by = None;
                 (key, next.take_driver())
             }
             (Some(previous), Some(next)) => {
-                self.flights[previous].successor = Some(next);
-                self.flights[next].blocked_by = Some(previous);
+                self.flights[previous].rare_mut().successor = Some(next);
+                self.flights[next].rare_mut().blocked_by = Some(previous);
                 (self.unlist(slot), None)
             }
             (Some(previous), None) => {
-                self.flights[previous].successor = None;
+                self.flights[previous].rare_mut().successor = None;
                 if self.flights[slot].key.is_none() {
                     return (None, None);
                 }

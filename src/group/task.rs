@@ -24,7 +24,7 @@ pub(super) struct Task<K, T> {
     grace: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-/// Starts the task of a flight. Kept by the flight as a pointer, since `Drop` of a caller cannot state these bounds.
+/// Starts the task of a flight.
 pub(super) type Launch<K, T> = fn(Spawner, Arc<Shard<K, T>>, At);
 
 /// Starts the task of a flight that has just become shared. Never called under a lock: a runtime that is shutting down
@@ -50,11 +50,11 @@ impl<K, T> Future for Task<K, T> {
             if !matches!(flight.stage, Stage::Shared) {
                 return Poll::Ready(());
             }
-            let startable = flight.blocked_by.is_none();
-            let registered = flight.task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
+            let startable = !flight.is_blocked();
+            let registered = flight.rare_mut().task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
             let Some(mut loan) = startable.then(|| Loan::take(shard, self.at, flight)).flatten() else {
                 // Shared => Shared: the leader is polling the work, or a predecessor's is being dropped.
-                match park(&mut flight.task, spare.take(), cx) {
+                match park(&mut flight.rare_mut().task, spare.take(), cx) {
                     Ok(superfluous) => {
                         drop(table);
                         drop(superfluous);
@@ -89,7 +89,7 @@ impl<K, T> Future for Task<K, T> {
             }
             loan.give_back(flight);
             // Taken meanwhile, the old waker has been woken: then this task is polled again, and parks anew.
-            let superfluous = park(&mut flight.task, spare, cx);
+            let superfluous = park(&mut flight.rare_mut().task, spare, cx);
             drop(table);
             drop(superfluous);
             // Who left during this poll may have found no waker to tell of the grace.
@@ -105,7 +105,7 @@ impl<K, T> Task<K, T> {
         if !matches!(self.shard.limits.on_abandon, OnAbandon::CancelAfter(_)) {
             return;
         }
-        let deadline = self.shard.lock().get(self.at).and_then(|flight| flight.grace);
+        let deadline = self.shard.lock().get(self.at).and_then(|flight| flight.grace());
         let Some(deadline) = deadline else {
             self.grace = None;
             return;
@@ -120,7 +120,7 @@ impl<K, T> Task<K, T> {
         }
         let mut table = self.shard.lock();
         // Joined at the last moment, the flight has no deadline any more.
-        if table.get(self.at).is_some_and(|flight| flight.grace == Some(deadline) && flight.is_running()) {
+        if table.get(self.at).is_some_and(|flight| flight.grace() == Some(deadline) && flight.is_running()) {
             self.shard.abandon(table, self.at);
         }
     }

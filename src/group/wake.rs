@@ -23,11 +23,15 @@ impl Wakes {
     }
 
     /// Wakes them all, even past a waker that panics; the first panic is raised again at the end (invariant 8).
+    #[inline]
     pub(super) fn wake(self) {
-        let Self { leader, waiters, task, successor } = self;
-        if leader.is_none() && waiters.is_empty() && task.is_none() && successor.is_none() {
-            return;
+        if self.leader.is_some() || self.task.is_some() || self.successor.is_some() || !self.waiters.is_empty() {
+            self.wake_all();
         }
+    }
+
+    fn wake_all(self) {
+        let Self { leader, waiters, task, successor } = self;
         let waiters = waiters.into_iter().map(|(_, waker)| waker);
         let mut wakers = successor.into_iter().chain(task).chain(leader).chain(waiters);
         let mut panic = None;
