@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+// The README's first examples are of the feature `http`.
+#![cfg_attr(any(feature = "http", not(doctest)), doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 #![doc(test(attr(deny(warnings))))]
 
