@@ -41,7 +41,8 @@ use crate::{Limits, sync::Spawner};
 /// Go's `singleflight.Group`. It keeps no results: once a flight has landed, the next caller runs the work again.
 /// Clones are handles to the same group.
 ///
-/// Callers with equal keys must be interchangeable: the outcome of one's work is the answer to all.
+/// Callers with equal keys must be interchangeable: the outcome of one's work is the answer to all. `Eq` of a key runs under
+/// a lock: it must not call the group.
 ///
 /// # Guarantees
 ///
@@ -58,8 +59,8 @@ use crate::{Limits, sync::Spawner};
 /// work moves to a tokio task of its own, so it must be `Send + 'static`, and so must `T`.
 ///
 /// That task lives on the runtime of the caller that joined second. Until the landing somebody has to drive it: a
-/// current-thread runtime that is left idle holds up all callers of the flight, also those on other runtimes. Task-locals of
-/// the leader's task are not seen there: put what the work needs into its closure.
+/// current-thread runtime that is left idle holds up all callers of the flight, also those on other runtimes. Task-locals and
+/// the tracing span of the leader's task are not seen there: put what the work needs into its closure.
 ///
 /// # Examples
 ///
@@ -216,7 +217,7 @@ where
 
     /// Starts the work at once in a task, or joins the flight for the key; it runs to its end even if every caller leaves.
     ///
-    /// Go's `DoChan`. A flight joined by `spawn` runs to its end too. The returned call may be dropped.
+    /// Go's `DoChan`. A flight joined by `spawn` runs to its end too. Who does not want the outcome drops the call.
     ///
     /// # Panics
     ///

@@ -29,7 +29,7 @@ pub struct Limits {
     /// one, or when it is polled after that runtime has been shut down; outside any runtime the follower goes alone.
     pub max_wait: Option<Duration>,
     /// How old a flight may be, from its leader's call, and still be joined; then the next caller leads a new flight
-    /// beside it. `None`: until it lands.
+    /// beside it. Zero: only callers of the same instant join. `None`: until it lands.
     pub join_window: Option<Duration>,
     /// How many live followers a flight has at most; zero: nobody joins.
     pub max_followers: usize,
