@@ -31,7 +31,31 @@ where
 }
 
 /// Says whether followers may have the value; all may if there is nothing to ask.
-pub(crate) type ShareIf<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
+#[expect(missing_debug_implementations, reason = "nobody outside can name it")]
+pub enum ShareIf<T> {
+    /// A rule of the crate's own.
+    Rule(fn(&T) -> bool),
+    /// What a user has given.
+    Given(Arc<dyn Fn(&T) -> bool + Send + Sync>),
+}
+
+impl<T> ShareIf<T> {
+    fn allows(&self, value: &T) -> bool {
+        match self {
+            Self::Rule(rule) => rule(value),
+            Self::Given(share_if) => share_if(value),
+        }
+    }
+}
+
+impl<T> Clone for ShareIf<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Rule(rule) => Self::Rule(*rule),
+            Self::Given(share_if) => Self::Given(Arc::clone(share_if)),
+        }
+    }
+}
 
 /// What the work of a flight ends with.
 pub(super) struct Answer<T> {
@@ -71,7 +95,7 @@ impl<T, W: Work<T>> Future for Run<T, W> {
         match self.project() {
             RunProj::Running { future, share_if } => {
                 let value = ready!(future.poll(cx));
-                let share = share_if.as_ref().is_none_or(|share_if| share_if(&value));
+                let share = share_if.as_ref().is_none_or(|share_if| share_if.allows(&value));
                 Poll::Ready(Answer { value, share })
             }
             RunProj::Ready { .. } => unreachable!("work whose start panicked is dropped, not polled"),

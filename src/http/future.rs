@@ -46,7 +46,7 @@ pin_project! {
     #[project = StateProj]
     enum State<S: Service<Request<B>>, B, RB, E> {
         /// On a flight.
-        Aboard { call: Call<HttpKey, Landed<RB, E>, HttpWork<S, B>>, shared: Arc<Shared>, regrouped: bool },
+        Aboard { call: Call<HttpKey, Landed<RB, E>, HttpWork<S, B>>, regrouped: bool },
         /// Released, and waiting for one of the permits of `release_limit`.
         Released { permit: Permit, work: Option<HttpWork<S, B>> },
         /// In a call of its own.
@@ -67,8 +67,8 @@ pub(super) struct Alone {
 }
 
 impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
-    pub(super) fn aboard(call: Call<HttpKey, Landed<RB, E>, HttpWork<S, B>>, shared: Arc<Shared>) -> Self {
-        Self { state: State::Aboard { call, shared, regrouped: false } }
+    pub(super) fn aboard(call: Call<HttpKey, Landed<RB, E>, HttpWork<S, B>>) -> Self {
+        Self { state: State::Aboard { call, regrouped: false } }
     }
 
     pub(super) fn alone(service: S, request: Request<B>, alone: Alone) -> Self {
@@ -117,7 +117,7 @@ where
             return Self::grounded(work, Reason::NotShareable);
         }
         let call = shared.group.flights::<RB, E>().group.run(variant, work);
-        Self::Aboard { call, shared, regrouped: true }
+        Self::Aboard { call, regrouped: true }
     }
 }
 
@@ -135,12 +135,7 @@ impl Alone {
 }
 
 /// Makes a caller's own response of what its flight landed with.
-fn respond<RB, E>(
-    landed: Landed<RB, E>,
-    role: Role,
-    regrouped: bool,
-    shared: &Shared,
-) -> Result<Response<SharedBody<RB>>, E> {
+fn respond<RB, E>(landed: Landed<RB, E>, role: Role, regrouped: bool) -> Result<Response<SharedBody<RB>>, E> {
     let (mut head, body) = landed.answer?;
     let forwarded = match role {
         Role::Leader if regrouped => Forwarded::Released,
@@ -148,7 +143,7 @@ fn respond<RB, E>(
         Role::Follower => Forwarded::Follower,
         Role::Alone(_) => Forwarded::Bypass,
     };
-    shared.head(&mut head, role, forwarded);
+    landed.shared.head(&mut head, role, forwarded);
     Ok(Response::from_parts(head, body.into_reader()))
 }
 
@@ -167,11 +162,11 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Aboard { call, shared, regrouped } => match ready!(call.poll_landing(cx)) {
+                StateProj::Aboard { call, regrouped } => match ready!(call.poll_landing(cx)) {
                     Landing::Outcome(Outcome { value, role, .. }, own) => {
                         let own = own.and_then(|own| Some((value.sharing.mismatch(&own.asker.key)?, own)));
                         match own {
-                            None => return Poll::Ready(respond(value, role, *regrouped, shared)),
+                            None => return Poll::Ready(respond(value, role, *regrouped)),
                             Some((variant, own)) => State::regrouped(own, variant),
                         }
                     }

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 use super::{fence::Fences, key::HttpKey, unshareable::Unshareable, work::Landed};
-use crate::{Group, Limits, group::ShareIf};
+use crate::{Group, Limits};
 
 /// A namespace of HTTP keys, to be shared by services that answer alike, and to look into.
 ///
@@ -38,7 +38,6 @@ struct Node {
 /// Flights whose answers have one type.
 pub(super) struct Flights<RB, E> {
     pub(super) group: Group<HttpKey, Landed<RB, E>>,
-    pub(super) share_if: ShareIf<Landed<RB, E>>,
 }
 
 trait AnyFlights: Send + Sync {
@@ -127,7 +126,7 @@ impl HttpGroup {
 
 impl Node {
     fn new<RB: Send + 'static, E: Send + Sync + 'static>(limits: Limits) -> Self {
-        let flights = Flights::<RB, E> { group: Group::with_limits(limits), share_if: Arc::new(Landed::is_shareable) };
+        let flights = Flights::<RB, E> { group: Group::with_limits(limits) };
         Self { flights: Box::new(flights), next: OnceLock::new() }
     }
 }

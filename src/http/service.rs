@@ -90,7 +90,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let service = self.inner.clone();
-        let shared = Arc::clone(&self.shared);
+        let shared = &self.shared;
         let (mut parts, body) = request.into_parts();
         let content = Content::take(&mut parts, &body);
         let plan = shared.plan(&parts, &content);
@@ -98,21 +98,22 @@ where
         let fence = shared.fence(&parts);
         let request = Request::from_parts(parts, body);
 
-        let asker = |shared: &Arc<Shared>, key| Asker { shared: Arc::clone(shared), key, asked, regrouped: false };
+        let asker = |key| Asker { shared: Arc::clone(shared), key, asked, regrouped: false };
         let (reason, forwarded, asker) = match plan {
             Plan::Fly(key) => {
-                let work = HttpWork { service, request, asker: asker(&shared, key.clone()) };
+                let work = HttpWork { service, request, asker: asker(key.clone()) };
                 let call = shared.group.flights::<RB, E>().group.run(key, work);
-                return HttpResponseFuture::aboard(call, shared);
+                return HttpResponseFuture::aboard(call);
             }
             Plan::Lead(key) => {
-                let work = HttpWork { service, request, asker: asker(&shared, key.clone()) };
+                let work = HttpWork { service, request, asker: asker(key.clone()) };
                 let call = shared.group.flights::<RB, E>().group.lead(key, work);
-                return HttpResponseFuture::aboard(call, shared);
+                return HttpResponseFuture::aboard(call);
             }
-            Plan::Unshareable(key) => (Reason::NotShareable, Forwarded::Bypass, Some(asker(&shared, key))),
+            Plan::Unshareable(key) => (Reason::NotShareable, Forwarded::Bypass, Some(asker(key))),
             Plan::Bypass(forwarded) => (Reason::NoKey, forwarded, None),
         };
+        let shared = Arc::clone(shared);
         HttpResponseFuture::alone(service, request, Alone { shared, reason, forwarded, asker, fence, permit: None })
     }
 }

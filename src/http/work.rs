@@ -42,6 +42,7 @@ pub(super) struct Asker {
 pub(crate) struct Landed<RB, E> {
     pub(super) answer: Result<(response::Parts, BodySource<RB>), E>,
     pub(super) sharing: Sharing,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Who may have an answer.
@@ -59,7 +60,7 @@ pub(super) enum Sharing {
 
 impl<RB: Body, E: Clone> Clone for Landed<RB, E> {
     fn clone(&self) -> Self {
-        Self { answer: self.answer.clone(), sharing: self.sharing.clone() }
+        Self { answer: self.answer.clone(), sharing: self.sharing.clone(), shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -109,7 +110,8 @@ pin_project! {
         // `Some` until a released follower that leads may begin.
         waits: Option<Permit>,
         permit: Option<OwnedSemaphorePermit>,
-        asker: Asker,
+        // `Some` until the answer is there.
+        asker: Option<Asker>,
     }
 }
 
@@ -124,11 +126,10 @@ where
     type Future = Fetch<S, B>;
 
     fn start(self) -> (Self::Future, Option<ShareIf<Landed<RB, E>>>) {
-        let share_if = Arc::clone(&self.asker.shared.group.flights::<RB, E>().share_if);
         // Who regroups has been released, and makes a call of its own (D3).
         let waits = self.asker.regrouped.then(|| self.asker.shared.permit()).flatten();
         let call = Oneshot::new(self.service, self.request);
-        (Fetch { call, waits, permit: None, asker: self.asker }, Some(share_if))
+        (Fetch { call, waits, permit: None, asker: Some(self.asker) }, Some(ShareIf::Rule(Landed::is_shareable)))
     }
 }
 
@@ -142,25 +143,27 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let shared = &this.asker.shared;
         if let Some(waits) = this.waits {
             *this.permit = ready!(waits.as_mut().poll(cx));
             *this.waits = None;
         }
         let result = ready!(this.call.poll(cx));
         *this.permit = None;
-        Poll::Ready(match result {
+        let Some(asker) = this.asker.take() else { panic!("a call was polled after it had completed") };
+        let config = &asker.shared.config;
+        let (answer, sharing) = match result {
             Ok(response) => {
                 let (head, body) = response.into_parts();
-                let group = &shared.group.flights::<RB, E>().group;
-                let sharing = this.asker.judge(&head, |key| group.callers(key) > 1);
-                let body = BodySource::new(body).window(shared.config.window).stall(shared.config.stall);
-                Landed { answer: Ok((head, body)), sharing }
+                let group = &asker.shared.group.flights::<RB, E>().group;
+                let sharing = asker.judge(&head, |key| group.callers(key) > 1);
+                let body = BodySource::new(body).window(config.window).stall(config.stall);
+                (Ok((head, body)), sharing)
             }
             Err(error) => {
-                let share = shared.config.policy.shares_errors(this.asker.asked);
-                Landed { answer: Err(error), sharing: if share { Sharing::All } else { Sharing::Nobody } }
+                let share = config.policy.shares_errors(asker.asked);
+                (Err(error), if share { Sharing::All } else { Sharing::Nobody })
             }
-        })
+        };
+        Poll::Ready(Landed { answer, sharing, shared: asker.shared })
     }
 }

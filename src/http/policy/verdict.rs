@@ -4,6 +4,8 @@ use http::{HeaderName, header, request, response};
 
 use super::{Credentials, Policy, said::Said, vary::vary};
 
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
 /// What the verdict has to know of the leader's request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::http) struct Asked {
@@ -30,7 +32,7 @@ impl Policy {
         Asked {
             authorized: self.credentials == Credentials::ByResponse && has(header::AUTHORIZATION),
             validated: self.validators && (has(header::IF_NONE_MATCH) || has(header::IF_MODIFIED_SINCE)),
-            deadline: parts.headers.contains_key("grpc-timeout"),
+            deadline: parts.headers.contains_key(&GRPC_TIMEOUT),
         }
     }
 
