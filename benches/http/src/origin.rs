@@ -4,14 +4,22 @@ use std::{
     net::SocketAddr,
     process::Command,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use axum::{Router, extract::State, http::header, routing::get};
-use tokio::{net::TcpListener, time::sleep};
+use axum::{
+    Router,
+    extract::State,
+    http::{Uri, header},
+    routing::get,
+};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep_until},
+};
 
 use crate::{Fault, client::Client, process::Process};
 
@@ -22,19 +30,25 @@ pub(crate) struct Options {
     /// How long each answer takes, in ms.
     #[arg(long, default_value_t = 0)]
     delay: u64,
+    /// Answer all who ask for one path when the first of them gets its answer.
+    #[arg(long)]
+    together: bool,
 }
 
 #[derive(Clone)]
 struct Origin {
     delay: Duration,
     calls: Arc<AtomicU64>,
+    /// The newest path, and when it is answered; `Some` if all who ask for a path are answered together.
+    newest: Option<Arc<Mutex<(String, Instant)>>>,
 }
 
 /// What every answer has.
 pub(crate) const BODY: &str = "the origin's answer, the same to all who ask for it\n";
 
 pub(crate) async fn run(options: Options) -> Result<(), Fault> {
-    let origin = Origin { delay: Duration::from_millis(options.delay), calls: Arc::default() };
+    let newest = options.together.then(|| Arc::new(Mutex::new((String::new(), Instant::now()))));
+    let origin = Origin { delay: Duration::from_millis(options.delay), calls: Arc::default(), newest };
     let app = Router::new()
         .route("/calls", get(|State(origin): State<Origin>| async move { origin.calls.load(Relaxed).to_string() }))
         .fallback(get(answer))
@@ -43,20 +57,38 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
     Ok(axum::serve(listener, app).await?)
 }
 
-async fn answer(State(origin): State<Origin>) -> ([(header::HeaderName, &'static str); 1], &'static str) {
+async fn answer(State(origin): State<Origin>, uri: Uri) -> ([(header::HeaderName, &'static str); 1], &'static str) {
     origin.calls.fetch_add(1, Relaxed);
     if !origin.delay.is_zero() {
-        sleep(origin.delay).await;
+        sleep_until(origin.due(uri.path())).await;
     }
     ([(header::CACHE_CONTROL, "max-age=1")], BODY)
+}
+
+impl Origin {
+    /// Returns when a request that arrives now is answered.
+    fn due(&self, path: &str) -> Instant {
+        let due = Instant::now() + self.delay;
+        let Some(newest) = &self.newest else { return due };
+        let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest.0 != path {
+            *newest = (path.to_owned(), due);
+        }
+        newest.1
+    }
 }
 
 /// Starts an origin.
 pub(crate) async fn start(delay: Duration) -> Result<(Process, SocketAddr), Fault> {
     let address = crate::process::free()?;
+    Ok((Process::start(command(address, delay)?, address).await?, address))
+}
+
+/// Returns the command of an origin.
+pub(crate) fn command(listen: SocketAddr, delay: Duration) -> Result<Command, Fault> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["origin", "--listen", &address.to_string(), "--delay", &delay.as_millis().to_string()]);
-    Ok((Process::start(command, address).await?, address))
+    command.args(["origin", "--listen", &listen.to_string(), "--delay", &delay.as_millis().to_string()]);
+    Ok(command)
 }
 
 /// Asks an origin how often it was called.
