@@ -3,11 +3,14 @@
 mod work;
 
 use std::{
+    future::pending,
+    panic::panic_any,
     pin::Pin,
     sync::Arc,
     task::{Context, Wake, Waker},
 };
 
+use tokio::runtime::Builder;
 use tokio_test::{assert_pending, task};
 use tower_singleflight::{Group, Role};
 
@@ -56,4 +59,43 @@ async fn whoever_is_the_last_of_five_callers_gets_the_outcome() {
         assert_eq!((work.starts(), work.alive()), (1, 0));
         assert!(group.is_empty());
     }
+}
+
+/// Invariant 12: what was kept for the leader goes when the leader does.
+#[tokio::test]
+async fn a_leader_that_leaves_after_the_landing_leaves_nothing_behind() {
+    for panics in [false, true] {
+        let (group, value) = (Group::new(), Arc::new(()));
+        let given = Arc::clone(&value);
+        let work = move || async move { if panics { panic_any(given) } else { given } };
+        let leader = group.call("key", work);
+        let follower = group.call("key", || async { unreachable!("the leader's work runs") });
+        settle().await;
+        assert!(group.is_empty(), "it has landed");
+        drop(follower);
+        assert_eq!(Arc::strong_count(&value), 2, "it is the leader's to take");
+        drop(leader);
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+}
+
+/// The same for the work of a lost flight, which is the leader's to take back.
+#[test]
+fn a_leader_that_leaves_a_lost_flight_takes_its_work_along() {
+    let (group, kept) = (Group::<_, u32>::new(), Arc::new(()));
+    let runtime = Builder::new_current_thread().build().expect("a runtime starts");
+    let entered = runtime.enter();
+    let given = Arc::clone(&kept);
+    let leader = group.call("key", move || async move {
+        let _given = given;
+        pending().await
+    });
+    let follower = group.call("key", never);
+    drop(entered);
+    drop(runtime);
+    assert!(group.is_empty(), "it is lost");
+    drop(follower);
+    assert_eq!(Arc::strong_count(&kept), 2, "it is the leader's to take back");
+    drop(leader);
+    assert_eq!(Arc::strong_count(&kept), 1);
 }
