@@ -49,13 +49,16 @@ pub(crate) struct Landed<RB, E> {
 #[derive(Clone)]
 pub(super) enum Sharing {
     All,
-    /// Whoever agrees with the leader in the named request fields (S9).
-    Matching {
-        names: Vec<HeaderName>,
-        leader: HttpKey,
-    },
+    /// Whoever agrees with the leader in the request fields that `Vary` named (S9).
+    Matching(Arc<Vary>),
     /// The leader only.
     Nobody,
+}
+
+/// What followers compare: one for all of them.
+pub(super) struct Vary {
+    names: Vec<HeaderName>,
+    leader: HttpKey,
 }
 
 impl<RB: Body, E: Clone> Clone for Landed<RB, E> {
@@ -73,8 +76,8 @@ impl<RB, E> Landed<RB, E> {
 impl Sharing {
     /// Returns the key under which a follower asks again if it may not have the leader's answer.
     pub(super) fn mismatch(&self, follower: &HttpKey) -> Option<HttpKey> {
-        let Self::Matching { names, leader } = self else { return None };
-        (!follower.agrees(leader, names)).then(|| follower.variant(names))
+        let Self::Matching(vary) = self else { return None };
+        (!follower.agrees(&vary.leader, &vary.names)).then(|| follower.variant(&vary.names))
     }
 }
 
@@ -87,7 +90,10 @@ impl Asker {
             Verdict::All => Sharing::All,
             Verdict::Matching(mut names) => {
                 names.retain(|name| !config.recipe.covers(name));
-                if names.is_empty() { Sharing::All } else { Sharing::Matching { names, leader: self.key.clone() } }
+                match names.is_empty() {
+                    true => Sharing::All,
+                    false => Sharing::Matching(Arc::new(Vary { names, leader: self.key.clone() })),
+                }
             }
             Verdict::Nobody => Sharing::Nobody,
         };
@@ -96,7 +102,7 @@ impl Asker {
             Sharing::Nobody if head.status.is_server_error() || matches!(head.status.as_u16(), 408 | 425 | 429) => {}
             Sharing::Nobody if others_wait(&self.key) => unshareable.remember(&self.key, config.remember),
             Sharing::Nobody => {}
-            Sharing::All | Sharing::Matching { .. } => unshareable.clear(&self.key),
+            Sharing::All | Sharing::Matching(_) => unshareable.clear(&self.key),
         }
         sharing
     }
