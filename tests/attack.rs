@@ -242,12 +242,14 @@ fn spawned_work_that_runs_alone_and_loses_its_runtime_is_still_alone() {
     let group = Group::with_limits(Limits::new().max_flights(0));
     let (first, second) = (current_thread(), current_thread());
     let work = Work::default();
-    let call = {
+    let mut call = {
         let _context = first.enter();
         group.spawn("key", work.run(1))
     };
     assert!(!call.is_leader());
     drop(first);
+    assert!(second.block_on(poll_once(&mut call)).is_none());
+    assert!(!call.is_leader(), "it runs its own work");
     work.gate.notify_one();
     let outcome = second.block_on(call);
     assert_eq!((outcome.value, outcome.role), (1, Role::Alone(Reason::Full)));

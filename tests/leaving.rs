@@ -10,7 +10,7 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-use tokio::runtime::Builder;
+use tokio::{runtime::Builder, sync::Notify};
 use tokio_test::{assert_pending, task};
 use tower_singleflight::{Group, Role};
 
@@ -77,6 +77,26 @@ async fn a_leader_that_leaves_after_the_landing_leaves_nothing_behind() {
         drop(leader);
         assert_eq!(Arc::strong_count(&value), 1);
     }
+}
+
+/// Invariant 12: a flight that lands without its leader goes when its last follower has its part.
+#[tokio::test]
+async fn a_flight_that_lands_without_its_leader_leaves_nothing_behind() {
+    let (group, value, gate) = (Group::new(), Arc::new(()), Arc::new(Notify::new()));
+    let (given, opened) = (Arc::clone(&value), Arc::clone(&gate));
+    let leader = group.call("key", move || async move {
+        opened.notified().await;
+        given
+    });
+    let follower = group.call("key", || async { unreachable!("the leader's work runs") });
+    settle().await;
+    drop(leader);
+    gate.notify_one();
+    let outcome = follower.await;
+    assert_eq!(Arc::strong_count(&value), 2, "the follower has it");
+    drop(outcome);
+    assert_eq!(Arc::strong_count(&value), 1);
+    assert!(group.is_empty());
 }
 
 /// The same for the work of a lost flight, which is the leader's to take back.
