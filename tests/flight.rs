@@ -305,6 +305,20 @@ async fn a_flight_past_its_join_window_makes_room_for_a_new_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn with_a_join_window_of_zero_only_callers_of_the_same_instant_join() {
+    let limits = Limits::new().join_window(std::time::Duration::ZERO);
+    let (group, work) = (Group::with_limits(limits), Work::default());
+    let leader = group.call("key", work.run(1));
+    let follower = group.call("key", never);
+    assert_eq!(group.callers("key"), 2);
+    tokio::time::advance(std::time::Duration::from_nanos(1)).await;
+    assert_eq!(group.call("key", || async { 2 }).await.role, Role::Leader);
+    work.gate.notify_one();
+    assert_eq!((leader.await.value, follower.await.value), (1, 1));
+    assert!(group.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn abandoned_work_can_be_joined_again_while_its_grace_lasts() {
     let grace = std::time::Duration::from_secs(1);
     let group = Group::with_limits(Limits::new().on_abandon(OnAbandon::CancelAfter(grace)));

@@ -44,6 +44,22 @@ async fn t60_released_and_bypassing_requests_say_so_too() {
     }
 }
 
+/// RFC 9211, section 2.6: it was not collapsed with the flight that it waited for.
+#[tokio::test]
+async fn t60_who_regroups_and_leads_says_so() {
+    let mut bench = bench(HttpSingleflightLayer::new().cache_status("here"));
+    let lines = ["a", "b"].map(|value| bench.call(request("GET", "/x", &[("x-tenant", value)])));
+    let tasks = lines.map(|call| tokio::spawn(async { call.await.unwrap() }));
+    for _ in 0..2 {
+        bench.next().await.answer(ok(&[("vary", "x-tenant")], "x"));
+    }
+    let mut members = Vec::new();
+    for task in tasks {
+        members.push(task.await.unwrap().headers()["cache-status"].to_str().unwrap().to_owned());
+    }
+    assert_eq!(members, ["here; fwd=uri-miss", "here; fwd=uri-miss; collapsed=?0"]);
+}
+
 #[tokio::test]
 async fn cache_status_is_off_by_default() {
     let mut bench = bench(HttpSingleflightLayer::new());
