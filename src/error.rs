@@ -4,8 +4,8 @@ use std::{error::Error, fmt, sync::Arc};
 
 /// An error that can be cloned, whatever error it was made from: all callers of a flight share the original.
 ///
-/// For services whose error is not `Clone`, such as `BoxError` below a timeout: put `.map_err(SharedError::new)` between the
-/// service and the layer.
+/// For services whose error is not `Clone`, such as `BoxError` below a timeout: put `.map_err(SharedError::new)`
+/// between the service and the layer.
 ///
 /// # Examples
 ///

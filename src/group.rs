@@ -41,8 +41,8 @@ use crate::{Limits, sync::Spawner};
 /// Go's `singleflight.Group`. It keeps no results: once a flight has landed, the next caller runs the work again.
 /// Clones are handles to the same group.
 ///
-/// Callers with equal keys must be interchangeable: the outcome of one's work is the answer to all. `Eq` of a key runs under
-/// a lock: it must not call the group.
+/// Callers with equal keys must be interchangeable: the outcome of one's work is the answer to all. `Eq` of a key runs
+/// under a lock: it must not call the group.
 ///
 /// # Guarantees
 ///
@@ -55,12 +55,12 @@ use crate::{Limits, sync::Spawner};
 ///
 /// # Trade-offs
 ///
-/// While a caller has the flight to itself, its own task polls the work: no spawn, no clone. When a second one joins, the
-/// work moves to a tokio task of its own, so it must be `Send + 'static`, and so must `T`.
+/// While a caller has the flight to itself, its own task polls the work: no spawn, no clone. When a second one joins,
+/// the work moves to a tokio task of its own, so it must be `Send + 'static`, and so must `T`.
 ///
 /// That task lives on the runtime of the caller that joined second. Until the landing somebody has to drive it: a
-/// current-thread runtime that is left idle holds up all callers of the flight, also those on other runtimes. Task-locals and
-/// the tracing span of the leader's task are not seen there: put what the work needs into its closure.
+/// current-thread runtime that is left idle holds up all callers of the flight, also those on other runtimes.
+/// Task-locals and the tracing span of the leader's task are not seen there: put what the work needs into its closure.
 ///
 /// # Examples
 ///
@@ -87,7 +87,8 @@ struct Inner<K, T> {
     /// Keyed at random: untrusted keys cannot be made to collide.
     hasher: RandomState,
     limits: Limits,
-    /// A power of two of them, each counted on its own, so that callers of different keys share nothing that is written.
+    /// A power of two of them, each counted on its own, so that callers of different keys share nothing that is
+    /// written.
     shards: Box<[Arc<Shard<K, T>>]>,
 }
 
@@ -127,8 +128,8 @@ impl<K, T> Group<K, T> {
 impl<K: Hash + Eq, T> Group<K, T> {
     /// Makes later callers of the key start anew; returns whether a flight was forgotten.
     ///
-    /// Go's `Forget`. Callers of the forgotten flight still get its outcome, and its end leaves its successor alone. Call it
-    /// after a write has been committed, and whoever asks from then on sees that write.
+    /// Go's `Forget`. Callers of the forgotten flight still get its outcome, and its end leaves its successor alone.
+    /// Call it after a write has been committed, and whoever asks from then on sees that write.
     pub fn forget<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -137,7 +138,8 @@ impl<K: Hash + Eq, T> Group<K, T> {
         self.forget_if(key, |_| true) == Some(true)
     }
 
-    /// Forgets the key unless two or more live callers share its flight; returns whether no flight that can be joined is left.
+    /// Forgets the key unless two or more live callers share its flight; returns whether no flight that can be joined
+    /// is left.
     ///
     /// Go's `ForgetUnshared`, but on live callers: one that has left does not count.
     pub fn forget_unshared<Q>(&self, key: &Q) -> bool
@@ -201,8 +203,9 @@ where
 {
     /// Runs the work, or joins the flight that runs it for the key already.
     ///
-    /// Go's `Do`. The caller is registered when this returns; the closure runs at the work's first poll, in whichever task
-    /// polls it. A follower's own work is kept until the landing and dropped unused, unless the follower has to go alone.
+    /// Go's `Do`. The caller is registered when this returns; the closure runs at the work's first poll, in whichever
+    /// task polls it. A follower's own work is kept until the landing and dropped unused, unless the follower has to go
+    /// alone.
     ///
     /// # Panics
     ///
@@ -215,7 +218,8 @@ where
         self.run(key, work)
     }
 
-    /// Starts the work at once in a task, or joins the flight for the key; it runs to its end even if every caller leaves.
+    /// Starts the work at once in a task, or joins the flight for the key; it runs to its end even if every caller
+    /// leaves.
     ///
     /// Go's `DoChan`. A flight joined by `spawn` runs to its end too. Who does not want the outcome drops the call.
     ///

@@ -7,7 +7,8 @@
 //!           future ─► body     many readers of one body
 //! ```
 //!
-//! The three rooms on the right do not know each other. Below them lies the [`Group`](crate::Group), which knows no HTTP.
+//! The three rooms on the right do not know each other. Below them lies the [`Group`](crate::Group), which knows no
+//! HTTP.
 
 mod body;
 mod config;

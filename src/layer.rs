@@ -11,17 +11,17 @@ pub(crate) type Inspect = Arc<dyn Fn(Role, usize) + Send + Sync>;
 
 /// Coalesces concurrent calls with equal keys into one call of the wrapped service.
 ///
-/// Takes any `Service` that is `Clone + Send + 'static` and whose response and error are `Clone`; for an error that is not,
-/// see [`SharedError`](crate::SharedError), for a service that is not, tower's `buffer`. The layer adds no error of its own:
-/// the service keeps its error type.
+/// Takes any `Service` that is `Clone + Send + 'static` and whose response and error are `Clone`; for an error that is
+/// not, see [`SharedError`](crate::SharedError), for a service that is not, tower's `buffer`. The layer adds no error
+/// of its own: the service keeps its error type.
 ///
 /// Each [`layer`](Layer::layer) call makes a group of its own (axum applies a layer once per route), unless
 /// [`group`](Self::group) shares one.
 ///
 /// # Trade-offs
 ///
-/// The service is always ready: back-pressure of the wrapped service is met inside the flight, where only the leader waits
-/// for it, instead of in `poll_ready`, where every follower would take a permit that it does not need.
+/// The service is always ready: back-pressure of the wrapped service is met inside the flight, where only the leader
+/// waits for it, instead of in `poll_ready`, where every follower would take a permit that it does not need.
 ///
 /// # Examples
 ///
@@ -70,8 +70,8 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
 
     /// Sets which outcomes followers may have, errors included; by default all.
     ///
-    /// Asked once per flight, before it lands. If it says no, the leader keeps the outcome and every follower makes its own
-    /// call, alone.
+    /// Asked once per flight, before it lands. If it says no, the leader keeps the outcome and every follower makes its
+    /// own call, alone.
     ///
     /// # Panics
     ///
@@ -85,7 +85,8 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
         self
     }
 
-    /// Sets what is told the role and the number of callers, once per call that ends with an outcome: for counters and logs.
+    /// Sets what is told the role and the number of callers, once per call that ends with an outcome: for counters and
+    /// logs.
     ///
     /// # Panics
     ///

@@ -25,8 +25,9 @@ pub struct Limits {
     /// How long a follower waits, from joining, before it goes alone; zero: a follower goes alone at once.
     /// `None`: as long as the flight takes.
     ///
-    /// The timer needs a runtime with time enabled where the follower is first polled, and panics in the follower without
-    /// one, or when it is polled after that runtime has been shut down; outside any runtime the follower goes alone.
+    /// The timer needs a runtime with time enabled where the follower is first polled, and panics in the follower
+    /// without one, or when it is polled after that runtime has been shut down; outside any runtime the follower goes
+    /// alone.
     pub max_wait: Option<Duration>,
     /// How old a flight may be, from its leader's call, and still be joined; then the next caller leads a new flight
     /// beside it. Zero: only callers of the same instant join. `None`: until it lands.
@@ -41,17 +42,18 @@ pub struct Limits {
 
 /// What becomes of a flight when its last caller leaves.
 ///
-/// Work that was never polled is dropped in any case. [`Group::spawn`](crate::Group::spawn) overrides it for its flight.
+/// Work that was never polled is dropped in any case. [`Group::spawn`](crate::Group::spawn) overrides it for its
+/// flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnAbandon {
     /// The work is dropped at once.
     #[default]
     Cancel,
-    /// The work runs to its end in the flight's task, and can be joined until then. A flight that has no task yet, and whose
-    /// last caller leaves outside any tokio runtime, is cancelled.
+    /// The work runs to its end in the flight's task, and can be joined until then. A flight that has no task yet, and
+    /// whose last caller leaves outside any tokio runtime, is cancelled.
     Finish,
-    /// The work runs on for this long, and can be joined; then it is dropped. Each leaving of the last caller starts the
-    /// time anew. Absorbs clients that reconnect.
+    /// The work runs on for this long, and can be joined; then it is dropped. Each leaving of the last caller starts
+    /// the time anew. Absorbs clients that reconnect.
     CancelAfter(Duration),
 }
 

@@ -55,13 +55,15 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The request has no key: nothing says which other requests it equals; or it may not join the flight that there is.
+    /// The request has no key: nothing says which other requests it equals; or it may not join the flight that there
+    /// is.
     NoKey,
     /// A limit was reached: `max_followers` on the flight, or `max_flights` in the group.
     Full,
     /// The flight took longer than the follower's `max_wait`.
     WaitedTooLong,
-    /// The flight landed with an outcome that `share_if`, or a rule of HTTP, keeps for the leader; or the last one for the key did.
+    /// The flight landed with an outcome that `share_if`, or a rule of HTTP, keeps for the leader; or the last one for
+    /// the key did.
     NotShareable,
     /// The flight's task died without an outcome: its runtime was shut down.
     Lost,

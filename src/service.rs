@@ -21,8 +21,8 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropping the response future leaves the flight, which goes on for the others; when the last caller has left, the call of
-/// the wrapped service is dropped.
+/// Dropping the response future leaves the flight, which goes on for the others; when the last caller has left, the
+/// call of the wrapped service is dropped.
 ///
 /// # Panics
 ///

@@ -28,14 +28,14 @@ use crate::{Outcome, Reason, Role, sync::Spawner};
 /// # Cancel safety
 ///
 /// Dropping a `Call` leaves the flight, in O(1). Leader or follower makes no difference: the flight goes on for the
-/// others. When the last caller leaves, the work is dropped at once, by the one who leaves or, if a poll of it is under way
-/// on another thread, right after that poll; unless [`Limits::on_abandon`](crate::Limits::on_abandon) or
+/// others. When the last caller leaves, the work is dropped at once, by the one who leaves or, if a poll of it is under
+/// way on another thread, right after that poll; unless [`Limits::on_abandon`](crate::Limits::on_abandon) or
 /// [`Group::spawn`](super::Group::spawn) says otherwise.
 ///
 /// # Panics
 ///
-/// A panic of the work is raised again in every caller. The leader gets the original payload; the others a copy of it if
-/// it is a `&str` or a `String`, else a fixed text.
+/// A panic of the work is raised again in every caller. The leader gets the original payload; the others a copy of it
+/// if it is a `&str` or a `String`, else a fixed text.
 #[must_use = "a call waits only when it is awaited, and leaves its flight when it is dropped"]
 pub struct Call<K, T, W> {
     state: State<K, T, W>,

@@ -7,8 +7,9 @@
 //!  └──(the only caller leaves)──► Dying ◄──(the last caller leaves)
 //! ```
 //!
-//! A solo flight may land or, asked to finish, become shared without a second caller. All of a flight's state is guarded
-//! by the lock of the shard that holds it; what runs user code is taken out, and run or dropped once the lock is released.
+//! A solo flight may land or, asked to finish, become shared without a second caller. All of a flight's state is
+//! guarded by the lock of the shard that holds it; what runs user code is taken out, and run or dropped once the lock
+//! is released.
 //!
 //! # Invariants
 //!
@@ -17,8 +18,8 @@
 //! 3. "No longer joinable" and "removed from the index" are one critical section, and come before anyone can see the
 //!    outcome: no caller ever receives the outcome of a flight that had landed when it called.
 //! 4. Removal checks identity: the end of a forgotten or replaced flight never evicts its successor.
-//! 5. "Last caller left" and "no longer joinable" are one critical section: nobody joins a dying flight. Until its work is
-//!    dropped the key keeps a tombstone; who finds it leads a new flight, whose work starts when the drop is done.
+//! 5. "Last caller left" and "no longer joinable" are one critical section: nobody joins a dying flight. Until its work
+//!    is dropped the key keeps a tombstone; who finds it leads a new flight, whose work starts when the drop is done.
 //! 6. User code never runs under a lock; `Eq` of keys is the one exception.
 //! 7. Progress never depends on a particular caller being polled.
 //! 8. However a flight ends, the key is free and every caller is told.
@@ -94,7 +95,8 @@ pub(super) enum Stage<T> {
     Shared,
     /// The work is being dropped. Joining leads a successor; callers, if any are left, park; leaving just leaves.
     Dying,
-    /// The outcome is there, and the leader has not taken it. Nobody can join; the leader's poll or leaving ends the flight.
+    /// The outcome is there, and the leader has not taken it. Nobody can join; the leader's poll or leaving ends the
+    /// flight.
     Landed(Own<T>),
     /// The task died, and the leader is aboard. Nobody can join; the leader's poll takes the work back.
     Lost,

@@ -42,8 +42,8 @@ where
 {
     /// Joins or leads in one critical section (invariants 1, 2).
     ///
-    /// Keys are dropped last, and by name: should one panic, the seat is a local still, and its caller leaves (invariant 8).
-    /// A value that is being returned already would be leaked.
+    /// Keys are dropped last, and by name: should one panic, the seat is a local still, and its caller leaves
+    /// (invariant 8). A value that is being returned already would be leaked.
     #[inline]
     pub(super) fn join<W: Work<T>>(
         self: &Arc<Self>,

@@ -38,7 +38,8 @@ impl<'a, K, T> Loan<'a, K, T> {
             Err(payload) => Err(payload),
         };
         let work = self.work.take();
-        // Of several panics the first is the ending. None may get past here: the work is gone, and nobody else would end the flight.
+        // Of several panics the first is the ending. None may get past here: the work is gone, and nobody else would
+        // end the flight.
         Poll::Ready(match (answer, catch(|| drop(work))) {
             (Ok(answer), Ok(())) => Ending::Value { value: answer.value, share: answer.share },
             (Ok(answer), Err(payload)) => {

@@ -1,8 +1,8 @@
 //! Which flights wait for which: so that work which asks for its own key runs alone instead of waiting for itself.
 //!
-//! A flight's work is polled with its flight as the thread's current one. A call made meanwhile is an edge, "this flight
-//! was called from that one", which stands as long as the call. A call that would close a circle of edges is re-entrant.
-//! Only calls made while work is being polled come here; all others see an empty thread-local and go on.
+//! A flight's work is polled with its flight as the thread's current one. A call made meanwhile is an edge, "this
+//! flight was called from that one", which stands as long as the call. A call that would close a circle of edges is
+//! re-entrant. Only calls made while work is being polled come here; all others see an empty thread-local and go on.
 
 use std::{
     cell::Cell,

@@ -44,7 +44,8 @@ pub(super) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(code))
 }
 
-/// Drops what belongs to user code. A panic of that goes no further, and its payload is leaked, lest it panic in its turn.
+/// Drops what belongs to user code. A panic of that goes no further, and its payload is leaked, lest it panic in its
+/// turn.
 pub(super) fn discard<V>(value: V) {
     if let Err(payload) = catch(|| drop(value)) {
         forget(payload);

@@ -133,8 +133,8 @@ impl<K, T> Shard<K, T> {
         drop(work);
     }
 
-    /// Shared => (Lost | Dying): the task was dropped without an outcome. The leader takes its work back; with no leader
-    /// the work is dropped before anyone is told.
+    /// Shared => (Lost | Dying): the task was dropped without an outcome. The leader takes its work back; with no
+    /// leader the work is dropped before anyone is told.
     pub(super) fn lose(&self, at: At) {
         let mut table = self.lock();
         let Some(flight) = table.get(at) else { return };

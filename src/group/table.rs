@@ -26,8 +26,8 @@ pub(super) struct Table<K, T> {
     flights: Slab<Flight<K, T>>,
     /// The serial number of the newest flight.
     serial: u64,
-    /// Starts a flight's task; `Some` once there has been a flight. Kept as a pointer, since `Drop` of a caller cannot state
-    /// the bounds of a task.
+    /// Starts a flight's task; `Some` once there has been a flight. Kept as a pointer, since `Drop` of a caller cannot
+    /// state the bounds of a task.
     pub(super) launch: Option<Launch<K, T>>,
     /// Flights that are listed and can be joined.
     pub(super) joinable: Gauge,

@@ -45,7 +45,8 @@ pub struct Contents {
     max: usize,
 }
 
-/// How much of a gRPC message is read for the key, in bytes, if [`content_key`](HttpSingleflightLayer::content_key) says nothing.
+/// How much of a gRPC message is read for the key, in bytes, if [`content_key`](HttpSingleflightLayer::content_key)
+/// says nothing.
 pub(super) const GRPC_CONTENT: usize = 64 << 10;
 
 impl Contents {

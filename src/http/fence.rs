@@ -10,10 +10,12 @@ use std::{
 
 use super::group::HttpGroup;
 
-/// More than the URIs that are written to at any one time; two that collide fence each other, which costs only a flight.
+/// More than the URIs that are written to at any one time; two that collide fence each other, which costs only a
+/// flight.
 const EPOCHS: usize = 1024;
 
-/// One epoch for each URI, by hash. The epoch is a part of every key, so flights of the one before can be joined no more.
+/// One epoch for each URI, by hash. The epoch is a part of every key, so flights of the one before can be joined no
+/// more.
 #[derive(Default)]
 pub(super) struct Fences {
     /// One for all layers of the group, so that a write through one of them fences the flights of the others.
@@ -39,8 +41,8 @@ const fn place(uri: u64) -> usize {
     uri as usize % EPOCHS
 }
 
-/// An unsafe request under way: who asks after it began joins no flight from before, and who asks after its end none that
-/// may have read what it was about to change.
+/// An unsafe request under way: who asks after it began joins no flight from before, and who asks after its end none
+/// that may have read what it was about to change.
 pub(super) struct Fence {
     group: HttpGroup,
     uri: u64,

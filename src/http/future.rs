@@ -104,8 +104,8 @@ where
     RB: Body + Send + 'static,
     E: Clone + Send + Sync + 'static,
 {
-    /// Returns the state of a follower that may not have its leader's answer: it asks among those who agree with it in the
-    /// fields that `Vary` names, under the key that they share (S9, D3).
+    /// Returns the state of a follower that may not have its leader's answer: it asks among those who agree with it in
+    /// the fields that `Vary` names, under the key that they share (S9, D3).
     fn regrouped(mut work: HttpWork<S, B>, variant: HttpKey) -> Self {
         let shared = Arc::clone(&work.asker.shared);
         if work.asker.regrouped {

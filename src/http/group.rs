@@ -13,8 +13,9 @@ use crate::{Group, Limits};
 
 /// A namespace of HTTP keys, to be shared by services that answer alike, and to look into.
 ///
-/// Clones are handles to the same group. Each [`layer`](tower_layer::Layer::layer) call makes one of its own, but for axum's
-/// routes, which share that of their layer, unless [`HttpSingleflightLayer::group`](crate::HttpSingleflightLayer::group) gives one.
+/// Clones are handles to the same group. Each [`layer`](tower_layer::Layer::layer) call makes one of its own, but for
+/// axum's routes, which share that of their layer, unless
+/// [`HttpSingleflightLayer::group`](crate::HttpSingleflightLayer::group) gives one.
 #[derive(Clone)]
 pub struct HttpGroup {
     inner: Arc<Inner>,

@@ -19,30 +19,30 @@ use crate::Limits;
 
 /// Coalesces HTTP requests, with no configuration safely: one line on a router, or round a client.
 ///
-/// Only `GET` and `HEAD` without credentials, cookies, conditions, ranges or content share a flight, only with requests that
-/// ask for the same in every respect, and only answers that a shared cache could hand to others reach them. Everything
-/// else passes through. Each way to share more is one named call.
+/// Only `GET` and `HEAD` without credentials, cookies, conditions, ranges or content share a flight, only with requests
+/// that ask for the same in every respect, and only answers that a shared cache could hand to others reach them.
+/// Everything else passes through. Each way to share more is one named call.
 ///
-/// Takes any `Service<Request<B>, Response = Response<RB>>` with `RB::Data = Bytes`; its error must be `Clone`, for one that is
-/// not see [`SharedError`](crate::SharedError). It adds no error of its own: the service keeps its error type.
+/// Takes any `Service<Request<B>, Response = Response<RB>>` with `RB::Data = Bytes`; its error must be `Clone`, for one
+/// that is not see [`SharedError`](crate::SharedError). It adds no error of its own: the service keeps its error type.
 ///
 /// # Guarantees
 ///
-/// 1. One user's answer never reaches another: a request that carries who asks goes alone, and an answer that is marked as one
-///    user's stays with the leader.
+/// 1. One user's answer never reaches another: a request that carries who asks goes alone, and an answer that is marked
+///    as one user's stays with the leader.
 /// 2. Followers of an answer that they may not have send their own request, once.
 /// 3. All readers get each frame of the body when the leader does; a lone response is passed through untouched.
 /// 4. Untrusted input cannot grow its state.
 ///
 /// # Trade-offs
 ///
-/// What an outer layer knows of the user (a client certificate, an extension set by an auth layer) is invisible to the key:
-/// put this layer outside any per-user decision, or name the user with [`identity`](Self::identity). It is no
+/// What an outer layer knows of the user (a client certificate, an extension set by an auth layer) is invisible to the
+/// key: put this layer outside any per-user decision, or name the user with [`identity`](Self::identity). It is no
 /// cache: an answer is shared with those who waited for it, and then gone.
 ///
-/// Each `layer` call makes a group of its own, but axum makes routes anew for every connection: all axum routes under one layer
-/// value and its clones share a group, by URI. Give each application a layer of its own, not a clone, since clients may claim any
-/// host; inside nested routers feature `axum` tells the URIs apart.
+/// Each `layer` call makes a group of its own, but axum makes routes anew for every connection: all axum routes under
+/// one layer value and its clones share a group, by URI. Give each application a layer of its own, not a clone, since
+/// clients may claim any host; inside nested routers feature `axum` tells the URIs apart.
 ///
 /// # Examples
 ///
@@ -60,8 +60,8 @@ pub struct HttpSingleflightLayer<C = Heads> {
     config: Config,
     /// `None`: each service gets a group of its own, but for axum's routes.
     group: Option<HttpGroup>,
-    /// What axum's routes share, whose keys tell them apart: axum makes the routes of handlers anew for each connection, and
-    /// calls `layer` for each.
+    /// What axum's routes share, whose keys tell them apart: axum makes the routes of handlers anew for each
+    /// connection, and calls `layer` for each.
     routes: HttpGroup,
     content: C,
 }
@@ -79,7 +79,8 @@ impl<C> HttpSingleflightLayer<C> {
         self
     }
 
-    /// Makes all services of this layer share a group, which keeps its own limits. They must answer equal requests alike.
+    /// Makes all services of this layer share a group, which keeps its own limits. They must answer equal requests
+    /// alike.
     #[must_use]
     pub fn group(mut self, group: HttpGroup) -> Self {
         self.group = Some(group);
@@ -107,15 +108,15 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.coalesce_if = Some(Arc::new(coalesce_if)))
     }
 
-    /// Adds methods without side effects that may coalesce, such as `QUERY`, or `POST` on a GraphQL endpoint without mutations.
-    /// Their content belongs in the key: [`content_key`](Self::content_key).
+    /// Adds methods without side effects that may coalesce, such as `QUERY`, or `POST` on a GraphQL endpoint without
+    /// mutations. Their content belongs in the key: [`content_key`](Self::content_key).
     #[must_use]
     pub fn methods<I: IntoIterator<Item = Method>>(self, methods: I) -> Self {
         self.with(|config| config.policy.methods.extend(methods))
     }
 
-    /// Makes content of up to `max_bytes` a part of the key, for requests that have some. One with more goes alone, its content
-    /// whole and unchanged.
+    /// Makes content of up to `max_bytes` a part of the key, for requests that have some. One with more goes alone, its
+    /// content whole and unchanged.
     ///
     /// The content is read before the request joins a flight. The wrapped service gets requests with a
     /// [`ContentBody`](crate::ContentBody).
@@ -125,7 +126,8 @@ impl<C> HttpSingleflightLayer<C> {
         HttpSingleflightLayer { config, group, routes, content: Contents::new(max_bytes) }
     }
 
-    /// Sets whether failures, statuses 500 to 599 and errors, reach those who wait (default); else they try for themselves.
+    /// Sets whether failures, statuses 500 to 599 and errors, reach those who wait (default); else they try for
+    /// themselves.
     #[must_use]
     pub fn share_server_errors(self, share: bool) -> Self {
         self.with(|config| config.policy.share_server_errors = share)
@@ -149,13 +151,15 @@ impl<C> HttpSingleflightLayer<C> {
         })
     }
 
-    /// Sets how many released followers make their own call at a time, until its head is there; by default all do at once.
+    /// Sets how many released followers make their own call at a time, until its head is there; by default all do at
+    /// once.
     #[must_use]
     pub fn release_limit(self, calls: usize) -> Self {
         self.with(|config| config.release_limit = Some(calls.max(1)))
     }
 
-    /// Sets how long a key whose answer could not be shared sends its requests alone (default 10 s), or until one can be.
+    /// Sets how long a key whose answer could not be shared sends its requests alone (default 10 s), or until one can
+    /// be.
     #[must_use]
     pub fn remember_unshareable(self, time: Duration) -> Self {
         self.with(|config| config.remember = time)
@@ -167,7 +171,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.window = bytes)
     }
 
-    /// Sets how long a reader may hold the others up without making progress (default 5 s); then its body ends in an error.
+    /// Sets how long a reader may hold the others up without making progress (default 5 s); then its body ends in an
+    /// error.
     #[must_use]
     pub fn stall(self, time: Duration) -> Self {
         self.with(|config| config.stall = time)
@@ -200,7 +205,8 @@ impl<C> HttpSingleflightLayer<C> {
             .content_key(max)
     }
 
-    /// Returns the key of a request without content, for [`HttpGroup::callers`](crate::HttpGroup::callers); `None`: it goes alone.
+    /// Returns the key of a request without content, for [`HttpGroup::callers`](crate::HttpGroup::callers); `None`: it
+    /// goes alone.
     pub fn key(&self, parts: &request::Parts) -> Option<HttpKey> {
         self.shared(true).key(parts, &Content::Empty)
     }
@@ -215,7 +221,8 @@ impl<S, C: HttpContent> Layer<S> for HttpSingleflightLayer<C> {
     type Service = C::Service<HttpSingleflight<S>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        // By name, also below other layers: no feature has to be on for it, and a name that has changed costs sharing, nothing else.
+        // By name, also below other layers: no feature has to be on for it, and a name that has changed costs sharing,
+        // nothing else.
         let is_route = type_name::<S>().contains("axum::routing::");
         self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.shared(is_route))))
     }

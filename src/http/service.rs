@@ -29,8 +29,8 @@ use crate::Reason;
 ///
 /// # Cancel safety
 ///
-/// Dropping the response future leaves the flight, and dropping a body stops reading it; both go on for the others. When
-/// the last one has left, the call of the wrapped service, or its body, is dropped.
+/// Dropping the response future leaves the flight, and dropping a body stops reading it; both go on for the others.
+/// When the last one has left, the call of the wrapped service, or its body, is dropped.
 ///
 /// # Panics
 ///

@@ -11,8 +11,8 @@ use http_body::{Body, SizeHint};
 
 use super::{error::BodyError, part::Part};
 
-/// A body whose end is clean only if all came that it had announced: one that ends early is incomplete, whatever it says
-/// of itself (RFC 9112 section 8, RFC 9111 section 3.3).
+/// A body whose end is clean only if all came that it had announced: one that ends early is incomplete, whatever it
+/// says of itself (RFC 9112 section 8, RFC 9111 section 3.3).
 pub(super) struct Checked<B> {
     body: Pin<Box<B>>,
     /// Announced and not come yet.

@@ -43,7 +43,8 @@ impl BodyError {
         Self(Kind::Panicked)
     }
 
-    /// Returns whether this reader was cut: it held the others up, and made no progress for the stall time. The body was fine.
+    /// Returns whether this reader was cut: it held the others up, and made no progress for the stall time. The body
+    /// was fine.
     pub const fn is_lagged(&self) -> bool {
         matches!(self.0, Kind::Lagged)
     }

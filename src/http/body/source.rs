@@ -16,12 +16,13 @@ use crate::sync::{Mutex, lock};
 /// # Guarantees
 ///
 /// 1. Each reader gets the same frames, data by reference, then the same end: an error is never a clean end.
-/// 2. A reader at the front gets a frame when the inner body makes it; one that is not polled never holds the inner body up.
-/// 3. Without a clone, the reader is the inner body itself: nothing is buffered, nothing allocated. So it is once all other
-///    claims are gone, if none of them was read.
-/// 4. Between the fastest and the slowest reader or claim at most a window is kept (default 1 MiB, one frame over at most). When it
-///    is full the fast ones wait; one that takes no frame for the stall time (default 5 s) meanwhile is cut, and ends in an
-///    error that [is lagged](crate::BodyError::is_lagged).
+/// 2. A reader at the front gets a frame when the inner body makes it; one that is not polled never holds the inner
+///    body up.
+/// 3. Without a clone, the reader is the inner body itself: nothing is buffered, nothing allocated. So it is once all
+///    other claims are gone, if none of them was read.
+/// 4. Between the fastest and the slowest reader or claim at most a window is kept (default 1 MiB, one frame over at
+///    most). When it is full the fast ones wait; one that takes no frame for the stall time (default 5 s) meanwhile is
+///    cut, and ends in an error that [is lagged](crate::BodyError::is_lagged).
 /// 5. A size that was announced is kept: an end before or after it is an error.
 /// 6. With its last reader and claim the inner body is dropped.
 ///

@@ -5,15 +5,15 @@
 //! 1. A frame is kept while a reader that is not cut has yet to take it, and no longer.
 //! 2. The inner body is polled by a reader that has taken all frames there are, whichever comes first; never by two.
 //! 3. `ready` is false only if the inner body's last poll was pending, and its waker has not been called since.
-//! 4. A reader that waits for the inner body is woken when it is ready, by a frame, or by its end; all are, so that it matters to
-//!    none whether another is polled.
+//! 4. A reader that waits for the inner body is woken when it is ready, by a frame, or by its end; all are, so that it
+//!    matters to none whether another is polled.
 //! 5. A reader that waits for room is woken when there is some.
-//! 6. User code (polling, asking or dropping the inner body, waking or dropping a waker, dropping a frame or an error) never runs
-//!    under the lock: it is taken out, and run or dropped once the lock is released.
-//! 7. The end is published, and all who wait are woken, before the inner body is dropped: whatever its poll or its drop does,
-//!    nobody is left waiting, and a body that broke off never looks complete.
-//! 8. Only a reader that has yet to take the first frame of a full window is cut, and only if it has had the stall time since it
-//!    moved last and somebody has been waiting for room all that time.
+//! 6. User code (polling, asking or dropping the inner body, waking or dropping a waker, dropping a frame or an error)
+//!    never runs under the lock: it is taken out, and run or dropped once the lock is released.
+//! 7. The end is published, and all who wait are woken, before the inner body is dropped: whatever its poll or its drop
+//!    does, nobody is left waiting, and a body that broke off never looks complete.
+//! 8. Only a reader that has yet to take the first frame of a full window is cut, and only if it has had the stall time
+//!    since it moved last and somebody has been waiting for room all that time.
 
 mod told;
 
@@ -225,7 +225,8 @@ impl<B> State<B> {
         }
     }
 
-    /// Returns when the slowest will have held the others up for too long, counted from now if it has only just begun to.
+    /// Returns when the slowest will have held the others up for too long, counted from now if it has only just begun
+    /// to.
     pub(super) fn deadline(&mut self, now: Instant) -> Option<Instant> {
         self.full.get_or_insert(now).checked_add(self.stall)
     }

@@ -21,7 +21,8 @@ use crate::http::{
 ///
 /// # Cancel safety
 ///
-/// As that of the service within. Before a request has joined a flight, dropping its future stops the reading of its content.
+/// As that of the service within. Before a request has joined a flight, dropping its future stops the reading of its
+/// content.
 #[derive(Clone, Debug)]
 pub struct ContentSingleflight<S> {
     inner: S,

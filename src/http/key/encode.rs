@@ -1,7 +1,7 @@
 //! Key parts as bytes.
 //!
-//! Each part opens with a tag, and whatever has a variable length with that length, so what was written can be read back in
-//! one way only: equal bytes mean equal parts (S3).
+//! Each part opens with a tag, and whatever has a variable length with that length, so what was written can be read
+//! back in one way only: equal bytes mean equal parts (S3).
 
 use std::{hash::Hasher, sync::Arc};
 
@@ -91,7 +91,8 @@ impl<H: Hasher> Sink for Hashed<H> {
         self.0.write(bytes);
     }
 
-    /// The letters of a host mean the same in either case (RFC 9110, section 4.2.3), so a write to one fences the other.
+    /// The letters of a host mean the same in either case (RFC 9110, section 4.2.3), so a write to one fences the
+    /// other.
     fn authority(&mut self, value: &[u8]) {
         self.raw(&[Tag::Authority as u8]);
         self.length(value.len());

@@ -4,8 +4,8 @@ use http::{HeaderMap, header};
 
 use super::encode::{Sink, Tag};
 
-/// Writes `host` and `proto` with the hop that each belongs to; `for` and `by` differ between clients that ask the same.
-/// `None` if a line is out of order.
+/// Writes `host` and `proto` with the hop that each belongs to; `for` and `by` differ between clients that ask the
+/// same. `None` if a line is out of order.
 pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Option<()> {
     let mut hops = 0_usize;
     let mut found = false;
@@ -34,8 +34,8 @@ pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Option<()> {
     Some(())
 }
 
-/// Returns a name, its value, and the rest from the `;` or `,` on. Values are read more freely than the grammar has it, as long
-/// as nobody can see the end of one elsewhere.
+/// Returns a name, its value, and the rest from the `;` or `,` on. Values are read more freely than the grammar has it,
+/// as long as nobody can see the end of one elsewhere.
 fn pair(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\;,=".contains(byte);
     let equals = bytes.iter().position(|byte| !plain(byte))?;

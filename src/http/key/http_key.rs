@@ -16,7 +16,8 @@ use super::{
 
 /// What an HTTP request asks for; requests with equal keys may share a flight.
 ///
-/// Opaque, compared in full, cheap to clone. [`HttpSingleflightLayer::key`](crate::HttpSingleflightLayer::key) makes it.
+/// Opaque, compared in full, cheap to clone. [`HttpSingleflightLayer::key`](crate::HttpSingleflightLayer::key) makes
+/// it.
 #[derive(Clone)]
 pub struct HttpKey {
     /// The tagged parts, and behind them the request's fields as they were asked.

@@ -17,8 +17,9 @@ use super::{
     target::Target,
 };
 
-/// Always parts of the key: a handler that forgets `Vary` is the commonest fault; where an event stream is to go on; and what a
-/// gateway saw, or says was asked for, of which a handler may make links and redirects, and frameworks the target itself.
+/// Always parts of the key: a handler that forgets `Vary` is the commonest fault; where an event stream is to go on;
+/// and what a gateway saw, or says was asked for, of which a handler may make links and redirects, and frameworks the
+/// target itself.
 static NEGOTIATED: [HeaderName; 11] = [
     header::ACCEPT,
     header::ACCEPT_ENCODING,
@@ -194,8 +195,8 @@ impl Write for Key<'_> {
     }
 }
 
-/// Fields that differ between calls which ask the same: of one hop (RFC 9110, section 7.6.1), of one message's framing, of one
-/// call's deadline, attempt or trace. `host` is a part of the target.
+/// Fields that differ between calls which ask the same: of one hop (RFC 9110, section 7.6.1), of one message's framing,
+/// of one call's deadline, attempt or trace. `host` is a part of the target.
 fn is_per_call(name: &HeaderName) -> bool {
     let text = name.as_str();
     matches!(

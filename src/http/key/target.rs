@@ -41,8 +41,8 @@ impl<'a> Target<'a> {
         Some(Self { authority, uri, original, ignored })
     }
 
-    /// Returns the scheme of the URI and, if it is another one, of the original URI. The inner `None` is the listener's, as for
-    /// an origin-form target (RFC 9110, section 7.1).
+    /// Returns the scheme of the URI and, if it is another one, of the original URI. The inner `None` is the
+    /// listener's, as for an origin-form target (RFC 9110, section 7.1).
     pub(super) fn schemes(&self) -> [Option<Option<&'a Scheme>>; 2] {
         [Some(self.uri.scheme()), self.original.as_ref().map(|original| original.uri.scheme())]
     }

@@ -19,8 +19,9 @@ impl<C> HttpSingleflightLayer<C> {
         })
     }
 
-    /// Lets requests with `Authorization` coalesce if the response allows it: by `public`, `s-maxage` or `must-revalidate`
-    /// (RFC 9111, section 3.5), unless it is stale on arrival. Otherwise an answer is for those without credentials, if for any.
+    /// Lets requests with `Authorization` coalesce if the response allows it: by `public`, `s-maxage` or
+    /// `must-revalidate` (RFC 9111, section 3.5), unless it is stale on arrival. Otherwise an answer is for those
+    /// without credentials, if for any.
     #[must_use]
     pub fn share_authorized(self) -> Self {
         self.with(|config| config.policy.credentials = Credentials::ByResponse)
@@ -85,8 +86,8 @@ impl<C> HttpSingleflightLayer<C> {
         })
     }
 
-    /// Sets the scheme of requests whose URI has none (default `http`): over HTTP/1.1 a server is not told. Behind TLS, `https` lets
-    /// requests of both versions of HTTP share.
+    /// Sets the scheme of requests whose URI has none (default `http`): over HTTP/1.1 a server is not told. Behind TLS,
+    /// `https` lets requests of both versions of HTTP share.
     #[must_use]
     pub fn default_scheme(self, scheme: Scheme) -> Self {
         self.with(|config| config.recipe = take(&mut config.recipe).default_scheme(scheme))

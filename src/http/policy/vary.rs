@@ -4,8 +4,8 @@ use http::HeaderName;
 
 use super::list::{elements, is_token};
 
-/// The most names that are compared; what has more of them is not meant for others. Origins are not always to be trusted, and
-/// each name costs every follower a look (S26).
+/// The most names that are compared; what has more of them is not meant for others. Origins are not always to be
+/// trusted, and each name costs every follower a look (S26).
 const MOST: usize = 64;
 
 /// Adds the fields that one line names; `None` if it names all (`*`), too many, or something that is no field.

@@ -62,7 +62,8 @@ impl Policy {
                 // S10: a part of something, whatever the status says (RFC 9110, sections 14.4, 14.6).
                 "content-range" => return None,
                 "content-type" if is_byteranges(value) => return None,
-                // S10, over gRPC, without a message: about one call's deadline, credentials or rate. Deadlines are not in the key.
+                // S10, over gRPC, without a message: about one call's deadline, credentials or rate. Deadlines are not
+                // in the key.
                 "grpc-status" if [&b"1"[..], b"4", b"7", b"8", b"16"].contains(&value) => return None,
                 "cache-control" => said.read(value)?,
                 "vary" => vary(value, &mut names)?,
@@ -77,8 +78,8 @@ impl Policy {
                 _ => {}
             }
         }
-        // S5: unless the answer is for all, it is for those without credentials, if it is for others at all. Its origin need not
-        // name the field in Vary (RFC 9110, section 12.5.5).
+        // S5: unless the answer is for all, it is for those without credentials, if it is for others at all. Its origin
+        // need not name the field in Vary (RFC 9110, section 12.5.5).
         let by_credentials = self.credentials == Credentials::ByResponse && !said.is_for_all();
         if (by_credentials && asked.authorized) || !self.shares(head.status.as_u16(), said.storable, asked) {
             return None;
@@ -94,8 +95,8 @@ impl Policy {
     /// S10: RFC 9110, section 15.1; RFC 9111, section 3.
     fn shares(&self, status: u16, storable: bool, asked: Asked) -> bool {
         match status {
-            // Interim; a part, or a change to what its caller has (RFC 3229, section 10.4.1); about one request's condition,
-            // credentials, connection, rate or fields.
+            // Interim; a part, or a change to what its caller has (RFC 3229, section 10.4.1); about one request's
+            // condition, credentials, connection, rate or fields.
             ..=199 | 206 | 226 | 401 | 403 | 407 | 408 | 421 | 425 | 429 | 431 | 511 => false,
             304 => asked.validated,
             // D4.

@@ -111,8 +111,8 @@ fn s25_a_variant_keeps_the_identity() {
 fn s26_the_cap_is_exact() {
     let asked = parts("/x?q", &[("host", "a"), ("accept", "b")]);
     let capped = |bytes| key(&Recipe::new().max_key_bytes(bytes), &asked);
-    // Epoch, method, scheme, authority, path, query; then a field, its name and its line: each with its length, all but the
-    // line with a tag.
+    // Epoch, method, scheme, authority, path, query; then a field, its name and its line: each with its length, all but
+    // the line with a tag.
     let exact = (9 + 8) + (9 + 3) + (9 + 4) + (9 + 1) + (9 + 2) + (9 + 1) + (9 + 6 + 8 + 1);
     assert_eq!(capped(exact), key(&Recipe::new(), &asked));
     assert!((0..exact).all(|bytes| capped(bytes).is_none()));

@@ -35,7 +35,8 @@ fn s13_a_pragma_that_is_not_in_order_is_a_reload() {
     }
 }
 
-/// RFC 9111, section 3.5: "the cache conforms to the requirements of that directive", which are to ask again once it is stale.
+/// RFC 9111, section 3.5: "the cache conforms to the requirements of that directive", which are to ask again once it is
+/// stale.
 #[test]
 fn s05_an_authorized_answer_that_is_stale_on_arrival_and_must_be_revalidated_is_the_leaders() {
     let policy = Policy { credentials: Credentials::ByResponse, ..Policy::default() };
