@@ -25,9 +25,8 @@ pub struct Limits {
     /// How long a follower waits, from joining, before it goes alone; zero: a follower goes alone at once.
     /// `None`: as long as the flight takes.
     ///
-    /// The timer needs a runtime with time enabled where the follower is first polled, and panics in the follower
-    /// without one, or when it is polled after that runtime has been shut down; outside any runtime the follower goes
-    /// alone.
+    /// The timer needs a tokio runtime with time enabled where the follower is first polled, for as long as it waits;
+    /// without one the follower goes alone.
     pub max_wait: Option<Duration>,
     /// How old a flight may be, from its leader's call, and still be joined; then the next caller leads a new flight
     /// beside it. Zero: only callers of the same instant join. `None`: until it lands.

@@ -69,6 +69,6 @@ pub enum Reason {
     Lost,
     /// The flight was waiting, directly or through others, for this very call.
     Reentrant,
-    /// Sharing would have needed a task (or a timer), and the caller is outside any tokio runtime.
+    /// Sharing would have needed a task (or a timer), and there is no tokio runtime for it where the caller is.
     NoRuntime,
 }

@@ -256,6 +256,30 @@ fn spawned_work_that_runs_alone_and_loses_its_runtime_is_still_alone() {
     assert!(group.is_empty());
 }
 
+/// tokio panics where there are no timers; a limit adds no failure to a call.
+#[test]
+fn a_limited_wait_without_timers_sends_the_follower_alone() {
+    let group = Group::with_limits(Limits::new().max_wait(Duration::from_secs(1)));
+    let work = Work::default();
+    let timeless = Builder::new_current_thread().build().expect("a runtime starts");
+    let (leader, outcome) = timeless.block_on(async {
+        let leader = group.call("key", work.run(1));
+        (leader, group.call("key", || async { 2 }).await)
+    });
+    assert_eq!((outcome.value, outcome.role), (2, Role::Alone(Reason::NoRuntime)));
+
+    // A timer that was made, and has lost its runtime.
+    let (first, second) = (current_thread(), current_thread());
+    let mut follower = group.call("key", || async { 3 });
+    assert!(first.block_on(poll_once(&mut follower)).is_none());
+    drop(first);
+    let outcome = second.block_on(follower);
+    assert_eq!((outcome.value, outcome.role), (3, Role::Alone(Reason::NoRuntime)));
+    work.gate.notify_one();
+    assert_eq!(timeless.block_on(leader).value, 1);
+    assert!(group.is_empty());
+}
+
 /// Drops all that it was given when it is woken.
 struct Sweeper(Kept);
 

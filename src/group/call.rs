@@ -16,6 +16,7 @@ use super::{
     follower::Follower,
     join::Joined,
     leader::Leader,
+    panic::catch,
     shard::Shard,
     work::{BoxedWork, Work},
 };
@@ -117,15 +118,25 @@ impl<K, T, W> Call<K, T, W> {
 impl<W> Ground<W> {
     /// Returns why the follower waits no longer, once it does not.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
-        if let Wait::Until(deadline) = self.wait {
-            if Spawner::current().is_none() {
-                return Poll::Ready(Reason::NoRuntime);
-            }
-            self.wait = Wait::Timer(Box::pin(sleep_until(deadline)));
+        if matches!(self.wait, Wait::Until(_)) && Spawner::current().is_none() {
+            return Poll::Ready(Reason::NoRuntime);
         }
-        match &mut self.wait {
-            Wait::Timer(sleep) => sleep.as_mut().poll(cx).map(|()| Reason::WaitedTooLong),
-            Wait::Unlimited | Wait::Until(_) => Poll::Pending,
+        // tokio panics where there are no timers, or not any more, and there is no way to ask.
+        match catch(|| self.wait.poll(cx)) {
+            Ok(elapsed) => elapsed.map(|()| Reason::WaitedTooLong),
+            Err(_) => Poll::Ready(Reason::NoRuntime),
+        }
+    }
+}
+
+impl Wait {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Until(deadline) = *self {
+            *self = Self::Timer(Box::pin(sleep_until(deadline)));
+        }
+        match self {
+            Self::Timer(sleep) => sleep.as_mut().poll(cx),
+            Self::Unlimited | Self::Until(_) => Poll::Pending,
         }
     }
 }
