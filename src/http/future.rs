@@ -134,8 +134,15 @@ impl Alone {
     }
 }
 
-/// Makes a caller's own response of what its flight landed with.
-fn respond<RB, E>(landed: Landed<RB, E>, role: Role, regrouped: bool) -> Result<Response<SharedBody<RB>>, E> {
+/// Makes a caller's own response of what its flight landed with; `own` is the work that a follower did not need.
+fn respond<S, B, RB, E>(
+    landed: Landed<RB, E>,
+    role: Role,
+    regrouped: bool,
+    own: Option<HttpWork<S, B>>,
+) -> Result<Response<SharedBody<RB>>, E> {
+    // A follower may have come by another layer of the group than its leader: what that layer was told counts.
+    let shared = own.map_or(landed.shared, |own| own.asker.shared);
     let (mut head, body) = landed.answer?;
     let forwarded = match role {
         Role::Leader if regrouped => Forwarded::Released,
@@ -143,7 +150,7 @@ fn respond<RB, E>(landed: Landed<RB, E>, role: Role, regrouped: bool) -> Result<
         Role::Follower => Forwarded::Follower,
         Role::Alone(_) => Forwarded::Bypass,
     };
-    landed.shared.head(&mut head, role, forwarded);
+    shared.head(&mut head, role, forwarded);
     Ok(Response::from_parts(head, body.into_reader()))
 }
 
@@ -164,10 +171,10 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Aboard { call, regrouped } => match ready!(call.poll_landing(cx)) {
                     Landing::Outcome(Outcome { value, role, .. }, own) => {
-                        let own = own.and_then(|own| Some((value.sharing.mismatch(&own.asker.key)?, own)));
-                        match own {
-                            None => return Poll::Ready(respond(value, role, *regrouped)),
-                            Some((variant, own)) => State::regrouped(own, variant),
+                        let mismatch = own.as_ref().and_then(|own| value.sharing.mismatch(&own.asker.key));
+                        match (own, mismatch) {
+                            (Some(own), Some(variant)) => State::regrouped(own, variant),
+                            (own, _) => return Poll::Ready(respond(value, role, *regrouped, own)),
                         }
                     }
                     Landing::Grounded(work, reason) => State::grounded(work, reason),

@@ -42,6 +42,7 @@ pub(super) struct Asker {
 pub(crate) struct Landed<RB, E> {
     pub(super) answer: Result<(response::Parts, BodySource<RB>), E>,
     pub(super) sharing: Sharing,
+    /// The leader's.
     pub(super) shared: Arc<Shared>,
 }
 

@@ -146,6 +146,30 @@ async fn s21_a_write_through_one_layer_fences_the_flights_of_another_in_its_grou
 }
 
 #[tokio::test]
+async fn s19_s24_a_follower_gets_what_its_own_layer_was_told_whichever_its_leader_came_through() {
+    for named_leads in [false, true] {
+        let named = HttpSingleflightLayer::new().share_extension::<u32>().cache_status("named");
+        let ((mut named, mut plain), mut held) = two(named, HttpSingleflightLayer::new());
+        let (leader, follower) = if named_leads {
+            (named.call(get("/x")), plain.call(get("/x")))
+        } else {
+            let leader = plain.call(get("/x"));
+            (leader, named.call(get("/x")))
+        };
+        let calls = [leader, follower].map(tokio::spawn);
+        let mut response = ok(&[], "x");
+        response.extensions_mut().insert(7_u32);
+        held.recv().await.unwrap().answer(response);
+        for (call, by_named) in calls.into_iter().zip([named_leads, !named_leads]) {
+            let response = call.await.unwrap().unwrap();
+            assert_eq!(response.headers().contains_key("cache-status"), by_named);
+            let extended = response.extensions().get::<u32>().is_some();
+            assert_eq!(extended, by_named || role(&response) == Role::Leader);
+        }
+    }
+}
+
+#[tokio::test]
 async fn s07_no_follower_gets_the_leaders_cookies_whichever_layer_it_came_through() {
     let ((mut strips, mut keeps), mut held) =
         two(HttpSingleflightLayer::new().strip_set_cookie(), HttpSingleflightLayer::new());
