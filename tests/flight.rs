@@ -24,11 +24,11 @@ async fn a_lone_caller_leads_and_shares_with_nobody() {
 #[tokio::test]
 async fn a_caller_is_registered_before_it_is_polled() {
     let group = Group::new();
-    let leader = group.call("key", || async { 1 });
-    let follower = group.call("key", never);
-    assert!(leader.is_leader() && !follower.is_leader());
+    let (mut leading, mut following) = (group.call("key", || async { 1 }), group.call("key", never));
+    assert!(leading.is_leader() && !following.is_leader());
     assert_eq!(group.callers("key"), 2);
-    let (leader, follower) = tokio::join!(leader, follower);
+    let (leader, follower) = tokio::join!(&mut leading, &mut following);
+    assert!(leading.is_leader() && !following.is_leader(), "also when they have completed");
     assert_eq!((leader.value, leader.callers), (1, 2));
     assert_eq!((follower.value, follower.role, follower.callers), (1, Role::Follower, 2));
     assert!(group.is_empty());

@@ -55,7 +55,7 @@ enum State<K, T, W> {
     Alone(Pin<Box<dyn Future<Output = T> + Send>>, Reason),
     /// A leader that took its work back from a lost flight. Its seat tells its role, and from which work it was called.
     Back(Leader<K, T>, BoxedWork<T>),
-    Done,
+    Done(Role),
 }
 
 /// What a follower keeps on the ground until the flight has landed.
@@ -104,13 +104,13 @@ impl<K, T, W> Call<K, T, W> {
         self.role() == Role::Leader
     }
 
-    /// Returns the part this caller has now; a follower may yet go alone.
+    /// Returns the part this caller has, or had at its end; a follower may yet go alone.
     pub(crate) fn role(&self) -> Role {
         match &self.state {
             State::Leading(leader) | State::Back(leader, _) => leader.role(),
             State::Following(..) => Role::Follower,
             State::Grounded(_, reason) | State::Alone(_, reason) => Role::Alone(*reason),
-            State::Done => Role::Leader,
+            State::Done(role) => *role,
         }
     }
 }
@@ -175,7 +175,7 @@ where
                     let value = ready!(work.as_mut().poll(cx)).value;
                     Fate::Outcome(Outcome { value, role, callers: 1 })
                 }
-                State::Done => panic!("a call was polled after it had completed"),
+                State::Done(_) => panic!("a call was polled after it had completed"),
             };
             match fate {
                 Fate::Outcome(outcome) => return Poll::Ready(Landing::Outcome(outcome, self.leave())),
@@ -184,7 +184,8 @@ where
                     resume_unwind(payload);
                 }
                 Fate::Back(work) => {
-                    if let State::Leading(leader) = replace(&mut self.state, State::Done) {
+                    let done = State::Done(self.role());
+                    if let State::Leading(leader) = replace(&mut self.state, done) {
                         self.state = State::Back(leader, work);
                     }
                 }
@@ -204,11 +205,12 @@ where
 
     /// Leaves the flight, if the caller is on one; returns its work, if that has not been started.
     fn leave(&mut self) -> Option<W> {
+        let done = State::Done(self.role());
         if !matches!(self.state, State::Following(..) | State::Grounded(..)) {
-            self.state = State::Done;
+            self.state = done;
             return None;
         }
-        match replace(&mut self.state, State::Done) {
+        match replace(&mut self.state, done) {
             State::Following(_, Ground { work, .. }) | State::Grounded(work, _) => Some(work),
             _ => None,
         }
