@@ -44,8 +44,14 @@ pub(super) trait Sink {
         self.raw(value);
     }
 
+    /// Seven bits to a byte, the lowest first, each byte but the last with its top bit set.
     fn length(&mut self, length: usize) {
-        self.raw(&(length as u64).to_le_bytes());
+        let mut rest = length;
+        while rest > 0x7f {
+            self.raw(&[rest as u8 | 0x80]);
+            rest >>= 7;
+        }
+        self.raw(&[rest as u8]);
     }
 
     /// Any number of values under a name; nothing at all for none, so absent matches only absent.
@@ -62,24 +68,32 @@ pub(super) trait Sink {
     }
 }
 
-/// Counts what a key takes.
-pub(super) struct Length(pub(super) usize);
-
-impl Sink for Length {
-    fn raw(&mut self, bytes: &[u8]) {
-        self.0 = self.0.saturating_add(bytes.len());
+/// Reads back a value that [`Sink::counted`] wrote; returns it and what follows it.
+pub(super) fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut length = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let shift = u32::try_from(7 * at).ok()?;
+        length |= usize::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return bytes[at + 1..].split_at_checked(length);
+        }
     }
+    None
 }
 
-/// Fills a buffer that was counted.
-struct Fill<'a>(&'a mut [u8]);
+/// Fills a place, and counts what does not fit too.
+struct Fill<'a> {
+    place: &'a mut [u8],
+    written: usize,
+}
 
 impl Sink for Fill<'_> {
     fn raw(&mut self, bytes: &[u8]) {
-        if let Some((place, rest)) = std::mem::take(&mut self.0).split_at_mut_checked(bytes.len()) {
+        let end = self.written.saturating_add(bytes.len());
+        if let Some(place) = self.place.get_mut(self.written..end) {
             place.copy_from_slice(bytes);
-            self.0 = rest;
         }
+        self.written = end;
     }
 }
 
@@ -112,17 +126,25 @@ pub(super) trait Write {
     fn write(&self, sink: &mut impl Sink) -> Option<()>;
 }
 
+/// What most keys take at most, with all fields of their request, in bytes: they are written once, not counted first.
+const FEW: usize = 512;
+
 /// Writes a key of at most `max` bytes, and something more behind it, in one allocation; returns where the key ends.
 pub(super) fn encode(key: &impl Write, behind: &impl Write, max: usize) -> Option<(Arc<[u8]>, usize)> {
-    let mut length = Length(0);
-    key.write(&mut length)?;
-    let end = length.0;
+    let mut few = [0; FEW];
+    let mut fill = Fill { place: &mut few, written: 0 };
+    key.write(&mut fill)?;
+    let end = fill.written;
     if end > max {
         return None;
     }
-    behind.write(&mut length)?;
-    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length.0).collect();
-    let mut fill = Fill(Arc::get_mut(&mut bytes)?);
+    behind.write(&mut fill)?;
+    let length = fill.written;
+    if let Some(bytes) = few.get(..length) {
+        return Some((Arc::from(bytes), end));
+    }
+    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+    let mut fill = Fill { place: Arc::get_mut(&mut bytes)?, written: 0 };
     key.write(&mut fill)?;
     behind.write(&mut fill)?;
     Some((bytes, end))

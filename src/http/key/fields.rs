@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::encode::{Sink, Tag, Write};
+use super::encode::{Sink, Tag, Write, counted};
 
 /// All fields of a request.
 pub(super) struct Fields<'a>(pub(super) &'a HeaderMap);
@@ -107,9 +107,4 @@ pub(super) fn lines<'a>(fields: &'a [u8], name: &'a [u8]) -> impl Iterator<Item 
     })
     .filter(move |(field, _)| *field == name)
     .map(|(_, value)| value)
-}
-
-fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<8>()?;
-    rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
 }

@@ -63,8 +63,10 @@ impl Eq for HttpKey {}
 
 impl Hash for HttpKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.bytes[..self.end].hash(state);
-        self.identities.hash(state);
+        state.write(&self.bytes[..self.end]);
+        if let Some(identities) = &self.identities {
+            identities.hash(state);
+        }
     }
 }
 

@@ -177,7 +177,10 @@ struct Key<'a> {
 impl Write for Key<'_> {
     fn write(&self, sink: &mut impl Sink) -> Option<()> {
         let Self { recipe, target, parts, content, lines, epoch } = self;
-        sink.part(Tag::Epoch, &epoch.to_le_bytes());
+        // None was fenced yet, as a rule.
+        if *epoch > 0 {
+            sink.part(Tag::Epoch, &epoch.to_le_bytes());
+        }
         sink.part(Tag::Method, parts.method.as_str().as_bytes());
         for scheme in target.schemes().into_iter().flatten() {
             sink.part(Tag::Scheme, scheme.unwrap_or(&recipe.default_scheme).as_str().as_bytes());

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::encode::{Sink, Tag};
+use super::super::encode::{Sink, Tag, counted};
 
 struct Written(Vec<u8>);
 
@@ -21,7 +21,11 @@ enum Part {
 
 /// Bytes that look like tags and lengths, so that a part may pass for several.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(0_u8..10, 0..10)
+    prop_oneof![
+        8 => prop::collection::vec(0_u8..10, 0..10),
+        1 => prop::collection::vec(0_u8..10, 120..140),
+        1 => (16_380_usize..16_390).prop_map(|length| vec![0x80; length]),
+    ]
 }
 
 fn list() -> impl Strategy<Value = Vec<Part>> {
@@ -43,13 +47,16 @@ fn write(list: &[Part]) -> Vec<u8> {
 /// Reads back what was written: that it can be done shows that it says one thing only.
 fn read(mut bytes: &[u8]) -> Option<Vec<Part>> {
     fn length(bytes: &mut &[u8]) -> Option<usize> {
-        let (length, rest) = bytes.split_first_chunk::<8>()?;
+        let end = bytes.iter().position(|byte| *byte < 0x80)?;
+        let (length, rest) = bytes.split_at(end + 1);
         *bytes = rest;
-        usize::try_from(u64::from_le_bytes(*length)).ok()
+        Some(length.iter().rev().fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f)))
     }
     fn value(bytes: &mut &[u8]) -> Option<Vec<u8>> {
-        let length = length(bytes)?;
-        let (value, rest) = bytes.split_at_checked(length)?;
+        let mut after = *bytes;
+        let length = length(&mut after)?;
+        let (value, rest) = counted(bytes)?;
+        assert_eq!(value.len(), length);
         *bytes = rest;
         Some(value.to_vec())
     }
@@ -80,4 +87,13 @@ proptest! {
 fn s03_none_is_nothing_and_an_empty_value_is_something() {
     assert!(write(&[Part::Many(b"n".to_vec(), vec![])]).is_empty());
     assert!(!write(&[Part::Many(b"n".to_vec(), vec![vec![]])]).is_empty());
+}
+
+#[test]
+fn s03_what_is_cut_short_cannot_be_read() {
+    assert_eq!(counted(&[2, 7, 8, 9]), Some((&[7, 8][..], &[9][..])));
+    assert_eq!(counted(&[2, 7]), None);
+    assert_eq!(counted(&[0x82]), None);
+    assert_eq!(counted(&[]), None);
+    assert_eq!(counted(&[0xff; 64]), None);
 }

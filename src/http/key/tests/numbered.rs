@@ -111,9 +111,9 @@ fn s25_a_variant_keeps_the_identity() {
 fn s26_the_cap_is_exact() {
     let asked = parts("/x?q", &[("host", "a"), ("accept", "b")]);
     let capped = |bytes| key(&Recipe::new().max_key_bytes(bytes), &asked);
-    // Epoch, method, scheme, authority, path, query; then a field, its name and its line: each with its length, all but
-    // the line with a tag.
-    let exact = (9 + 8) + (9 + 3) + (9 + 4) + (9 + 1) + (9 + 2) + (9 + 1) + (9 + 6 + 8 + 1);
+    // Method, scheme, authority, path, query; then a field, its name and its line: each with its length, all but the
+    // line with a tag.
+    let exact = (2 + 3) + (2 + 4) + (2 + 1) + (2 + 2) + (2 + 1) + (2 + 6 + 1 + 1);
     assert_eq!(capped(exact), key(&Recipe::new(), &asked));
     assert!((0..exact).all(|bytes| capped(bytes).is_none()));
 }
@@ -250,4 +250,24 @@ fn s09_a_variant_is_of_its_key_whatever_the_order_of_the_names() {
     let other = plain("/x", &[("x-plan", "a"), ("x-tier", "c")]).expect("a key").variant(&names(&["x-plan"]));
     assert_eq!(again, other);
     assert_ne!(again.variant(&names(&["x-tier"])), other.variant(&names(&["x-tier"])));
+}
+
+#[test]
+fn s03_long_requests_are_told_apart_to_the_last_byte() {
+    for length in [100, 500, 510, 511, 512, 513, 2000] {
+        let of = |last| {
+            let long = format!("{}{last}", "x".repeat(length));
+            let path = plain(&format!("/{long}"), &[]).expect("a key");
+            (path, plain("/", &[("accept", &long)]).expect("a key"), plain("/", &[("x-other", &long)]).expect("a key"))
+        };
+        let (a, b) = (of('a'), of('b'));
+        assert_eq!(a, of('a'));
+        assert_ne!(a.0, b.0);
+        assert_ne!(a.1, b.1);
+        assert_eq!(a.2, b.2);
+        let names = [HeaderName::from_static("x-other")];
+        assert!(!a.2.agrees(&b.2, &names));
+        assert_ne!(a.2.variant(&names), b.2.variant(&names));
+        assert_eq!(a.2.variant(&names), of('a').2.variant(&names));
+    }
 }
