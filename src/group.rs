@@ -29,7 +29,7 @@ use tokio::time::Instant;
 pub use self::call::Call;
 #[cfg(feature = "http")]
 pub(crate) use self::call::Landing;
-pub(crate) use self::work::{ShareIf, Work};
+pub(crate) use self::work::{BoxedWork, Drive, Job, ShareIf, Work};
 use self::{
     join::{Boarding, Joined},
     shard::Shard,

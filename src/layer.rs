@@ -81,7 +81,7 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     where
         P: Fn(&T) -> bool + Send + Sync + 'static,
     {
-        self.share_if = Some(ShareIf::Given(Arc::new(share_if)));
+        self.share_if = Some(Arc::new(share_if));
         self
     }
 

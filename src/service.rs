@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use crate::{
     Group, KeyFn, Reason, ResponseFuture,
-    group::{Call, ShareIf, Work},
+    group::{BoxedWork, Call, Job, ShareIf, Work},
     layer::Inspect,
 };
 
@@ -115,13 +115,12 @@ where
     S: Service<Req, Response = Res, Error = Err> + Send + 'static,
     S::Future: Send + 'static,
     Req: Send + 'static,
-    Res: 'static,
-    Err: 'static,
+    Res: Send + 'static,
+    Err: Send + 'static,
 {
-    type Future = Oneshot<S, Req>;
-
-    fn start(self) -> (Self::Future, Option<ShareIf<Result<Res, Err>>>) {
-        (Oneshot::new(self.service, self.request), self.share_if)
+    fn boxed(self) -> BoxedWork<Result<Res, Err>> {
+        let Self { service, request, share_if } = self;
+        Job::boxed(move || Oneshot::new(service, request), share_if)
     }
 }
 

@@ -52,7 +52,7 @@ enum State<K, T, W> {
     /// To run its own work, from the next poll on.
     Grounded(W, Reason),
     /// Runs its own work.
-    Alone(Pin<Box<dyn Future<Output = T> + Send>>, Reason),
+    Alone(BoxedWork<T>, Reason),
     /// A leader that took its work back from a lost flight. Its seat tells its role, and from which work it was called.
     Back(Leader<K, T>, BoxedWork<T>),
     Done(Role),
@@ -165,20 +165,24 @@ where
                     Poll::Pending => Fate::Alone(ready!(ground.poll_wait(cx))),
                 },
                 State::Grounded(_, reason) => Fate::Alone(*reason),
-                State::Alone(work, reason) => {
-                    let role = Role::Alone(*reason);
-                    let value = ready!(work.as_mut().poll(cx));
-                    Fate::Outcome(Outcome { value, role, callers: 1 })
-                }
-                State::Back(leader, work) => {
-                    let role = leader.role();
-                    let value = ready!(work.as_mut().poll(cx)).value;
-                    Fate::Outcome(Outcome { value, role, callers: 1 })
+                State::Alone(work, _) | State::Back(_, work) => {
+                    ready!(work.as_mut().poll_end(cx));
+                    let value = work.as_mut().take_value();
+                    let role = self.role();
+                    return Poll::Ready(Landing::Outcome(Outcome { value, role, callers: 1 }, self.leave()));
                 }
                 State::Done(_) => panic!("a call was polled after it had completed"),
             };
             match fate {
-                Fate::Outcome(outcome) => return Poll::Ready(Landing::Outcome(outcome, self.leave())),
+                Fate::Own(mut work) => {
+                    let role = self.role();
+                    let value = work.as_mut().take_value();
+                    return Poll::Ready(Landing::Outcome(Outcome { value, role, callers: 1 }, self.leave()));
+                }
+                Fate::Shared(company) => {
+                    let outcome = company.outcome(self.role());
+                    return Poll::Ready(Landing::Outcome(outcome, self.leave()));
+                }
                 Fate::Panic(payload) => {
                     drop(self.leave());
                     resume_unwind(payload);
@@ -229,7 +233,7 @@ where
         loop {
             match ready!(self.poll_landing(cx)) {
                 Landing::Outcome(outcome, _) => return Poll::Ready(outcome),
-                Landing::Grounded(work, reason) => self.state = State::Alone(Box::pin(work.start().0), reason),
+                Landing::Grounded(work, reason) => self.state = State::Alone(work.boxed(), reason),
             }
         }
     }

@@ -38,8 +38,11 @@ pub(super) enum End<T> {
 }
 
 /// What a flight has come to, for one of its callers.
-pub(super) enum Fate<T> {
-    Outcome(Outcome<T>),
+pub(super) enum Fate<K, T> {
+    /// Work that has ended, with a value for this caller alone.
+    Own(BoxedWork<T>),
+    /// A share in the value.
+    Shared(Arc<Company<K, T>>),
     /// To be raised again.
     Panic(Payload),
     /// The caller runs its own work.
@@ -88,16 +91,26 @@ impl<K, T> Company<K, T> {
     }
 }
 
+impl<K, T> Company<K, T> {
+    /// Says what the end is for one caller.
+    pub(super) fn fate(self: Arc<Self>) -> Fate<K, T> {
+        match self.end.get() {
+            Some(End::Shared { .. }) => Fate::Shared(self),
+            Some(End::Panicked(text)) => Fate::Panic(text.clone().into_payload()),
+            Some(End::NotShareable) => Fate::Alone(Reason::NotShareable),
+            Some(End::Lost) | None => Fate::Alone(Reason::Lost),
+        }
+    }
+}
+
 impl<K, T: Clone> Company<K, T> {
-    /// Gives one caller its part of the end; the last one needs no clone. Never called under a lock (invariant 6).
-    pub(super) fn part(self: Arc<Self>, role: Role) -> Fate<T> {
+    /// Gives one caller the value that was shared; the last one needs no clone. Never called under a lock (invariant 6).
+    pub(super) fn outcome(self: Arc<Self>, role: Role) -> Outcome<T> {
         let own = if Arc::strong_count(&self) > 1 { Err(self) } else { Arc::try_unwrap(self) };
         let end = own.map_or_else(|company| company.end.get().cloned(), |company| company.end.into_inner());
         match end {
-            Some(End::Shared { value, callers }) => Fate::Outcome(Outcome { value, role, callers }),
-            Some(End::Panicked(text)) => Fate::Panic(text.into_payload()),
-            Some(End::NotShareable) => Fate::Alone(Reason::NotShareable),
-            Some(End::Lost) | None => Fate::Alone(Reason::Lost),
+            Some(End::Shared { value, callers }) => Outcome { value, role, callers },
+            _ => unreachable!("only a value is shared"),
         }
     }
 }

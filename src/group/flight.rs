@@ -105,7 +105,11 @@ pub(super) enum Stage<T> {
 
 /// How the work ended, as its poller saw it.
 pub(super) enum Ending<T> {
-    Value { value: T, share: bool },
+    /// Work that has ended, and whether followers may have its value.
+    Value {
+        work: BoxedWork<T>,
+        share: bool,
+    },
     Panic(Payload),
 }
 
@@ -113,8 +117,8 @@ pub(super) enum Ending<T> {
 pub(super) enum Own<T> {
     /// The same as all.
     Part,
-    /// The value, which nobody else may have.
-    Value(Box<T>),
+    /// Work that has ended, with a value that nobody else may have.
+    Value(BoxedWork<T>),
     Panic(Payload),
 }
 
@@ -191,23 +195,24 @@ impl<K, T> Flight<K, T> {
         }
     }
 
-    /// Freezes the ending for the callers there are; returns what none of them may have.
+    /// Freezes the ending for the callers there are; returns what none of them gets.
     pub(super) fn freeze(&mut self, ending: Ending<T>) -> Option<Ending<T>> {
-        let (end, own) = match ending {
-            Ending::Value { value, share: true } if self.followers() > 0 => {
-                (End::Shared { value, callers: self.callers }, Own::Part)
+        let (end, own, rest) = match ending {
+            Ending::Value { mut work, share: true } if self.followers() > 0 => {
+                let value = work.as_mut().take_value();
+                (End::Shared { value, callers: self.callers }, Own::Part, Some(Ending::Value { work, share: true }))
             }
-            Ending::Value { value, .. } => (End::NotShareable, Own::Value(Box::new(value))),
-            Ending::Panic(payload) => (End::Panicked(Text::of(&payload)), Own::Panic(payload)),
+            Ending::Value { work, .. } => (End::NotShareable, Own::Value(work), None),
+            Ending::Panic(payload) => (End::Panicked(Text::of(&payload)), Own::Panic(payload), None),
         };
         self.tell(end);
         if self.leader {
             self.stage = Stage::Landed(own);
-            return None;
+            return rest;
         }
         match own {
-            Own::Part => None,
-            Own::Value(value) => Some(Ending::Value { value: *value, share: false }),
+            Own::Part => rest,
+            Own::Value(work) => Some(Ending::Value { work, share: false }),
             Own::Panic(payload) => Some(Ending::Panic(payload)),
         }
     }

@@ -9,8 +9,6 @@ use super::{
     company::{Company, Fate},
     nesting::Edge,
 };
-use crate::Role;
-
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Follower<K, T> {
     /// `None` once the caller has its part.
@@ -28,16 +26,16 @@ impl<K, T> Follower<K, T> {
     }
 }
 
-impl<K, T: Clone> Follower<K, T> {
+impl<K, T> Follower<K, T> {
     /// Waits for the end of the flight: one poll to park, one to get it (invariant 9).
     #[inline]
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Fate<T>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Fate<K, T>> {
         let Some(company) = &self.company else { panic!("a call was polled after it had completed") };
         if !company.has_ended() && company.park(&mut self.parked, cx) {
             return Poll::Pending;
         }
         match self.company.take() {
-            Some(company) => Poll::Ready(company.part(Role::Follower)),
+            Some(company) => Poll::Ready(company.fate()),
             None => unreachable!("it was there a moment ago"),
         }
     }

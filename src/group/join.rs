@@ -13,7 +13,7 @@ use super::{
     shard::Shard,
     table::At,
     task::launch,
-    work::{Run, Work},
+    work::Work,
 };
 use crate::{Reason, Role, sync::Spawner};
 
@@ -108,7 +108,7 @@ where
             drop(key);
             return Joined::Alone(work, Reason::Full);
         }
-        let at = table.insert(hash, Box::pin(Run::new(work)), launch);
+        let at = table.insert(hash, work.boxed(), launch);
         let flight = table.at(at.slot);
         if now.is_some() {
             flight.rare_mut().called = now;
@@ -137,7 +137,7 @@ where
     ///
     /// Whoever calls it from a flight's work may wait for it, so what it calls in turn can close a circle.
     pub(super) fn spawn_alone<W: Work<T>>(self: &Arc<Self>, work: W, reason: Reason, spawner: Spawner) -> Leader<K, T> {
-        let work = Box::pin(Run::new(work));
+        let work = work.boxed();
         let from = nesting::current();
         let mut table = self.lock();
         let at = table.insert(0, work, launch);

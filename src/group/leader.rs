@@ -14,7 +14,7 @@ use super::{
     table::{At, Table},
     wake::Wakes,
 };
-use crate::{Outcome, Reason, Role, sync::MutexGuard};
+use crate::{Reason, Role, sync::MutexGuard};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Leader<K, T> {
@@ -46,15 +46,15 @@ impl<K, T> Leader<K, T> {
     }
 }
 
-impl<K, T: Clone> Leader<K, T> {
+impl<K, T> Leader<K, T> {
     /// Waits for the landing; alone on its flight it polls the work itself.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Fate<T>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Fate<K, T>> {
         self.seat.poll(&self.shard, cx)
     }
 }
 
 impl Seat {
-    fn poll<K, T: Clone>(&mut self, shard: &Shard<K, T>, cx: &mut Context<'_>) -> Poll<Fate<T>> {
+    fn poll<K, T>(&mut self, shard: &Shard<K, T>, cx: &mut Context<'_>) -> Poll<Fate<K, T>> {
         let mut spare = None;
         loop {
             let mut table = shard.lock();
@@ -92,18 +92,18 @@ impl Seat {
     }
 
     /// Polls the work of a solo flight; a follower may join meanwhile. `Ready(None)`: the outcome is there to take.
-    fn poll_work<K, T: Clone>(
+    fn poll_work<K, T>(
         &mut self,
         shard: &Shard<K, T>,
         mut loan: Loan<'_, K, T>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Fate<T>>> {
+    ) -> Poll<Option<Fate<K, T>>> {
         if let Poll::Ready(ending) = loan.poll(cx) {
             drop(loan);
             let Some(ending) = shard.land(self.at, ending, Lander::Leader) else { return Poll::Ready(None) };
             self.aboard = false;
             return Poll::Ready(Some(match ending {
-                Ending::Value { value, .. } => self.alone_with(value),
+                Ending::Value { work, .. } => Fate::Own(work),
                 Ending::Panic(payload) => Fate::Panic(payload),
             }));
         }
@@ -135,23 +135,18 @@ impl Seat {
         }
     }
 
-    /// Landed, Lost => gone: takes what was frozen for the leader (invariant 11). Cloning and dropping happen unlocked.
-    fn end<K, T: Clone>(&mut self, mut table: MutexGuard<'_, Table<K, T>>) -> Fate<T> {
+    /// Landed, Lost => gone: takes what was frozen for the leader (invariant 11). Dropping happens unlocked.
+    fn end<K, T>(&mut self, mut table: MutexGuard<'_, Table<K, T>>) -> Fate<K, T> {
         self.aboard = false;
         let gone = table.remove(self.at.slot);
         drop(table);
         match (gone.stage, gone.work, gone.company) {
-            (Stage::Landed(Own::Value(value)), ..) => self.alone_with(*value),
+            (Stage::Landed(Own::Value(work)), ..) => Fate::Own(work),
             (Stage::Landed(Own::Panic(payload)), ..) => Fate::Panic(payload),
-            (Stage::Landed(Own::Part), _, Some(company)) => company.part(self.role),
+            (Stage::Landed(Own::Part), _, Some(company)) => company.fate(),
             (_, Some(work), _) => Fate::Back(work),
             (_, None, _) => Fate::Alone(Reason::Lost),
         }
-    }
-
-    /// The leader is the only one who gets the value.
-    fn alone_with<T>(&self, value: T) -> Fate<T> {
-        Fate::Outcome(Outcome { value, role: self.role, callers: 1 })
     }
 }
 

@@ -28,28 +28,24 @@ impl<'a, K, T> Loan<'a, K, T> {
         Some(Self { shard, at, work: Some(work) })
     }
 
-    /// Polls the work. When it has ended it is dropped before anyone is told: two runs of one key never overlap.
+    /// Polls the work. When it has ended only its value is left before anyone is told: two runs of one key never
+    /// overlap.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending<T>> {
         let Some(work) = &mut self.work else { return Poll::Pending };
         let _polling = Polling::enter(self.at.id(self.shard.number));
-        let answer = match catch(|| work.as_mut().poll(cx)) {
+        let share = match catch(|| work.as_mut().poll_end(cx).map(|()| work.may_share())) {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(answer)) => Ok(answer),
+            Ok(Poll::Ready(share)) => Ok(share),
             Err(payload) => Err(payload),
         };
-        let work = self.work.take();
-        // Of several panics the first is the ending. None may get past here: the work is gone, and nobody else would
-        // end the flight.
-        Poll::Ready(match (answer, catch(|| drop(work))) {
-            (Ok(answer), Ok(())) => Ending::Value { value: answer.value, share: answer.share },
-            (Ok(answer), Err(payload)) => {
-                discard(answer);
+        Poll::Ready(match (self.work.take(), share) {
+            (Some(work), Ok(share)) => Ending::Value { work, share },
+            // Of several panics the first is the ending. None may get past here: nobody else would end the flight.
+            (work, Err(payload)) => {
+                discard(work);
                 Ending::Panic(payload)
             }
-            (Err(payload), dropped) => {
-                discard(dropped);
-                Ending::Panic(payload)
-            }
+            (None, Ok(_)) => unreachable!("it was polled a moment ago"),
         })
     }
 

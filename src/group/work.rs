@@ -10,95 +10,98 @@ use pin_project_lite::pin_project;
 
 /// Work that has not been started; every caller holds its own until its flight lands, so that it can always go alone.
 pub trait Work<T>: Send + 'static {
-    /// The work once it runs.
-    type Future: Future<Output = T> + Send + 'static;
+    /// Puts the work in the one box that it stays in, whoever drives it.
+    fn boxed(self) -> BoxedWork<T>;
+}
 
-    /// Runs at the work's first poll, never under a lock (invariant 6).
-    fn start(self) -> (Self::Future, Option<ShareIf<T>>);
+/// It moves from the leader to the flight's task, and its value to whoever takes that, without moving in memory.
+pub(crate) type BoxedWork<T> = Pin<Box<dyn Drive<T>>>;
+
+/// Work in its box.
+pub trait Drive<T>: Send {
+    /// Drives the work to its end, when nothing is left of it but its value. The first poll starts it, never under a
+    /// lock (invariant 6).
+    fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Returns whether followers may have the value.
+    fn may_share(&self) -> bool;
+
+    /// Takes the value, once the work has ended.
+    fn take_value(self: Pin<&mut Self>) -> T;
+}
+
+/// Says whether followers may have a value.
+pub(crate) type ShareIf<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
+
+pin_project! {
+    /// A closure, the future that it makes, the value of that.
+    #[project = JobProj]
+    pub(crate) enum Job<T, F, Fut> {
+        Ready { start: Option<F>, share_if: Option<ShareIf<T>> },
+        Running { #[pin] future: Fut, share_if: Option<ShareIf<T>> },
+        Ended { value: Option<T>, share_if: Option<ShareIf<T>> },
+    }
+}
+
+impl<T, F, Fut> Job<T, F, Fut>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = T> + Send + 'static,
+{
+    /// Boxes work whose value all followers may have if there is nothing to ask.
+    pub(crate) fn boxed(start: F, share_if: Option<ShareIf<T>>) -> BoxedWork<T> {
+        Box::pin(Self::Ready { start: Some(start), share_if })
+    }
+}
+
+impl<T, F, Fut> Drive<T> for Job<T, F, Fut>
+where
+    T: Send,
+    F: FnOnce() -> Fut + Send,
+    Fut: Future<Output = T> + Send,
+{
+    fn poll_end(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let JobProj::Ready { start, share_if } = self.as_mut().project() {
+            if let Some(start) = start.take() {
+                let (future, share_if) = (start(), share_if.take());
+                self.set(Self::Running { future, share_if });
+            }
+        }
+        match self.as_mut().project() {
+            JobProj::Running { future, share_if } => {
+                let value = Some(ready!(future.poll(cx)));
+                let share_if = share_if.take();
+                self.set(Self::Ended { value, share_if });
+                Poll::Ready(())
+            }
+            _ => unreachable!("work that has ended, or whose start panicked, is dropped, not polled"),
+        }
+    }
+
+    fn may_share(&self) -> bool {
+        match self {
+            Self::Ended { value: Some(value), share_if } => share_if.as_ref().is_none_or(|share_if| share_if(value)),
+            _ => false,
+        }
+    }
+
+    fn take_value(self: Pin<&mut Self>) -> T {
+        let JobProj::Ended { value, .. } = self.project() else { unreachable!("the work has not ended") };
+        match value.take() {
+            Some(value) => value,
+            None => unreachable!("the value is taken once"),
+        }
+    }
 }
 
 impl<T, F, Fut> Work<T> for F
 where
-    T: 'static,
+    T: Send + 'static,
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
-    type Future = Fut;
-
-    fn start(self) -> (Fut, Option<ShareIf<T>>) {
-        (self(), None)
-    }
-}
-
-/// Says whether followers may have the value; all may if there is nothing to ask.
-#[expect(missing_debug_implementations, reason = "nobody outside can name it")]
-pub enum ShareIf<T> {
-    /// A rule of the crate's own.
-    Rule(fn(&T) -> bool),
-    /// What a user has given.
-    Given(Arc<dyn Fn(&T) -> bool + Send + Sync>),
-}
-
-impl<T> ShareIf<T> {
-    fn allows(&self, value: &T) -> bool {
-        match self {
-            Self::Rule(rule) => rule(value),
-            Self::Given(share_if) => share_if(value),
-        }
-    }
-}
-
-impl<T> Clone for ShareIf<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Rule(rule) => Self::Rule(*rule),
-            Self::Given(share_if) => Self::Given(Arc::clone(share_if)),
-        }
-    }
-}
-
-/// What the work of a flight ends with.
-pub(super) struct Answer<T> {
-    pub(super) value: T,
-    /// What `share_if` said of the value.
-    pub(super) share: bool,
-}
-
-/// The work of a flight: it moves from the leader to the flight's task, so it is boxed once and never moved again.
-pub(super) type BoxedWork<T> = Pin<Box<dyn Future<Output = Answer<T>> + Send>>;
-
-pin_project! {
-    /// The leader's work, started by the flight's first poll.
-    #[project = RunProj]
-    pub(super) enum Run<T, W: Work<T>> {
-        Ready { work: Option<W> },
-        Running { #[pin] future: W::Future, share_if: Option<ShareIf<T>> },
-    }
-}
-
-impl<T, W: Work<T>> Run<T, W> {
-    pub(super) fn new(work: W) -> Self {
-        Self::Ready { work: Some(work) }
-    }
-}
-
-impl<T, W: Work<T>> Future for Run<T, W> {
-    type Output = Answer<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let RunProj::Ready { work } = self.as_mut().project() {
-            if let Some(work) = work.take() {
-                let (future, share_if) = work.start();
-                self.set(Self::Running { future, share_if });
-            }
-        }
-        match self.project() {
-            RunProj::Running { future, share_if } => {
-                let value = ready!(future.poll(cx));
-                let share = share_if.as_ref().is_none_or(|share_if| share_if.allows(&value));
-                Poll::Ready(Answer { value, share })
-            }
-            RunProj::Ready { .. } => unreachable!("work whose start panicked is dropped, not polled"),
-        }
+    fn boxed(self) -> BoxedWork<T> {
+        Job::boxed(self, None)
     }
 }

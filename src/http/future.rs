@@ -4,95 +4,60 @@ use std::{
     error::Error,
     fmt,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use pin_project_lite::pin_project;
-use tokio::sync::OwnedSemaphorePermit;
-use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
     body::SharedBody,
-    config::{Permit, Shared},
-    fence::Fence,
+    config::Shared,
     key::HttpKey,
     policy::Forwarded,
-    work::{Asker, HttpWork, Landed},
+    work::{BoxedFetch, Landed},
 };
 use crate::{
     Outcome, Reason, Role,
-    group::{Call, Landing},
+    group::{Call, Drive, Landing},
 };
 
-pin_project! {
-    /// The response future of [`HttpSingleflight`](crate::HttpSingleflight).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it leaves the flight, which goes on for the others.
-    #[must_use = "futures do nothing unless you await or poll them"]
-    pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
-        #[pin]
-        state: State<S, B, RB, E>,
-    }
+/// The response future of [`HttpSingleflight`](crate::HttpSingleflight).
+///
+/// # Cancel safety
+///
+/// Dropping it leaves the flight, which goes on for the others.
+#[must_use = "futures do nothing unless you await or poll them"]
+pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
+    state: State<S, B, RB, E>,
 }
 
-pin_project! {
-    #[project = StateProj]
-    enum State<S: Service<Request<B>>, B, RB, E> {
-        /// On a flight.
-        Aboard { call: Call<HttpKey, Landed<RB, E>, HttpWork<S, B>>, regrouped: bool },
-        /// Released, and waiting for one of the permits of `release_limit`.
-        Released { permit: Permit, work: Option<HttpWork<S, B>> },
-        /// In a call of its own.
-        Alone { #[pin] call: Oneshot<S, Request<B>>, alone: Alone },
-    }
-}
-
-/// What is kept beside a call that goes alone.
-pub(super) struct Alone {
-    pub(super) shared: Arc<Shared>,
-    pub(super) reason: Reason,
-    pub(super) forwarded: Forwarded,
-    /// `Some` if the answer is to be judged: a shareable one ends the memory of the key as unshareable.
-    pub(super) asker: Option<Asker>,
-    /// Held until the answer is there, or given up.
-    pub(super) fence: Option<Fence>,
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+enum State<S: Service<Request<B>>, B, RB, E> {
+    /// On a flight.
+    Aboard { call: Call<HttpKey, Landed<RB, E>, BoxedFetch<S, B, RB, E>>, regrouped: bool },
+    /// In a call of its own (S23: one).
+    Alone { fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded },
 }
 
 impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
-    pub(super) fn aboard(call: Call<HttpKey, Landed<RB, E>, HttpWork<S, B>>) -> Self {
+    pub(super) fn aboard(call: Call<HttpKey, Landed<RB, E>, BoxedFetch<S, B, RB, E>>) -> Self {
         Self { state: State::Aboard { call, regrouped: false } }
     }
 
-    pub(super) fn alone(service: S, request: Request<B>, alone: Alone) -> Self {
-        Self { state: State::Alone { call: Oneshot::new(service, request), alone } }
+    pub(super) fn alone(fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded) -> Self {
+        Self { state: State::Alone { fetch, reason, forwarded } }
     }
 }
 
 impl<S: Service<Request<B>>, B, RB, E> State<S, B, RB, E> {
     /// Returns the state of a caller that no flight serves.
-    fn grounded(work: HttpWork<S, B>, reason: Reason) -> Self {
-        let permit = (reason == Reason::NotShareable).then(|| work.asker.shared.permit()).flatten();
-        match permit {
-            Some(permit) => Self::Released { permit, work: Some(work) },
-            None => Self::start(work, reason, None),
-        }
-    }
-
-    /// Returns the state of a caller that sends its own request (S23: once).
-    fn start(work: HttpWork<S, B>, reason: Reason, permit: Option<OwnedSemaphorePermit>) -> Self {
-        let HttpWork { service, request, asker } = work;
-        let forwarded = if reason == Reason::NotShareable { Forwarded::Released } else { Forwarded::Bypass };
-        let shared = Arc::clone(&asker.shared);
-        let alone = Alone { shared, reason, forwarded, asker: Some(asker), fence: None, permit };
-        Self::Alone { call: Oneshot::new(service, request), alone }
+    fn grounded(mut fetch: BoxedFetch<S, B, RB, E>, reason: Reason) -> Self {
+        let released = reason == Reason::NotShareable;
+        fetch.as_mut().ground(released);
+        let forwarded = if released { Forwarded::Released } else { Forwarded::Bypass };
+        Self::Alone { fetch, reason, forwarded }
     }
 }
 
@@ -106,51 +71,27 @@ where
 {
     /// Returns the state of a follower that may not have its leader's answer: it asks among those who agree with it in
     /// the fields that `Vary` names, under the key that they share (S9, D3).
-    fn regrouped(mut work: HttpWork<S, B>, variant: HttpKey) -> Self {
-        let shared = Arc::clone(&work.asker.shared);
-        if work.asker.regrouped {
-            return Self::grounded(work, Reason::NotShareable);
+    fn regrouped(mut fetch: BoxedFetch<S, B, RB, E>, variant: HttpKey) -> Self {
+        fetch.as_mut().regroup(variant.clone());
+        let group = fetch.asker().shared.group.clone();
+        if group.unshareable().contains(&variant) {
+            return Self::grounded(fetch, Reason::NotShareable);
         }
-        work.asker.regrouped = true;
-        work.asker.key = variant.clone();
-        if shared.group.unshareable().contains(&variant) {
-            return Self::grounded(work, Reason::NotShareable);
-        }
-        let call = shared.group.flights::<RB, E>().group.run(variant, work);
+        let call = group.flights::<RB, E>().group.run(variant, fetch);
         Self::Aboard { call, regrouped: true }
     }
 }
 
-impl Alone {
-    fn finish<RB, E>(&mut self, result: Result<Response<RB>, E>) -> Result<Response<SharedBody<RB>>, E> {
-        self.fence = None;
-        self.permit = None;
-        let (mut head, body) = result?.into_parts();
-        if let Some(asker) = &self.asker {
-            asker.judge(&head, |_| false);
-        }
-        self.shared.head(&mut head, Role::Alone(self.reason), self.forwarded);
-        Ok(Response::from_parts(head, SharedBody::lone(body)))
-    }
-}
-
-/// Makes a caller's own response of what its flight landed with; `own` is the work that a follower did not need.
-fn respond<S, B, RB, E>(
+/// Makes a caller's own response of what its flight, or its own call, landed with. A follower may have come by another
+/// layer of the group than its leader: `own` is what that one was told.
+fn respond<RB, E>(
     landed: Landed<RB, E>,
     role: Role,
-    regrouped: bool,
-    own: Option<HttpWork<S, B>>,
+    forwarded: Forwarded,
+    own: Option<&Shared>,
 ) -> Result<Response<SharedBody<RB>>, E> {
-    // A follower may have come by another layer of the group than its leader: what that layer was told counts.
-    let shared = own.map_or(landed.shared, |own| own.asker.shared);
     let (mut head, body) = landed.answer?;
-    let forwarded = match role {
-        Role::Leader if regrouped => Forwarded::Released,
-        Role::Leader => Forwarded::Leader,
-        Role::Follower => Forwarded::Follower,
-        Role::Alone(_) => Forwarded::Bypass,
-    };
-    shared.head(&mut head, role, forwarded);
+    own.unwrap_or(&landed.shared).head(&mut head, role, forwarded);
     Ok(Response::from_parts(head, body.into_reader()))
 }
 
@@ -165,31 +106,37 @@ where
 {
     type Output = Result<Response<SharedBody<RB>>, E>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let next = match state.as_mut().project() {
-                StateProj::Aboard { call, regrouped } => match ready!(call.poll_landing(cx)) {
+            let next = match &mut self.state {
+                State::Aboard { call, regrouped } => match ready!(call.poll_landing(cx)) {
                     Landing::Outcome(Outcome { value, role, .. }, own) => {
-                        let mismatch = own.as_ref().and_then(|own| value.sharing.mismatch(&own.asker.key));
+                        let key = own.as_ref().and_then(|own| own.asker().key.as_ref());
+                        let mismatch = key.and_then(|key| value.sharing.mismatch(key));
                         match (own, mismatch) {
+                            (Some(own), Some(_)) if *regrouped => State::grounded(own, Reason::NotShareable),
                             (Some(own), Some(variant)) => State::regrouped(own, variant),
-                            (own, _) => return Poll::Ready(respond(value, role, *regrouped, own)),
+                            (own, _) => {
+                                let forwarded = match role {
+                                    Role::Leader if *regrouped => Forwarded::Released,
+                                    Role::Leader => Forwarded::Leader,
+                                    Role::Follower => Forwarded::Follower,
+                                    Role::Alone(_) => Forwarded::Bypass,
+                                };
+                                let own = own.as_ref().map(|own| &*own.asker().shared);
+                                return Poll::Ready(respond(value, role, forwarded, own));
+                            }
                         }
                     }
-                    Landing::Grounded(work, reason) => State::grounded(work, reason),
+                    Landing::Grounded(fetch, reason) => State::grounded(fetch, reason),
                 },
-                StateProj::Released { permit, work } => {
-                    let permit = ready!(permit.as_mut().poll(cx));
-                    let Some(work) = work.take() else { panic!("a response future was polled after it had completed") };
-                    State::start(work, Reason::NotShareable, permit)
-                }
-                StateProj::Alone { call, alone } => {
-                    let result = ready!(call.poll(cx));
-                    return Poll::Ready(alone.finish(result));
+                State::Alone { fetch, reason, forwarded } => {
+                    ready!(fetch.as_mut().poll_end(cx));
+                    let landed = fetch.as_mut().take_value();
+                    return Poll::Ready(respond(landed, Role::Alone(*reason), *forwarded, None));
                 }
             };
-            state.set(next);
+            self.state = next;
         }
     }
 }

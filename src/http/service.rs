@@ -16,10 +16,10 @@ use super::{
     body::SharedBody,
     config::{Plan, Shared},
     content::Content,
-    future::{Alone, HttpResponseFuture},
+    future::HttpResponseFuture,
     group::HttpGroup,
     policy::Forwarded,
-    work::{Asker, HttpWork},
+    work::{Asker, Fetch},
 };
 use crate::Reason;
 
@@ -98,23 +98,19 @@ where
         let fence = shared.fence(&parts);
         let request = Request::from_parts(parts, body);
 
-        let asker = |key| Asker { shared: Arc::clone(shared), key, asked, regrouped: false };
-        let (reason, forwarded, asker) = match plan {
-            Plan::Fly(key) => {
-                let work = HttpWork { service, request, asker: asker(key.clone()) };
-                let call = shared.group.flights::<RB, E>().group.run(key, work);
-                return HttpResponseFuture::aboard(call);
-            }
-            Plan::Lead(key) => {
-                let work = HttpWork { service, request, asker: asker(key.clone()) };
-                let call = shared.group.flights::<RB, E>().group.lead(key, work);
-                return HttpResponseFuture::aboard(call);
-            }
-            Plan::Unshareable(key) => (Reason::NotShareable, Forwarded::Bypass, Some(asker(key))),
-            Plan::Bypass(forwarded) => (Reason::NoKey, forwarded, None),
+        let fetch = |key, flies| {
+            let asker = Asker { shared: Arc::clone(shared), key, asked, flies, regrouped: false };
+            Fetch::new(service, request, fence, asker)
         };
-        let shared = Arc::clone(shared);
-        HttpResponseFuture::alone(service, request, Alone { shared, reason, forwarded, asker, fence, permit: None })
+        let group = || &shared.group.flights::<RB, E>().group;
+        match plan {
+            Plan::Fly(key) => HttpResponseFuture::aboard(group().run(key.clone(), fetch(Some(key), true))),
+            Plan::Lead(key) => HttpResponseFuture::aboard(group().lead(key.clone(), fetch(Some(key), true))),
+            Plan::Unshareable(key) => {
+                HttpResponseFuture::alone(fetch(Some(key), false), Reason::NotShareable, Forwarded::Bypass)
+            }
+            Plan::Bypass(forwarded) => HttpResponseFuture::alone(fetch(None, false), Reason::NoKey, forwarded),
+        }
     }
 }
 

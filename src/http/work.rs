@@ -16,24 +16,40 @@ use tower_service::Service;
 use super::{
     body::BodySource,
     config::{Permit, Shared},
+    fence::Fence,
     key::HttpKey,
     policy::{Asked, Verdict},
 };
-use crate::group::{ShareIf, Work};
+use crate::group::{BoxedWork, Drive, Work};
 
-/// A caller's own request, with the service to send it to.
-pub(crate) struct HttpWork<S, B> {
-    pub(super) service: S,
-    pub(super) request: Request<B>,
-    pub(super) asker: Asker,
+pin_project! {
+    /// One call of the wrapped service, in the box that it stays in: a flight's work, or its caller's own.
+    pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
+        // `None` once the answer is there.
+        #[pin]
+        call: Option<Oneshot<S, Request<B>>>,
+        // `Some` until a released follower may begin.
+        waits: Option<Permit>,
+        permit: Option<OwnedSemaphorePermit>,
+        // Held until the answer is there, or given up.
+        fence: Option<Fence>,
+        // `None` once the answer is there.
+        asker: Option<Asker>,
+        landed: Option<Landed<RB, E>>,
+    }
 }
 
-/// What is known of a caller when an answer is judged.
-#[derive(Clone)]
+/// A call that may yet become a flight's work.
+pub(crate) type BoxedFetch<S, B, RB, E> = Pin<Box<Fetch<S, B, RB, E>>>;
+
+/// What is known of a caller when its answer is judged.
 pub(super) struct Asker {
     pub(super) shared: Arc<Shared>,
-    pub(super) key: HttpKey,
+    /// `None` if the answer is nobody else's business.
+    pub(super) key: Option<HttpKey>,
     pub(super) asked: Asked,
+    /// On a flight, where others may wait.
+    pub(super) flies: bool,
     /// A follower that disagreed with its leader in a field that `Vary` names, and asks among its like (D3).
     pub(super) regrouped: bool,
 }
@@ -68,12 +84,6 @@ impl<RB: Body, E: Clone> Clone for Landed<RB, E> {
     }
 }
 
-impl<RB, E> Landed<RB, E> {
-    pub(super) fn is_shareable(&self) -> bool {
-        !matches!(self.sharing, Sharing::Nobody)
-    }
-}
-
 impl Sharing {
     /// Returns the key under which a follower asks again if it may not have the leader's answer.
     pub(super) fn mismatch(&self, follower: &HttpKey) -> Option<HttpKey> {
@@ -84,7 +94,8 @@ impl Sharing {
 
 impl Asker {
     /// Judges the head of an answer; keeps the memory of unshareable keys.
-    pub(super) fn judge(&self, head: &response::Parts, others_wait: impl FnOnce(&HttpKey) -> bool) -> Sharing {
+    fn judge(&self, head: &response::Parts, others_wait: impl FnOnce(&HttpKey) -> bool) -> Sharing {
+        let Some(key) = &self.key else { return Sharing::Nobody };
         let config = &self.shared.config;
         let unshareable = self.shared.group.unshareable();
         let sharing = match config.policy.verdict(self.asked, head) {
@@ -93,7 +104,7 @@ impl Asker {
                 names.retain(|name| !config.recipe.covers(name));
                 match names.is_empty() {
                     true => Sharing::All,
-                    false => Sharing::Matching(Arc::new(Vary { names, leader: self.key.clone() })),
+                    false => Sharing::Matching(Arc::new(Vary { names, leader: key.clone() })),
                 }
             }
             Verdict::Nobody => Sharing::Nobody,
@@ -101,28 +112,52 @@ impl Asker {
         match sharing {
             // A failing or overloaded origin is no reason to send it the next burst (D4).
             Sharing::Nobody if head.status.is_server_error() || matches!(head.status.as_u16(), 408 | 425 | 429) => {}
-            Sharing::Nobody if others_wait(&self.key) => unshareable.remember(&self.key, config.remember),
+            Sharing::Nobody if self.flies && others_wait(key) => unshareable.remember(key, config.remember),
             Sharing::Nobody => {}
-            Sharing::All | Sharing::Matching(_) => unshareable.clear(&self.key),
+            Sharing::All | Sharing::Matching(_) => unshareable.clear(key),
         }
         sharing
     }
 }
 
-pin_project! {
-    /// The call of the wrapped service, as the work of a flight.
-    pub(crate) struct Fetch<S: Service<Request<B>>, B> {
-        #[pin]
-        call: Oneshot<S, Request<B>>,
-        // `Some` until a released follower that leads may begin.
-        waits: Option<Permit>,
-        permit: Option<OwnedSemaphorePermit>,
-        // `Some` until the answer is there.
-        asker: Option<Asker>,
+impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
+    pub(super) fn new(service: S, request: Request<B>, fence: Option<Fence>, asker: Asker) -> Pin<Box<Self>> {
+        let call = Some(Oneshot::new(service, request));
+        Box::pin(Self { call, waits: None, permit: None, fence, asker: Some(asker), landed: None })
+    }
+
+    /// Returns what is known of the caller.
+    ///
+    /// # Panics
+    ///
+    /// Panics once the answer is there.
+    pub(super) fn asker(&self) -> &Asker {
+        match &self.asker {
+            Some(asker) => asker,
+            None => unreachable!("asked of a call that has not been answered"),
+        }
+    }
+
+    /// Takes a call that no flight serves to its caller; one that was released waits for a permit, if there is a limit.
+    pub(super) fn ground(self: Pin<&mut Self>, released: bool) {
+        let this = self.project();
+        let Some(asker) = this.asker else { return };
+        asker.flies = false;
+        *this.waits = if released { asker.shared.permit() } else { None };
+    }
+
+    /// Makes it ask among those who agree with it in the fields that `Vary` names. It has been released, and waits for a
+    /// permit (D3).
+    pub(super) fn regroup(self: Pin<&mut Self>, variant: HttpKey) {
+        let this = self.project();
+        let Some(asker) = this.asker else { return };
+        asker.regrouped = true;
+        asker.key = Some(variant);
+        *this.waits = asker.shared.permit();
     }
 }
 
-impl<S, B, RB, E> Work<Landed<RB, E>> for HttpWork<S, B>
+impl<S, B, RB, E> Work<Landed<RB, E>> for BoxedFetch<S, B, RB, E>
 where
     S: Service<Request<B>, Response = Response<RB>, Error = E> + Send + 'static,
     S::Future: Send + 'static,
@@ -130,39 +165,37 @@ where
     RB: Send + 'static,
     E: Send + Sync + 'static,
 {
-    type Future = Fetch<S, B>;
-
-    fn start(self) -> (Self::Future, Option<ShareIf<Landed<RB, E>>>) {
-        // Who regroups has been released, and makes a call of its own (D3).
-        let waits = self.asker.regrouped.then(|| self.asker.shared.permit()).flatten();
-        let call = Oneshot::new(self.service, self.request);
-        (Fetch { call, waits, permit: None, asker: Some(self.asker) }, Some(ShareIf::Rule(Landed::is_shareable)))
+    fn boxed(self) -> BoxedWork<Landed<RB, E>> {
+        self
     }
 }
 
-impl<S, B, RB, E> Future for Fetch<S, B>
+impl<S, B, RB, E> Drive<Landed<RB, E>> for Fetch<S, B, RB, E>
 where
-    S: Service<Request<B>, Response = Response<RB>, Error = E>,
+    S: Service<Request<B>, Response = Response<RB>, Error = E> + Send,
+    S::Future: Send,
+    B: Send,
     RB: Send + 'static,
     E: Send + Sync + 'static,
 {
-    type Output = Landed<RB, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+    fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
         if let Some(waits) = this.waits {
             *this.permit = ready!(waits.as_mut().poll(cx));
             *this.waits = None;
         }
-        let result = ready!(this.call.poll(cx));
+        let Some(call) = this.call.as_mut().as_pin_mut() else { panic!("a call was polled after it had completed") };
+        let result = ready!(call.poll(cx));
+        this.call.set(None);
         *this.permit = None;
-        let Some(asker) = this.asker.take() else { panic!("a call was polled after it had completed") };
+        *this.fence = None;
+        let Some(asker) = this.asker.take() else { unreachable!("it goes with the call") };
         let config = &asker.shared.config;
         let (answer, sharing) = match result {
             Ok(response) => {
                 let (head, body) = response.into_parts();
-                let group = &asker.shared.group.flights::<RB, E>().group;
-                let sharing = asker.judge(&head, |key| group.callers(key) > 1);
+                let group = || &asker.shared.group.flights::<RB, E>().group;
+                let sharing = asker.judge(&head, |key| group().callers(key) > 1);
                 let body = BodySource::new(body).window(config.window).stall(config.stall);
                 (Ok((head, body)), sharing)
             }
@@ -171,6 +204,18 @@ where
                 (Err(error), if share { Sharing::All } else { Sharing::Nobody })
             }
         };
-        Poll::Ready(Landed { answer, sharing, shared: asker.shared })
+        *this.landed = Some(Landed { answer, sharing, shared: asker.shared });
+        Poll::Ready(())
+    }
+
+    fn may_share(&self) -> bool {
+        self.landed.as_ref().is_some_and(|landed| !matches!(landed.sharing, Sharing::Nobody))
+    }
+
+    fn take_value(self: Pin<&mut Self>) -> Landed<RB, E> {
+        match self.project().landed.take() {
+            Some(landed) => landed,
+            None => unreachable!("the value is taken once, when the work has ended"),
+        }
     }
 }
