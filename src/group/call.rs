@@ -12,7 +12,7 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
-    company::Fate,
+    company::{Fate, Value},
     follower::Follower,
     join::Joined,
     leader::Leader,
@@ -142,9 +142,9 @@ impl Wait {
 }
 
 /// What a call has come to, before a caller that is on the ground starts its own work.
-pub(crate) enum Landing<T, W> {
-    /// The outcome, and the work that a follower did not need.
-    Outcome(Outcome<T>, Option<W>),
+pub(crate) enum Landing<K, T, W> {
+    /// The value, to be taken, and the work that a follower did not need.
+    Value(Value<K, T>, Role, Option<W>),
     /// No flight serves the caller, for this reason.
     Grounded(W, Reason),
 }
@@ -156,7 +156,7 @@ where
     W: Work<T>,
 {
     /// Waits for the outcome; leaves it to the caller what to do with work that runs alone.
-    pub(crate) fn poll_landing(&mut self, cx: &mut Context<'_>) -> Poll<Landing<T, W>> {
+    pub(crate) fn poll_landing(&mut self, cx: &mut Context<'_>) -> Poll<Landing<K, T, W>> {
         loop {
             let fate = match &mut self.state {
                 State::Leading(leader) => ready!(leader.poll(cx)),
@@ -167,22 +167,16 @@ where
                 State::Grounded(_, reason) => Fate::Alone(*reason),
                 State::Alone(work, _) | State::Back(_, work) => {
                     ready!(work.as_mut().poll_end(cx));
-                    let value = work.as_mut().take_value();
-                    let role = self.role();
-                    return Poll::Ready(Landing::Outcome(Outcome { value, role, callers: 1 }, self.leave()));
+                    let done = State::Done(self.role());
+                    match replace(&mut self.state, done) {
+                        State::Alone(work, _) | State::Back(_, work) => Fate::Value(Value::Own(work)),
+                        _ => unreachable!("it was there a moment ago"),
+                    }
                 }
                 State::Done(_) => panic!("a call was polled after it had completed"),
             };
             match fate {
-                Fate::Own(mut work) => {
-                    let role = self.role();
-                    let value = work.as_mut().take_value();
-                    return Poll::Ready(Landing::Outcome(Outcome { value, role, callers: 1 }, self.leave()));
-                }
-                Fate::Shared(company) => {
-                    let outcome = company.outcome(self.role());
-                    return Poll::Ready(Landing::Outcome(outcome, self.leave()));
-                }
+                Fate::Value(value) => return Poll::Ready(Landing::Value(value, self.role(), self.leave())),
                 Fate::Panic(payload) => {
                     drop(self.leave());
                     resume_unwind(payload);
@@ -232,7 +226,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
         loop {
             match ready!(self.poll_landing(cx)) {
-                Landing::Outcome(outcome, _) => return Poll::Ready(outcome),
+                Landing::Value(value, role, _) => return Poll::Ready(value.take(role)),
                 Landing::Grounded(work, reason) => self.state = State::Alone(work.boxed(), reason),
             }
         }

@@ -16,7 +16,7 @@ use crate::{Outcome, Reason, Role};
 
 /// Made when the first follower joins. Those who wait find the end here without the shard's lock: a landing with many
 /// callers does not make them queue.
-pub(super) struct Company<K, T> {
+pub(crate) struct Company<K, T> {
     pub(super) shard: Arc<Shard<K, T>>,
     pub(super) at: At,
     /// Set once, under the shard's lock, in the critical section that makes the flight one that nobody can join; frozen
@@ -39,16 +39,21 @@ pub(super) enum End<T> {
 
 /// What a flight has come to, for one of its callers.
 pub(super) enum Fate<K, T> {
-    /// Work that has ended, with a value for this caller alone.
-    Own(BoxedWork<T>),
-    /// A share in the value.
-    Shared(Arc<Company<K, T>>),
+    Value(Value<K, T>),
     /// To be raised again.
     Panic(Payload),
     /// The caller runs its own work.
     Alone(Reason),
     /// The leader gets its work back, the flight's task having died.
     Back(BoxedWork<T>),
+}
+
+/// A value where it has landed.
+pub(crate) enum Value<K, T> {
+    /// In its work, for one caller alone.
+    Own(BoxedWork<T>),
+    /// For all.
+    Shared(Arc<Company<K, T>>),
 }
 
 impl<K, T> Company<K, T> {
@@ -95,7 +100,7 @@ impl<K, T> Company<K, T> {
     /// Says what the end is for one caller.
     pub(super) fn fate(self: Arc<Self>) -> Fate<K, T> {
         match self.end.get() {
-            Some(End::Shared { .. }) => Fate::Shared(self),
+            Some(End::Shared { .. }) => Fate::Value(Value::Shared(self)),
             Some(End::Panicked(text)) => Fate::Panic(text.clone().into_payload()),
             Some(End::NotShareable) => Fate::Alone(Reason::NotShareable),
             Some(End::Lost) | None => Fate::Alone(Reason::Lost),
@@ -103,10 +108,15 @@ impl<K, T> Company<K, T> {
     }
 }
 
-impl<K, T: Clone> Company<K, T> {
-    /// Gives one caller the value that was shared; the last one needs no clone. Never called under a lock (invariant 6).
-    pub(super) fn outcome(self: Arc<Self>, role: Role) -> Outcome<T> {
-        let own = if Arc::strong_count(&self) > 1 { Err(self) } else { Arc::try_unwrap(self) };
+impl<K, T: Clone> Value<K, T> {
+    /// Gives one caller the value; the last one needs no clone. Never called under a lock (invariant 6).
+    #[inline]
+    pub(crate) fn take(self, role: Role) -> Outcome<T> {
+        let company = match self {
+            Self::Own(mut work) => return Outcome { value: work.as_mut().take_value(), role, callers: 1 },
+            Self::Shared(company) => company,
+        };
+        let own = if Arc::strong_count(&company) > 1 { Err(company) } else { Arc::try_unwrap(company) };
         let end = own.map_or_else(|company| company.end.get().cloned(), |company| company.end.into_inner());
         match end {
             Some(End::Shared { value, callers }) => Outcome { value, role, callers },

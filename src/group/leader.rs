@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    company::Fate,
+    company::{Fate, Value},
     flight::{Ending, NeedsWaker, Own, Stage, park},
     loan::Loan,
     nesting::Edge,
@@ -103,7 +103,7 @@ impl Seat {
             let Some(ending) = shard.land(self.at, ending, Lander::Leader) else { return Poll::Ready(None) };
             self.aboard = false;
             return Poll::Ready(Some(match ending {
-                Ending::Value { work, .. } => Fate::Own(work),
+                Ending::Value { work, .. } => Fate::Value(Value::Own(work)),
                 Ending::Panic(payload) => Fate::Panic(payload),
             }));
         }
@@ -141,7 +141,7 @@ impl Seat {
         let gone = table.remove(self.at.slot);
         drop(table);
         match (gone.stage, gone.work, gone.company) {
-            (Stage::Landed(Own::Value(work)), ..) => Fate::Own(work),
+            (Stage::Landed(Own::Value(work)), ..) => Fate::Value(Value::Own(work)),
             (Stage::Landed(Own::Panic(payload)), ..) => Fate::Panic(payload),
             (Stage::Landed(Own::Part), _, Some(company)) => company.fate(),
             (_, Some(work), _) => Fate::Back(work),

@@ -6,7 +6,6 @@ mod read;
 mod service;
 
 use bytes::Bytes;
-use http::request;
 use http_body::Body;
 
 pub use self::{body::ContentBody, future::ContentFuture, service::ContentSingleflight};
@@ -19,18 +18,10 @@ pub(super) enum Content {
     Unknown,
 }
 
-/// Content that was read whole; lies in the extensions of the request on its way to the key, and no further.
-#[derive(Clone)]
-struct Whole(Bytes);
-
 impl Content {
-    /// Takes what is known out of a request.
-    pub(super) fn take(parts: &mut request::Parts, body: &impl Body) -> Self {
-        match parts.extensions.remove::<Whole>() {
-            Some(Whole(content)) => Self::Read(content),
-            None if body.is_end_stream() || body.size_hint().exact() == Some(0) => Self::Empty,
-            None => Self::Unknown,
-        }
+    /// Returns what is known without reading.
+    pub(super) fn of(body: &impl Body) -> Self {
+        if body.is_end_stream() || body.size_hint().exact() == Some(0) { Self::Empty } else { Self::Unknown }
     }
 }
 

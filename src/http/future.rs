@@ -20,7 +20,7 @@ use super::{
     work::{BoxedFetch, Landed},
 };
 use crate::{
-    Outcome, Reason, Role,
+    Reason, Role,
     group::{Call, Drive, Landing},
 };
 
@@ -110,9 +110,10 @@ where
         loop {
             let next = match &mut self.state {
                 State::Aboard { call, regrouped } => match ready!(call.poll_landing(cx)) {
-                    Landing::Outcome(Outcome { value, role, .. }, own) => {
+                    Landing::Value(landed, role, own) => {
+                        let landed = landed.take(role).value;
                         let key = own.as_ref().and_then(|own| own.asker().key.as_ref());
-                        let mismatch = key.and_then(|key| value.sharing.mismatch(key));
+                        let mismatch = key.and_then(|key| landed.sharing.mismatch(key));
                         match (own, mismatch) {
                             (Some(own), Some(_)) if *regrouped => State::grounded(own, Reason::NotShareable),
                             (Some(own), Some(variant)) => State::regrouped(own, variant),
@@ -124,7 +125,7 @@ where
                                     Role::Alone(_) => Forwarded::Bypass,
                                 };
                                 let own = own.as_ref().map(|own| &*own.asker().shared);
-                                return Poll::Ready(respond(value, role, forwarded, own));
+                                return Poll::Ready(respond(landed, role, forwarded, own));
                             }
                         }
                     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, request};
 use http_body::Body;
 use tower_service::Service;
 
@@ -89,18 +89,34 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let service = self.inner.clone();
+        let (parts, body) = request.into_parts();
+        let content = Content::of(&body);
+        self.send(parts, body, &content)
+    }
+}
+
+impl<S> HttpSingleflight<S> {
+    /// Sends a request of whose content this much is known.
+    pub(super) fn send<B, RB, E>(
+        &self,
+        parts: request::Parts,
+        body: B,
+        content: &Content,
+    ) -> HttpResponseFuture<S, B, RB, E>
+    where
+        S: Service<Request<B>, Response = Response<RB>, Error = E> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Send + 'static,
+        RB: Body<Data = Bytes> + Send + 'static,
+        E: Clone + Send + Sync + 'static,
+    {
         let shared = &self.shared;
-        let (mut parts, body) = request.into_parts();
-        let content = Content::take(&mut parts, &body);
-        let plan = shared.plan(&parts, &content);
+        let plan = shared.plan(&parts, content);
         let asked = shared.config.policy.asked(&parts);
         let fence = shared.fence(&parts);
-        let request = Request::from_parts(parts, body);
-
         let fetch = |key, flies| {
             let asker = Asker { shared: Arc::clone(shared), key, asked, flies, regrouped: false };
-            Fetch::new(service, request, fence, asker)
+            Fetch::new(self.inner.clone(), Request::from_parts(parts, body), fence, asker)
         };
         let group = || &shared.group.flights::<RB, E>().group;
         match plan {

@@ -13,7 +13,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{body::ContentBody, read::Reading};
+use super::{Content, body::ContentBody, read::Reading};
 use crate::http::{body::SharedBody, future::HttpResponseFuture, service::HttpSingleflight};
 
 pin_project! {
@@ -68,12 +68,10 @@ where
                         panic!("a response future was polled after it had panicked")
                     };
                     let (content, error) = ready!(reading.poll(cx));
-                    let Some((mut service, mut parts, reading)) = place.take() else { continue };
-                    let body = reading.into_body(content.as_ref(), error);
-                    if let Some(content) = content {
-                        parts.extensions.insert(content);
-                    }
-                    let call = service.call(Request::from_parts(parts, body));
+                    let Some((service, parts, reading)) = place.take() else { continue };
+                    let body = reading.into_body(content.is_some(), error);
+                    let content = content.map_or(Content::Unknown, Content::Read);
+                    let call = service.send(parts, body, &content);
                     state.set(State::Calling { call });
                 }
             }

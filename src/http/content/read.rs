@@ -8,10 +8,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 
-use super::{
-    Whole,
-    body::{ContentBody, Rest},
-};
+use super::body::{ContentBody, Rest};
 
 /// A body that is being read.
 pub(super) struct Reading<B> {
@@ -65,13 +62,13 @@ impl<B: Body<Data = Bytes>> Reading<B> {
 
     /// Reads to the end, or until there is more than fits; the content is `Some` if it is all there and nothing else
     /// is.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Option<Whole>, Option<B::Error>)> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Option<Bytes>, Option<B::Error>)> {
         loop {
             match ready!(self.body.as_mut().poll_frame(cx)) {
                 None => {
                     let content = self.data.take();
                     self.data = Data::One(content.clone());
-                    return Poll::Ready((Some(Whole(content)), None));
+                    return Poll::Ready((Some(content), None));
                 }
                 Some(Err(error)) => return Poll::Ready((None, Some(error))),
                 Some(Ok(frame)) => match frame.into_data() {
@@ -83,14 +80,14 @@ impl<B: Body<Data = Bytes>> Reading<B> {
         }
     }
 
-    fn stop(&mut self, last: Frame<Bytes>) -> Poll<(Option<Whole>, Option<B::Error>)> {
+    fn stop(&mut self, last: Frame<Bytes>) -> Poll<(Option<Bytes>, Option<B::Error>)> {
         self.last = Some(last);
         Poll::Ready((None, None))
     }
 
     /// Returns the body with what was read of it.
-    pub(super) fn into_body(mut self, content: Option<&Whole>, error: Option<B::Error>) -> ContentBody<B> {
-        let rest = if content.is_some() || error.is_some() { Rest::Ended } else { Rest::Begun { body: self.body } };
+    pub(super) fn into_body(mut self, is_whole: bool, error: Option<B::Error>) -> ContentBody<B> {
+        let rest = if is_whole || error.is_some() { Rest::Ended } else { Rest::Begun { body: self.body } };
         let data = Some(self.data.take()).filter(|data| !data.is_empty());
         let read = data.map(Frame::data).into_iter().chain(self.last).collect();
         ContentBody { read, error, rest }

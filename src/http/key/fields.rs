@@ -1,6 +1,6 @@
 //! The request's fields as they were asked, behind the key: `Vary` may name any of them when the request is long gone.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::encode::{Sink, Tag, Write, counted};
 
@@ -18,7 +18,12 @@ impl Write for Fields<'_> {
 }
 
 /// The lines that count, field by field in order of their names, those of one field as they were asked.
+#[derive(Default)]
 pub(super) struct Lines<'a> {
+    /// The only `Host`.
+    pub(super) host: Option<&'a [u8]>,
+    /// There is a `Forwarded`.
+    pub(super) forwarded: bool,
     few: [Option<Line<'a>>; FEW],
     /// All of them, if they are more than a few.
     many: Vec<Option<Line<'a>>>,
@@ -30,28 +35,35 @@ type Line<'a> = (&'a str, &'a HeaderValue);
 const FEW: usize = 8;
 
 impl<'a> Lines<'a> {
-    /// Gathers the lines of the fields that count; `None` if one is not plain ASCII, which recipients read differently.
-    pub(super) fn gather(headers: &'a HeaderMap, counts: impl Fn(&HeaderName) -> bool) -> Option<Self> {
-        let mut lines = Self { few: [None; FEW], many: Vec::new() };
+    /// Gathers the lines of the fields that count; `None` if one is not plain ASCII, which recipients read differently,
+    /// or if `Host` is repeated.
+    pub(super) fn gather(&mut self, headers: &'a HeaderMap, counts: impl Fn(&HeaderName) -> bool) -> Option<()> {
         let mut found = 0;
-        for (name, value) in headers.iter().filter(|(name, _)| counts(name)) {
+        for (name, value) in headers {
+            if *name == header::HOST && self.host.replace(value.as_bytes()).is_some() {
+                return None;
+            }
+            self.forwarded |= *name == header::FORWARDED;
+            if !counts(name) {
+                continue;
+            }
             value.to_str().ok()?;
             let line = Some((name.as_str(), value));
-            match lines.few.get_mut(found) {
+            match self.few.get_mut(found) {
                 Some(place) => *place = line,
                 None => {
-                    if lines.many.is_empty() {
-                        lines.many.extend(lines.few);
+                    if self.many.is_empty() {
+                        self.many.extend(self.few);
                     }
-                    lines.many.push(line);
+                    self.many.push(line);
                 }
             }
             found += 1;
         }
         // Stable: the lines of one field stay in order.
-        let all = if lines.many.is_empty() { &mut lines.few[..found] } else { &mut lines.many };
+        let all = if self.many.is_empty() { &mut self.few[..found] } else { &mut self.many };
         all.sort_by_key(|line| line.map(|(name, _)| name));
-        Some(lines)
+        Some(())
     }
 }
 

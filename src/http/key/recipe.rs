@@ -14,25 +14,8 @@ use super::{
     fields::{Fields, Lines},
     forwarded,
     identity::IdentityFn,
-    target::Target,
+    target::{Target, host},
 };
-
-/// Always parts of the key: a handler that forgets `Vary` is the commonest fault; where an event stream is to go on;
-/// and what a gateway saw, or says was asked for, of which a handler may make links and redirects, and frameworks the
-/// target itself.
-static NEGOTIATED: [HeaderName; 11] = [
-    header::ACCEPT,
-    header::ACCEPT_ENCODING,
-    header::ACCEPT_LANGUAGE,
-    header::ORIGIN,
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
-    HeaderName::from_static("last-event-id"),
-];
 
 static CREDENTIALS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
 
@@ -121,7 +104,7 @@ impl Recipe {
 
     /// Returns whether equal keys mean equal lines of this field.
     pub(in crate::http) fn covers(&self, name: &HeaderName) -> bool {
-        NEGOTIATED.contains(name) || self.fields.contains(name)
+        is_negotiated(name) || self.fields.contains(name)
     }
 
     /// Returns the key of a request; content is `Some` if it was read.
@@ -146,9 +129,10 @@ impl Recipe {
             // What is named stays a part: `covers` has promised it.
             Metadata::Grpc => !is_per_call(name) || self.covers(name),
         };
-        let lines = Lines::gather(&parts.headers, counts)?;
-        let target = Target::new(parts, &self.ignored_query)?;
-        let key = Key { recipe: self, target, parts, content, lines, epoch };
+        let mut lines = Lines::default();
+        lines.gather(&parts.headers, counts)?;
+        let target = Target::new(parts, lines.host, &self.ignored_query)?;
+        let key = Key { recipe: self, target, parts, content, lines: &lines, epoch };
         let encoded = encode(&key, &Fields(&parts.headers), max)?;
         Some(HttpKey::new(encoded, (!identities.is_empty()).then(|| Arc::from(identities))))
     }
@@ -157,7 +141,8 @@ impl Recipe {
     pub(in crate::http) fn uri_hash(&self, parts: &request::Parts, hasher: &impl BuildHasher) -> u64 {
         let mut sink = Hashed(hasher.build_hasher());
         // A request without a valid target has no key either.
-        if let Some(target) = Target::new(parts, &self.ignored_query) {
+        let target = host(&parts.headers).and_then(|host| Target::new(parts, host, &self.ignored_query));
+        if let Some(target) = target {
             let _ = target.write(&mut sink);
         }
         sink.0.finish()
@@ -170,7 +155,7 @@ struct Key<'a> {
     target: Target<'a>,
     parts: &'a request::Parts,
     content: Option<&'a [u8]>,
-    lines: Lines<'a>,
+    lines: &'a Lines<'a>,
     epoch: u64,
 }
 
@@ -187,7 +172,9 @@ impl Write for Key<'_> {
         }
         target.write(sink)?;
         lines.write(sink)?;
-        forwarded::write(&parts.headers, sink)?;
+        if lines.forwarded {
+            forwarded::write(&parts.headers, sink)?;
+        }
         if !recipe.cookies.is_empty() {
             cookies::write(&recipe.cookies, &parts.headers, sink)?;
         }
@@ -196,6 +183,26 @@ impl Write for Key<'_> {
         }
         Some(())
     }
+}
+
+/// Always parts of the key: a handler that forgets `Vary` is the commonest fault; where an event stream is to go on;
+/// and what a gateway saw, or says was asked for, of which a handler may make links and redirects, and frameworks the
+/// target itself.
+fn is_negotiated(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "accept"
+            | "accept-encoding"
+            | "accept-language"
+            | "origin"
+            | "x-forwarded-host"
+            | "x-forwarded-proto"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-original-url"
+            | "x-rewrite-url"
+            | "last-event-id"
+    )
 }
 
 /// Fields that differ between calls which ask the same: of one hop (RFC 9110, section 7.6.1), of one message's framing,

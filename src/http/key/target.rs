@@ -30,11 +30,10 @@ struct Original<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Returns the target of a request; `None` if its authority is in doubt.
-    pub(super) fn new(parts: &'a request::Parts, ignored: &'a [Box<str>]) -> Option<Self> {
+    /// Returns the target of a request with this `Host`; `None` if its authority is in doubt.
+    pub(super) fn new(parts: &'a request::Parts, host: Option<&'a [u8]>, ignored: &'a [Box<str>]) -> Option<Self> {
         let uri = &parts.uri;
         let original = original_uri(parts).filter(|original| *original != uri);
-        let host = host(&parts.headers)?;
         let authority = uri.authority().or_else(|| original.and_then(Uri::authority));
         let authority = agreed(authority.map(bytes), host)?;
         let original = original.map(|uri| Original { authority: uri.authority().map(bytes).or(host), uri });
@@ -88,7 +87,7 @@ impl Target<'_> {
 }
 
 /// Returns the only `Host`; `None` if it is repeated (RFC 9112, section 3.2).
-fn host(headers: &HeaderMap) -> Option<Option<&[u8]>> {
+pub(super) fn host(headers: &HeaderMap) -> Option<Option<&[u8]>> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().map(HeaderValue::as_bytes);
     hosts.next().is_none().then_some(host)

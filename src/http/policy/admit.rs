@@ -1,6 +1,6 @@
 //! May a request share a flight?
 
-use http::{HeaderMap, Method, header, request};
+use http::{Method, header, request};
 
 use super::{
     Cookies, Credentials, Policy,
@@ -55,13 +55,18 @@ impl Policy {
             return Admission::Bypass(Bypass::Method);
         }
         // S15.
-        if content == Content::Unknown || (content == Content::Empty && announces_content(&parts.headers)) {
+        if content == Content::Unknown {
             return Admission::Bypass(Bypass::Content);
         }
         let mut leads = false;
         let mut reload = false;
         for (name, value) in &parts.headers {
             let goes_alone = match name.as_str() {
+                // S15: it says that there is content, and who reads it next may believe it.
+                "transfer-encoding" if content == Content::Empty => return Admission::Bypass(Bypass::Content),
+                "content-length" if content == Content::Empty && value != "0" => {
+                    return Admission::Bypass(Bypass::Content);
+                }
                 // S5: RFC 9111, section 3.5.
                 "authorization" => self.credentials == Credentials::Bypass,
                 "proxy-authorization" => self.credentials != Credentials::Keyed,
@@ -100,12 +105,6 @@ impl Policy {
         }
         Admission::Coalesce
     }
-}
-
-/// Returns whether a request without content says that it has some: who reads it next may believe it.
-fn announces_content(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::TRANSFER_ENCODING)
-        || headers.get_all(header::CONTENT_LENGTH).iter().any(|length| length.as_bytes() != b"0")
 }
 
 /// Returns whether a Cache-Control line asks for an answer from now on; `None` if it sends its request alone.

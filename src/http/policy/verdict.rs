@@ -1,6 +1,6 @@
 //! With whom may an answer be shared?
 
-use http::{HeaderName, header, request, response};
+use http::{HeaderName, Method, header, request, response};
 
 use super::{Credentials, Policy, said::Said, vary::vary};
 
@@ -32,7 +32,8 @@ impl Policy {
         Asked {
             authorized: self.credentials == Credentials::ByResponse && has(header::AUTHORIZATION),
             validated: self.validators && (has(header::IF_NONE_MATCH) || has(header::IF_MODIFIED_SINCE)),
-            deadline: parts.headers.contains_key(&GRPC_TIMEOUT),
+            // gRPC asks with POST only (PROTOCOL-HTTP2.md, "Requests").
+            deadline: parts.method == Method::POST && has(GRPC_TIMEOUT),
         }
     }
 
