@@ -27,9 +27,9 @@ use std::{
 use tokio::time::Instant;
 
 pub use self::call::Call;
+pub(crate) use self::work::{BoxedWork, Job, ShareIf, Work};
 #[cfg(feature = "http")]
-pub(crate) use self::call::Landing;
-pub(crate) use self::work::{BoxedWork, Drive, Job, ShareIf, Work};
+pub(crate) use self::{call::Landing, work::Drive};
 use self::{
     join::{Boarding, Joined},
     shard::Shard,
