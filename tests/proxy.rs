@@ -24,6 +24,8 @@ mod target;
 mod upgrade;
 #[path = "../examples/proxy/upstream.rs"]
 mod upstream;
+#[path = "../examples/proxy/worker.rs"]
+mod worker;
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -46,11 +48,9 @@ use tokio::{
     task::{JoinHandle, JoinSet, yield_now},
     time::timeout,
 };
-use tower::Layer;
+use tower_singleflight::{HttpGroup, HttpKey};
 
-use tower_singleflight::HttpGroup;
-
-use crate::{options::Options, server::Server, upstream::Upstream};
+use crate::{options::Options, worker::Workers};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -75,11 +75,11 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
-        let (server, upstream, group) = (Server::new(&options), Upstream::new(&options), HttpGroup::new());
-        let done = match coalesce::layer(&options) {
-            Some(layer) => tokio::spawn(server.serve(listener, layer.group(group.clone()).layer(upstream), stopped)),
-            None => tokio::spawn(server.serve(listener, upstream, stopped)),
-        };
+        let group = HttpGroup::new();
+        let layer = coalesce::layer(&options).map(|layer| layer.group(group.clone()));
+        // Two: callers of one flight are on different runtimes, whatever the machine.
+        let workers = Workers::start(&options, layer.as_ref(), 2).unwrap();
+        let done = tokio::spawn(workers.serve(listener, stopped));
         Self { address, group, options, stop, done }
     }
 
@@ -98,6 +98,12 @@ impl Proxy {
 
     fn request(&self, path: &str) -> http::request::Builder {
         Request::get(format!("http://{}{path}", self.address))
+    }
+
+    /// The key of such a request.
+    fn key(&self, path: &str) -> HttpKey {
+        let (parts, ()) = self.request(path).body(()).unwrap().into_parts();
+        coalesce::layer(&self.options).unwrap().key(&parts).unwrap()
     }
 }
 
@@ -227,8 +233,7 @@ async fn equal_requests_of_both_versions_are_one_upstream() {
         asked.spawn(ask(n % 2 == 0, proxy.request("/rates"), ""));
     }
     arrivals.recv().await.unwrap();
-    let (parts, ()) = proxy.request("/rates").body(()).unwrap().into_parts();
-    let key = coalesce::layer(&proxy.options).unwrap().key(&parts).unwrap();
+    let key = proxy.key("/rates");
     wait_until(|| proxy.group.callers(&key) == 21).await;
     open.add_permits(1);
     let mut followed = 0;
@@ -532,6 +537,40 @@ async fn what_is_under_way_ends_well_when_the_proxy_stops() {
         timeout(LONG, proxy.done).await.unwrap().unwrap();
         drop((silent, idle));
     }
+}
+
+#[tokio::test]
+async fn a_worker_without_clients_stays_for_those_of_others() {
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let open = Arc::new(Semaphore::new(0));
+    let origin = {
+        let open = Arc::clone(&open);
+        origin(move |_| {
+            let (arrived, open) = (arrived.clone(), Arc::clone(&open));
+            async move {
+                arrived.send(()).unwrap();
+                open.acquire().await.unwrap().forget();
+                Response::new(full("in the end"))
+            }
+        })
+        .await
+    };
+    let proxy = Proxy::start(origin, &["--grace", "600000"]);
+    let key = proxy.key("/");
+    let leader = tokio::spawn(ask(false, proxy.request("/"), ""));
+    arrivals.recv().await.unwrap();
+    let follower = tokio::spawn(ask(false, proxy.request("/"), ""));
+    wait_until(|| proxy.group.callers(&key) == 2).await;
+    leader.abort();
+    wait_until(|| proxy.group.callers(&key) == 1).await;
+    proxy.stop.send(()).unwrap();
+    while TcpStream::connect(proxy.address).await.is_ok() {
+        yield_now().await;
+    }
+    open.add_permits(1);
+    assert_eq!(text(follower.await.unwrap()).await, "in the end");
+    timeout(LONG, proxy.done).await.unwrap().unwrap();
+    assert!(arrivals.try_recv().is_err());
 }
 
 #[tokio::test]

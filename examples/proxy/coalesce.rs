@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use http::{HeaderName, header};
-use tower_singleflight::{HttpSingleflightLayer, Limits};
+use tower_singleflight::{HttpGroup, HttpSingleflightLayer, Limits};
 
 use crate::options::Options;
 
-/// Returns the layer; `None`: every request goes upstream.
+/// Returns the layer, whose services share one group; `None`: every request goes upstream.
 pub(crate) fn layer(options: &Options) -> Option<HttpSingleflightLayer> {
     if options.no_coalesce {
         return None;
@@ -15,7 +15,7 @@ pub(crate) fn layer(options: &Options) -> Option<HttpSingleflightLayer> {
     let mut limits = Limits::new();
     limits.max_wait = options.max_wait.map(Duration::from);
     let mut layer = HttpSingleflightLayer::new()
-        .limits(limits)
+        .group(HttpGroup::with_limits(limits))
         .window(options.window as usize)
         .stall(options.stall.into())
         // What is passed on of them would otherwise let one client choose the answer of others.

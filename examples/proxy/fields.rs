@@ -13,8 +13,25 @@ static HOP_BY_HOP: [HeaderName; 6] = [
     header::UPGRADE,
 ];
 
-/// What a message asked of this hop alone.
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// A client, as the next hop is told of it; written once for all its requests.
 #[derive(Debug)]
+pub(crate) struct Client {
+    address: IpAddr,
+    text: Option<HeaderValue>,
+}
+
+impl Client {
+    pub(crate) fn new(address: IpAddr) -> Self {
+        Self { address, text: HeaderValue::from_str(&address.to_string()).ok() }
+    }
+}
+
+/// What a message asked of this hop alone.
+#[derive(Debug, Default)]
 pub(crate) struct Hop {
     /// The protocols to switch to.
     pub(crate) upgrade: Option<HeaderValue>,
@@ -24,6 +41,10 @@ pub(crate) struct Hop {
 
 /// Takes out what ends at this hop (RFC 9110, section 7.6.1).
 pub(crate) fn end_hop(headers: &mut HeaderMap) -> Hop {
+    // Most messages have none.
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return Hop::default();
+    }
     let listed: Vec<HeaderName> =
         elements(headers, &header::CONNECTION).filter_map(|option| option.parse().ok()).collect();
     // `h2c` would hand the client a connection on which nothing is checked any more; RFC 9113, section 3.1, has no such upgrade.
@@ -66,28 +87,24 @@ pub(crate) fn via(headers: &mut HeaderMap, received: Version) {
 }
 
 /// Says who asked, and for which host. What a proxy before this one said of host and scheme stands; the layer has it in the key.
-pub(crate) fn forwarded(headers: &mut HeaderMap, client: Option<IpAddr>, host: Option<&HeaderValue>) {
-    if let Some(client) = client {
-        append(headers, HeaderName::from_static("x-forwarded-for"), &client.to_string());
+pub(crate) fn forwarded(headers: &mut HeaderMap, client: Option<&Client>, host: Option<&HeaderValue>) {
+    if let Some(Client { address, text: Some(text) }) = client {
+        headers.append(&X_FORWARDED_FOR, text.clone());
         // A chain that has begun goes on (RFC 7239, section 4); nobody needs a second one.
         if headers.contains_key(header::FORWARDED) {
-            let node = match client {
-                IpAddr::V4(client) => format!("for={client};proto=http"),
-                IpAddr::V6(client) => format!("for=\"[{client}]\";proto=http"),
+            let node = match address {
+                IpAddr::V4(address) => format!("for={address};proto=http"),
+                IpAddr::V6(address) => format!("for=\"[{address}]\";proto=http"),
             };
-            append(headers, header::FORWARDED, &node);
+            if let Ok(node) = HeaderValue::from_str(&node) {
+                headers.append(header::FORWARDED, node);
+            }
         }
     }
     if let Some(host) = host {
-        headers.entry("x-forwarded-host").or_insert_with(|| host.clone());
+        headers.entry(&X_FORWARDED_HOST).or_insert_with(|| host.clone());
     }
-    headers.entry("x-forwarded-proto").or_insert(HeaderValue::from_static("http"));
-}
-
-fn append(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.append(name, value);
-    }
+    headers.entry(&X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
 }
 
 /// The elements of a list field, in all its lines.

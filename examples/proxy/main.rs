@@ -17,17 +17,17 @@ mod stop;
 mod target;
 mod upgrade;
 mod upstream;
+mod worker;
 
 use std::{
     fmt,
     io::{self, Write},
+    num::NonZeroUsize,
     process::ExitCode,
+    thread,
 };
 
-use tokio::runtime::Builder;
-use tower::Layer;
-
-use crate::{options::Options, server::Server, stop::Stop, upstream::Upstream};
+use crate::{options::Options, stop::Stop, worker::Workers};
 
 fn main() -> ExitCode {
     let options = match Options::read(std::env::args_os()) {
@@ -43,14 +43,10 @@ fn main() -> ExitCode {
     };
     // Each client takes a file; what the hard limit does not allow, accepting waits for.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let runtime = match Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(format_args!("cannot start a runtime: {error}")),
-    };
-    let code = runtime.block_on(run(&options));
-    // Not even a name that is still being looked up holds the end up.
-    runtime.shutdown_background();
-    code
+    match worker::runtime() {
+        Ok(runtime) => runtime.block_on(run(&options)),
+        Err(error) => fail(format_args!("cannot start a runtime: {error}")),
+    }
 }
 
 async fn run(options: &Options) -> ExitCode {
@@ -63,18 +59,16 @@ async fn run(options: &Options) -> ExitCode {
         Ok(listening) => listening,
         Err(error) => return fail(format_args!("cannot listen on {}: {error}", options.listen)),
     };
+    let (layer, cores) = (coalesce::layer(options), thread::available_parallelism().map_or(1, NonZeroUsize::get));
+    let workers = match Workers::start(options, layer.as_ref(), cores) {
+        Ok(workers) => workers,
+        Err(error) => return fail(format_args!("cannot start a worker: {error}")),
+    };
     // Whoever started it may not be reading.
     let _ = writeln!(io::stdout(), "http://{address} => {}", options.upstream);
 
-    let (server, upstream) = (Server::new(options), Upstream::new(options));
-    let served = async {
-        match coalesce::layer(options) {
-            Some(layer) => server.serve(listener, layer.layer(upstream), stop.signal()).await,
-            None => server.serve(listener, upstream, stop.signal()).await,
-        }
-    };
     tokio::select! {
-        () = served => {}
+        () = workers.serve(listener, stop.signal()) => {}
         // The second signal: now.
         () = async { again.signal().await; again.signal().await } => {}
     }

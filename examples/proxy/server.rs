@@ -3,10 +3,8 @@
 use std::{
     convert::Infallible,
     error::Error,
-    future::Future,
     io,
-    net::SocketAddr,
-    pin::pin,
+    net::{self, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -27,8 +25,8 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::watch,
-    time::{sleep, timeout},
+    sync::{mpsc, watch},
+    time::timeout,
 };
 use tower::Service;
 
@@ -78,9 +76,12 @@ impl Server {
         Arc::new(Self { either, http1, quiet: options.quiet, grace: options.grace.into(), idle })
     }
 
-    /// Serves connections until told to stop, and then those under way for as long as they are given.
-    pub(crate) async fn serve<S, B>(self: Arc<Self>, listener: TcpListener, service: S, stop: impl Future<Output = ()>)
-    where
+    /// Serves clients as they come, and when no more do, what is under way for as long as that is given.
+    pub(crate) async fn serve<S, B>(
+        self: Arc<Self>,
+        mut clients: mpsc::UnboundedReceiver<(net::TcpStream, SocketAddr)>,
+        service: S,
+    ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + ForClient
             + Clone
@@ -91,21 +92,12 @@ impl Server {
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
         let (stopping, _) = watch::channel(());
-        let mut stop = pin!(stop);
-        loop {
-            tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, client)) => {
-                        let server = Arc::clone(&self);
-                        tokio::spawn(server.connection(stream, client, service.clone(), stopping.subscribe()));
-                    }
-                    // No more files, as a rule: some connection will close.
-                    Err(_) => sleep(Duration::from_millis(10)).await,
-                },
-                () = &mut stop => break,
-            }
+        while let Some((stream, client)) = clients.recv().await {
+            // One that this thread cannot wait for is closed.
+            let Ok(stream) = TcpStream::from_std(stream) else { continue };
+            let server = Arc::clone(&self);
+            tokio::spawn(server.connection(stream, client, service.clone(), stopping.subscribe()));
         }
-        drop(listener);
         // Nobody to tell: nothing under way.
         let _ = stopping.send(());
         // What does not end in time is cut off with the process.

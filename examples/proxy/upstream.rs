@@ -38,7 +38,7 @@ pub(crate) type UpstreamBody = Either<Lively, Full<Bytes>>;
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     route: Arc<Route>,
-    client: Option<IpAddr>,
+    client: Option<Arc<fields::Client>>,
 }
 
 /// A service that is told for whom it works: less for each request than an extension takes.
@@ -80,7 +80,7 @@ impl Upstream {
 
 impl ForClient for Upstream {
     fn for_client(self, client: IpAddr) -> Self {
-        Self { client: Some(client), ..self }
+        Self { client: Some(Arc::new(fields::Client::new(client))), ..self }
     }
 }
 
@@ -93,7 +93,11 @@ impl<S: ForClient + Clone> ForClient for HttpSingleflight<S> {
 
 impl Route {
     /// Makes the next hop's request of a client's; returns the client's half of an upgrade if it asks for one.
-    fn rewrite<B>(&self, request: &mut Request<B>, client: Option<IpAddr>) -> Result<Option<OnUpgrade>, Failure> {
+    fn rewrite<B>(
+        &self,
+        request: &mut Request<B>,
+        client: Option<&fields::Client>,
+    ) -> Result<Option<OnUpgrade>, Failure> {
         let received = request.version();
         let host = target::host(request).map_err(|why| Failure(StatusCode::BAD_REQUEST, why))?;
         target::aim(request, &self.authority);
@@ -142,7 +146,7 @@ impl Route {
     async fn answer(
         &self,
         mut request: Request<Incoming>,
-        client: Option<IpAddr>,
+        client: Option<&fields::Client>,
     ) -> Result<Response<UpstreamBody>, Failure> {
         if request.method() == Method::CONNECT {
             return Err(Failure(StatusCode::NOT_IMPLEMENTED, "this proxy opens no tunnels"));
@@ -175,7 +179,9 @@ impl Service<Request<Incoming>> for Upstream {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let Self { route, client } = self.clone();
-        Box::pin(async move { Ok(route.answer(request, client).await.unwrap_or_else(Failure::into_response)) })
+        Box::pin(
+            async move { Ok(route.answer(request, client.as_deref()).await.unwrap_or_else(Failure::into_response)) },
+        )
     }
 }
 

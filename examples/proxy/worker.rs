@@ -1,0 +1,114 @@
+//! One thread per core, each with its own runtime and its own connections to clients and upstream; the flights are
+//! everybody's.
+//!
+//! So a request is served on one thread, as in nginx, and only followers are woken across threads.
+
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpStream},
+    pin::pin,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    sync::{Barrier, mpsc},
+    time::sleep,
+};
+use tower::Layer;
+use tower_singleflight::HttpSingleflightLayer;
+
+use crate::{options::Options, server::Server, upstream::Upstream};
+
+/// Threads that serve clients.
+pub(crate) struct Workers {
+    /// Where to send each its clients. It ends when no more can come and what is under way has ended.
+    clients: Vec<mpsc::UnboundedSender<(TcpStream, SocketAddr)>>,
+    /// Says that all have ended.
+    ended: mpsc::Receiver<()>,
+}
+
+/// Returns the runtime of one thread.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+impl Workers {
+    /// Starts so many.
+    pub(crate) fn start(options: &Options, layer: Option<&HttpSingleflightLayer>, count: usize) -> io::Result<Self> {
+        let (alive, ended) = mpsc::channel(1);
+        let last = Arc::new(Barrier::new(count));
+        let clients = (0..count).map(|_| {
+            let (sender, clients) = mpsc::unbounded_channel();
+            let worker = Worker { options: options.clone(), layer: layer.cloned(), clients, alive: alive.clone() };
+            worker.start(Arc::clone(&last))?;
+            Ok(sender)
+        });
+        Ok(Self { clients: clients.collect::<io::Result<_>>()?, ended })
+    }
+
+    /// Takes clients in, and hands them to the workers in turn, until told to stop; then waits for the workers to end.
+    pub(crate) async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let Self { clients, mut ended } = self;
+        let mut stop = pin!(stop);
+        for worker in clients.iter().cycle() {
+            let accepted = tokio::select! {
+                accepted = accept(&listener) => accepted,
+                () = &mut stop => break,
+            };
+            // Closed if the worker is gone.
+            let _ = worker.send(accepted);
+        }
+        drop((listener, clients));
+        ended.recv().await;
+    }
+}
+
+/// Takes the next client in. Cancel safe.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await.and_then(|(stream, client)| Ok((stream.into_std()?, client))) {
+            Ok(accepted) => return accepted,
+            // No more files, as a rule: some connection will close.
+            Err(_) => sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// What one thread needs.
+struct Worker {
+    options: Options,
+    layer: Option<HttpSingleflightLayer>,
+    clients: mpsc::UnboundedReceiver<(TcpStream, SocketAddr)>,
+    alive: mpsc::Sender<()>,
+}
+
+impl Worker {
+    /// Starts the thread. It stays until the last one is done: the others' clients may read what it receives.
+    fn start(self, last: Arc<Barrier>) -> io::Result<()> {
+        let runtime = runtime()?;
+        let work = move || {
+            runtime.block_on(async {
+                self.serve().await;
+                last.wait().await;
+            });
+            // Not even a name that is still being looked up holds the end up.
+            runtime.shutdown_background();
+        };
+        thread::Builder::new().name("worker".to_owned()).spawn(work).map(drop)
+    }
+
+    async fn serve(self) {
+        let Self { options, layer, clients, alive } = self;
+        let (server, upstream) = (Server::new(&options), Upstream::new(&options));
+        match layer {
+            Some(layer) => server.serve(clients, layer.layer(upstream)).await,
+            None => server.serve(clients, upstream).await,
+        }
+        drop(alive);
+    }
+}
