@@ -20,7 +20,6 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
-    pub(crate) first_byte: Duration,
     pub(crate) body: Vec<u8>,
 }
 
@@ -38,16 +37,20 @@ impl Client {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Result<Answer, Fault> {
-        let start = Instant::now();
         self.send(path).await?;
-        self.answer(start).await
+        self.first(Instant::now()).await?;
+        self.rest().await
     }
 
-    /// Reads an answer that has a Content-Length.
-    pub(crate) async fn answer(&mut self, start: Instant) -> Result<Answer, Fault> {
+    /// Reads what comes first of an answer, and stops the time.
+    pub(crate) async fn first(&mut self, start: Instant) -> Result<Duration, Fault> {
         self.buffer.clear();
         self.read().await?;
-        let first_byte = start.elapsed();
+        Ok(start.elapsed())
+    }
+
+    /// Reads an answer that has begun, and has a Content-Length.
+    pub(crate) async fn rest(&mut self) -> Result<Answer, Fault> {
         let end = loop {
             if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end + 4;
@@ -62,7 +65,7 @@ impl Client {
         while self.buffer.len() < end + length {
             self.read().await?;
         }
-        Ok(Answer { status, head, first_byte, body: self.buffer[end..end + length].to_vec() })
+        Ok(Answer { status, head, body: self.buffer[end..end + length].to_vec() })
     }
 
     async fn read(&mut self) -> Result<(), Fault> {

@@ -118,18 +118,21 @@ async fn herd(proxy: SocketAddr, upstream: SocketAddr, clients: u32, path: &str)
     }
     let mut answers = JoinSet::new();
     for mut client in herd {
-        answers.spawn(async move { client.answer(start).await });
+        answers.spawn(async move { client.first(start).await.map(|first_byte| (client, first_byte)) });
     }
+    // What was sent is looked into when all have theirs: it would hold up those who come later.
+    let begun = answers.join_all().await;
     let (mut leader, mut times) = (None, Vec::new());
-    while let Some(answer) = answers.join_next().await {
-        let answer = answer??;
+    for answer in begun {
+        let (mut client, first_byte) = answer?;
+        let answer = client.rest().await?;
         if answer.status != 200 || answer.body != origin::BODY.as_bytes() {
             return Err(format!("status {} on {path}", answer.status).into());
         }
         if answer.head.lines().any(|line| line.starts_with("cache-status") && line.ends_with("fwd=uri-miss")) {
-            leader = Some(answer.first_byte);
+            leader = Some(first_byte);
         }
-        times.push(answer.first_byte);
+        times.push(first_byte);
     }
     let calls = origin::calls(upstream).await? - before;
     let of = |share| percentile(&times, share);
