@@ -2,6 +2,7 @@
 
 mod client;
 mod herd;
+mod load;
 mod memory;
 mod origin;
 mod process;
@@ -51,6 +52,9 @@ enum Bench {
     /// The origin of the other benches, as a process of its own
     #[command(hide = true)]
     Origin(origin::Options),
+    /// One of the servers that `router` compares
+    #[command(hide = true)]
+    Server(router::Server),
 }
 
 fn main() -> ExitCode {
@@ -80,6 +84,7 @@ async fn run(bench: Bench) -> Result<(), Fault> {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     match bench {
         Bench::Origin(options) => return origin::run(options).await,
+        Bench::Server(server) => return router::serve(server).await,
         _ => println!("{} threads, {}", std::thread::available_parallelism()?, std::env::consts::ARCH),
     }
     match bench {
@@ -92,6 +97,6 @@ async fn run(bench: Bench) -> Result<(), Fault> {
         Bench::Waiting(options) => waiting::run(options).await,
         Bench::Unshareable(options) => unshareable::run(options).await,
         Bench::Soak(options) => soak::run(options).await,
-        Bench::Origin(_) => Ok(()),
+        Bench::Origin(_) | Bench::Server(_) => Ok(()),
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    Fault, herd, origin,
+    Fault, herd,
+    load::Load,
+    origin,
     process::{self, Process},
-    router::load,
     stats::{median, table, target},
 };
 
@@ -15,8 +16,8 @@ pub(crate) struct Options {
     connections: u32,
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=101))]
     rounds: u32,
-    /// How long one measurement takes, in ms.
-    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    /// How long one measurement takes, in s.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
     time: u64,
 }
 
@@ -35,11 +36,12 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
         let nginx = herd::nginx(dir.path(), listen, upstream, false)?;
         sides.push(("nginx", Process::start(nginx, listen).await?, listen));
     }
+    let load = Load::new(options.connections, Duration::from_secs(options.time))?;
     let mut figures: Vec<_> = sides.iter().map(|_| (Vec::new(), Vec::new())).collect();
     for _ in 0..options.rounds {
         for ((_, process, listen), (rates, cpus)) in sides.iter().zip(&mut figures) {
             let before = process.cpu()?;
-            let (requests, elapsed) = load(*listen, options.connections, Duration::from_millis(options.time)).await?;
+            let (requests, elapsed) = load.run(*listen).await?;
             rates.push(requests as f64 / elapsed.as_secs_f64());
             cpus.push((process.cpu()? - before).as_secs_f64() * 1e6 / requests as f64);
         }
