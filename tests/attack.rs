@@ -479,7 +479,8 @@ async fn a_predicate_that_panics_counts_as_the_work_and_a_callback_as_its_caller
     assert!(service.group().is_empty());
 }
 
-/// Everything at once, on two threads: joins, leaves, forgets, spawns, limits and graces. Nobody hangs, nothing is left.
+/// Everything at once, on two threads: joins, leaves, forgets, spawns, limits and graces. Nobody hangs, nothing
+/// is left.
 #[test]
 fn a_melee_leaves_nothing() {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts");

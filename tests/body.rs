@@ -446,8 +446,8 @@ impl Seen {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Every reader sees a prefix of the same frames, and the right end if it gets there; nobody hangs; no more than the window
-    /// is read ahead; the body is dropped in the end.
+    /// Every reader sees a prefix of the same frames, and the right end if it gets there; nobody hangs; no more than
+    /// the window is read ahead; the body is dropped in the end.
     #[test]
     fn any_readers_of_any_body_see_the_same(
         count in 1..8_usize,
@@ -491,9 +491,11 @@ proptest! {
                         advance(Duration::from_secs(3)).await;
                     }
                 }
-                // Read ahead of the slowest: at most the window and the frame that went over it, each weighing 64 bytes more.
+                // Read ahead of the slowest: at most the window and the frame that went over it, each weighing 64
+                // bytes more.
                 let taken = all.len() - feed.unread();
-                let waits = |which: &usize| !seen[*which].ended && (claims[*which].is_some() || readers[*which].is_some());
+                let holds = |which: usize| claims[which].is_some() || readers[which].is_some();
+                let waits = |which: &usize| !seen[*which].ended && holds(*which);
                 if let Some(slowest) = (0..count).filter(waits).map(|which| seen[which].items.len()).min() {
                     let ahead: Vec<_> = all[slowest.min(taken)..taken].iter().map(|item| match item {
                         Item::Data(data) => data.len() + 64,
@@ -502,7 +504,8 @@ proptest! {
                     let over = ahead.last().copied().unwrap_or(0);
                     let weight: usize = ahead.iter().sum();
                     let lone = (0..count).filter(waits).count() == 1;
-                    assert!(advanced || lone || weight < window + over || ahead.len() <= 1, "{weight} bytes kept for a window of {window}");
+                    let kept = weight < window + over || ahead.len() <= 1;
+                    assert!(advanced || lone || kept, "{weight} bytes kept for a window of {window}");
                 }
             }
             all.extend(last.clone());

@@ -1,4 +1,5 @@
-//! What must not compile, and how it is said. After a change of compiler: `TRYBUILD=overwrite cargo test --test compile_fail`.
+//! What must not compile, and how it is said. After a change of compiler:
+//! `TRYBUILD=overwrite cargo test --test compile_fail`.
 
 #[test]
 fn what_people_get_wrong_is_refused_in_words_that_help() {

@@ -1,4 +1,4 @@
-//! Go's tests of `x/sync/singleflight` and of its internal ancestor, written anew: the names of theirs stand above ours.
+//! Go's tests of `x/sync/singleflight` and of its internal ancestor, written anew: their names stand above ours.
 
 mod work;
 

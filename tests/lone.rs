@@ -58,7 +58,8 @@ impl Service<Request<Full<Bytes>>> for Origin {
         let headers = response.headers_mut();
         headers.insert("content-type", http::HeaderValue::from_static("text/plain"));
         headers.insert("cache-control", http::HeaderValue::from_static("max-age=60"));
-        // Every response of the layer carries its role, and that costs the same without it: a map, its table, the value.
+        // Every response of the layer carries its role, and that costs the same without it: a map, its table,
+        // the value.
         response.extensions_mut().insert(Role::Leader);
         ready(Ok(response))
     }

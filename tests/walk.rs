@@ -296,7 +296,8 @@ proptest! {
         })));
         drop(std::panic::take_hook());
         if let Err(payload) = walked {
-            let text = payload.downcast_ref::<String>().cloned().or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let text = payload.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
             return Err(TestCaseError::fail(text.unwrap_or_default()));
         }
     }

@@ -5,7 +5,8 @@ use http::{HeaderValue, Request, Uri};
 
 /// Copies the fields and the target of a request into memory of their own size.
 ///
-/// hyper's are slices of its read buffer, of 8 KiB at least: while they live it takes a second one to notice that the client leaves.
+/// hyper's are slices of its read buffer, of 8 KiB at least: while they live it takes a second one to notice that the
+/// client leaves.
 pub(crate) fn compact<B>(request: &mut Request<B>) {
     let target = request.uri().to_string();
     let size = request.headers().values().map(HeaderValue::len).sum::<usize>() + target.len();

@@ -28,9 +28,11 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What an HTTP/2 connection begins with (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Returns whether a connection speaks HTTP/1, by its first bytes, which stay there; `false` if it may not, `None` if nothing comes in time.
+/// Returns whether a connection speaks HTTP/1, by its first bytes, which stay there; `false` if it may not, `None` if
+/// nothing comes in time.
 ///
-/// hyper-util tells the versions apart too, but by reading: what it then gives back makes hyper grow its buffer to 16 KiB, per client.
+/// hyper-util tells the versions apart too, but by reading: what it then gives back makes hyper grow its buffer to
+/// 16 KiB, per client.
 pub(crate) async fn speaks_http1(stream: &TcpStream, idle: Duration) -> Option<bool> {
     let mut bytes = [0; PREFACE.len()];
     let read: io::Result<usize> = timeout(idle, stream.peek(&mut bytes)).await.ok()?;
@@ -83,8 +85,8 @@ pub(crate) async fn serve<C: Graceful>(mut connection: Pin<Box<C>>, mut stop: wa
     let _ = connection.await;
 }
 
-/// Serves a connection that is given up if it asks for nothing: hyper's own timer starts when the version is known, and who
-/// sends half of HTTP/2's preface never comes to that.
+/// Serves a connection that is given up if it asks for nothing: hyper's own timer starts when the version is known, and
+/// who sends half of HTTP/2's preface never comes to that.
 pub(crate) async fn serve_if_asked<C: Graceful>(
     connection: Pin<Box<C>>,
     stop: watch::Receiver<()>,

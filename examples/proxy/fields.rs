@@ -47,7 +47,8 @@ pub(crate) fn end_hop(headers: &mut HeaderMap) -> Hop {
     }
     let listed: Vec<HeaderName> =
         elements(headers, &header::CONNECTION).filter_map(|option| option.parse().ok()).collect();
-    // `h2c` would hand the client a connection on which nothing is checked any more; RFC 9113, section 3.1, has no such upgrade.
+    // `h2c` would hand the client a connection on which nothing is checked any more; RFC 9113,
+    // section 3.1, has no such upgrade.
     let upgrades = listed.contains(&header::UPGRADE)
         && !elements(headers, &header::UPGRADE).any(|protocol| protocol.eq_ignore_ascii_case("h2c"));
     let hop = Hop {
@@ -86,7 +87,8 @@ pub(crate) fn via(headers: &mut HeaderMap, received: Version) {
     headers.append(header::VIA, HeaderValue::from_static(via));
 }
 
-/// Says who asked, and for which host. What a proxy before this one said of host and scheme stands; the layer has it in the key.
+/// Says who asked, and for which host. What a proxy before this one said of host and scheme stands; the layer has it in
+/// the key.
 pub(crate) fn forwarded(headers: &mut HeaderMap, client: Option<&Client>, host: Option<&HeaderValue>) {
     if let Some(Client { address, text: Some(text) }) = client {
         headers.append(&X_FORWARDED_FOR, text.clone());

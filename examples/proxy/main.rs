@@ -1,4 +1,5 @@
-//! A coalescing reverse proxy: `cargo run --release --example proxy -- --listen 127.0.0.1:8080 --upstream http://127.0.0.1:3000`.
+//! A coalescing reverse proxy:
+//! `cargo run --release --example proxy -- --listen 127.0.0.1:8080 --upstream http://127.0.0.1:3000`.
 //!
 //! ```text
 //! server ─► log ─► HttpSingleflightLayer ─► Upstream ─► hyper's client

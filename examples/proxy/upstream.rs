@@ -120,8 +120,8 @@ impl Route {
         Ok(upgrades.then(|| hyper::upgrade::on(request)))
     }
 
-    /// Sends a request, and waits for the head of its answer: for so long from when the request has been sent, which may itself take
-    /// its time as long as it moves.
+    /// Sends a request, and waits for the head of its answer: for so long from when the request has been sent, which
+    /// may itself take its time as long as it moves.
     async fn send(&self, request: Request<Incoming>) -> Result<Response<Incoming>, Failure> {
         let (parts, body) = request.into_parts();
         let (body, progress) = Flagged::new(body);

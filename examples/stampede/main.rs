@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use herd::Run;
 
-/// Sends a herd of HTTP clients at a server on a database, without the layer and with it, and shows what that makes of them.
+/// Sends a herd of HTTP clients at a server on a database, without the layer and with it, and shows what comes of it.
 #[derive(Parser)]
 struct Options {
     /// How many callers there are, 1 to 100000

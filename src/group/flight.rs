@@ -18,9 +18,9 @@
 //! 3. "No longer joinable" and "removed from the index" are one critical section, and come before anyone can see the
 //!    outcome: no caller ever receives the outcome of a flight that had landed when it called.
 //! 4. Removal checks identity: the end of a forgotten or replaced flight never evicts its successor.
-//! 5. "Last caller left" and "no longer joinable" are one critical section: nobody joins a dying flight. Until its work is
-//!    dropped the key keeps a tombstone; who finds it leads a new flight, whose work starts when the drop is done. (A
-//!    leader that takes its work back from a lost flight is like one alone, and does not wait.)
+//! 5. "Last caller left" and "no longer joinable" are one critical section: nobody joins a dying flight. Until its work
+//!    is dropped the key keeps a tombstone; who finds it leads a new flight, whose work starts when the drop is done.
+//!    (A leader that takes its work back from a lost flight is like one alone, and does not wait.)
 //! 6. User code never runs under a lock; `Eq` of keys is the one exception.
 //! 7. Progress never depends on a particular caller being polled.
 //! 8. However a flight ends, the key is free and every caller is told.

@@ -146,8 +146,8 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
         *this.waits = if released { asker.shared.permit() } else { None };
     }
 
-    /// Makes it ask among those who agree with it in the fields that `Vary` names. It has been released, and waits for a
-    /// permit (D3).
+    /// Makes it ask among those who agree with it in the fields that `Vary` names. It has been released, and waits for
+    /// a permit (D3).
     pub(super) fn regroup(self: Pin<&mut Self>, variant: HttpKey) {
         let this = self.project();
         let Some(asker) = this.asker else { return };

@@ -1,4 +1,4 @@
-//! (b) A herd on one key with a slow origin: through the proxy example, nginx and Varnish, and with no proxy at all, in one run.
+//! (b) A herd on one key with a slow origin: through the proxy example, nginx, Varnish and no proxy at all, in one run.
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
@@ -150,8 +150,8 @@ pub(crate) fn nginx(dir: &Path, listen: SocketAddr, upstream: SocketAddr, lock: 
          worker_rlimit_nofile 20000;
          events {{ worker_connections 8192; }}
          http {{ access_log off; keepalive_requests 1000000;
-           client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u;
-           scgi_temp_path {home}/s; proxy_cache_path {home}/cache keys_zone=herd:10m;
+           client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/f;
+           uwsgi_temp_path {home}/u; scgi_temp_path {home}/s; proxy_cache_path {home}/cache keys_zone=herd:10m;
            upstream origin {{ server {upstream}; keepalive 64; }}
            server {{ listen {listen} backlog=4096; {caches}
              location / {{ proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ''; }} }} }}"

@@ -1,4 +1,4 @@
-//! Requests for keys that nobody asked for before, on connections that are kept alive, as many as the server can answer.
+//! Requests for keys that nobody asked for before, on connections kept alive, as many as the server can answer.
 
 use std::{io::Write, net::SocketAddr, process::Command, thread::available_parallelism, time::Duration};
 

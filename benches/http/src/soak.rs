@@ -1,5 +1,5 @@
-//! A million requests of many users, with cookies, credentials, `Vary` and `Set-Cookie` at random, against an origin that
-//! writes into each body whom it is for: bodies in the wrong hands.
+//! A million requests of many users, with cookies, credentials, `Vary` and `Set-Cookie` at random, against an origin
+//! that writes into each body whom it is for: bodies in the wrong hands.
 
 use std::{
     convert::Infallible,
