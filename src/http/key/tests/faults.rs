@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::{Metadata, Recipe, parts};
+use super::{Metadata, Recipe, parts, plain};
 
 #[test]
 fn s09_a_field_that_is_named_counts_over_grpc_too() {
@@ -13,6 +13,15 @@ fn s09_a_field_that_is_named_counts_over_grpc_too() {
     // What `covers` promises lets a `Vary` go unchecked.
     assert!(recipe.covers(&name));
     assert_ne!(of("1"), of("2"));
+}
+
+#[test]
+fn s02_forwarded_counts_wherever_it_stands() {
+    let first = |host| plain("/x", &[("forwarded", host), ("host", "a"), ("user-agent", "b")]).unwrap();
+    let last = |host| plain("/x", &[("host", "a"), ("user-agent", "b"), ("forwarded", host)]).unwrap();
+    assert_ne!(first("host=a"), first("host=b"));
+    assert_ne!(last("host=a"), last("host=b"));
+    assert_eq!(first("host=a"), last("host=a"));
 }
 
 #[test]
