@@ -118,3 +118,18 @@ async fn s21_an_unsafe_request_ends_the_join_window_of_its_uri() {
     assert_eq!(role(&joined.await.unwrap()), Role::Follower);
     assert!(bench.group.is_empty());
 }
+
+#[tokio::test]
+async fn s21_a_fence_ends_with_the_answer_and_not_with_its_future() {
+    let mut bench = bench(HttpSingleflightLayer::new());
+    let mut write = bench.call(request("PUT", "/x", &[]));
+    bench.next().await.answer(ok(&[], "written"));
+    let during = bench.call(get("/x"));
+    assert!(write.poll().is_ready());
+    let after = bench.call(get("/x"));
+    assert_eq!(bench.count().await, 3);
+    drop(write);
+    let joined = bench.call(get("/x"));
+    assert_eq!(bench.count().await, 3);
+    drop((during, after, joined));
+}

@@ -223,3 +223,35 @@ async fn what_is_remembered_for_ever_stays_so() {
     assert_eq!(bench.count().await, 4);
     second.into_iter().for_each(|answer| answer.abort());
 }
+
+#[tokio::test]
+async fn what_nobody_waited_for_is_not_remembered() {
+    let mut bench = bench(HttpSingleflightLayer::new());
+    for answered in 1..3 {
+        let lone = burst(&mut bench, 1);
+        bench.next().await.answer(ok(&[("cache-control", "private")], "x"));
+        for answer in lone {
+            answer.await.unwrap();
+        }
+        assert_eq!(bench.count().await, answered);
+    }
+    let together = burst(&mut bench, 2);
+    assert_eq!(bench.count().await, 3);
+    together.into_iter().for_each(|answer| answer.abort());
+}
+
+#[tokio::test]
+async fn a_permit_is_free_when_the_answer_is_there() {
+    let mut bench = bench(HttpSingleflightLayer::new().release_limit(1));
+    let mut calls: Vec<_> = (0..3).map(|_| (bench.call(get("/x")), false)).collect();
+    for answered in 1..4 {
+        bench.next().await.answer(ok(&[("cache-control", "private")], "x"));
+        bench.settle().await;
+        for (call, done) in &mut calls {
+            *done = *done || call.poll().is_ready();
+        }
+        // Futures that have completed are still there.
+        assert_eq!(calls.iter().filter(|call| call.1).count(), answered);
+        assert_eq!(bench.count().await, (answered + 1).min(3));
+    }
+}

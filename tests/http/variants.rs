@@ -1,8 +1,8 @@
 //! `Vary`: with whom an answer may be shared.
 
-use tower_singleflight::HttpSingleflightLayer;
+use tower_singleflight::{HttpSingleflightLayer, Reason, Role};
 
-use crate::origin::{bench, get_with, ok, text};
+use crate::origin::{bench, get_with, ok, role, text};
 
 /// Answers the request with its own `x-plan`, varying by it.
 macro_rules! answer {
@@ -91,5 +91,41 @@ async fn s20_an_origin_that_is_allowed_by_name_is_allowed_to_its_like() {
     }
     for (call, origin) in calls.into_iter().zip(["https://a", "https://b", "https://a"]) {
         assert_eq!(call.await.unwrap().headers()["access-control-allow-origin"], origin);
+    }
+}
+
+#[tokio::test]
+async fn d3_who_disagrees_with_its_like_too_goes_alone() {
+    let mut bench = bench(HttpSingleflightLayer::new());
+    let asked = [("a", "1"), ("b", "1"), ("b", "2"), ("b", "3")];
+    let calls = asked.map(|(plan, step)| bench.call(get_with("/x", &[("x-plan", plan), ("x-step", step)])));
+    let tasks = calls.map(|call| tokio::spawn(async { role(&call.await.unwrap()) }));
+    bench.next().await.answer(ok(&[("vary", "x-plan")], "a"));
+    bench.next().await.answer(ok(&[("vary", "x-step")], "b1"));
+    // At once, and not in turn.
+    assert_eq!(bench.count().await, 4);
+    bench.next().await.answer(ok(&[], "b2"));
+    bench.next().await.answer(ok(&[], "b3"));
+    let alone = Role::Alone(Reason::NotShareable);
+    for (task, expected) in tasks.into_iter().zip([Role::Leader, Role::Leader, alone, alone]) {
+        assert_eq!(task.await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn d3_variants_that_are_known_to_be_unshareable_do_not_wait_for_their_like() {
+    let mut bench = bench(HttpSingleflightLayer::new());
+    for known in [false, true] {
+        let calls = ["a", "b", "b", "b"].map(|plan| bench.call(get_with("/x", &[("x-plan", plan)])));
+        let tasks = calls.map(|call| tokio::spawn(async { text(call.await.unwrap()).await }));
+        let before = bench.count().await;
+        bench.next().await.answer(ok(&[("vary", "x-plan")], "a"));
+        assert_eq!(bench.count().await - before, if known { 3 } else { 1 });
+        for _ in 0..3 {
+            bench.next().await.answer(ok(&[("cache-control", "private")], "b"));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
     }
 }
