@@ -114,18 +114,18 @@ impl<S> HttpSingleflight<S> {
         let plan = shared.plan(&parts, content);
         let asked = shared.config.policy.asked(&parts);
         let fence = shared.fence(&parts);
-        let fetch = |key, flies| {
-            let asker = Asker { shared: Arc::clone(shared), key, asked, flies, regrouped: false };
+        let fetch = |key| {
+            let asker = Asker { shared: Arc::clone(shared), key, asked, regrouped: false };
             Fetch::new(self.inner.clone(), Request::from_parts(parts, body), fence, asker)
         };
         let group = || &shared.group.flights::<RB, E>().group;
         match plan {
-            Plan::Fly(key) => HttpResponseFuture::aboard(group().run(key.clone(), fetch(Some(key), true))),
-            Plan::Lead(key) => HttpResponseFuture::aboard(group().lead(key.clone(), fetch(Some(key), true))),
+            Plan::Fly(key) => HttpResponseFuture::aboard(group().run(key.clone(), fetch(Some(key)))),
+            Plan::Lead(key) => HttpResponseFuture::aboard(group().lead(key.clone(), fetch(Some(key)))),
             Plan::Unshareable(key) => {
-                HttpResponseFuture::alone(fetch(Some(key), false), Reason::NotShareable, Forwarded::Bypass)
+                HttpResponseFuture::alone(fetch(Some(key)), Reason::NotShareable, Forwarded::Bypass)
             }
-            Plan::Bypass(forwarded) => HttpResponseFuture::alone(fetch(None, false), Reason::NoKey, forwarded),
+            Plan::Bypass(forwarded) => HttpResponseFuture::alone(fetch(None), Reason::NoKey, forwarded),
         }
     }
 }

@@ -48,8 +48,6 @@ pub(super) struct Asker {
     /// `None` if the answer is nobody else's business.
     pub(super) key: Option<HttpKey>,
     pub(super) asked: Asked,
-    /// On a flight, where others may wait.
-    pub(super) flies: bool,
     /// A follower that disagreed with its leader in a field that `Vary` names, and asks among its like (D3).
     pub(super) regrouped: bool,
 }
@@ -112,7 +110,7 @@ impl Asker {
         match sharing {
             // A failing or overloaded origin is no reason to send it the next burst (D4).
             Sharing::Nobody if head.status.is_server_error() || matches!(head.status.as_u16(), 408 | 425 | 429) => {}
-            Sharing::Nobody if self.flies && others_wait(key) => unshareable.remember(key, config.remember),
+            Sharing::Nobody if others_wait(key) => unshareable.remember(key, config.remember),
             Sharing::Nobody => {}
             Sharing::All | Sharing::Matching(_) => unshareable.clear(key),
         }
@@ -138,12 +136,12 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
         }
     }
 
-    /// Takes a call that no flight serves to its caller; one that was released waits for a permit, if there is a limit.
+    /// Takes a call that no flight serves to its caller; one that was released, now or before it regrouped, waits for a
+    /// permit, if there is a limit (D3).
     pub(super) fn ground(self: Pin<&mut Self>, released: bool) {
         let this = self.project();
         let Some(asker) = this.asker else { return };
-        asker.flies = false;
-        *this.waits = if released { asker.shared.permit() } else { None };
+        *this.waits = if released || asker.regrouped { asker.shared.permit() } else { None };
     }
 
     /// Makes it ask among those who agree with it in the fields that `Vary` names. It has been released, and waits for

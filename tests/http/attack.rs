@@ -16,11 +16,11 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
 use tower_singleflight::{
-    BodySource, ContentBody, Contents, Heads, HttpGroup, HttpSingleflight, HttpSingleflightLayer, Role,
+    BodySource, ContentBody, Contents, Heads, HttpGroup, HttpSingleflight, HttpSingleflightLayer, Limits, Role,
 };
 
 use crate::origin::{
-    Bench, Fault, Held, Origin, OriginBody, RequestBody, bench, get, get_with, ok, request, role, text,
+    Bench, Fault, Held, Origin, OriginBody, RequestBody, bench, bench_in, get, get_with, ok, request, role, text,
 };
 
 /// A server that is told a size sends so many bytes, and never asks for what comes after them.
@@ -279,6 +279,14 @@ async fn d3_a_release_limit_holds_for_variants_that_are_known_to_be_unshareable(
     for _ in 0..2 {
         assert!(most_at_a_time(&mut bench, &plans, &[("cache-control", "private")]).await <= 2);
     }
+}
+
+#[tokio::test]
+async fn d3_a_release_limit_holds_for_those_who_find_no_flight_to_regroup_on() {
+    let mut limits = Limits::new();
+    limits.max_flights = 1;
+    let mut bench = bench_in(HttpSingleflightLayer::new().release_limit(1), HttpGroup::with_limits(limits));
+    assert_eq!(most_at_a_time(&mut bench, &["a", "b", "c", "d"], &[("vary", "x-plan")]).await, 1);
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! Answers that followers may not have.
 
 use http::Response;
-use tower_singleflight::{HttpSingleflightLayer, Reason, Role, SharedBody};
+use tower_singleflight::{HttpGroup, HttpSingleflightLayer, Limits, Reason, Role, SharedBody};
 
-use crate::origin::{Bench, OriginBody, RequestBody, bench, get, ok, role, status, text};
+use crate::origin::{Bench, OriginBody, RequestBody, bench, bench_in, get, ok, role, status, text};
 
 /// Lets six callers meet an answer; returns how many calls the origin got, each answered with its own number.
 async fn calls_of_six(layer: HttpSingleflightLayer, code: u16, headers: &[(&str, &str)]) -> usize {
@@ -238,6 +238,17 @@ async fn what_nobody_waited_for_is_not_remembered() {
     let together = burst(&mut bench, 2);
     assert_eq!(bench.count().await, 3);
     together.into_iter().for_each(|answer| answer.abort());
+}
+
+#[tokio::test]
+async fn a_release_limit_holds_up_nobody_else() {
+    let mut limits = Limits::new();
+    limits.max_followers = 1;
+    let mut bench = bench_in(HttpSingleflightLayer::new().release_limit(1), HttpGroup::with_limits(limits));
+    let calls: Vec<_> = (0..4).map(|_| bench.call(get("/x"))).collect();
+    // One leads, one follows, two find no place.
+    assert_eq!(bench.count().await, 3);
+    drop(calls);
 }
 
 #[tokio::test]
