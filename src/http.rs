@@ -19,6 +19,7 @@ mod group;
 mod key;
 mod layer;
 mod policy;
+mod release;
 mod service;
 mod unshareable;
 mod work;

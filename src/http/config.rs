@@ -1,9 +1,8 @@
 //! What an HTTP layer was told, as its services hold it.
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{Extensions, Method, request, response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     content::Content,
@@ -11,6 +10,7 @@ use super::{
     group::HttpGroup,
     key::{HttpKey, Metadata, Recipe},
     policy::{self, Admission, Bypass, CacheName, Forwarded, Policy},
+    release::{Releases, Turn},
 };
 use crate::{Limits, Role};
 
@@ -39,12 +39,9 @@ pub(super) struct Config {
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) group: HttpGroup,
-    /// Permits for released followers.
-    releases: Option<Arc<Semaphore>>,
+    /// `None` if released followers call as they like.
+    releases: Option<Releases>,
 }
-
-/// A place in the line of released followers.
-pub(super) type Permit = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send + Sync>>;
 
 /// What becomes of a request.
 pub(super) enum Plan {
@@ -88,10 +85,14 @@ impl Shared {
         Self { config, group, releases }
     }
 
-    /// Returns what a released follower waits for before it makes its own call; `None` if there is no limit.
-    pub(super) fn permit(&self) -> Option<Permit> {
-        let releases = self.releases.clone()?;
-        Some(Box::pin(async move { releases.acquire_owned().await.ok() }))
+    /// Returns what a released follower waits for before it makes its own call; `None` if it need not wait.
+    pub(super) fn turn(&self) -> Option<Turn> {
+        self.releases.as_ref().filter(|releases| !releases.counts_already()).map(Releases::turn)
+    }
+
+    /// Returns whether the thread is polling a call that counts against the release limit.
+    pub(super) fn counts_already(&self) -> bool {
+        self.releases.as_ref().is_some_and(Releases::counts_already)
     }
 
     /// Decides what becomes of a request.

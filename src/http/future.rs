@@ -4,6 +4,7 @@ use std::{
     error::Error,
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -28,7 +29,12 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropping it leaves the flight, which goes on for the others.
+/// Dropping it leaves the flight, which goes on for the others; the last one to leave drops the call of the wrapped
+/// service, and so does one that goes alone.
+///
+/// # Panics
+///
+/// A panic of the wrapped service is raised again in every caller of the flight. Panics if polled after it has completed.
 #[must_use = "futures do nothing unless you await or poll them"]
 pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
     state: State<S, B, RB, E>,
@@ -37,7 +43,7 @@ pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
 enum State<S: Service<Request<B>>, B, RB, E> {
     /// On a flight.
     Aboard { call: Call<HttpKey, Landed<RB, E>, BoxedFetch<S, B, RB, E>>, regrouped: bool },
-    /// In a call of its own (S23: one).
+    /// In a call of its own: its request is sent once (S23).
     Alone { fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded },
 }
 
@@ -52,10 +58,15 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
 }
 
 impl<S: Service<Request<B>>, B, RB, E> State<S, B, RB, E> {
-    /// Returns the state of a caller that no flight serves.
-    fn grounded(mut fetch: BoxedFetch<S, B, RB, E>, reason: Reason) -> Self {
-        let released = reason == Reason::NotShareable;
-        fetch.as_mut().ground(released);
+    /// Returns the state of a caller that no flight serves. One that has regrouped was released before.
+    fn grounded(mut fetch: BoxedFetch<S, B, RB, E>, reason: Reason, regrouped: bool) -> Self {
+        let released = match reason {
+            Reason::NotShareable => true,
+            // A call that its own waits for may hold the last permit.
+            Reason::Reentrant => false,
+            _ => regrouped,
+        };
+        fetch.as_mut().line_up(released);
         let forwarded = if released { Forwarded::Released } else { Forwarded::Bypass };
         Self::Alone { fetch, reason, forwarded }
     }
@@ -73,17 +84,19 @@ where
     /// the fields that `Vary` names, under the key that they share (S9, D3).
     fn regrouped(mut fetch: BoxedFetch<S, B, RB, E>, variant: HttpKey) -> Self {
         fetch.as_mut().regroup(variant.clone());
-        let group = fetch.asker().shared.group.clone();
-        if group.unshareable().contains(&variant) {
-            return Self::grounded(fetch, Reason::NotShareable);
+        let shared = Arc::clone(&fetch.asker().shared);
+        // The leader of such a flight waits for a permit.
+        if shared.counts_already() || shared.group.unshareable().contains(&variant) {
+            return Self::grounded(fetch, Reason::NotShareable, true);
         }
-        let call = group.flights::<RB, E>().group.run(variant, fetch);
+        fetch.as_mut().line_up(true);
+        let call = shared.group.flights::<RB, E>().group.run(variant, fetch);
         Self::Aboard { call, regrouped: true }
     }
 }
 
-/// Makes a caller's own response of what its flight, or its own call, landed with. A follower may have come by another
-/// layer of the group than its leader: `own` is what that one was told.
+/// Makes a caller's own response of what its flight, or its own call, came to. `own` is what the follower's layer was
+/// told, if it is a follower: it may have come by another layer of the group than its leader.
 fn respond<RB, E>(
     landed: Landed<RB, E>,
     role: Role,
@@ -115,7 +128,7 @@ where
                         let key = own.as_ref().and_then(|own| own.asker().key.as_ref());
                         let mismatch = key.and_then(|key| landed.sharing.mismatch(key));
                         match (own, mismatch) {
-                            (Some(own), Some(_)) if *regrouped => State::grounded(own, Reason::NotShareable),
+                            (Some(own), Some(_)) if *regrouped => State::grounded(own, Reason::NotShareable, true),
                             (Some(own), Some(variant)) => State::regrouped(own, variant),
                             (own, _) => {
                                 let forwarded = match role {
@@ -129,7 +142,7 @@ where
                             }
                         }
                     }
-                    Landing::Grounded(fetch, reason) => State::grounded(fetch, reason),
+                    Landing::Grounded(fetch, reason) => State::grounded(fetch, reason, *regrouped),
                 },
                 State::Alone { fetch, reason, forwarded } => {
                     ready!(fetch.as_mut().poll_end(cx));

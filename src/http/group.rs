@@ -6,9 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use tokio::sync::Semaphore;
-
-use super::{fence::Fences, key::HttpKey, unshareable::Unshareable, work::Landed};
+use super::{fence::Fences, key::HttpKey, release::Releases, unshareable::Unshareable, work::Landed};
 use crate::{Group, Limits};
 
 /// A namespace of HTTP keys, to be shared by services that answer alike, and to look into.
@@ -26,8 +24,8 @@ struct Inner {
     flights: OnceLock<Box<Node>>,
     fences: Fences,
     unshareable: Unshareable,
-    /// Permits for released followers; made by the first service that limits them.
-    releases: OnceLock<Arc<Semaphore>>,
+    /// Made by the first service that limits them.
+    releases: OnceLock<Releases>,
 }
 
 /// The flights of one type of answer. Services of one group agree in it, as a rule, so the list has one node.
@@ -111,9 +109,8 @@ impl HttpGroup {
         &self.inner.fences
     }
 
-    pub(super) fn releases(&self, limit: usize) -> Arc<Semaphore> {
-        let permits = || Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
-        Arc::clone(self.inner.releases.get_or_init(permits))
+    pub(super) fn releases(&self, limit: usize) -> Releases {
+        self.inner.releases.get_or_init(|| Releases::new(limit)).clone()
     }
 
     pub(super) fn unshareable(&self) -> &Unshareable {

@@ -153,6 +153,10 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Sets how many released followers make their own call at a time, until its head is there; by default all do at
     /// once.
+    ///
+    /// They wait for their turn as long as it takes, whatever their `max_wait`. What such a call asks through the same
+    /// layer counts with it, unless it asks from another task: there it waits for a turn, which may be that of the call
+    /// that waits for it.
     #[must_use]
     pub fn release_limit(self, calls: usize) -> Self {
         self.with(|config| config.release_limit = Some(calls.max(1)))

@@ -115,7 +115,7 @@ impl<S> HttpSingleflight<S> {
         let asked = shared.config.policy.asked(&parts);
         let fence = shared.fence(&parts);
         let fetch = |key| {
-            let asker = Asker { shared: Arc::clone(shared), key, asked, regrouped: false };
+            let asker = Asker { shared: Arc::clone(shared), key, asked };
             Fetch::new(self.inner.clone(), Request::from_parts(parts, body), fence, asker)
         };
         let group = || &shared.group.flights::<RB, E>().group;

@@ -1,4 +1,4 @@
-//! What a flight runs over HTTP: one call of the wrapped service, and the verdict on its answer.
+//! One call of the wrapped service, a flight's work or its caller's own, and the verdict on its answer.
 
 use std::{
     pin::Pin,
@@ -9,16 +9,16 @@ use std::{
 use http::{HeaderName, Request, Response, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::sync::OwnedSemaphorePermit;
 use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
     body::BodySource,
-    config::{Permit, Shared},
+    config::Shared,
     fence::Fence,
     key::HttpKey,
     policy::{Asked, Verdict},
+    release::{Permit, Turn},
 };
 use crate::group::{BoxedWork, Drive, Work};
 
@@ -29,8 +29,9 @@ pin_project! {
         #[pin]
         call: Option<Oneshot<S, Request<B>>>,
         // `Some` until a released follower may begin.
-        waits: Option<Permit>,
-        permit: Option<OwnedSemaphorePermit>,
+        turn: Option<Turn>,
+        // `Some` while a released follower makes its call.
+        permit: Option<Permit>,
         // Held until the answer is there, or given up.
         fence: Option<Fence>,
         // `None` once the answer is there.
@@ -39,17 +40,15 @@ pin_project! {
     }
 }
 
-/// A call that may yet become a flight's work.
+/// A `Fetch` in its box, before or after it is known who drives it.
 pub(crate) type BoxedFetch<S, B, RB, E> = Pin<Box<Fetch<S, B, RB, E>>>;
 
 /// What is known of a caller when its answer is judged.
 pub(super) struct Asker {
     pub(super) shared: Arc<Shared>,
-    /// `None` if the answer is nobody else's business.
+    /// `None` if the request bypasses: its answer is judged for nobody.
     pub(super) key: Option<HttpKey>,
     pub(super) asked: Asked,
-    /// A follower that disagreed with its leader in a field that `Vary` names, and asks among its like (D3).
-    pub(super) regrouped: bool,
 }
 
 /// What a flight lands with.
@@ -119,9 +118,9 @@ impl Asker {
 }
 
 impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
-    pub(super) fn new(service: S, request: Request<B>, fence: Option<Fence>, asker: Asker) -> Pin<Box<Self>> {
+    pub(super) fn new(service: S, request: Request<B>, fence: Option<Fence>, asker: Asker) -> BoxedFetch<S, B, RB, E> {
         let call = Some(Oneshot::new(service, request));
-        Box::pin(Self { call, waits: None, permit: None, fence, asker: Some(asker), landed: None })
+        Box::pin(Self { call, turn: None, permit: None, fence, asker: Some(asker), landed: None })
     }
 
     /// Returns what is known of the caller.
@@ -136,22 +135,18 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
         }
     }
 
-    /// Takes a call that no flight serves to its caller; one that was released, now or before it regrouped, waits for a
-    /// permit, if there is a limit (D3).
-    pub(super) fn ground(self: Pin<&mut Self>, released: bool) {
+    /// Lets the call wait for its turn, if it is that of a released follower and there is a limit (D3).
+    pub(super) fn line_up(self: Pin<&mut Self>, released: bool) {
         let this = self.project();
         let Some(asker) = this.asker else { return };
-        *this.waits = if released || asker.regrouped { asker.shared.permit() } else { None };
+        *this.turn = if released { asker.shared.turn() } else { None };
     }
 
-    /// Makes it ask among those who agree with it in the fields that `Vary` names. It has been released, and waits for
-    /// a permit (D3).
+    /// Gives it the key of those who agree with it in the fields that `Vary` names.
     pub(super) fn regroup(self: Pin<&mut Self>, variant: HttpKey) {
-        let this = self.project();
-        let Some(asker) = this.asker else { return };
-        asker.regrouped = true;
-        asker.key = Some(variant);
-        *this.waits = asker.shared.permit();
+        if let Some(asker) = self.project().asker {
+            asker.key = Some(variant);
+        }
     }
 }
 
@@ -178,12 +173,14 @@ where
 {
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if let Some(waits) = this.waits {
-            *this.permit = ready!(waits.as_mut().poll(cx));
-            *this.waits = None;
+        if let Some(turn) = this.turn {
+            *this.permit = ready!(turn.as_mut().poll(cx));
+            *this.turn = None;
         }
         let Some(call) = this.call.as_mut().as_pin_mut() else { panic!("a call was polled after it had completed") };
+        let polling = this.permit.as_ref().map(Permit::enter);
         let result = ready!(call.poll(cx));
+        drop(polling);
         this.call.set(None);
         *this.permit = None;
         *this.fence = None;
@@ -193,6 +190,7 @@ where
             Ok(response) => {
                 let (head, body) = response.into_parts();
                 let group = || &asker.shared.group.flights::<RB, E>().group;
+                // More than a leader: somebody follows.
                 let sharing = asker.judge(&head, |key| group().callers(key) > 1);
                 let body = BodySource::new(body).window(config.window).stall(config.stall);
                 (Ok((head, body)), sharing)

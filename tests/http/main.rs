@@ -14,6 +14,7 @@ mod leaving;
 mod limits;
 #[cfg(feature = "axum")]
 mod nested;
+mod nesting;
 mod release;
 mod router;
 mod rules;

@@ -18,6 +18,14 @@ use crate::http::{body::SharedBody, future::HttpResponseFuture, service::HttpSin
 
 pin_project! {
     /// The response future of a request whose content is read for the key first.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it stops the reading, or leaves the flight, as [`HttpResponseFuture`] says.
+    ///
+    /// # Panics
+    ///
+    /// As [`HttpResponseFuture`].
     #[must_use = "futures do nothing unless you await or poll them"]
     pub struct ContentFuture<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> {
         #[pin]

@@ -126,12 +126,12 @@ pub(super) trait Write {
     fn write(&self, sink: &mut impl Sink) -> Option<()>;
 }
 
-/// What most keys take at most, with all fields of their request, in bytes: they are written once, not counted first.
-const FEW: usize = 512;
+/// What most keys take at most, with all fields of their request: they are written once, not counted first.
+const FEW_BYTES: usize = 512;
 
 /// Writes a key of at most `max` bytes, and something more behind it, in one allocation; returns where the key ends.
 pub(super) fn encode(key: &impl Write, behind: &impl Write, max: usize) -> Option<(Arc<[u8]>, usize)> {
-    let mut few = [0; FEW];
+    let mut few = [0; FEW_BYTES];
     let mut fill = Fill { place: &mut few, written: 0 };
     key.write(&mut fill)?;
     let end = fill.written;

@@ -17,14 +17,15 @@ impl Write for Fields<'_> {
     }
 }
 
-/// The lines that count, field by field in order of their names, those of one field as they were asked.
+/// What one pass over a request's fields finds: `Host`, `Forwarded`, and the lines that count, field by field in order of
+/// their names, those of one field as they were asked.
 #[derive(Default)]
 pub(super) struct Lines<'a> {
     /// The only `Host`.
     pub(super) host: Option<&'a [u8]>,
     /// There is a `Forwarded`.
     pub(super) forwarded: bool,
-    few: [Option<Line<'a>>; FEW],
+    few: [Option<Line<'a>>; FEW_LINES],
     /// All of them, if they are more than a few.
     many: Vec<Option<Line<'a>>>,
 }
@@ -32,11 +33,11 @@ pub(super) struct Lines<'a> {
 type Line<'a> = (&'a str, &'a HeaderValue);
 
 /// What most requests have at most of those that count; they take no allocation.
-const FEW: usize = 8;
+const FEW_LINES: usize = 8;
 
 impl<'a> Lines<'a> {
-    /// Gathers the lines of the fields that count; `None` if one is not plain ASCII, which recipients read differently,
-    /// or if `Host` is repeated.
+    /// Fills it, once; in place, since returning it would copy it. `None` if a line that counts is not plain ASCII, which
+    /// recipients read differently, or if `Host` is repeated (RFC 9112, section 3.2).
     pub(super) fn gather(&mut self, headers: &'a HeaderMap, counts: impl Fn(&HeaderName) -> bool) -> Option<()> {
         let mut found = 0;
         for (name, value) in headers {

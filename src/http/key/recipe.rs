@@ -162,7 +162,7 @@ struct Key<'a> {
 impl Write for Key<'_> {
     fn write(&self, sink: &mut impl Sink) -> Option<()> {
         let Self { recipe, target, parts, content, lines, epoch } = self;
-        // None was fenced yet, as a rule.
+        // Epoch 0, of URIs that were never fenced, takes no bytes.
         if *epoch > 0 {
             sink.part(Tag::Epoch, &epoch.to_le_bytes());
         }
@@ -185,9 +185,9 @@ impl Write for Key<'_> {
     }
 }
 
-/// Always parts of the key: a handler that forgets `Vary` is the commonest fault; where an event stream is to go on;
-/// and what a gateway saw, or says was asked for, of which a handler may make links and redirects, and frameworks the
-/// target itself.
+/// Returns whether a field is always a part of the key. A handler that forgets `Vary` is the commonest fault;
+/// `Last-Event-ID` says where an event stream is to go on; and of what a gateway saw, or says was asked for, a handler
+/// may make links and redirects, and frameworks the target itself.
 fn is_negotiated(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),

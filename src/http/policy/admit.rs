@@ -62,7 +62,7 @@ impl Policy {
         let mut reload = false;
         for (name, value) in &parts.headers {
             let goes_alone = match name.as_str() {
-                // S15: it says that there is content, and who reads it next may believe it.
+                // S15: the field says that there is content, and who reads it next may believe it.
                 "transfer-encoding" if content == Content::Empty => return Admission::Bypass(Bypass::Content),
                 "content-length" if content == Content::Empty && value != "0" => {
                     return Admission::Bypass(Bypass::Content);
