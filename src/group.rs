@@ -27,7 +27,7 @@ use std::{
 use tokio::time::Instant;
 
 pub use self::call::Call;
-pub(crate) use self::work::{BoxedWork, Job, ShareIf, Work};
+pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
 #[cfg(feature = "http")]
 pub(crate) use self::{call::Landing, work::Drive};
 use self::{

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use crate::{
     Group, KeyFn, Reason, ResponseFuture,
-    group::{BoxedWork, Call, Job, ShareIf, Work},
+    group::{BoxedWork, Call, Closure, ShareIf, Work},
     layer::Inspect,
 };
 
@@ -120,7 +120,7 @@ where
 {
     fn boxed(self) -> BoxedWork<Result<Res, Err>> {
         let Self { service, request, share_if } = self;
-        Job::boxed(move || Oneshot::new(service, request), share_if)
+        Closure::boxed(move || Oneshot::new(service, request), share_if)
     }
 }
 

@@ -151,6 +151,16 @@ async fn a_panic_before_the_future_exists_is_the_works_too() {
     assert!(group.is_empty());
 }
 
+#[tokio::test]
+async fn a_call_that_is_polled_after_its_panic_says_so() {
+    let group: Group<&str, u32> = Group::with_limits(Limits::new().max_flights(0));
+    let mut alone = group.call("key", never);
+    for expected in ["this caller's work is not to run", "a call was polled after it had panicked"] {
+        let caught = AssertUnwindSafe(&mut alone).catch_unwind().await;
+        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&expected));
+    }
+}
+
 /// Invariant 4; `TestForget` of Go's x/sync.
 #[tokio::test]
 async fn the_end_of_a_forgotten_flight_leaves_its_successor_alone() {

@@ -143,7 +143,7 @@ impl Wait {
 
 /// What a call has come to, before a caller that is on the ground starts its own work.
 pub(crate) enum Landing<K, T, W> {
-    /// The value, to be taken, and the work that a follower did not need.
+    /// The value, to be taken, the caller's role, and the work that a follower did not need.
     Value(Value<K, T>, Role, Option<W>),
     /// No flight serves the caller, for this reason.
     Grounded(W, Reason),
@@ -155,7 +155,7 @@ where
     T: Clone + Send + Sync + 'static,
     W: Work<T>,
 {
-    /// Waits for the outcome; leaves it to the caller what to do with work that runs alone.
+    /// Waits for the landing; leaves it to the caller to take the value, and to run work that goes alone.
     pub(crate) fn poll_landing(&mut self, cx: &mut Context<'_>) -> Poll<Landing<K, T, W>> {
         loop {
             let fate = match &mut self.state {
@@ -233,7 +233,7 @@ where
     }
 }
 
-/// Nothing in a call is pinned in place: the work is boxed when it starts.
+/// Nothing in a call is pinned in place: the work is boxed before it starts.
 impl<K, T, W> Unpin for Call<K, T, W> {}
 
 impl<K, T, W> fmt::Debug for Call<K, T, W> {

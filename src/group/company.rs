@@ -48,9 +48,9 @@ pub(super) enum Fate<K, T> {
     Back(BoxedWork<T>),
 }
 
-/// A value where it has landed.
+/// A value, still where it landed.
 pub(crate) enum Value<K, T> {
-    /// In its work, for one caller alone.
+    /// In the ended work, for one caller alone.
     Own(BoxedWork<T>),
     /// For all.
     Shared(Arc<Company<K, T>>),
@@ -94,9 +94,7 @@ impl<K, T> Company<K, T> {
         let told = self.end.set(end).is_ok();
         debug_assert!(told, "a flight ends once");
     }
-}
 
-impl<K, T> Company<K, T> {
     /// Says what the end is for one caller.
     pub(super) fn fate(self: Arc<Self>) -> Fate<K, T> {
         match self.end.get() {

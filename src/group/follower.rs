@@ -9,6 +9,7 @@ use super::{
     company::{Company, Fate},
     nesting::Edge,
 };
+
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Follower<K, T> {
     /// `None` once the caller has its part.
@@ -24,9 +25,7 @@ impl<K, T> Follower<K, T> {
     pub(super) fn new(company: Arc<Company<K, T>>, edge: Option<Box<Edge>>) -> Self {
         Self { company: Some(company), parked: None, _edge: edge }
     }
-}
 
-impl<K, T> Follower<K, T> {
     /// Waits for the end of the flight: one poll to park, one to get it (invariant 9).
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Fate<K, T>> {

@@ -44,9 +44,7 @@ impl<K, T> Leader<K, T> {
     pub(super) fn role(&self) -> Role {
         self.seat.role
     }
-}
 
-impl<K, T> Leader<K, T> {
     /// Waits for the landing; alone on its flight it polls the work itself.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Fate<K, T>> {
         self.seat.poll(&self.shard, cx)

@@ -28,8 +28,8 @@ impl<'a, K, T> Loan<'a, K, T> {
         Some(Self { shard, at, work: Some(work) })
     }
 
-    /// Polls the work. When it has ended only its value is left before anyone is told: two runs of one key never
-    /// overlap.
+    /// Polls the work. At its end all but the value is dropped before anyone is told: two runs of one key never overlap
+    /// (invariant 5).
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending<T>> {
         let Some(work) = &mut self.work else { return Poll::Pending };
         let _polling = Polling::enter(self.at.id(self.shard.number));

@@ -1,4 +1,4 @@
-//! What a flight runs: a closure that makes a future, or a service with its request.
+//! What a flight, or a caller alone, runs: from a closure to its value.
 
 use std::{
     pin::Pin,
@@ -10,23 +10,26 @@ use pin_project_lite::pin_project;
 
 /// Work that has not been started; every caller holds its own until its flight lands, so that it can always go alone.
 pub trait Work<T>: Send + 'static {
-    /// Puts the work in the one box that it stays in, whoever drives it.
+    /// Boxes the work, which stays in that box whoever drives it. Called under a lock too: it runs no user code
+    /// (invariant 6).
     fn boxed(self) -> BoxedWork<T>;
 }
 
-/// It moves from the leader to the flight's task, and its value to whoever takes that, without moving in memory.
+/// Work in its box. The box moves from the leader to the flight's task, and on to whoever takes the value; what is in it
+/// does not.
 pub(crate) type BoxedWork<T> = Pin<Box<dyn Drive<T>>>;
 
-/// Work in its box.
+/// Work that is driven to its end, and keeps its value until that is taken.
 pub trait Drive<T>: Send {
-    /// Drives the work to its end, when nothing is left of it but its value. The first poll starts it, never under a
-    /// lock (invariant 6).
+    /// Drives the work to its end; then nothing but its value is left, and it is not polled again. The first poll starts
+    /// it, never under a lock (invariant 6).
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Returns whether followers may have the value.
+    /// Returns whether followers may have the value, once the work has ended. Runs user code, so never under a lock
+    /// (invariant 6).
     fn may_share(&self) -> bool;
 
-    /// Takes the value, once the work has ended.
+    /// Takes the value, once, after the end. Called under a lock too: it neither clones nor drops it (invariant 6).
     fn take_value(self: Pin<&mut Self>) -> T;
 }
 
@@ -35,47 +38,47 @@ pub(crate) type ShareIf<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
 
 pin_project! {
     /// A closure, the future that it makes, the value of that.
-    #[project = JobProj]
-    pub(crate) enum Job<T, F, Fut> {
+    #[project = ClosureProj]
+    pub(crate) enum Closure<T, F, Fut> {
         Ready { start: Option<F>, share_if: Option<ShareIf<T>> },
         Running { #[pin] future: Fut, share_if: Option<ShareIf<T>> },
         Ended { value: Option<T>, share_if: Option<ShareIf<T>> },
     }
 }
 
-impl<T, F, Fut> Job<T, F, Fut>
+impl<T, F, Fut> Closure<T, F, Fut>
 where
     T: Send + 'static,
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
-    /// Boxes work whose value all followers may have if there is nothing to ask.
+    /// Boxes work; without `share_if` all followers may have its value.
     pub(crate) fn boxed(start: F, share_if: Option<ShareIf<T>>) -> BoxedWork<T> {
         Box::pin(Self::Ready { start: Some(start), share_if })
     }
 }
 
-impl<T, F, Fut> Drive<T> for Job<T, F, Fut>
+impl<T, F, Fut> Drive<T> for Closure<T, F, Fut>
 where
     T: Send,
     F: FnOnce() -> Fut + Send,
     Fut: Future<Output = T> + Send,
 {
     fn poll_end(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let JobProj::Ready { start, share_if } = self.as_mut().project() {
+        if let ClosureProj::Ready { start, share_if } = self.as_mut().project() {
             if let Some(start) = start.take() {
                 let (future, share_if) = (start(), share_if.take());
                 self.set(Self::Running { future, share_if });
             }
         }
         match self.as_mut().project() {
-            JobProj::Running { future, share_if } => {
+            ClosureProj::Running { future, share_if } => {
                 let value = Some(ready!(future.poll(cx)));
                 let share_if = share_if.take();
                 self.set(Self::Ended { value, share_if });
                 Poll::Ready(())
             }
-            _ => unreachable!("work that has ended, or whose start panicked, is dropped, not polled"),
+            _ => panic!("a call was polled after it had panicked"),
         }
     }
 
@@ -87,7 +90,7 @@ where
     }
 
     fn take_value(self: Pin<&mut Self>) -> T {
-        let JobProj::Ended { value, .. } = self.project() else { unreachable!("the work has not ended") };
+        let ClosureProj::Ended { value, .. } = self.project() else { unreachable!("the work has not ended") };
         match value.take() {
             Some(value) => value,
             None => unreachable!("the value is taken once"),
@@ -102,6 +105,6 @@ where
     Fut: Future<Output = T> + Send + 'static,
 {
     fn boxed(self) -> BoxedWork<T> {
-        Job::boxed(self, None)
+        Closure::boxed(self, None)
     }
 }
