@@ -1,4 +1,4 @@
-//! Requests for keys that nobody asked for before, on connections kept alive, as many as the server can answer.
+//! Requests for keys that nobody else asks for meanwhile, on connections kept alive, as many as the server can answer.
 
 use std::{io::Write, net::SocketAddr, process::Command, thread::available_parallelism, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::{Fault, client::Client, process};
 
-/// A path that no other thread asks for, and this one once.
+/// Each thread asks for paths of its own, each once.
 const SCRIPT: &str = r#"
 local threads = 0
 function setup(thread) threads = threads + 1; thread:set("number", threads) end
@@ -18,55 +18,57 @@ function request()
 end
 "#;
 
+/// A source of such requests.
 pub(crate) struct Load {
     connections: u32,
-    time: Duration,
+    seconds: u64,
     /// What wrk asks for, if it is there; else clients of our own do.
     wrk: Option<NamedTempFile>,
 }
 
 impl Load {
-    /// `time` is in whole seconds.
-    pub(crate) fn new(connections: u32, time: Duration) -> Result<Self, Fault> {
+    pub(crate) fn new(connections: u32, seconds: u64) -> Result<Self, Fault> {
         let mut wrk = None;
         if process::installed("wrk", "wrk") {
             let mut script = NamedTempFile::new()?;
             script.write_all(SCRIPT.as_bytes())?;
             wrk = Some(script);
         }
-        Ok(Self { connections, time, wrk })
+        Ok(Self { connections, seconds, wrk })
     }
 
-    /// Returns how many requests were answered in which time.
-    pub(crate) async fn run(&self, address: SocketAddr) -> Result<(u64, Duration), Fault> {
+    /// Returns how many requests were answered, and how many a second.
+    pub(crate) async fn run(&self, address: SocketAddr) -> Result<(u64, f64), Fault> {
         match &self.wrk {
             Some(script) => self.wrk(address, script),
             None => self.own(address).await,
         }
     }
 
-    fn wrk(&self, address: SocketAddr, script: &NamedTempFile) -> Result<(u64, Duration), Fault> {
+    fn wrk(&self, address: SocketAddr, script: &NamedTempFile) -> Result<(u64, f64), Fault> {
         // It wants a connection for each thread.
         let threads = available_parallelism()?.get().min(self.connections as usize);
-        let start = Instant::now();
         let output = Command::new("wrk")
             .args(["--threads", &threads.to_string(), "--connections", &self.connections.to_string()])
-            .args(["--duration", &format!("{}s", self.time.as_secs()), "--script"])
+            .args(["--duration", &format!("{}s", self.seconds), "--script"])
             .arg(script.path())
             .arg(format!("http://{address}"))
             .output()?;
-        let elapsed = start.elapsed();
         let text = String::from_utf8_lossy(&output.stdout);
         let bad = text.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors"));
         if let Some(bad) = bad {
             return Err(format!("wrk: {}", bad.trim()).into());
         }
         let requests = text.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
-        Ok((requests.ok_or("wrk says nothing of requests")?, elapsed))
+        let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")?.trim().parse().ok());
+        match requests.zip(rate) {
+            Some(answered) if output.status.success() => Ok(answered),
+            _ => Err(format!("wrk: {}", String::from_utf8_lossy(&output.stderr).trim()).into()),
+        }
     }
 
-    async fn own(&self, address: SocketAddr) -> Result<(u64, Duration), Fault> {
-        let time = self.time;
+    async fn own(&self, address: SocketAddr) -> Result<(u64, f64), Fault> {
+        let time = Duration::from_secs(self.seconds);
         let mut clients = Vec::new();
         for _ in 0..self.connections {
             clients.push(Client::connect(address).await?);
@@ -90,6 +92,6 @@ impl Load {
         while let Some(task) = tasks.join_next().await {
             requests += task??;
         }
-        Ok((requests, start.elapsed()))
+        Ok((requests, requests as f64 / start.elapsed().as_secs_f64()))
     }
 }

@@ -36,13 +36,13 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
         let nginx = herd::nginx(dir.path(), listen, upstream, false)?;
         sides.push(("nginx", Process::start(nginx, listen).await?, listen));
     }
-    let load = Load::new(options.connections, Duration::from_secs(options.time))?;
+    let load = Load::new(options.connections, options.time)?;
     let mut figures: Vec<_> = sides.iter().map(|_| (Vec::new(), Vec::new())).collect();
     for _ in 0..options.rounds {
         for ((_, process, listen), (rates, cpus)) in sides.iter().zip(&mut figures) {
             let before = process.cpu()?;
-            let (requests, elapsed) = load.run(*listen).await?;
-            rates.push(requests as f64 / elapsed.as_secs_f64());
+            let (requests, rate) = load.run(*listen).await?;
+            rates.push(rate);
             cpus.push((process.cpu()? - before).as_secs_f64() * 1e6 / requests as f64);
         }
     }

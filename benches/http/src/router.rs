@@ -1,6 +1,6 @@
 //! (a) Unique keys through axum: nobody shares, so whatever the layer costs is pure loss.
 
-use std::{net::SocketAddr, process::Command, time::Duration};
+use std::{net::SocketAddr, process::Command};
 
 use axum::{Router, response::Response, routing::get};
 use clap::ValueEnum;
@@ -67,7 +67,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
         command.args(["server", "--listen", &listen.to_string(), "--side", &name]);
         sides.push((Process::start(command, listen).await?, listen));
     }
-    let load = Load::new(options.connections, Duration::from_secs(options.time))?;
+    let load = Load::new(options.connections, options.time)?;
     let mut rates: [Vec<f64>; 4] = Default::default();
     let mut cpus = rates.clone();
     let mut ratios = rates.clone();
@@ -77,8 +77,8 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
         for side in (0..4).map(|turn| (turn + round as usize) % 4) {
             let (process, listen) = &sides[side];
             let cpu = process.cpu()?;
-            let (requests, elapsed) = load.run(*listen).await?;
-            rate[side] = requests as f64 / elapsed.as_secs_f64();
+            let requests;
+            (requests, rate[side]) = load.run(*listen).await?;
             cpus[side].push((process.cpu()? - cpu).as_secs_f64() * 1e6 / requests as f64);
             rates[side].push(rate[side]);
         }
