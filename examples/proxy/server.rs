@@ -76,7 +76,7 @@ impl Server {
         Arc::new(Self { either, http1, quiet: options.quiet, grace: options.grace.into(), idle })
     }
 
-    /// Serves clients as they come, and when no more do, what is under way for as long as that is given.
+    /// Serves clients until no more can come, then gives those under way `grace` to end.
     pub(crate) async fn serve<S, B>(
         self: Arc<Self>,
         mut clients: mpsc::UnboundedReceiver<(net::TcpStream, SocketAddr)>,

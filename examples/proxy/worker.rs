@@ -1,7 +1,8 @@
 //! One thread per core, each with its own runtime and its own connections to clients and upstream; the flights are
 //! everybody's.
 //!
-//! So a request is served on one thread, as in nginx, and only followers are woken across threads.
+//! So a request that nobody shares is served on one thread, as in nginx; only a shared flight crosses threads: its work
+//! runs where its second caller is.
 
 use std::{
     future::Future,
@@ -26,9 +27,9 @@ use crate::{options::Options, server::Server, upstream::Upstream};
 
 /// Threads that serve clients.
 pub(crate) struct Workers {
-    /// Where to send each its clients. It ends when no more can come and what is under way has ended.
+    /// One for each worker, which ends when its sender is gone and what is under way has ended.
     clients: Vec<mpsc::UnboundedSender<(TcpStream, SocketAddr)>>,
-    /// Says that all have ended.
+    /// Closed once all have ended.
     ended: mpsc::Receiver<()>,
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
 }
 
 impl Workers {
-    /// Starts so many.
+    /// Starts `count` workers.
     pub(crate) fn start(options: &Options, layer: Option<&HttpSingleflightLayer>, count: usize) -> io::Result<Self> {
         let (alive, ended) = mpsc::channel(1);
         let last = Arc::new(Barrier::new(count));
@@ -60,7 +61,7 @@ impl Workers {
                 accepted = accept(&listener) => accepted,
                 () = &mut stop => break,
             };
-            // Closed if the worker is gone.
+            // If the worker's thread has died, its clients are closed.
             let _ = worker.send(accepted);
         }
         drop((listener, clients));
@@ -88,7 +89,8 @@ struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread. It stays until the last one is done: the others' clients may read what it receives.
+    /// Starts the thread, which nobody joins: it serves until its clients have ended, then drives its connections until
+    /// those of the others have, who may be reading what it receives.
     fn start(self, last: Arc<Barrier>) -> io::Result<()> {
         let runtime = runtime()?;
         let work = move || {
@@ -96,8 +98,6 @@ impl Worker {
                 self.serve().await;
                 last.wait().await;
             });
-            // Not even a name that is still being looked up holds the end up.
-            runtime.shutdown_background();
         };
         thread::Builder::new().name("worker".to_owned()).spawn(work).map(drop)
     }
