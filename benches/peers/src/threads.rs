@@ -9,7 +9,11 @@ use std::{
 
 use crate::{adapters::Adapter, solo::drive};
 
-const CALLS: u64 = 50_000;
+/// For how long the threads call. In the first milliseconds both may be on one core, until the scheduler moves one.
+const TIME: Duration = Duration::from_millis(60);
+
+/// How many calls are made between two looks at the clock.
+const BATCH: u64 = 200;
 
 /// The throughput of two threads over that of one.
 #[derive(Clone, Copy)]
@@ -25,13 +29,12 @@ pub fn ratio<A: Adapter>() -> Ratio {
 }
 
 fn once<A: Adapter>(key: fn(u64, u64) -> u64) -> f64 {
-    let one = elapsed::<A>(1, key);
-    let two = elapsed::<A>(2, key);
-    2.0 * one.as_secs_f64() / two.as_secs_f64()
+    let one = calls::<A>(1, key);
+    calls::<A>(2, key) / one
 }
 
-/// Every thread makes as many calls, so twice the threads do twice the work. The slower thread counts.
-fn elapsed<A: Adapter>(threads: u64, key: fn(u64, u64) -> u64) -> Duration {
+/// Returns how many calls a second the threads make in all.
+fn calls<A: Adapter>(threads: u64, key: fn(u64, u64) -> u64) -> f64 {
     let (adapter, barrier) = (A::new(), Barrier::new(threads as usize));
     thread::scope(|scope| {
         let work = |thread: u64| {
@@ -41,14 +44,21 @@ fn elapsed<A: Adapter>(threads: u64, key: fn(u64, u64) -> u64) -> Duration {
                     let key = key(number, thread);
                     black_box(drive(adapter.call(key, Box::pin(async move { key }))));
                 };
-                (0..CALLS / 8).for_each(call);
+                let mut made = 0;
+                let mut call_for = |time| {
+                    let (before, start) = (made, Instant::now());
+                    while start.elapsed() < time {
+                        (made..made + BATCH).for_each(call);
+                        made += BATCH;
+                    }
+                    (made - before) as f64 / start.elapsed().as_secs_f64()
+                };
+                call_for(TIME / 8);
                 barrier.wait();
-                let start = Instant::now();
-                (0..CALLS).for_each(call);
-                start.elapsed()
+                call_for(TIME)
             }
         };
         let workers: Vec<_> = (0..threads).map(|thread| scope.spawn(work(thread))).collect();
-        workers.into_iter().map(|worker| worker.join().expect("no thread panics")).max().unwrap_or_default()
+        workers.into_iter().map(|worker| worker.join().expect("no thread panics")).sum()
     })
 }
