@@ -29,7 +29,10 @@ use tokio::time::Instant;
 pub use self::call::Call;
 pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
 #[cfg(feature = "http")]
-pub(crate) use self::{call::Landing, work::Drive};
+pub(crate) use self::{
+    call::Landing,
+    work::{Drive, Share},
+};
 use self::{
     join::{Boarding, Joined},
     shard::Shard,

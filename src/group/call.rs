@@ -18,7 +18,7 @@ use super::{
     leader::Leader,
     panic::catch,
     shard::Shard,
-    work::{BoxedWork, Work},
+    work::{BoxedWork, Note, Work},
 };
 use crate::{Outcome, Reason, Role, sync::Spawner};
 
@@ -145,8 +145,9 @@ impl Wait {
 pub(crate) enum Landing<K, T, W> {
     /// The value, to be taken, the caller's role, and the work that a follower did not need.
     Value(Value<K, T>, Role, Option<W>),
-    /// No flight serves the caller, for this reason.
-    Grounded(W, Reason),
+    /// No flight serves the caller, for this reason; with the note of the work whose value it may not have.
+    #[allow(dead_code, reason = "only the HTTP layer reads the note")]
+    Grounded(W, Reason, Option<Note>),
 }
 
 impl<K, T, W> Call<K, T, W>
@@ -162,9 +163,9 @@ where
                 State::Leading(leader) => ready!(leader.poll(cx)),
                 State::Following(follower, ground) => match follower.poll(cx) {
                     Poll::Ready(fate) => fate,
-                    Poll::Pending => Fate::Alone(ready!(ground.poll_wait(cx))),
+                    Poll::Pending => Fate::Alone(ready!(ground.poll_wait(cx)), None),
                 },
-                State::Grounded(_, reason) => Fate::Alone(*reason),
+                State::Grounded(_, reason) => Fate::Alone(*reason, None),
                 State::Alone(work, _) | State::Back(_, work) => {
                     ready!(work.as_mut().poll_end(cx));
                     let done = State::Done(self.role());
@@ -187,14 +188,14 @@ where
                         self.state = State::Back(leader, work);
                     }
                 }
-                Fate::Alone(reason) => {
+                Fate::Alone(reason, note) => {
                     let Some(work) = self.leave() else { continue };
                     match self.spawned.as_ref().zip(Spawner::current()) {
                         // What `spawn` made goes on in a task of its own.
                         Some((shard, spawner)) => {
                             self.state = State::Leading(shard.spawn_alone(work, reason, spawner));
                         }
-                        None => return Poll::Ready(Landing::Grounded(work, reason)),
+                        None => return Poll::Ready(Landing::Grounded(work, reason, note)),
                     }
                 }
             }
@@ -227,7 +228,7 @@ where
         loop {
             match ready!(self.poll_landing(cx)) {
                 Landing::Value(value, role, _) => return Poll::Ready(value.take(role)),
-                Landing::Grounded(work, reason) => self.state = State::Alone(work.boxed(), reason),
+                Landing::Grounded(work, reason, _) => self.state = State::Alone(work.boxed(), reason),
             }
         }
     }

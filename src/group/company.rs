@@ -10,7 +10,7 @@ use super::{
     panic::{Payload, Text},
     shard::Shard,
     table::{At, Table},
-    work::BoxedWork,
+    work::{BoxedWork, Note},
 };
 use crate::{Outcome, Reason, Role};
 
@@ -29,8 +29,8 @@ pub(crate) struct Company<K, T> {
 pub(super) enum End<T> {
     /// Everybody gets the value.
     Shared { value: T, callers: usize },
-    /// The leader alone gets the value, unless it left; followers go alone.
-    NotShareable,
+    /// The leader alone gets the value, unless it left; followers go alone, with the note of the work.
+    NotShareable(Option<Note>),
     /// The leader gets the payload, the others its text.
     Panicked(Text),
     /// There is no outcome: followers go alone.
@@ -42,8 +42,8 @@ pub(super) enum Fate<K, T> {
     Value(Value<K, T>),
     /// To be raised again.
     Panic(Payload),
-    /// The caller runs its own work.
-    Alone(Reason),
+    /// The caller runs its own work; with the note of the work whose value it may not have.
+    Alone(Reason, Option<Note>),
     /// The leader gets its work back, the flight's task having died.
     Back(BoxedWork<T>),
 }
@@ -100,8 +100,8 @@ impl<K, T> Company<K, T> {
         match self.end.get() {
             Some(End::Shared { .. }) => Fate::Value(Value::Shared(self)),
             Some(End::Panicked(text)) => Fate::Panic(text.clone().into_payload()),
-            Some(End::NotShareable) => Fate::Alone(Reason::NotShareable),
-            Some(End::Lost) | None => Fate::Alone(Reason::Lost),
+            Some(End::NotShareable(note)) => Fate::Alone(Reason::NotShareable, note.clone()),
+            Some(End::Lost) | None => Fate::Alone(Reason::Lost, None),
         }
     }
 }

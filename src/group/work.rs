@@ -1,6 +1,7 @@
 //! What a flight, or a caller alone, runs: from a closure to its value.
 
 use std::{
+    any::Any,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -25,13 +26,24 @@ pub trait Drive<T>: Send {
     /// it, never under a lock (invariant 6).
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Returns whether followers may have the value, once the work has ended. Runs user code, so never under a lock
-    /// (invariant 6).
-    fn may_share(&self) -> bool;
+    /// Says who may have the value, once the work has ended. Runs user code, so never under a lock (invariant 6).
+    fn sharing(&self) -> Share;
 
     /// Takes the value, once, after the end. Called under a lock too: it neither clones nor drops it (invariant 6).
     fn take_value(self: Pin<&mut Self>) -> T;
 }
+
+/// Who may have the value of work that has ended.
+#[derive(Debug)]
+pub enum Share {
+    /// The leader and its followers.
+    All,
+    /// The leader alone. The note reaches every follower with its own work: it says what kept the value from them.
+    Nobody(Option<Note>),
+}
+
+/// What work tells the followers that may not have its value. The group hands it on and never looks into it.
+pub(crate) type Note = Arc<dyn Any + Send + Sync>;
 
 /// Says whether followers may have a value.
 pub(crate) type ShareIf<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
@@ -82,10 +94,11 @@ where
         }
     }
 
-    fn may_share(&self) -> bool {
-        match self {
-            Self::Ended { value: Some(value), share_if } => share_if.as_ref().is_none_or(|share_if| share_if(value)),
-            _ => false,
+    fn sharing(&self) -> Share {
+        let Self::Ended { value: Some(value), share_if } = self else { return Share::Nobody(None) };
+        match share_if.as_ref().is_none_or(|share_if| share_if(value)) {
+            true => Share::All,
+            false => Share::Nobody(None),
         }
     }
 

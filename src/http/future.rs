@@ -142,7 +142,7 @@ where
                             }
                         }
                     }
-                    Landing::Grounded(fetch, reason) => State::grounded(fetch, reason, *regrouped),
+                    Landing::Grounded(fetch, reason, _) => State::grounded(fetch, reason, *regrouped),
                 },
                 State::Alone { fetch, reason, forwarded } => {
                     ready!(fetch.as_mut().poll_end(cx));

@@ -20,7 +20,7 @@ use super::{
     policy::{Asked, Verdict},
     release::{Permit, Turn},
 };
-use crate::group::{BoxedWork, Drive, Work};
+use crate::group::{BoxedWork, Drive, Share, Work};
 
 pin_project! {
     /// One call of the wrapped service, in the box that it stays in: a flight's work, or its caller's own.
@@ -204,8 +204,11 @@ where
         Poll::Ready(())
     }
 
-    fn may_share(&self) -> bool {
-        self.landed.as_ref().is_some_and(|landed| !matches!(landed.sharing, Sharing::Nobody))
+    fn sharing(&self) -> Share {
+        match self.landed.as_ref().map(|landed| &landed.sharing) {
+            Some(Sharing::All | Sharing::Matching(_)) => Share::All,
+            Some(Sharing::Nobody) | None => Share::Nobody(None),
+        }
     }
 
     fn take_value(self: Pin<&mut Self>) -> Landed<RB, E> {
