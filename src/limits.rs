@@ -21,6 +21,7 @@ use std::time::Duration;
 /// assert_eq!(group.limits().max_followers, 1_000);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// How long a follower waits, from joining, before it goes alone; zero: a follower goes alone at once.
     /// `None`: as long as the flight takes.
@@ -44,6 +45,7 @@ pub struct Limits {
 /// Work that was never polled is dropped in any case. [`Group::spawn`](crate::Group::spawn) overrides it for its
 /// flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnAbandon {
     /// The work is dropped at once.
     #[default]

@@ -19,6 +19,7 @@
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Outcome<T> {
     /// What the work returned.
     pub value: T,
@@ -42,6 +43,7 @@ impl<T> Outcome<T> {
 
 /// The part that one caller has in a flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Role {
     /// The flight runs this caller's work.
     Leader,
@@ -55,9 +57,10 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The request has no key: nothing says which other requests it equals; or it may not join the flight that there
-    /// is.
+    /// The request has no key: nothing says which other requests it equals.
     NoKey,
+    /// The request may not have the outcome of work that began before it came, and such work is under way.
+    MayNotJoin,
     /// A limit was reached: `max_followers` on the flight, or `max_flights` in the group.
     Full,
     /// The flight took longer than the follower's `max_wait`.

@@ -52,7 +52,7 @@ impl fmt::Display for Line {
             Some(Role::Leader) => f.write_str("leader"),
             Some(Role::Follower) => f.write_str("follower"),
             Some(Role::Alone(reason)) => write!(f, "alone({reason:?})"),
-            None => f.write_str("-"),
+            Some(_) | None => f.write_str("-"),
         }?;
         write!(f, " {} {}", self.method, self.path)?;
         match self.status {

@@ -71,7 +71,7 @@ where
         if leads && young {
             drop(table);
             drop(key);
-            return Joined::Alone(work, Reason::NoKey);
+            return Joined::Alone(work, Reason::MayNotJoin);
         }
         if let (Some(slot), true) = (listed, young) {
             let flight = table.at(slot);
