@@ -382,14 +382,23 @@ fn outside_a_runtime_nobody_is_cut() {
     assert_eq!(text(fast.frame()), "def");
 }
 
+/// What came meanwhile makes nothing known that the body itself did not say.
 #[test]
-fn sizes_are_right_for_each_reader() {
+fn each_reader_is_told_the_size_that_the_body_said_where_it_is() {
     let (feed, inner) = body(None);
-    let [mut first, second] = readers(BodySource::new(inner));
+    let [mut first, mut second] = readers(BodySource::new(inner));
     feed.data("abc");
     assert_eq!(text(first.frame()), "abc");
-    assert_eq!((first.size_hint().lower(), second.size_hint().lower()), (0, 3));
+    assert_eq!((first.size_hint().lower(), second.size_hint().lower()), (0, 0));
     assert!(!second.is_end_stream());
+    // Nor does the end, until the reader is told of it.
+    feed.send(Item::End);
+    assert!(assert_ready!(first.frame()).is_none());
+    assert_eq!(second.size_hint().exact(), None);
+    assert_eq!(text(second.frame()), "abc");
+    assert_eq!(second.size_hint().exact(), None);
+    assert!(assert_ready!(second.frame()).is_none());
+    assert_eq!(second.size_hint().exact(), Some(0));
 }
 
 #[derive(Clone, Debug)]

@@ -11,12 +11,20 @@ mod checked;
 mod error;
 mod freed;
 mod next;
+mod origin;
 mod part;
+// Until the flights look into their bodies.
+#[allow(dead_code)]
+mod read_ahead;
 mod reader;
 mod shared_body;
 mod source;
 mod stall;
 mod state;
 mod stream;
+#[cfg(test)]
+mod tests;
 
+#[allow(unused_imports)]
+pub(in crate::http) use self::read_ahead::{Ahead, ReadAhead};
 pub use self::{error::BodyError, shared_body::SharedBody, source::BodySource};

@@ -11,10 +11,11 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::{
-    checked::{Checked, Hints, Source},
+    checked::{Checked, Source},
     error::BodyError,
     freed::Freed,
     next::{End, For, Next},
+    origin::{Hints, Origin},
     part::Part,
     stall::Stall,
     stream::{Polling, Stream},
@@ -24,6 +25,8 @@ use super::{
 pub(super) struct Reader<B> {
     /// `None` after the end.
     seat: Option<Seat<B>>,
+    /// The end was an error.
+    failed: bool,
     /// For when this reader waits for room.
     stall: Stall,
 }
@@ -39,21 +42,26 @@ impl<B> Reader<B> {
     /// Returns the first reader of a stream.
     pub(super) fn first(stream: Arc<Stream<B>>) -> Self {
         let place = stream.lock().enter(None);
-        Self { seat: Some(Seat { stream, place }), stall: Stall::default() }
+        Self { seat: Some(Seat { stream, place }), failed: false, stall: Stall::default() }
     }
 
     /// Returns the inner body if nobody else is left to read it, and nobody has.
-    pub(super) fn into_lone(self) -> Result<B, Self> {
+    pub(super) fn into_lone(self) -> Result<Origin<B>, Self> {
         let lone = self.seat.as_ref().and_then(|seat| seat.stream.lock().take_fresh());
         lone.ok_or(self)
     }
 
+    /// After an error a reader is not at its end, whenever it is asked.
     pub(super) fn is_end_stream(&self) -> bool {
-        self.seat.as_ref().is_none_or(|seat| seat.stream.lock().is_over(seat.place))
+        self.seat.as_ref().map_or(!self.failed, |seat| seat.stream.lock().is_over(seat.place))
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        self.seat.as_ref().map_or(SizeHint::with_exact(0), |seat| seat.stream.lock().size_hint(seat.place))
+        match &self.seat {
+            Some(seat) => seat.stream.lock().size_hint(seat.place),
+            None if self.failed => SizeHint::new(),
+            None => SizeHint::with_exact(0),
+        }
     }
 }
 
@@ -77,6 +85,7 @@ where
                 Next::End(error) => {
                     drop(state);
                     self.seat = None;
+                    self.failed = error.is_some();
                     self.stall = Stall::default();
                     return Poll::Ready(error.map(Err));
                 }
@@ -128,13 +137,16 @@ where
     // Armed before the body is dropped by unwinding (invariant 7).
     let polling = Polling::new(stream);
     let polled = body.poll_part(&mut Context::from_waker(&Waker::from(Arc::clone(stream))));
-    let hints = if matches!(polled, Poll::Ready(Some(Ok(_)))) { body.hints() } else { Hints::default() };
+    // After its end or an error it is not asked: who has yet to hear of that is told what was true before.
+    let hints =
+        if matches!(polled, Poll::Pending | Poll::Ready(Some(Ok(_)))) { body.hints() } else { Hints::default() };
     let waker = polled.is_pending().then(|| spare.unwrap_or_else(|| cx.waker().clone()));
     polling.done();
     let mut state = stream.lock();
     let (part, freed) = match polled {
         Poll::Pending => {
             let mut freed = Freed::default();
+            state.told(hints);
             state.source = Source::Begun(body);
             let old = waker.and_then(|waker| state.park(place, For::Body, waker));
             // Woken in mid-poll: whoever came meanwhile found no body to poll (invariant 4).
@@ -147,9 +159,8 @@ where
             return Poll::Pending;
         }
         Poll::Ready(Some(Ok(part))) => {
-            state.hints = hints;
             state.source = Source::Begun(body);
-            let freed = state.came(&part, place);
+            let freed = state.came(&part, hints, place);
             drop(state);
             (Some(part), freed)
         }
@@ -170,7 +181,7 @@ impl<B> Clone for Reader<B> {
             let place = stream.lock().enter(Some(*place));
             Seat { stream: Arc::clone(stream), place }
         });
-        Self { seat, stall: Stall::default() }
+        Self { seat, failed: self.failed, stall: Stall::default() }
     }
 }
 

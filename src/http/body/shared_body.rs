@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{error::BodyError, reader::Reader};
+use super::{error::BodyError, origin::Origin, reader::Reader};
 
 pin_project! {
     /// A body that others may be reading too; see [`BodySource`](crate::BodySource).
@@ -33,7 +33,7 @@ pin_project! {
     #[project = InnerProj]
     enum Inner<B> {
         /// The only reader there ever was: the body itself.
-        Lone { #[pin] body: B },
+        Lone { #[pin] body: Origin<B> },
         Shared { reader: Reader<B> },
     }
 }
@@ -41,6 +41,10 @@ pin_project! {
 impl<B> SharedBody<B> {
     /// Returns a body with one reader, passed through.
     pub const fn lone(body: B) -> Self {
+        Self::untouched(Origin::new(body))
+    }
+
+    pub(super) const fn untouched(body: Origin<B>) -> Self {
         Self { body: Inner::Lone { body } }
     }
 
@@ -59,21 +63,21 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.project().body.project() {
-            InnerProj::Lone { body } => body.poll_frame(cx).map_err(BodyError::source_failed),
+            InnerProj::Lone { body } => body.poll_frame(cx),
             InnerProj::Shared { reader } => reader.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.body {
-            Inner::Lone { body } => body.is_end_stream(),
+            Inner::Lone { body } => body.hints().is_end_stream,
             Inner::Shared { reader } => reader.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.body {
-            Inner::Lone { body } => body.size_hint(),
+            Inner::Lone { body } => body.hints().size,
             Inner::Shared { reader } => reader.size_hint(),
         }
     }

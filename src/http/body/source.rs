@@ -8,7 +8,13 @@ use std::{
 
 use http_body::Body;
 
-use super::{checked::Hints, reader::Reader, shared_body::SharedBody, stream::Stream};
+use super::{
+    checked::Missing,
+    origin::{Hints, Origin},
+    reader::Reader,
+    shared_body::SharedBody,
+    stream::Stream,
+};
 use crate::sync::{Mutex, lock};
 
 /// A body that nobody has begun to read; each clone is a claim to a reader of its own, from the first frame on.
@@ -53,18 +59,35 @@ pub struct BodySource<B> {
     claim: Mutex<Option<Claim<B>>>,
     window: usize,
     stall: Duration,
+    announced: Option<u64>,
 }
 
 enum Claim<B> {
     /// The only one so far.
-    Lone(B),
+    Lone(Origin<B>),
     Shared(Reader<B>),
 }
 
 impl<B> BodySource<B> {
     /// Returns the first claim to a body.
     pub fn new(body: B) -> Self {
-        Self { claim: Mutex::new(Some(Claim::Lone(body))), window: 1 << 20, stall: Duration::from_secs(5) }
+        Self::from_origin(Origin::new(body))
+    }
+
+    pub(super) fn from_origin(body: Origin<B>) -> Self {
+        let claim = Mutex::new(Some(Claim::Lone(body)));
+        Self { claim, window: 1 << 20, stall: Duration::from_secs(5), announced: None }
+    }
+
+    /// Sets how long the body was announced to be, in bytes, by a `Content-Length` beside it; before the first clone.
+    /// Readers of a shared body that is shorter or longer end in an error. A lone reader is the body itself, and is not
+    /// held to it.
+    ///
+    /// Not for answers to HEAD, nor for 204 and 304, whose `Content-Length` is not of their content.
+    #[must_use]
+    pub fn announced(mut self, bytes: Option<u64>) -> Self {
+        self.announced = bytes;
+        self
     }
 
     /// Sets how much is kept between the fastest and the slowest reader, in bytes; before the first clone.
@@ -85,8 +108,8 @@ impl<B> BodySource<B> {
     /// Returns the reader that was claimed.
     pub fn into_reader(self) -> SharedBody<B> {
         match self.claim.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(Claim::Lone(body)) => SharedBody::lone(body),
-            Some(Claim::Shared(reader)) => reader.into_lone().map_or_else(SharedBody::shared, SharedBody::lone),
+            Some(Claim::Lone(body)) => SharedBody::untouched(body),
+            Some(Claim::Shared(reader)) => reader.into_lone().map_or_else(SharedBody::shared, SharedBody::untouched),
             None => unreachable!("a claim is taken out under its lock only"),
         }
     }
@@ -97,18 +120,22 @@ impl<B: Body> Clone for BodySource<B> {
         let mut claim = lock(&self.claim);
         // The one thing that is asked of the body under this lock; before it is moved, so that a panic loses nothing.
         let hints = match &*claim {
-            Some(Claim::Lone(body)) => Hints::of(body),
+            Some(Claim::Lone(body)) => body.hints(),
             _ => Hints::default(),
         };
         let reader = match claim.take() {
-            Some(Claim::Lone(body)) => Reader::first(Arc::new(Stream::new(body, hints, self.window, self.stall))),
+            Some(Claim::Lone(body)) => {
+                let missing = Missing::new(self.announced, &hints);
+                Reader::first(Arc::new(Stream::new(body, missing, hints, self.window, self.stall)))
+            }
             Some(Claim::Shared(reader)) => reader,
             None => unreachable!("a claim is taken out under its lock only"),
         };
         let other = reader.clone();
         *claim = Some(Claim::Shared(reader));
         drop(claim);
-        Self { claim: Mutex::new(Some(Claim::Shared(other))), window: self.window, stall: self.stall }
+        let claim = Mutex::new(Some(Claim::Shared(other)));
+        Self { claim, window: self.window, stall: self.stall, announced: self.announced }
     }
 }
 

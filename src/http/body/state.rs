@@ -19,15 +19,15 @@ mod told;
 
 use std::{collections::VecDeque, mem::replace, task::Waker, time::Duration};
 
-use http_body::SizeHint;
 use slab::Slab;
 use tokio::time::Instant;
 
 use super::{
-    checked::{Checked, Hints, Source},
+    checked::{Checked, Missing, Source},
     error::BodyError,
     freed::Freed,
     next::{End, For, Next},
+    origin::{Hints, Origin},
     part::Part,
 };
 
@@ -36,16 +36,16 @@ pub(super) struct State<B> {
     pub(super) source: Source<B>,
     pub(super) ready: bool,
     pub(super) end: Option<End>,
+    /// What was announced of a body that is not begun.
+    missing: Missing,
     /// What the inner body said of itself last.
-    pub(super) hints: Hints,
+    hints: Hints,
     frames: VecDeque<Kept>,
     /// The number of the first frame that is kept.
     first: u64,
     /// What the kept frames weigh, in bytes.
     weight: usize,
     window: usize,
-    /// All data that came, in bytes.
-    came: u64,
     readers: Slab<Place>,
     /// Readers that are not cut.
     live: usize,
@@ -61,8 +61,6 @@ pub(super) struct State<B> {
 pub(super) struct Place {
     /// The number of the frame that it takes next.
     next: u64,
-    /// In bytes.
-    taken: u64,
     /// It lagged; none of the frames is kept for it.
     cut: bool,
     /// `Some` while it waits.
@@ -73,6 +71,8 @@ pub(super) struct Place {
 
 struct Kept {
     frame: Part,
+    /// What the inner body said of itself before it came.
+    before: Hints,
     /// How many readers have yet to take it.
     readers: usize,
 }
@@ -81,17 +81,17 @@ struct Kept {
 const FRAME: usize = 64;
 
 impl<B> State<B> {
-    pub(super) fn new(body: B, hints: Hints, window: usize, stall: Duration) -> Self {
+    pub(super) fn new(body: Origin<B>, missing: Missing, hints: Hints, window: usize, stall: Duration) -> Self {
         Self {
             source: Source::Fresh(body),
             ready: true,
             end: None,
-            hints,
+            missing,
+            hints: missing.judge(hints),
             frames: VecDeque::new(),
             first: 0,
             weight: 0,
             window,
-            came: 0,
             readers: Slab::new(),
             live: 0,
             waiting: [Vec::new(), Vec::new()],
@@ -137,7 +137,7 @@ impl<B> State<B> {
     }
 
     /// Takes the inner body out if nothing has been read and only one reader is left.
-    pub(super) fn take_fresh(&mut self) -> Option<B> {
+    pub(super) fn take_fresh(&mut self) -> Option<Origin<B>> {
         match replace(&mut self.source, Source::Out) {
             Source::Fresh(body) if self.live == 1 => Some(body),
             source => {
@@ -156,7 +156,6 @@ impl<B> State<B> {
         let passed = place.next.saturating_sub(self.first);
         if let Some(kept) = usize::try_from(passed).ok().and_then(|passed| self.frames.get_mut(passed)) {
             place.next += 1;
-            place.taken += kept.frame.len() as u64;
             kept.readers -= 1;
             let mut freed = Freed::default();
             // Who takes it last is behind all others, and the frame is the first.
@@ -176,7 +175,7 @@ impl<B> State<B> {
             return Next::Wait(For::Body);
         }
         let body = match replace(&mut self.source, Source::Out) {
-            Source::Fresh(body) => Checked::new(body, self.hints.size.exact()),
+            Source::Fresh(body) => Checked::new(body.pinned(), self.missing),
             Source::Begun(body) => body,
             Source::Out => return Next::Wait(For::Body),
         };
@@ -185,17 +184,15 @@ impl<B> State<B> {
     }
 
     /// Keeps a frame for all readers but the one that polled it, which gets it.
-    pub(super) fn came(&mut self, part: &Part, reader: usize) -> Freed {
-        let length = part.len() as u64;
-        self.came += length;
+    /// `hints`: what the inner body says of itself now.
+    pub(super) fn came(&mut self, part: &Part, hints: Hints, reader: usize) -> Freed {
+        let before = replace(&mut self.hints, hints);
         self.ready = true;
-        let place = &mut self.readers[reader];
-        place.next += 1;
-        place.taken += length;
+        self.readers[reader].next += 1;
         let mut freed = Freed::default();
         if self.live > 1 {
             self.weight += part.len() + FRAME;
-            self.frames.push_back(Kept { frame: part.clone(), readers: self.live - 1 });
+            self.frames.push_back(Kept { frame: part.clone(), before, readers: self.live - 1 });
             self.call(For::Body, &mut freed);
         } else {
             // Nobody else: passed through.
@@ -243,10 +240,6 @@ impl<B> State<B> {
     /// Ends the body for all who have taken what there is (invariant 7).
     pub(super) fn finish(&mut self, end: End) -> Freed {
         let mut freed = Freed::default();
-        self.hints = match end {
-            End::Clean => Hints { size: SizeHint::with_exact(0), is_end_stream: true },
-            End::Error(_) => Hints::default(),
-        };
         self.end = Some(end);
         self.call(For::Body, &mut freed);
         freed

@@ -3,10 +3,11 @@
 use std::{sync::Arc, task::Wake, time::Duration};
 
 use super::{
-    checked::Hints,
+    checked::Missing,
     error::BodyError,
     freed::Freed,
     next::{End, For},
+    origin::{Hints, Origin},
     state::State,
 };
 use crate::sync::{Mutex, MutexGuard, lock};
@@ -17,8 +18,8 @@ pub(super) struct Stream<B> {
 }
 
 impl<B> Stream<B> {
-    pub(super) fn new(body: B, hints: Hints, window: usize, stall: Duration) -> Self {
-        Self { state: Mutex::new(State::new(body, hints, window, stall)) }
+    pub(super) fn new(body: Origin<B>, missing: Missing, hints: Hints, window: usize, stall: Duration) -> Self {
+        Self { state: Mutex::new(State::new(body, missing, hints, window, stall)) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State<B>> {

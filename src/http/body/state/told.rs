@@ -2,29 +2,31 @@
 
 use http_body::SizeHint;
 
-use super::{End, State};
+use super::{End, Hints, State};
 
 impl<B> State<B> {
-    /// Returns whether a reader is at the end, and the end is clean. One that has yet to take the trailers is not,
-    /// though it has all bytes; a cut one has an error to come.
-    pub(in crate::http::body) fn is_over(&self, reader: usize) -> bool {
-        let place = &self.readers[reader];
-        self.hints.is_end_stream && !place.cut && self.passed(place.next) == self.frames.len()
+    /// Keeps what the inner body says of itself after a poll that brought nothing.
+    pub(in crate::http::body) fn told(&mut self, hints: Hints) {
+        self.hints = hints;
     }
 
-    /// Returns what a reader has to come. Nothing is known of it if there is an error to come: a server that was told a
-    /// size sends so much, and takes it for the whole (S16).
+    /// Returns whether the inner body was at its end at the point where a reader is. One that has an error to come is
+    /// not: who is told of an end reads no further.
+    pub(in crate::http::body) fn is_over(&self, reader: usize) -> bool {
+        let failed = matches!(self.end, Some(End::Error(_)));
+        self.said_to(reader).is_some_and(|(hints, is_last)| hints.is_end_stream && !(failed && is_last))
+    }
+
+    /// Returns what the inner body said at the point where a reader is, however much has come since: the end of a body
+    /// of unknown length does not make its length known (S16).
     pub(in crate::http::body) fn size_hint(&self, reader: usize) -> SizeHint {
+        self.said_to(reader).map_or_else(SizeHint::new, |(hints, _)| hints.size.clone())
+    }
+
+    /// Returns also whether the reader has taken all frames; nothing if it was cut.
+    fn said_to(&self, reader: usize) -> Option<(&Hints, bool)> {
         let place = &self.readers[reader];
-        let mut hint = SizeHint::new();
-        if place.cut || matches!(self.end, Some(End::Error(_))) {
-            return hint;
-        }
-        let ahead = self.came - place.taken;
-        hint.set_lower(self.hints.size.lower().saturating_add(ahead));
-        if let Some(upper) = self.hints.size.upper() {
-            hint.set_upper(upper.saturating_add(ahead));
-        }
-        hint
+        let kept = self.frames.get(self.passed(place.next));
+        (!place.cut).then(|| kept.map_or((&self.hints, true), |kept| (&kept.before, false)))
     }
 }

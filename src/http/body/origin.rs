@@ -1,0 +1,138 @@
+//! The inner body as its readers find it: untouched, or pinned, with what was read of it already.
+
+use std::{
+    collections::VecDeque,
+    error::Error,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::{error::BodyError, part::Part};
+
+pin_project! {
+    /// A body that nobody shares yet.
+    #[project = OriginProj]
+    pub(super) enum Origin<B> {
+        Untouched { #[pin] body: B },
+        Pinned { body: Pinned<B> },
+    }
+}
+
+/// A body that has been polled, perhaps further than its reader knows.
+pub(super) struct Pinned<B> {
+    body: Pin<Box<B>>,
+    /// What was read ahead and not handed out.
+    read: VecDeque<Read>,
+}
+
+struct Read {
+    /// What the body said of itself before it was polled for this.
+    before: Hints,
+    outcome: Outcome,
+}
+
+/// The next part, an error, or `None` at the end.
+pub(super) type Outcome = Option<Result<Part, BodyError>>;
+
+/// What a body says of itself. Asked for outside the streams' locks: the answer is user code.
+#[derive(Clone, Default)]
+pub(super) struct Hints {
+    pub(super) size: SizeHint,
+    pub(super) is_end_stream: bool,
+}
+
+impl Hints {
+    pub(super) fn of(body: &impl Body) -> Self {
+        Self { size: body.size_hint(), is_end_stream: body.is_end_stream() }
+    }
+}
+
+impl<B> Origin<B> {
+    pub(super) const fn new(body: B) -> Self {
+        Self::Untouched { body }
+    }
+
+    pub(super) fn pinned(self) -> Pinned<B> {
+        match self {
+            Self::Untouched { body } => Pinned { body: Box::pin(body), read: VecDeque::new() },
+            Self::Pinned { body } => body,
+        }
+    }
+}
+
+impl<B: Body> Origin<B> {
+    /// Returns what the body says of itself at the point where its reader is.
+    pub(super) fn hints(&self) -> Hints {
+        match self {
+            Self::Untouched { body } => Hints::of(body),
+            Self::Pinned { body } => body.hints(),
+        }
+    }
+}
+
+impl<B> Origin<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    pub(super) fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.project() {
+            OriginProj::Untouched { body } => body.poll_frame(cx).map_err(BodyError::source_failed),
+            OriginProj::Pinned { body } => body.poll_part(cx).map_ok(Part::into_frame),
+        }
+    }
+}
+
+impl<B: Body> Pinned<B> {
+    pub(super) fn hints(&self) -> Hints {
+        self.read.front().map_or_else(|| Hints::of(&*self.body), |read| read.before.clone())
+    }
+}
+
+impl<B> Pinned<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// Hands out what was read ahead, then what the body brings.
+    pub(super) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match self.read.pop_front() {
+            Some(read) => Poll::Ready(read.outcome),
+            None => self.poll_body(cx),
+        }
+    }
+
+    /// Reads one part more and keeps it; at the end, returns the end again.
+    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<&Outcome> {
+        if !self.read.back().is_some_and(|last| !matches!(last.outcome, Some(Ok(_)))) {
+            let before = Hints::of(&*self.body);
+            let outcome = ready!(self.poll_body(cx));
+            self.read.push_back(Read { before, outcome });
+        }
+        match self.read.back() {
+            Some(last) => Poll::Ready(&last.outcome),
+            None => unreachable!("something has just been read"),
+        }
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        loop {
+            match ready!(self.body.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Some(part) = Part::new(frame) {
+                        return Poll::Ready(Some(Ok(part)));
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::source_failed(error)))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
