@@ -11,6 +11,7 @@
 //! HTTP.
 
 mod body;
+mod clone_body;
 mod config;
 mod content;
 mod fence;
@@ -26,6 +27,7 @@ mod work;
 
 pub use self::{
     body::{BodyError, BodySource, SharedBody},
+    clone_body::{CloneBody, CloneBodyFuture, CloneBodyLayer},
     content::{ContentBody, ContentFuture, ContentSingleflight, Contents, Heads, HttpContent},
     future::HttpResponseFuture,
     group::HttpGroup,

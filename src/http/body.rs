@@ -13,6 +13,7 @@ mod freed;
 mod next;
 mod origin;
 mod part;
+mod patience;
 // Until the flights look into their bodies.
 #[allow(dead_code)]
 mod read_ahead;

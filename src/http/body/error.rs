@@ -1,16 +1,20 @@
 //! How a body ends badly.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
 use crate::SharedError;
 
 /// What a [`SharedBody`](crate::SharedBody) ends in when it does not end well. All its readers have the same one.
+///
+/// It stands in for the inner body's own error: it shows that error's text, and its [source](Error::source) is that
+/// error's source, so that a chain of errors shows each text once. The error itself is found by
+/// [`downcast_ref`](Self::downcast_ref), not by walking the chain.
 #[derive(Clone, Debug)]
 pub struct BodyError(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Source(SharedError),
+    Source(Arc<dyn Error + Send + Sync>),
     Lagged,
     /// Bytes that were announced and did not come.
     Incomplete(u64),
@@ -23,7 +27,7 @@ impl BodyError {
     pub(super) fn source_failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         match error.into().downcast::<Self>() {
             Ok(error) => *error,
-            Err(error) => Self(Kind::Source(SharedError::new(error))),
+            Err(error) => Self(Kind::Source(error.into())),
         }
     }
 
@@ -43,8 +47,8 @@ impl BodyError {
         Self(Kind::Panicked)
     }
 
-    /// Returns whether this reader was cut: it held the others up, and made no progress for the stall time. The body
-    /// was fine.
+    /// Returns whether this reader was cut: it was the last when the others had waited for the stall time in sum. The
+    /// body was fine.
     pub const fn is_lagged(&self) -> bool {
         matches!(self.0, Kind::Lagged)
     }
@@ -57,14 +61,16 @@ impl BodyError {
     /// Returns the inner body's own error, if it is of this type.
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         match &self.0 {
-            Kind::Source(error) => error.downcast_ref(),
+            Kind::Source(error) => {
+                error.downcast_ref().or_else(|| error.downcast_ref::<SharedError>().and_then(SharedError::downcast_ref))
+            }
             _ => None,
         }
     }
 }
 
 impl Error for BodyError {
-    /// Returns the inner body's own error.
+    /// Returns the source of the inner body's own error.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
             Kind::Source(error) => error.source(),

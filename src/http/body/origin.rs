@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     error::Error,
+    mem::replace,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -19,6 +20,8 @@ pin_project! {
     pub(super) enum Origin<B> {
         Untouched { #[pin] body: B },
         Pinned { body: Pinned<B> },
+        // Only while it is being pinned.
+        Moving,
     }
 }
 
@@ -60,6 +63,19 @@ impl<B> Origin<B> {
         match self {
             Self::Untouched { body } => Pinned { body: Box::pin(body), read: VecDeque::new() },
             Self::Pinned { body } => body,
+            Self::Moving => unreachable!("it is put back at once"),
+        }
+    }
+
+    /// Pins it, if it is not.
+    pub(super) fn pin(&mut self) -> &mut Pinned<B> {
+        if matches!(self, Self::Untouched { .. }) {
+            let body = replace(self, Self::Moving).pinned();
+            *self = Self::Pinned { body };
+        }
+        match self {
+            Self::Pinned { body } => body,
+            Self::Untouched { .. } | Self::Moving => unreachable!("it has just been pinned"),
         }
     }
 }
@@ -70,6 +86,23 @@ impl<B: Body> Origin<B> {
         match self {
             Self::Untouched { body } => Hints::of(body),
             Self::Pinned { body } => body.hints(),
+            Self::Moving => Hints::default(),
+        }
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Untouched { body } => body.size_hint(),
+            Self::Pinned { body } => body.hints().size,
+            Self::Moving => SizeHint::new(),
+        }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Untouched { body } => body.is_end_stream(),
+            Self::Pinned { body } => body.hints().is_end_stream,
+            Self::Moving => false,
         }
     }
 }
@@ -86,6 +119,7 @@ where
         match self.project() {
             OriginProj::Untouched { body } => body.poll_frame(cx).map_err(BodyError::source_failed),
             OriginProj::Pinned { body } => body.poll_part(cx).map_ok(Part::into_frame),
+            OriginProj::Moving => unreachable!("it is put back at once"),
         }
     }
 }

@@ -107,13 +107,13 @@ where
             let old = state.park(*place, waits, waker);
             let deadline = match waits {
                 For::Body => None,
-                For::Room => state.deadline(Instant::now()),
+                For::Room => state.wait(Instant::now()),
             };
             drop(state);
             drop(old);
             match deadline {
                 Some(deadline) if self.stall.has_elapsed(deadline, cx) => {
-                    let freed = stream.lock().cut_at(deadline);
+                    let freed = stream.lock().cut_due(Instant::now());
                     freed.wake();
                 }
                 _ => return Poll::Pending,

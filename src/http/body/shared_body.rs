@@ -70,14 +70,14 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.body {
-            Inner::Lone { body } => body.hints().is_end_stream,
+            Inner::Lone { body } => body.is_end_stream(),
             Inner::Shared { reader } => reader.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.body {
-            Inner::Lone { body } => body.hints().size,
+            Inner::Lone { body } => body.size_hint(),
             Inner::Shared { reader } => reader.size_hint(),
         }
     }

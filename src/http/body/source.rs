@@ -1,34 +1,45 @@
 //! A body before anything is read.
 
 use std::{
+    error::Error,
     fmt,
+    pin::Pin,
     sync::{Arc, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use http_body::Body;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
 
 use super::{
     checked::Missing,
+    error::BodyError,
     origin::{Hints, Origin},
+    part::Part,
     reader::Reader,
     shared_body::SharedBody,
     stream::Stream,
 };
 use crate::sync::{Mutex, lock};
 
-/// A body that nobody has begun to read; each clone is a claim to a reader of its own, from the first frame on.
+/// A body of which each clone is a reader of its own, from the first frame on.
+///
+/// It is read in either of two ways: as it is, for it is a [`Body`] itself, or through
+/// [`into_reader`](Self::into_reader), which is cheaper if it never was cloned. A clone that is made once reading has
+/// begun goes on from where the cloned one is.
 ///
 /// # Guarantees
 ///
 /// 1. Each reader gets the same frames, data by reference, then the same end: an error is never a clean end.
 /// 2. A reader at the front gets a frame when the inner body makes it; one that is not polled never holds the inner
 ///    body up.
-/// 3. Without a clone, the reader is the inner body itself: nothing is buffered, nothing allocated. So it is once all
-///    other claims are gone, if none of them was read.
+/// 3. Without a clone, the reader is the inner body itself: nothing is buffered, and nothing allocated but one box if it
+///    is read as it is. So it is once all other claims are gone, if none of them was read.
 /// 4. Between the fastest and the slowest reader or claim at most a window is kept (default 1 MiB, one frame over at
-///    most). When it is full the fast ones wait; one that takes no frame for the stall time (default 5 s) meanwhile is
-///    cut, and ends in an error that [is lagged](crate::BodyError::is_lagged).
+///    most). When it is full the fast ones wait, in sum over the whole body at most for the stall time (default 5 s),
+///    whomever they wait for. Once that is used up, who is last while the window is full and somebody would have to
+///    wait is cut at once, and ends in an error that [is lagged](crate::BodyError::is_lagged).
 /// 5. A size that was announced is kept: an end before or after it is an error.
 /// 6. With its last reader and claim the inner body is dropped.
 ///
@@ -97,12 +108,20 @@ impl<B> BodySource<B> {
         self
     }
 
-    /// Sets how long a reader may hold the others up without taking a frame; before the first clone. It takes a tokio
-    /// runtime with timers to measure it: without one, nobody is cut.
+    /// Sets how long readers wait for slower ones, in sum over the whole body; before the first clone. Time counts only
+    /// while a reader that was polled waits for room. It takes a tokio runtime with timers to measure it: without one,
+    /// nobody is cut.
     #[must_use]
     pub fn stall(mut self, time: Duration) -> Self {
         self.stall = time;
         self
+    }
+
+    fn claim(&mut self) -> &mut Claim<B> {
+        match self.claim.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            Some(claim) => claim,
+            None => unreachable!("a claim is taken out under its lock only"),
+        }
     }
 
     /// Returns the reader that was claimed.
@@ -114,6 +133,9 @@ impl<B> BodySource<B> {
         }
     }
 }
+
+/// Never pinned in place: a body that is read is boxed.
+impl<B> Unpin for BodySource<B> {}
 
 impl<B: Body> Clone for BodySource<B> {
     fn clone(&self) -> Self {
@@ -136,6 +158,46 @@ impl<B: Body> Clone for BodySource<B> {
         drop(claim);
         let claim = Mutex::new(Some(Claim::Shared(other)));
         Self { claim, window: self.window, stall: self.stall, announced: self.announced }
+    }
+}
+
+impl<B> Body for BodySource<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.claim() {
+            Claim::Lone(body) => {
+                let polled = body.pin().poll_part(cx).map_ok(Part::into_frame);
+                if let Poll::Ready(Some(Ok(frame))) = &polled {
+                    let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                    self.announced = self.announced.map(|bytes| bytes.saturating_sub(length));
+                }
+                polled
+            }
+            Claim::Shared(reader) => reader.poll_frame(cx),
+        }
+    }
+
+    /// Asks the body itself under the claim's own lock, as a clone does.
+    fn is_end_stream(&self) -> bool {
+        match &*lock(&self.claim) {
+            Some(Claim::Lone(body)) => body.is_end_stream(),
+            Some(Claim::Shared(reader)) => reader.is_end_stream(),
+            None => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &*lock(&self.claim) {
+            Some(Claim::Lone(body)) => body.size_hint(),
+            Some(Claim::Shared(reader)) => reader.size_hint(),
+            None => SizeHint::new(),
+        }
     }
 }
 

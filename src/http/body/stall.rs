@@ -35,9 +35,14 @@ impl Stall {
         false
     }
 
+    /// A deadline that is past already needs no timer, but a runtime that could have one.
+    ///
     /// An earlier deadline is left to pass before the timer is set anew: a reader waits often, and seldom long.
     fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if Instant::now() >= deadline {
+            return true;
+        }
         while let Poll::Ready(()) = sleep.as_mut().poll(cx) {
             if sleep.deadline() >= deadline {
                 return true;

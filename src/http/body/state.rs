@@ -12,9 +12,11 @@
 //!    never runs under the lock: it is taken out, and run or dropped once the lock is released.
 //! 7. The end is published, and all who wait are woken, before the inner body is dropped: whatever its poll or its drop
 //!    does, nobody is left waiting, and a body that broke off never looks complete.
-//! 8. Only a reader that has yet to take the first frame of a full window is cut, and only if it has had the stall time
-//!    since it moved last and somebody has been waiting for room all that time.
+//! 8. Only a reader that has yet to take the first frame of a full window is cut, and only while somebody waits for
+//!    room and such waits have taken the stall time in sum, whoever was waited for: a reader that takes a frame now and
+//!    then wins nothing by it. While nobody waits no time counts, and one that has been woken a moment ago is let run.
 
+mod pace;
 mod told;
 
 use std::{collections::VecDeque, mem::replace, task::Waker, time::Duration};
@@ -29,6 +31,7 @@ use super::{
     next::{End, For, Next},
     origin::{Hints, Origin},
     part::Part,
+    patience::Patience,
 };
 
 /// Guarded by the stream's lock.
@@ -51,9 +54,7 @@ pub(super) struct State<B> {
     live: usize,
     /// The readers with a waker, by what they wait for. A reader that has taken less than all frames has none.
     waiting: [Vec<usize>; 2],
-    /// Since when the window has been full, with somebody waiting, and the slowest has taken nothing.
-    full: Option<Instant>,
-    stall: Duration,
+    patience: Patience,
 }
 
 /// Where a reader is.
@@ -67,6 +68,8 @@ pub(super) struct Place {
     waker: Option<Waker>,
     /// Which of the waiting it then is.
     waits: Option<(For, usize)>,
+    /// When it moved or was woken last; kept once anybody has had to wait.
+    moved: Option<Instant>,
 }
 
 struct Kept {
@@ -95,8 +98,7 @@ impl<B> State<B> {
             readers: Slab::new(),
             live: 0,
             waiting: [Vec::new(), Vec::new()],
-            full: None,
-            stall,
+            patience: Patience::new(stall),
         }
     }
 
@@ -124,7 +126,7 @@ impl<B> State<B> {
             }
         }
         if self.waiting[For::Room as usize].is_empty() {
-            self.full = None;
+            self.patience.rest();
         }
         if !place.cut {
             self.give_up(place.next, &mut freed);
@@ -156,6 +158,9 @@ impl<B> State<B> {
         let passed = place.next.saturating_sub(self.first);
         if let Some(kept) = usize::try_from(passed).ok().and_then(|passed| self.frames.get_mut(passed)) {
             place.next += 1;
+            if self.patience.is_tried() {
+                place.moved = Some(Instant::now());
+            }
             kept.readers -= 1;
             let mut freed = Freed::default();
             // Who takes it last is behind all others, and the frame is the first.
@@ -215,25 +220,15 @@ impl<B> State<B> {
 
     /// Takes the wakers of all who wait for this.
     pub(super) fn call(&mut self, waits: For, freed: &mut Freed) {
+        if matches!(waits, For::Room) {
+            self.patience.rest();
+        }
+        let moved = self.patience.is_tried().then(Instant::now);
         for reader in self.waiting[waits as usize].drain(..) {
             let place = &mut self.readers[reader];
             place.waits = None;
+            place.moved = moved;
             freed.wakers.extend(place.waker.take());
-        }
-    }
-
-    /// Returns when the slowest will have held the others up for too long, counted from now if it has only just begun
-    /// to.
-    pub(super) fn deadline(&mut self, now: Instant) -> Option<Instant> {
-        self.full.get_or_insert(now).checked_add(self.stall)
-    }
-
-    /// Cuts the slowest at that deadline, unless it has moved meanwhile, or been cut (invariant 8).
-    pub(super) fn cut_at(&mut self, deadline: Instant) -> Freed {
-        if self.full.and_then(|full| full.checked_add(self.stall)) == Some(deadline) {
-            self.cut()
-        } else {
-            Freed::default()
         }
     }
 
@@ -242,21 +237,6 @@ impl<B> State<B> {
         let mut freed = Freed::default();
         self.end = Some(end);
         self.call(For::Body, &mut freed);
-        freed
-    }
-
-    /// Cuts those who have yet to take the first frame.
-    fn cut(&mut self) -> Freed {
-        let mut freed = Freed::default();
-        let first = self.first;
-        let mut slowest = 0;
-        for (_, place) in self.readers.iter_mut().filter(|(_, place)| !place.cut && place.next == first) {
-            place.cut = true;
-            slowest += 1;
-        }
-        for _ in 0..slowest {
-            self.give_up(first, &mut freed);
-        }
         freed
     }
 
@@ -276,7 +256,6 @@ impl<B> State<B> {
         let kept = self.frames.pop_front()?;
         self.first += 1;
         self.weight -= kept.frame.len() + FRAME;
-        self.full = None;
         self.call(For::Room, freed);
         Some(kept.frame)
     }

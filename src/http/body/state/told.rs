@@ -20,7 +20,7 @@ impl<B> State<B> {
     /// Returns what the inner body said at the point where a reader is, however much has come since: the end of a body
     /// of unknown length does not make its length known (S16).
     pub(in crate::http::body) fn size_hint(&self, reader: usize) -> SizeHint {
-        self.said_to(reader).map_or_else(SizeHint::new, |(hints, _)| hints.size.clone())
+        self.said_to(reader).map_or_else(SizeHint::new, |(hints, _)| hints.clone().size)
     }
 
     /// Returns also whether the reader has taken all frames; nothing if it was cut.

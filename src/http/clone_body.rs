@@ -1,0 +1,163 @@
+//! HTTP responses that are `Clone`: for `SingleflightLayer`, with a key function of the user's own.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http::Response;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::BodySource;
+
+/// Makes HTTP responses `Clone`, each clone with a body of its own, from the first frame on: put it below
+/// [`SingleflightLayer`](crate::SingleflightLayer).
+///
+/// A body that is never cloned passes through untouched; see [`BodySource`] for what is guaranteed once it is.
+///
+/// # Trade-offs
+///
+/// No rule of HTTP is kept here: whoever has the same key has the same response, also one that sets a cookie, says
+/// `private`, or was made for the leader's credentials, and the extensions of the leader's response with it. That is
+/// right where the key function knows all that an answer depends on and every answer may be shared, such as inside a
+/// service of one's own. Where requests come from clients,
+/// [`HttpSingleflightLayer`](crate::HttpSingleflightLayer) is right: it judges each request and each answer, and lets
+/// go alone what may not be shared.
+///
+/// A large body that outgrows the [`window`](Self::window) is subject to the [`stall`](Self::stall) rule.
+///
+/// # Examples
+///
+/// On axum, which applies a layer once per route and connection, so that the group has to be given:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use axum::{Router, body::Body, extract::Request, routing::get};
+/// use http_body_util::BodyExt;
+/// use tower::{ServiceBuilder, ServiceExt};
+/// use tower_singleflight::{CloneBodyLayer, Group, SingleflightLayer};
+///
+/// let layers = ServiceBuilder::new()
+///     .layer(SingleflightLayer::new(|request: &Request| Some(request.uri().clone())).group(Group::new()))
+///     .layer(CloneBodyLayer::new());
+/// let app: Router = Router::new().route("/report", get(|| async { "rows" })).layer(layers);
+///
+/// let response = app.oneshot(Request::get("/report").body(Body::empty()).unwrap()).await.unwrap();
+/// assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "rows");
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct CloneBodyLayer {
+    told: Told,
+}
+
+/// A service whose HTTP responses are `Clone`; made by [`CloneBodyLayer`].
+#[derive(Clone, Debug)]
+pub struct CloneBody<S> {
+    inner: S,
+    told: Told,
+}
+
+pin_project! {
+    /// The response future of [`CloneBody`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the call of the wrapped service.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless you await or poll them"]
+    pub struct CloneBodyFuture<F> {
+        #[pin]
+        call: F,
+        told: Told,
+    }
+}
+
+/// What each body is told.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    /// In bytes.
+    window: Option<usize>,
+    stall: Option<Duration>,
+}
+
+impl Told {
+    fn tell<B>(&self, mut body: BodySource<B>) -> BodySource<B> {
+        if let Some(bytes) = self.window {
+            body = body.window(bytes);
+        }
+        if let Some(time) = self.stall {
+            body = body.stall(time);
+        }
+        body
+    }
+}
+
+impl CloneBodyLayer {
+    /// Returns a layer with the defaults of [`BodySource`].
+    pub fn new() -> Self {
+        Self { told: Told::default() }
+    }
+
+    /// Sets how much is kept between the fastest and the slowest reader of a body, in bytes.
+    #[must_use]
+    pub fn window(mut self, bytes: usize) -> Self {
+        self.told.window = Some(bytes);
+        self
+    }
+
+    /// Sets how long readers wait for slower ones, in sum over a body; see [`BodySource::stall`].
+    #[must_use]
+    pub fn stall(mut self, time: Duration) -> Self {
+        self.told.stall = Some(time);
+        self
+    }
+}
+
+impl Default for CloneBodyLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Layer<S> for CloneBodyLayer {
+    type Service = CloneBody<S>;
+
+    fn layer(&self, inner: S) -> CloneBody<S> {
+        CloneBody { inner, told: self.told.clone() }
+    }
+}
+
+impl<S, Req, B> Service<Req> for CloneBody<S>
+where
+    S: Service<Req, Response = Response<B>>,
+{
+    type Response = Response<BodySource<B>>;
+    type Error = S::Error;
+    type Future = CloneBodyFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        CloneBodyFuture { call: self.inner.call(request), told: self.told.clone() }
+    }
+}
+
+impl<F, B, E> Future for CloneBodyFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<BodySource<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.call.poll(cx));
+        Poll::Ready(response.map(|response| response.map(|body| this.told.tell(BodySource::new(body)))))
+    }
+}
