@@ -259,6 +259,14 @@ where
         self.board(key, work, Boarding::Lead)
     }
 
+    /// [`call`](Self::call), for work of a caller that called before, and has waited since.
+    #[cfg(feature = "http")]
+    pub(crate) fn run_since<W: Work<T>>(&self, called: Instant, key: K, work: W) -> Call<K, T, W> {
+        let (shard, hash) = self.shard(&key);
+        let deadline = || self.inner.limits.max_wait.and_then(|wait| called.checked_add(wait));
+        Call::new(shard.join(hash, key, work, Boarding::Any), deadline, None)
+    }
+
     #[inline]
     fn board<W: Work<T>>(&self, key: K, work: W, boarding: Boarding) -> Call<K, T, W> {
         let (shard, hash) = self.shard(&key);

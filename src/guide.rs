@@ -8,3 +8,8 @@ pub mod coming_from_go {}
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/placement.md")]
 pub mod placement {}
+
+/// Request fields that are no part of the key.
+#[cfg(feature = "http")]
+#[doc(inline)]
+pub use crate::http::excepted_fields;

@@ -1,37 +1,47 @@
 //! Coalescing over HTTP: [`HttpSingleflightLayer`](crate::HttpSingleflightLayer) and what it is made of.
 //!
 //! ```text
-//! layer ─► service ─► key      what is asked
-//!             │  └──► policy   may it be shared, and with whom
-//!             ▼
-//!           future ─► body     many readers of one body
+//! layer ─► content ─► service ─► future ─► fetch ─► judge
+//!                        │          │        └────────┴──► asker ─► landed ─► body    many readers of one body
+//!                        └──────────┴─► shared ─► write, group ─► fence, release, unshareable
+//!                                          └────► config ─► key      what is asked
+//!                                                      └──► policy   may it be shared, and with whom
 //! ```
 //!
-//! The three rooms on the right do not know each other. Below them lies the [`Group`](crate::Group), which knows no
-//! HTTP.
+//! Below them lies the [`Group`](crate::Group), which knows no HTTP.
 
+mod asker;
 mod body;
 mod clone_body;
 mod config;
 mod content;
 mod fence;
+mod fetch;
 mod future;
 mod group;
+mod judge;
 mod key;
+mod landed;
 mod layer;
+mod passed;
 mod policy;
 mod release;
+mod rule;
 mod service;
+mod shared;
 mod unshareable;
-mod work;
+mod write;
 
+#[cfg(any(doc, doctest))]
+pub use self::key::excepted_fields;
 pub use self::{
-    body::{BodyError, BodySource, SharedBody},
+    body::{BodyError, BodySource, LargeBodies, SharedBody},
     clone_body::{CloneBody, CloneBodyFuture, CloneBodyLayer},
     content::{ContentBody, ContentFuture, ContentSingleflight, Contents, Heads, HttpContent},
     future::HttpResponseFuture,
     group::HttpGroup,
     key::HttpKey,
     layer::HttpSingleflightLayer,
+    rule::{Coalesced, Rule},
     service::HttpSingleflight,
 };

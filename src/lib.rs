@@ -19,9 +19,9 @@ mod sync;
 
 #[cfg(feature = "http")]
 pub use self::http::{
-    BodyError, BodySource, CloneBody, CloneBodyFuture, CloneBodyLayer, ContentBody, ContentFuture, ContentSingleflight,
-    Contents, Heads, HttpContent, HttpGroup, HttpKey, HttpResponseFuture, HttpSingleflight, HttpSingleflightLayer,
-    SharedBody,
+    BodyError, BodySource, CloneBody, CloneBodyFuture, CloneBodyLayer, Coalesced, ContentBody, ContentFuture,
+    ContentSingleflight, Contents, Heads, HttpContent, HttpGroup, HttpKey, HttpResponseFuture, HttpSingleflight,
+    HttpSingleflightLayer, LargeBodies, Rule, SharedBody,
 };
 pub use self::{
     error::SharedError,

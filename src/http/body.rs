@@ -10,12 +10,11 @@
 mod checked;
 mod error;
 mod freed;
+mod large;
 mod next;
 mod origin;
 mod part;
 mod patience;
-// Until the flights look into their bodies.
-#[allow(dead_code)]
 mod read_ahead;
 mod reader;
 mod shared_body;
@@ -26,6 +25,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-#[allow(unused_imports)]
-pub(in crate::http) use self::read_ahead::{Ahead, ReadAhead};
-pub use self::{error::BodyError, shared_body::SharedBody, source::BodySource};
+pub use self::{error::BodyError, large::LargeBodies, shared_body::SharedBody, source::BodySource};
+pub(in crate::http) use self::{
+    read_ahead::{Ahead, ReadAhead},
+    stall::Stall,
+};

@@ -1,21 +1,22 @@
-//! What an HTTP layer was told, as its services hold it.
+//! What an HTTP layer was told.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{Extensions, Method, request, response};
+use bytes::Bytes;
+use http::{Extensions, Method, request};
 
 use super::{
-    content::Content,
-    fence::Fence,
-    group::HttpGroup,
-    key::{HttpKey, Metadata, Recipe},
-    policy::{self, Admission, Bypass, CacheName, Forwarded, Policy},
-    release::{Releases, Turn},
+    body::LargeBodies,
+    key::{Recipe, service_of},
+    policy::{CacheName, Policy},
 };
-use crate::{Limits, Role};
+use crate::{Limits, layer::Inspect};
 
 /// Asked of each request before anything else.
 pub(super) type CoalesceIf = Arc<dyn Fn(&request::Parts) -> bool + Send + Sync>;
+
+/// Asked of each request whose content has been read.
+pub(super) type ContentIf = Arc<dyn Fn(&request::Parts, &Bytes) -> bool + Send + Sync>;
 
 #[derive(Clone)]
 pub(super) struct Config {
@@ -23,138 +24,67 @@ pub(super) struct Config {
     pub(super) policy: Policy,
     pub(super) limits: Limits,
     pub(super) coalesce_if: Option<CoalesceIf>,
+    pub(super) content_if: Option<ContentIf>,
     /// Full names of unary methods without side effects, `/package.Service/Method`.
     pub(super) grpc: Vec<Box<str>>,
+    /// Full names of other methods without side effects.
+    pub(super) grpc_reads: Vec<Box<str>>,
     pub(super) release_limit: Option<usize>,
     pub(super) remember: Duration,
     pub(super) cache_status: Option<CacheName>,
+    pub(super) inspect: Option<Inspect>,
     /// Copy one type each.
     pub(super) share_extensions: Vec<fn(&Extensions, &mut Extensions)>,
     /// In bytes.
     pub(super) window: usize,
     pub(super) stall: Duration,
+    pub(super) large_bodies: LargeBodies,
 }
 
-/// What all clones of a service share.
-pub(super) struct Shared {
-    pub(super) config: Config,
-    pub(super) group: HttpGroup,
-    /// `None` if released followers call as they like.
-    releases: Option<Releases>,
+/// What a request is to the layer, found once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// The application lets it coalesce.
+    pub(super) wanted: bool,
+    pub(super) grpc: Grpc,
 }
 
-/// What becomes of a request.
-pub(super) enum Plan {
-    /// It leads a flight or joins one.
-    Fly(HttpKey),
-    /// It may lead, but joins none (S13).
-    Lead(HttpKey),
-    /// It goes alone; of late, answers to its key could not be shared.
-    Unshareable(HttpKey),
-    /// It goes alone.
-    Bypass(Forwarded),
+/// What a gRPC call is to the methods that are opted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grpc {
+    /// No gRPC, or of a service that has no such method.
+    Other,
+    OptedIn,
+    /// Without side effects, and not to be shared.
+    Reads,
+    /// It may change what the opted-in methods of its service read (S21).
+    Writes,
 }
 
 impl Config {
-    pub(super) fn is_grpc(&self, parts: &request::Parts) -> bool {
-        !self.grpc.is_empty() && parts.method == Method::POST && {
-            let path = parts.uri.path();
-            let grpc = |value: &http::HeaderValue| value.as_bytes().starts_with(b"application/grpc");
-            self.grpc.iter().any(|method| **method == *path)
-                && parts.headers.get(http::header::CONTENT_TYPE).is_some_and(grpc)
+    /// Finds what a request is; asks the application.
+    pub(super) fn kind(&self, parts: &request::Parts) -> Kind {
+        let wanted = self.coalesce_if.as_ref().is_none_or(|coalesce_if| coalesce_if(parts));
+        Kind { wanted, grpc: self.grpc(parts) }
+    }
+
+    fn grpc(&self, parts: &request::Parts) -> Grpc {
+        let is_grpc = |value: &http::HeaderValue| value.as_bytes().starts_with(b"application/grpc");
+        if self.grpc.is_empty()
+            || parts.method != Method::POST
+            || !parts.headers.get(http::header::CONTENT_TYPE).is_some_and(is_grpc)
+        {
+            return Grpc::Other;
         }
-    }
-
-    /// Returns whether the application lets a request coalesce at all.
-    fn is_wanted(&self, parts: &request::Parts) -> bool {
-        self.coalesce_if.as_ref().is_none_or(|coalesce_if| coalesce_if(parts))
-    }
-
-    /// Says whether a request with this much known of its content may share a flight.
-    pub(super) fn admit(&self, parts: &request::Parts, content: policy::Content) -> Admission {
-        if !self.is_wanted(parts) {
-            return Admission::Bypass(Bypass::Unwanted);
-        }
-        self.policy.admit(parts, content, self.is_grpc(parts))
-    }
-}
-
-impl Shared {
-    pub(super) fn new(config: Config, group: HttpGroup) -> Self {
-        let releases = config.release_limit.map(|limit| group.releases(limit));
-        Self { config, group, releases }
-    }
-
-    /// Returns what a released follower waits for before it makes its own call; `None` if it need not wait.
-    pub(super) fn turn(&self) -> Option<Turn> {
-        self.releases.as_ref().filter(|releases| !releases.counts_already()).map(Releases::turn)
-    }
-
-    /// Returns whether the thread is polling a call that counts against the release limit.
-    pub(super) fn counts_already(&self) -> bool {
-        self.releases.as_ref().is_some_and(Releases::counts_already)
-    }
-
-    /// Decides what becomes of a request.
-    pub(super) fn plan(&self, parts: &request::Parts, content: &Content) -> Plan {
-        let known = match content {
-            Content::Empty => policy::Content::Empty,
-            Content::Read(_) => policy::Content::Keyed,
-            Content::Unknown => policy::Content::Unknown,
-        };
-        let leads = match self.config.admit(parts, known) {
-            Admission::Coalesce => false,
-            Admission::LeadOnly => true,
-            Admission::Bypass(Bypass::Method) => return Plan::Bypass(Forwarded::Method),
-            Admission::Bypass(_) => return Plan::Bypass(Forwarded::Bypass),
-        };
-        let Some(key) = self.key(parts, content) else { return Plan::Bypass(Forwarded::Bypass) };
-        if leads {
-            Plan::Lead(key)
-        } else if self.group.unshareable().contains(&key) {
-            Plan::Unshareable(key)
+        let path = parts.uri.path();
+        if self.grpc.iter().any(|method| **method == *path) {
+            Grpc::OptedIn
+        } else if self.grpc_reads.iter().any(|method| **method == *path) {
+            Grpc::Reads
+        } else if self.grpc.iter().any(|method| service_of(method) == service_of(path)) {
+            Grpc::Writes
         } else {
-            Plan::Fly(key)
-        }
-    }
-
-    pub(super) fn key(&self, parts: &request::Parts, content: &Content) -> Option<HttpKey> {
-        let recipe = &self.config.recipe;
-        let metadata = if self.config.is_grpc(parts) { Metadata::Grpc } else { Metadata::Ordinary };
-        let epoch = self.group.fences().epoch(|hasher| recipe.uri_hash(parts, hasher));
-        let content = match content {
-            Content::Read(content) => Some(&content[..]),
-            Content::Empty | Content::Unknown => None,
-        };
-        recipe.key(parts, content, metadata, epoch)
-    }
-
-    /// Returns the fence of a request whose method is not known to be safe (S21).
-    pub(super) fn fence(&self, parts: &request::Parts) -> Option<Fence> {
-        let config = &self.config;
-        // A method may be without side effects where it is wanted, and not elsewhere.
-        let opted_in =
-            || (config.policy.methods.contains(&parts.method) || config.is_grpc(parts)) && config.is_wanted(parts);
-        (policy::is_unsafe(&parts.method) && !opted_in())
-            .then(|| Fence::new(self.group.clone(), |hasher| config.recipe.uri_hash(parts, hasher)))
-    }
-
-    /// Makes a caller's own head of the one that the flight landed with.
-    pub(super) fn head(&self, head: &mut response::Parts, role: Role, forwarded: Forwarded) {
-        if role == Role::Follower {
-            policy::follower_head(head);
-            // S19: what lies in the extensions is the leader's.
-            let leaders = std::mem::take(&mut head.extensions);
-            for share in &self.config.share_extensions {
-                share(&leaders, &mut head.extensions);
-            }
-        }
-        match head.extensions.get_mut() {
-            Some(known) => *known = role,
-            None => drop(head.extensions.insert(role)),
-        }
-        if let Some(name) = &self.config.cache_status {
-            policy::cache_status(name, forwarded, &mut head.headers);
+            Grpc::Other
         }
     }
 }
@@ -166,13 +96,17 @@ impl Default for Config {
             policy: Policy::default(),
             limits: Limits::new(),
             coalesce_if: None,
+            content_if: None,
             grpc: Vec::new(),
+            grpc_reads: Vec::new(),
             release_limit: None,
             remember: Duration::from_secs(10),
             cache_status: None,
+            inspect: None,
             share_extensions: Vec::new(),
             window: 1 << 20,
             stall: Duration::from_secs(5),
+            large_bodies: LargeBodies::default(),
         }
     }
 }

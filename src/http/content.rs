@@ -19,9 +19,17 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// Returns what is known without reading.
+    /// Returns the content, if it was read.
+    pub(super) fn read(&self) -> Option<&[u8]> {
+        match self {
+            Self::Read(content) => Some(content),
+            Self::Empty | Self::Unknown => None,
+        }
+    }
+
+    /// Returns what is known without reading. One of no bytes may still carry trailers.
     pub(super) fn of(body: &impl Body) -> Self {
-        if body.is_end_stream() || body.size_hint().exact() == Some(0) { Self::Empty } else { Self::Unknown }
+        if body.is_end_stream() { Self::Empty } else { Self::Unknown }
     }
 }
 

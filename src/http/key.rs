@@ -1,21 +1,33 @@
 //! What is asked: the key of an HTTP request.
 //!
 //! Two requests may share a flight only if their keys are equal, so a key holds everything that the answer may depend
-//! on. A [`Recipe`] says what that is; a request in doubt has no key and goes alone: `Host` repeated, malformed or at
-//! odds with the URI, a keyed field that is not ASCII, a cookie that does not parse, more bytes than the cap (S2, S26).
+//! on: all fields but those of one list (S27). A [`Recipe`] says what that is; a request in doubt has no key and goes
+//! alone: `Host` repeated, malformed or at odds with the URI, a field that counts and is not ASCII, a cookie that does
+//! not parse, more bytes than the cap (S2, S26).
 
+mod baggage;
 mod cookies;
 mod encode;
+mod excepted;
 mod fields;
 mod forwarded;
 mod http_key;
 mod identity;
+mod ignored;
 mod original;
+mod places;
 mod recipe;
 mod target;
 
+#[cfg(any(doc, doctest))]
+pub use self::excepted::fields as excepted_fields;
 pub use self::http_key::HttpKey;
-pub(super) use self::recipe::{Metadata, Recipe};
+pub(super) use self::{
+    cookies::are_all_named,
+    original::original_uri,
+    places::{Places, epoch, service_of},
+    recipe::{Beside, Recipe},
+};
 
 #[cfg(test)]
 mod tests;

@@ -2,25 +2,30 @@
 
 mod keys;
 
-use std::{any::type_name, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use http::{Method, request};
+use bytes::Bytes;
+use http::{HeaderName, Method, request};
 use tower_layer::Layer;
 
 use super::{
-    config::{Config, Shared},
+    body::LargeBodies,
+    config::Config,
     content::{Content, Contents, GRPC_CONTENT, Heads, HttpContent},
     group::HttpGroup,
     key::HttpKey,
+    passed::Passed,
     policy::CacheName,
     service::HttpSingleflight,
+    shared::Shared,
 };
-use crate::Limits;
+use crate::{Limits, Role};
 
-/// Coalesces HTTP requests, with no configuration safely: one line on a router, or round a client.
+/// Coalesces HTTP requests: one line on a router, or round a client.
 ///
-/// Only `GET` and `HEAD` without credentials, cookies, conditions, ranges or content share a flight, only with requests
-/// that ask for the same in every respect, and only answers that a shared cache could hand to others reach them.
+/// With no configuration, only `GET` and `HEAD` without credentials, cookies, conditions, ranges or content share a
+/// flight, only with requests whose every field is the same but those of
+/// [one list](crate::guide::excepted_fields), and only answers that a shared cache could hand to others reach them.
 /// Everything else passes through. Each way to share more is one named call.
 ///
 /// Takes any `Service<Request<B>, Response = Response<RB>>` with `RB::Data = Bytes`; its error must be `Clone`, for one
@@ -28,21 +33,24 @@ use crate::Limits;
 ///
 /// # Guarantees
 ///
-/// 1. One user's answer never reaches another: a request that carries who asks goes alone, and an answer that is marked
-///    as one user's stays with the leader.
+/// 1. A request that carries who asks in a field goes alone, or shares with requests that carry the same: with
+///    `Authorization` or cookies it goes alone, and every other field is in the key but those of the list, which name
+///    one call, hop or client. An answer that is marked as one user's stays with the leader.
 /// 2. Followers of an answer that they may not have send their own request, once.
 /// 3. All readers get each frame of the body when the leader does; a lone response is passed through untouched.
 /// 4. Untrusted input cannot grow its state.
 ///
 /// # Trade-offs
 ///
-/// What an outer layer knows of the user (a client certificate, an extension set by an auth layer) is invisible to the
-/// key: put this layer outside any per-user decision, or name the user with [`identity`](Self::identity). It is no
-/// cache: an answer is shared with those who waited for it, and then gone.
+/// What is not in the request's head is invisible to the key: the client's address, a client certificate, what an outer
+/// layer knows of the user. Put this layer outside any decision by these, or name the user with
+/// [`identity`](Self::identity). It is no cache: an answer is shared with those who waited for it, and then gone.
 ///
-/// Each `layer` call makes a group of its own, but axum makes routes anew for every connection: all axum routes under
-/// one layer value and its clones share a group, by URI. Give each application a layer of its own, not a clone, since
-/// clients may claim any host; inside nested routers feature `axum` tells the URIs apart.
+/// A layer value and its clones have one group for requests that show the URI they were asked for, as all do inside an
+/// axum router (feature `axum`); they share over all connections, and routes are told apart. Requests that do not show
+/// it share within one [`layer`](Layer::layer) call: axum makes one for every connection, so without the feature
+/// nothing is shared between connections. [`group`](Self::group) overrides both. Use a value of its own, not a clone,
+/// for each application: two that are asked for the same host and path would share.
 ///
 /// # Examples
 ///
@@ -58,10 +66,9 @@ use crate::Limits;
 #[derive(Clone, Debug)]
 pub struct HttpSingleflightLayer<C = Heads> {
     config: Config,
-    /// `None`: each service gets a group of its own, but for axum's routes.
+    /// `None`: requests that show the URI they were asked for are in `routes`, others in a group of their service's.
     group: Option<HttpGroup>,
-    /// What axum's routes share, whose keys tell them apart: axum makes the routes of handlers anew for each
-    /// connection, and calls `layer` for each.
+    /// That of this value and its clones.
     routes: HttpGroup,
     content: C,
 }
@@ -87,7 +94,8 @@ impl<C> HttpSingleflightLayer<C> {
         self
     }
 
-    /// Returns the group that was given, or else the one that axum's routes share: who is in flight.
+    /// Returns the group that was given, or else the one of this value and its clones, for requests that show the URI they
+    /// were asked for: who is in flight.
     pub fn get_group(&self) -> &HttpGroup {
         self.group.as_ref().unwrap_or(&self.routes)
     }
@@ -115,6 +123,33 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.policy.methods.extend(methods))
     }
 
+    /// Asks this of every request whose content is in the key; `false` sends it alone, as a write (S21): GraphQL mutations,
+    /// say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tower_singleflight::HttpSingleflightLayer;
+    ///
+    /// let layer = HttpSingleflightLayer::new()
+    ///     .methods([Method::POST])
+    ///     .content_if(|_, content| !content.windows(8).any(|word| word == b"mutation"))
+    ///     .content_key(64 << 10);
+    /// # drop(layer);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// A panic of the function is raised in its caller; no flight is touched.
+    #[must_use]
+    pub fn content_if<F>(self, content_if: F) -> Self
+    where
+        F: Fn(&request::Parts, &Bytes) -> bool + Send + Sync + 'static,
+    {
+        self.with(|config| config.content_if = Some(Arc::new(content_if)))
+    }
+
     /// Makes content of up to `max_bytes` a part of the key, for requests that have some. One with more goes alone, its
     /// content whole and unchanged.
     ///
@@ -139,6 +174,41 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.policy.strip_set_cookie = true)
     }
 
+    /// Lets followers have event streams that say nothing of a lifetime or of `public`: token streams of a model, say, keyed
+    /// by content. By default such a stream is taken for one that was opened for its leader.
+    #[must_use]
+    pub fn share_event_streams(self) -> Self {
+        self.with(|config| config.policy.share_event_streams = true)
+    }
+
+    /// Keeps answers that carry this field for the leader, as those that carry `Set-Cookie` or another field that hands out
+    /// a session, a token or a nonce are kept anyway.
+    #[must_use]
+    pub fn keep_header(self, name: HeaderName) -> Self {
+        self.with(|config| config.policy.kept.push(name))
+    }
+
+    /// Takes this field out of what followers get: one that names a single exchange. `X-Request-Id`, `Traceresponse` and
+    /// their like are taken out anyway.
+    #[must_use]
+    pub fn drop_header(self, name: HeaderName) -> Self {
+        self.with(|config| config.policy.dropped.push(name))
+    }
+
+    /// Sets what is told the role and the number of callers, once per request that ends with an answer or an error: for
+    /// counters and logs. [`Coalesced`](crate::Coalesced) in the extensions of the response says more.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the callback is raised in the caller whose request has just been answered.
+    #[must_use]
+    pub fn inspect<I>(self, inspect: I) -> Self
+    where
+        I: Fn(Role, usize) + Send + Sync + 'static,
+    {
+        self.with(|config| config.inspect = Some(Arc::new(inspect)))
+    }
+
     /// Copies this type from the extensions of the leader's response to those of its followers; no others are.
     #[must_use]
     pub fn share_extension<T: Clone + Send + Sync + 'static>(self) -> Self {
@@ -151,12 +221,13 @@ impl<C> HttpSingleflightLayer<C> {
         })
     }
 
-    /// Sets how many released followers make their own call at a time, until its head is there; by default all do at
-    /// once.
+    /// Sets how many of those who have waited for a flight make their own call at a time, until its answer is there; by
+    /// default all do at once.
     ///
-    /// They wait for their turn as long as it takes, whatever their `max_wait`. What such a call asks through the same
-    /// layer counts with it, unless it asks from another task: there it waits for a turn, which may be that of the call
-    /// that waits for it.
+    /// They are those whose flight's answer they may not have, who have waited for [`max_wait`](Limits::max_wait), and
+    /// whose flight was lost. Each waits for its turn at most as long as `max_wait` once more, then it goes. A call that
+    /// is made while such a call is being polled counts with it and does not wait; one that it makes from another task
+    /// waits for a turn, and may then be waited for by the call that holds it: set `max_wait` where that can be.
     #[must_use]
     pub fn release_limit(self, calls: usize) -> Self {
         self.with(|config| config.release_limit = Some(calls.max(1)))
@@ -175,11 +246,17 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.window = bytes)
     }
 
-    /// Sets how long a reader may hold the others up without making progress (default 5 s); then its body ends in an
-    /// error.
+    /// Sets how long readers may be held up by slower ones, in sum over one body (default 5 s); then who holds them up is
+    /// cut: its body ends in an error.
     #[must_use]
     pub fn stall(self, time: Duration) -> Self {
         self.with(|config| config.stall = time)
+    }
+
+    /// Sets what becomes of bodies that are larger than the window (default: [`LargeBodies::Alone`]).
+    #[must_use]
+    pub fn large_bodies(self, large_bodies: LargeBodies) -> Self {
+        self.with(|config| config.large_bodies = large_bodies)
     }
 
     /// Adds `Cache-Status` (RFC 9211) to responses, under this name: what became of each request. Never the key.
@@ -209,15 +286,29 @@ impl<C> HttpSingleflightLayer<C> {
             .content_key(max)
     }
 
-    /// Returns the key of a request without content, for [`HttpGroup::callers`](crate::HttpGroup::callers); `None`: it
-    /// goes alone.
-    pub fn key(&self, parts: &request::Parts) -> Option<HttpKey> {
-        self.shared(true).key(parts, &Content::Empty)
+    /// Names gRPC methods that only read and are not to be shared (streams, lists): a call of any other method of a service
+    /// that has an opted-in one ends the join windows of those, since it may have changed what they read (S21).
+    #[must_use]
+    pub fn grpc_reads<I>(self, methods: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let methods = methods.into_iter().map(|method| method.into().into_boxed_str());
+        self.with(|config| config.grpc_reads.extend(methods))
     }
 
-    fn shared(&self, is_route: bool) -> Shared {
-        let own = || if is_route { self.routes.clone() } else { HttpGroup::with_limits(self.config.limits) };
-        Shared::new(self.config.clone(), self.group.clone().unwrap_or_else(own))
+    /// Returns the key of a request without content, for [`HttpGroup::callers`](crate::HttpGroup::callers); `None`: it
+    /// has none.
+    pub fn key(&self, parts: &request::Parts) -> Option<HttpKey> {
+        let shared = self.shared();
+        let place = shared.place(parts);
+        let passed = Passed::of(parts, shared.group(place));
+        shared.key(parts, shared.config.kind(parts), &Content::Empty, place, passed).ok().map(|(_, key)| key)
+    }
+
+    fn shared(&self) -> Shared {
+        Shared::new(self.config.clone(), self.group.clone(), self.routes.clone())
     }
 }
 
@@ -225,10 +316,7 @@ impl<S, C: HttpContent> Layer<S> for HttpSingleflightLayer<C> {
     type Service = C::Service<HttpSingleflight<S>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        // By name, also below other layers: no feature has to be on for it, and a name that has changed costs sharing,
-        // nothing else.
-        let is_route = type_name::<S>().contains("axum::routing::");
-        self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.shared(is_route))))
+        self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.shared())))
     }
 }
 

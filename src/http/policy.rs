@@ -7,17 +7,18 @@ mod cache_status;
 mod directives;
 mod follower;
 mod list;
+mod personal;
 mod said;
 mod vary;
 mod verdict;
 
-use http::Method;
+use http::{HeaderName, Method};
 
 pub(super) use self::{
-    admit::{Admission, Bypass, Content, is_unsafe},
-    cache_status::{CacheName, Forwarded, cache_status},
+    admit::{Admission, Content, is_unsafe},
+    cache_status::{CacheName, Forwarded},
     follower::follower_head,
-    verdict::{Asked, Verdict},
+    verdict::{Again, Answer, Asked, Verdict, grpc_status, grpc_verdict},
 };
 
 /// What a layer was told of sharing.
@@ -31,8 +32,14 @@ pub(super) struct Policy {
     pub(super) validators: bool,
     /// D4: those who waited have a share in a failure.
     pub(super) share_server_errors: bool,
+    /// S29: also those that say nothing of a lifetime.
+    pub(super) share_event_streams: bool,
     /// Followers get the answer without its cookies.
     pub(super) strip_set_cookie: bool,
+    /// S7: fields of an answer that keep it for the leader, beside those of the list.
+    pub(super) kept: Vec<HeaderName>,
+    /// S17: fields of an answer that followers do not get, beside those of the list.
+    pub(super) dropped: Vec<HeaderName>,
 }
 
 /// What becomes of requests that carry credentials (S5).
@@ -45,12 +52,21 @@ pub(super) enum Credentials {
     ByResponse,
 }
 
+impl Credentials {
+    /// Returns whether `Proxy-Authorization` sends a request alone: no response speaks of it.
+    const fn keeps_proxys(self) -> bool {
+        !matches!(self, Self::Keyed)
+    }
+}
+
 /// What becomes of requests with cookies (S6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cookies {
     Bypass,
     /// Those that matter are in the key.
     Keyed,
+    /// Those of these names do not matter, others send their request alone.
+    Ignored(Vec<Box<str>>),
 }
 
 impl Default for Policy {
@@ -61,7 +77,10 @@ impl Default for Policy {
             cookies: Cookies::Bypass,
             validators: false,
             share_server_errors: true,
+            share_event_streams: false,
             strip_set_cookie: false,
+            kept: Vec::new(),
+            dropped: Vec::new(),
         }
     }
 }

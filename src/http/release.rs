@@ -1,9 +1,19 @@
-//! The release limit: how many released followers make their own call at a time (D3).
+//! The release limit: how many of those who have waited make their own call at a time (D3, D10).
 
-use std::{cell::RefCell, pin::Pin, sync::Arc};
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
+use super::body::Stall;
 use crate::sync::thread_local;
 
 thread_local! {
@@ -11,14 +21,19 @@ thread_local! {
     static COUNTED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Permits for released followers.
+/// Permits for those who have waited.
 #[derive(Clone)]
 pub(super) struct Releases(Arc<Semaphore>);
 
-/// A place in the line of released followers.
-pub(super) type Turn = Pin<Box<dyn Future<Output = Option<Permit>> + Send + Sync>>;
+/// A place in the line of those who have waited.
+pub(super) struct Turn {
+    permit: Pin<Box<dyn Future<Output = Option<Permit>> + Send + Sync>>,
+    /// Until when it waits; `None`: as long as it takes.
+    deadline: Option<Instant>,
+    timer: Stall,
+}
 
-/// Held by a released follower while it makes its call.
+/// Held by one who has waited while it makes its call.
 pub(super) struct Permit(OwnedSemaphorePermit);
 
 impl Releases {
@@ -26,16 +41,31 @@ impl Releases {
         Self(Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))))
     }
 
-    /// Returns a place in the line.
-    pub(super) fn turn(&self) -> Turn {
+    /// Returns a place in the line, for at most this long.
+    pub(super) fn turn(&self, max_wait: Option<Duration>) -> Turn {
         let permits = Arc::clone(&self.0);
-        Box::pin(async move { permits.acquire_owned().await.ok().map(Permit) })
+        let permit = Box::pin(async move { permits.acquire_owned().await.ok().map(Permit) });
+        let deadline = max_wait.and_then(|wait| Instant::now().checked_add(wait));
+        Turn { permit, deadline, timer: Stall::default() }
     }
 
     /// Returns whether the thread is polling a call that holds a permit. What is called from there counts with it: if
     /// it had to wait for a permit, it might wait for itself.
     pub(super) fn counts_already(&self) -> bool {
         COUNTED.with(|counted| counted.borrow().contains(&address(&self.0)))
+    }
+}
+
+impl Turn {
+    /// Waits for a permit; `None` once it has waited for long enough.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Permit>> {
+        if let Poll::Ready(permit) = self.permit.as_mut().poll(cx) {
+            return Poll::Ready(permit);
+        }
+        match self.deadline {
+            Some(deadline) if self.timer.has_elapsed(deadline, cx) => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
     }
 }
 

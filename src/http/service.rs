@@ -13,13 +13,16 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{
+    asker::Asker,
     body::SharedBody,
-    config::{Plan, Shared},
+    config::{Grpc, Kind},
     content::Content,
+    fetch::Fetch,
     future::HttpResponseFuture,
     group::HttpGroup,
     policy::Forwarded,
-    work::{Asker, Fetch},
+    rule::Rule,
+    shared::{Plan, Shared},
 };
 use crate::Reason;
 
@@ -45,9 +48,12 @@ impl<S> HttpSingleflight<S> {
         Self { inner, shared }
     }
 
-    /// Returns the group: who is in flight.
+    /// Returns the group of this service: the one that was given, or else its own, which holds the requests that do not
+    /// show the URI they were asked for. Those that do are in [`HttpSingleflightLayer::get_group`].
+    ///
+    /// [`HttpSingleflightLayer::get_group`]: crate::HttpSingleflightLayer::get_group
     pub fn group(&self) -> &HttpGroup {
-        &self.shared.group
+        self.shared.service_group()
     }
 
     /// Returns the wrapped service.
@@ -91,7 +97,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let content = Content::of(&body);
-        self.send(parts, body, &content)
+        let kind = self.shared.config.kind(&parts);
+        self.send(parts, kind, body, &content)
     }
 }
 
@@ -99,7 +106,8 @@ impl<S> HttpSingleflight<S> {
     /// Sends a request of whose content this much is known.
     pub(super) fn send<B, RB, E>(
         &self,
-        parts: request::Parts,
+        mut parts: request::Parts,
+        kind: Kind,
         body: B,
         content: &Content,
     ) -> HttpResponseFuture<S, B, RB, E>
@@ -108,24 +116,36 @@ impl<S> HttpSingleflight<S> {
         S::Future: Send + 'static,
         B: Send + 'static,
         RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<Box<dyn Error + Send + Sync>>,
         E: Clone + Send + Sync + 'static,
     {
         let shared = &self.shared;
-        let plan = shared.plan(&parts, content);
-        let asked = shared.config.policy.asked(&parts);
-        let fence = shared.fence(&parts);
-        let fetch = |key| {
-            let asker = Asker { shared: Arc::clone(shared), key, asked };
-            Fetch::new(self.inner.clone(), Request::from_parts(parts, body), fence, asker)
+        let place = shared.place(&parts);
+        let plan = shared.plan(&mut parts, kind, content, place);
+        let (bypass, deadline) = match &plan {
+            Plan::Bypass(rule) => (Some(*rule), false),
+            Plan::Fly(key) | Plan::Lead(key) | Plan::Unshareable(key) => (None, key.has_deadline()),
         };
-        let group = || &shared.group.flights::<RB, E>().group;
+        let asked = shared.config.policy.asked(&parts, deadline);
+        // Whoever may share a flight changes nothing.
+        let write = bypass.and_then(|bypass| shared.write(&parts, kind, place, bypass));
+        let unary = kind.grpc == Grpc::OptedIn;
+        let fetch = |key| {
+            let asker = Asker { shared: Arc::clone(shared), place, key, bypass, asked, unary, released: false };
+            Fetch::new(self.inner.clone(), Request::from_parts(parts, body), write, asker)
+        };
+        let group = || &shared.group(place).flights::<RB, E>().group;
         match plan {
             Plan::Fly(key) => HttpResponseFuture::aboard(group().run(key.clone(), fetch(Some(key)))),
             Plan::Lead(key) => HttpResponseFuture::aboard(group().lead(key.clone(), fetch(Some(key)))),
             Plan::Unshareable(key) => {
-                HttpResponseFuture::alone(fetch(Some(key)), Reason::NotShareable, Forwarded::Bypass)
+                let rule = Some(Rule::D3Remembered);
+                HttpResponseFuture::alone(fetch(Some(key)), Reason::NotShareable, Forwarded::Bypass, rule)
             }
-            Plan::Bypass(forwarded) => HttpResponseFuture::alone(fetch(None), Reason::NoKey, forwarded),
+            Plan::Bypass(rule) => {
+                let forwarded = if rule == Rule::S1Method { Forwarded::Method } else { Forwarded::Bypass };
+                HttpResponseFuture::alone(fetch(None), Reason::NoKey, forwarded, Some(rule))
+            }
         }
     }
 }

@@ -19,6 +19,16 @@ const PLACES: usize = 4096;
 /// agree in both go alone for that long, which is safe.
 const TIME_BITS: u32 = 40;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+/// Set in the time of a key for which there is weak evidence only, once.
+const WEAK: u64 = 1 << (TIME_BITS - 1);
+
+/// What the answer of a released follower says of those to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// It takes two such answers.
+    Weak,
+    Strong,
+}
 
 pub(super) struct Unshareable {
     /// Keyed at random: untrusted keys cannot be made to collide.
@@ -33,23 +43,31 @@ impl Unshareable {
         Self { hasher: RandomState::new(), places: OnceLock::new(), start: OnceLock::new() }
     }
 
-    /// Remembers the key for this long.
-    pub(super) fn remember(&self, key: &HttpKey, time: Duration) {
+    /// Remembers the key for this long, if there is evidence enough.
+    pub(super) fn remember(&self, key: &HttpKey, time: Duration, evidence: Evidence) {
         if time.is_zero() {
             return;
         }
         let places = self.places.get_or_init(|| (0..PLACES).map(|_| AtomicU64::new(0)).collect());
         let (place, tag) = self.place(key);
         let until = self.now().saturating_add(u64::try_from(time.as_millis()).unwrap_or(TIME_MASK));
-        places[place].store(tag | until.clamp(1, TIME_MASK), Ordering::Release);
+        let until = until.clamp(1, TIME_MASK & !WEAK);
+        let known = self.until(places[place].load(Ordering::Acquire), tag).is_some();
+        let weak = evidence == Evidence::Weak && !known;
+        places[place].store(tag | until | if weak { WEAK } else { 0 }, Ordering::Release);
     }
 
     /// Returns whether the key is remembered still.
     pub(super) fn contains(&self, key: &HttpKey) -> bool {
         let Some(places) = self.places.get() else { return false };
         let (place, tag) = self.place(key);
-        let held = places[place].load(Ordering::Acquire);
-        held & TIME_MASK != 0 && held & !TIME_MASK == tag && self.now() < held & TIME_MASK
+        self.until(places[place].load(Ordering::Acquire), tag).is_some_and(|time| time & WEAK == 0)
+    }
+
+    /// Returns the time in a place if it is this key's and has not passed.
+    fn until(&self, held: u64, tag: u64) -> Option<u64> {
+        let time = held & TIME_MASK;
+        (time != 0 && held & !TIME_MASK == tag && self.now() < time & !WEAK).then_some(time)
     }
 
     /// Forgets the key: one of its answers was shareable.

@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::sync::{mpsc, oneshot};
 use tokio_test::task::{Spawn, spawn};
 use tower::{Layer, Service};
-use tower_singleflight::{HttpContent, HttpGroup, HttpSingleflightLayer, Role, SharedBody};
+use tower_singleflight::{Coalesced, HttpContent, HttpGroup, HttpSingleflightLayer, Role, SharedBody};
 
 pub(crate) type RequestBody = Full<Bytes>;
 pub(crate) type Answer = Result<Response<SharedBody<OriginBody>>, Fault>;
@@ -253,7 +253,7 @@ pub(crate) fn status(status: u16, headers: &[(&str, &str)], body: &'static str) 
 }
 
 pub(crate) fn role(response: &Response<SharedBody<OriginBody>>) -> Role {
-    *response.extensions().get::<Role>().expect("every response carries its role")
+    response.extensions().get::<Coalesced>().expect("every response says what became of it").role
 }
 
 pub(crate) async fn text(response: Response<SharedBody<OriginBody>>) -> String {

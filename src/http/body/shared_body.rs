@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -26,8 +27,13 @@ pin_project! {
     pub struct SharedBody<B> {
         #[pin]
         body: Inner<B>,
+        // Told how the body ends, before its reader is; `None` once it has been.
+        on_end: Option<OnEnd>,
     }
 }
+
+/// Is told the trailers, or that there are none.
+pub(in crate::http) type OnEnd = Box<dyn FnOnce(Option<&HeaderMap>) + Send + Sync>;
 
 pin_project! {
     #[project = InnerProj]
@@ -45,11 +51,25 @@ impl<B> SharedBody<B> {
     }
 
     pub(super) const fn untouched(body: Origin<B>) -> Self {
-        Self { body: Inner::Lone { body } }
+        Self { body: Inner::Lone { body }, on_end: None }
+    }
+
+    /// Sets what is told how the body ends; it is told nothing if the body is dropped before that.
+    pub(in crate::http) fn on_end(self, on_end: OnEnd) -> Self {
+        Self { on_end: Some(on_end), ..self }
     }
 
     pub(super) const fn shared(reader: Reader<B>) -> Self {
-        Self { body: Inner::Shared { reader } }
+        Self { body: Inner::Shared { reader }, on_end: None }
+    }
+}
+
+impl<B: Body> Inner<B> {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Lone { body } => body.is_end_stream(),
+            Self::Shared { reader } => reader.is_end_stream(),
+        }
     }
 }
 
@@ -62,17 +82,23 @@ where
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.project().body.project() {
+        let mut this = self.project();
+        let frame = match this.body.as_mut().project() {
             InnerProj::Lone { body } => body.poll_frame(cx),
             InnerProj::Shared { reader } => reader.poll_frame(cx),
+        };
+        if let (Poll::Ready(frame), Some(_)) = (&frame, &this.on_end) {
+            let trailers = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.trailers_ref());
+            let more = matches!(frame, Some(Ok(frame)) if frame.is_data()) && !this.body.is_end_stream();
+            if let Some(on_end) = this.on_end.take_if(|_| !more) {
+                on_end(trailers);
+            }
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.body {
-            Inner::Lone { body } => body.is_end_stream(),
-            Inner::Shared { reader } => reader.is_end_stream(),
-        }
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

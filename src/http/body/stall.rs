@@ -15,7 +15,7 @@ use tokio::{
 ///
 /// Without a runtime, or on one that has no timers, it never elapses.
 #[derive(Default)]
-pub(super) struct Stall {
+pub(in crate::http) struct Stall {
     sleep: Option<Pin<Box<Sleep>>>,
     /// The runtime has no timers.
     off: bool,
@@ -23,7 +23,7 @@ pub(super) struct Stall {
 
 impl Stall {
     /// Returns whether the deadline has passed; if not, the task will be woken, perhaps too soon.
-    pub(super) fn has_elapsed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
+    pub(in crate::http) fn has_elapsed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         while !self.off && (self.sleep.is_some() || Handle::try_current().is_ok()) {
             // tokio panics where there are no timers, or not any more, and there is no way to ask.
             match catch_unwind(AssertUnwindSafe(|| self.poll(deadline, cx))) {

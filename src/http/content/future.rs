@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{Content, body::ContentBody, read::Reading};
-use crate::http::{body::SharedBody, future::HttpResponseFuture, service::HttpSingleflight};
+use crate::http::{body::SharedBody, config::Kind, future::HttpResponseFuture, service::HttpSingleflight};
 
 pin_project! {
     /// The response future of a request whose content is read for the key first.
@@ -38,15 +38,20 @@ pin_project! {
     #[allow(clippy::large_enum_variant)]
     enum State<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> {
         /// Reads the content. `None` once it has.
-        Reading { reading: Option<(HttpSingleflight<S>, request::Parts, Reading<B>)> },
+        Reading { reading: Option<(HttpSingleflight<S>, request::Parts, Kind, Reading<B>)> },
         /// Has asked for a flight.
         Calling { #[pin] call: HttpResponseFuture<S, ContentBody<B>, RB, E> },
     }
 }
 
 impl<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> ContentFuture<S, B, RB, E> {
-    pub(super) fn reading(service: HttpSingleflight<S>, parts: request::Parts, reading: Reading<B>) -> Self {
-        Self { state: State::Reading { reading: Some((service, parts, reading)) } }
+    pub(super) fn reading(
+        service: HttpSingleflight<S>,
+        parts: request::Parts,
+        kind: Kind,
+        reading: Reading<B>,
+    ) -> Self {
+        Self { state: State::Reading { reading: Some((service, parts, kind, reading)) } }
     }
 
     pub(super) fn calling(call: HttpResponseFuture<S, ContentBody<B>, RB, E>) -> Self {
@@ -72,14 +77,14 @@ where
             match state.as_mut().project() {
                 StateProj::Calling { call } => return call.poll(cx),
                 StateProj::Reading { reading: place } => {
-                    let Some((_, _, reading)) = place else {
+                    let Some((.., reading)) = place else {
                         panic!("a response future was polled after it had panicked")
                     };
                     let (content, error) = ready!(reading.poll(cx));
-                    let Some((service, parts, reading)) = place.take() else { continue };
+                    let Some((service, parts, kind, reading)) = place.take() else { continue };
                     let body = reading.into_body(content.is_some(), error);
                     let content = content.map_or(Content::Unknown, Content::Read);
-                    let call = service.send(parts, body, &content);
+                    let call = service.send(parts, kind, body, &content);
                     state.set(State::Calling { call });
                 }
             }

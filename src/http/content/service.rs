@@ -10,11 +10,8 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{body::ContentBody, future::ContentFuture, read::Reading};
-use crate::http::{
-    policy::{self, Admission},
-    service::HttpSingleflight,
-};
+use super::{Content, body::ContentBody, future::ContentFuture, read::Reading};
+use crate::http::service::HttpSingleflight;
 
 /// [`HttpSingleflight`](crate::HttpSingleflight) with request content in the key; made by
 /// [`HttpSingleflightLayer::content_key`](crate::HttpSingleflightLayer::content_key).
@@ -62,13 +59,13 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
+        let shared = self.inner.shared();
+        let kind = shared.config.kind(&parts);
         let fits = body.size_hint().lower() <= self.max as u64;
-        let admitted =
-            || !matches!(self.inner.shared().config.admit(&parts, policy::Content::Keyed), Admission::Bypass(_));
-        if body.is_end_stream() || !fits || !admitted() {
-            let request = Request::from_parts(parts, ContentBody::whole(body));
-            return ContentFuture::calling(self.inner.call(request));
+        if body.is_end_stream() || !fits || !shared.reads_content(&parts, kind) {
+            let content = Content::of(&body);
+            return ContentFuture::calling(self.inner.send(parts, kind, ContentBody::whole(body), &content));
         }
-        ContentFuture::reading(self.inner.clone(), parts, Reading::new(body, self.max))
+        ContentFuture::reading(self.inner.clone(), parts, kind, Reading::new(body, self.max))
     }
 }

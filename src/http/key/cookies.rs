@@ -3,18 +3,24 @@
 use http::{HeaderMap, header};
 
 use super::encode::{Sink, Tag};
+use crate::http::rule::Rule;
 
-/// Writes the values of the named cookies; `None` if a `Cookie` field is outside the grammar.
-pub(super) fn write(names: &[Box<str>], headers: &HeaderMap, sink: &mut impl Sink) -> Option<()> {
+/// Writes the values of the named cookies; an error if a `Cookie` field is outside the grammar.
+pub(super) fn write(names: &[Box<str>], headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rule> {
     if !pairs(headers).all(|pair| pair.is_some()) {
-        return None;
+        return Err(Rule::S6Cookie);
     }
     for wanted in names {
         let wanted = wanted.as_bytes();
         let values = || pairs(headers).flatten().filter(|(name, _)| *name == wanted).map(|(_, value)| value);
         sink.values(Tag::Cookie, wanted, values);
     }
-    Some(())
+    Ok(())
+}
+
+/// Returns whether all cookies are of these names, and the `Cookie` fields in order.
+pub(in crate::http) fn are_all_named(names: &[Box<str>], headers: &HeaderMap) -> bool {
+    pairs(headers).all(|pair| pair.is_some_and(|(name, _)| names.iter().any(|known| known.as_bytes() == name)))
 }
 
 /// Returns the pairs of all lines, which is how HTTP/2 sends them (RFC 9113, section 8.2.3).

@@ -3,9 +3,11 @@
 //! Each part opens with a tag, and whatever has a variable length with that length, so what was written can be read
 //! back in one way only: equal bytes mean equal parts (S3).
 
-use std::{hash::Hasher, sync::Arc};
+use std::sync::Arc;
 
-#[derive(Clone, Copy)]
+use crate::http::rule::Rule;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Tag {
     Epoch = 1,
@@ -14,8 +16,8 @@ pub(super) enum Tag {
     Authority,
     Path,
     Query,
-    /// The URI as it was before a router stripped it: authority, path and query follow.
-    Original,
+    /// What a router made of the URI: authority, path and query follow, those before it are as they were asked.
+    Stripped,
     Field,
     Cookie,
     Content,
@@ -23,6 +25,8 @@ pub(super) enum Tag {
     Variant,
     /// What a gateway saw.
     Forwarded,
+    /// How many services of the same group the request has passed.
+    Passed,
 }
 
 /// Where a key is written to.
@@ -32,11 +36,6 @@ pub(super) trait Sink {
     fn part(&mut self, tag: Tag, value: &[u8]) {
         self.raw(&[tag as u8]);
         self.counted(value);
-    }
-
-    /// A host and its port: a key has them as they were sent (S2).
-    fn authority(&mut self, value: &[u8]) {
-        self.part(Tag::Authority, value);
     }
 
     fn counted(&mut self, value: &[u8]) {
@@ -97,55 +96,33 @@ impl Sink for Fill<'_> {
     }
 }
 
-/// Hashes what is written.
-pub(super) struct Hashed<H>(pub(super) H);
-
-impl<H: Hasher> Sink for Hashed<H> {
-    fn raw(&mut self, bytes: &[u8]) {
-        self.0.write(bytes);
-    }
-
-    /// The letters of a host mean the same in either case (RFC 9110, section 4.2.3), so a write to one fences the
-    /// other.
-    fn authority(&mut self, value: &[u8]) {
-        self.raw(&[Tag::Authority as u8]);
-        self.length(value.len());
-        for piece in value.chunks(64) {
-            let mut lower = [0; 64];
-            let lower = &mut lower[..piece.len()];
-            lower.copy_from_slice(piece);
-            lower.make_ascii_lowercase();
-            self.raw(lower);
-        }
-    }
-}
-
 /// What can be written to any sink, the same each time.
 pub(super) trait Write {
-    /// `None`: there is no key.
-    fn write(&self, sink: &mut impl Sink) -> Option<()>;
+    /// An error: there is no key.
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule>;
 }
 
 /// What most keys take at most, with all fields of their request: they are written once, not counted first.
-const FEW_BYTES: usize = 512;
+const FEW_BYTES: usize = 1024;
 
 /// Writes a key of at most `max` bytes, and something more behind it, in one allocation; returns where the key ends.
-pub(super) fn encode(key: &impl Write, behind: &impl Write, max: usize) -> Option<(Arc<[u8]>, usize)> {
+pub(super) fn encode(key: &impl Write, behind: &impl Write, max: usize) -> Result<(Arc<[u8]>, usize), Rule> {
     let mut few = [0; FEW_BYTES];
     let mut fill = Fill { place: &mut few, written: 0 };
     key.write(&mut fill)?;
     let end = fill.written;
     if end > max {
-        return None;
+        return Err(Rule::S26KeyLength);
     }
     behind.write(&mut fill)?;
     let length = fill.written;
     if let Some(bytes) = few.get(..length) {
-        return Some((Arc::from(bytes), end));
+        return Ok((Arc::from(bytes), end));
     }
     let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
-    let mut fill = Fill { place: Arc::get_mut(&mut bytes)?, written: 0 };
+    let Some(place) = Arc::get_mut(&mut bytes) else { unreachable!("it is new") };
+    let mut fill = Fill { place, written: 0 };
     key.write(&mut fill)?;
     behind.write(&mut fill)?;
-    Some((bytes, end))
+    Ok((bytes, end))
 }

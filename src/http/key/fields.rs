@@ -1,81 +1,137 @@
-//! The request's fields as they were asked, behind the key: `Vary` may name any of them when the request is long gone.
+//! The request's fields: those that count, in the key, and behind it the others as they were asked, since `Vary` may name
+//! any of them when the request is long gone.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::encode::{Sink, Tag, Write, counted};
+use super::{
+    encode::{Sink, Tag, Write, counted},
+    excepted::{BY_MEMBER, Listed, listed},
+};
+use crate::http::rule::Rule;
 
-/// All fields of a request.
-pub(super) struct Fields<'a>(pub(super) &'a HeaderMap);
-
-impl Write for Fields<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Option<()> {
-        for (name, value) in self.0 {
-            sink.counted(name.as_str().as_bytes());
-            sink.counted(value.as_bytes());
-        }
-        Some(())
-    }
-}
-
-/// What one pass over a request's fields finds: `Host`, `Forwarded`, and the lines that count, field by field in order of
-/// their names, those of one field as they were asked.
+/// What one pass over a request's fields finds.
 #[derive(Default)]
-pub(super) struct Lines<'a> {
+pub(super) struct Found<'a> {
     /// The only `Host`.
     pub(super) host: Option<&'a [u8]>,
     /// There is a `Forwarded`.
     pub(super) forwarded: bool,
+    /// There is a `Baggage`.
+    pub(super) baggage: bool,
+    /// A field says how long the caller waits (S28).
+    pub(super) deadline: bool,
+    /// The lines that count, field by field in order of their names, those of one field as they were asked.
+    pub(super) counted: Lines<'a>,
+    /// The lines of all other fields.
+    pub(super) others: Lines<'a>,
+}
+
+/// How a line of a request is to be taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Count {
+    /// It counts, as all lines of its field do.
+    Always,
+    /// It counts for its odd value; others of its field do not.
+    Odd,
+    Never,
+}
+
+#[derive(Default)]
+pub(super) struct Lines<'a> {
     few: [Option<Line<'a>>; FEW_LINES],
+    /// How many of the few there are.
+    length: usize,
     /// All of them, if they are more than a few.
     many: Vec<Option<Line<'a>>>,
 }
 
-type Line<'a> = (&'a str, &'a HeaderValue);
+pub(super) type Line<'a> = (&'a str, &'a HeaderValue);
 
-/// What most requests have at most of those that count; they take no allocation.
-const FEW_LINES: usize = 8;
+/// What most requests have at most of either kind; they take no allocation.
+const FEW_LINES: usize = 12;
 
-impl<'a> Lines<'a> {
-    /// Fills it, once; in place, since returning it would copy it. `None` if a line that counts is not plain ASCII, which
-    /// recipients read differently, or if `Host` is repeated (RFC 9112, section 3.2).
-    pub(super) fn gather(&mut self, headers: &'a HeaderMap, counts: impl Fn(&HeaderName) -> bool) -> Option<()> {
-        let mut found = 0;
+impl<'a> Found<'a> {
+    /// Fills it, once; in place, since returning it would copy it. An error if a line that counts is not plain ASCII,
+    /// which recipients read differently, or if `Host` is repeated (RFC 9112, section 3.2).
+    pub(super) fn gather(
+        &mut self,
+        headers: &'a HeaderMap,
+        count: impl Fn(&HeaderName, Line<'_>, Listed) -> Count,
+    ) -> Result<(), Rule> {
         for (name, value) in headers {
             if *name == header::HOST && self.host.replace(value.as_bytes()).is_some() {
-                return None;
+                return Err(Rule::S2Target);
             }
             self.forwarded |= *name == header::FORWARDED;
-            if !counts(name) {
-                continue;
+            let line = (name.as_str(), value);
+            let standing = listed(line.0);
+            self.deadline |= standing == Listed::Time;
+            self.baggage |= standing == Listed::Settled && line.0 == BY_MEMBER;
+            let count = count(name, line, standing);
+            if count != Count::Never {
+                value.to_str().map_err(|_| Rule::S27Field)?;
+                self.counted.push(line);
             }
-            value.to_str().ok()?;
-            let line = Some((name.as_str(), value));
-            match self.few.get_mut(found) {
-                Some(place) => *place = line,
-                None => {
-                    if self.many.is_empty() {
-                        self.many.extend(self.few);
-                    }
-                    self.many.push(line);
-                }
+            if count != Count::Always {
+                self.others.push(line);
             }
-            found += 1;
         }
-        // Stable: the lines of one field stay in order.
-        let all = if self.many.is_empty() { &mut self.few[..found] } else { &mut self.many };
-        all.sort_by_key(|line| line.map(|(name, _)| name));
-        Some(())
+        self.counted.sort();
+        Ok(())
     }
 }
 
-impl Write for Lines<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Option<()> {
-        let all = if self.many.is_empty() { &self.few[..] } else { &self.many };
-        for (name, value) in all.iter().flatten() {
+impl<'a> Lines<'a> {
+    fn push(&mut self, line: Line<'a>) {
+        match self.few.get_mut(self.length) {
+            Some(place) => {
+                *place = Some(line);
+                self.length += 1;
+            }
+            None => {
+                if self.many.is_empty() {
+                    self.many.extend(self.few);
+                }
+                self.many.push(Some(line));
+            }
+        }
+    }
+
+    /// Sorts by name; the lines of one field stay in order.
+    fn sort(&mut self) {
+        let all = if self.many.is_empty() { &mut self.few[..self.length] } else { &mut self.many };
+        all.sort_by_key(|line| line.map(|(name, _)| name));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Line<'a>> {
+        let all = if self.many.is_empty() { &self.few[..self.length] } else { &self.many };
+        all.iter().copied().flatten()
+    }
+}
+
+/// Lines that count.
+pub(super) struct Counted<'a>(pub(super) &'a Lines<'a>);
+
+impl Write for Counted<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
+        for (name, value) in self.0.iter() {
             sink.part(Tag::Field, name.as_bytes());
             sink.counted(value.as_bytes());
         }
-        Some(())
+        Ok(())
+    }
+}
+
+/// Lines as they were asked.
+pub(super) struct AsAsked<'a>(pub(super) &'a Lines<'a>);
+
+impl Write for AsAsked<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
+        for (name, value) in self.0.iter() {
+            sink.counted(name.as_bytes());
+            sink.counted(value.as_bytes());
+        }
+        Ok(())
     }
 }
 
@@ -83,9 +139,9 @@ impl Write for Lines<'_> {
 pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl Write for Bytes<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Option<()> {
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
         sink.raw(self.0);
-        Some(())
+        Ok(())
     }
 }
 
@@ -98,14 +154,14 @@ pub(super) struct Variant<'a> {
 }
 
 impl Write for Variant<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Option<()> {
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
         sink.raw(self.key);
         sink.part(Tag::Variant, &[]);
         for name in self.names {
             let name = name.as_str().as_bytes();
             sink.values(Tag::Field, name, || lines(self.fields, name));
         }
-        Some(())
+        Ok(())
     }
 }
 

@@ -3,17 +3,18 @@
 use http::{HeaderMap, header};
 
 use super::encode::{Sink, Tag};
+use crate::http::rule::Rule;
 
 /// Writes `host` and `proto` with the hop that each belongs to; `for` and `by` differ between clients that ask the
-/// same. `None` if a line is out of order.
-pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Option<()> {
+/// same. An error if a line is out of order.
+pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rule> {
     let mut hops = 0_usize;
     let mut found = false;
     for line in headers.get_all(header::FORWARDED) {
         hops += 1;
         let mut rest = line.as_bytes();
         while !rest.trim_ascii_start().is_empty() {
-            let (name, value, after) = pair(rest.trim_ascii_start())?;
+            let (name, value, after) = pair(rest.trim_ascii_start()).ok_or(Rule::S27Field)?;
             for wanted in ["host", "proto"] {
                 if name.eq_ignore_ascii_case(wanted.as_bytes()) {
                     found = true;
@@ -31,7 +32,7 @@ pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Option<()> {
         sink.part(Tag::Forwarded, &[]);
         sink.length(hops);
     }
-    Some(())
+    Ok(())
 }
 
 /// Returns a name, its value, and the rest from the `;` or `,` on. Values are read more freely than the grammar has it,

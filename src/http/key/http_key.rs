@@ -9,7 +9,7 @@ use std::{
 use http::HeaderName;
 
 use super::{
-    encode::encode,
+    encode::{Tag, counted, encode},
     fields::{Bytes, Variant, lines},
     identity::Identity,
 };
@@ -26,11 +26,51 @@ pub struct HttpKey {
     end: usize,
     /// In the order in which the recipe names them.
     identities: Option<Arc<[Identity]>>,
+    /// The request says how long its caller waits, which is no part of what it asks for (S28).
+    deadline: bool,
 }
 
 impl HttpKey {
-    pub(super) fn new((bytes, end): (Arc<[u8]>, usize), identities: Option<Arc<[Identity]>>) -> Self {
-        Self { bytes, end, identities }
+    pub(super) fn new((bytes, end): (Arc<[u8]>, usize), identities: Option<Arc<[Identity]>>, deadline: bool) -> Self {
+        Self { bytes, end, identities, deadline }
+    }
+
+    /// Returns whether the request that it was made of has a deadline of its own (S28).
+    pub(in crate::http) fn has_deadline(&self) -> bool {
+        self.deadline
+    }
+
+    /// Returns the method.
+    pub fn method(&self) -> &str {
+        self.text(Tag::Method).unwrap_or_default()
+    }
+
+    /// Returns host and port as they were asked for; `None` if there were none, or a key function of the application's
+    /// took the place of the request's parts.
+    pub fn authority(&self) -> Option<&str> {
+        self.text(Tag::Authority)
+    }
+
+    /// Returns the path as it was asked for, before a router stripped it; `None` if a key function of the application's
+    /// took the place of the request's parts.
+    pub fn path(&self) -> Option<&str> {
+        self.text(Tag::Path)
+    }
+
+    /// Returns the first part of a kind, up to the path.
+    fn text(&self, wanted: Tag) -> Option<&str> {
+        let mut rest = &self.bytes[..self.end];
+        while let Some((&tag, after)) = rest.split_first() {
+            let (value, after) = counted(after)?;
+            if tag == wanted as u8 {
+                return str::from_utf8(value).ok();
+            }
+            if tag == Tag::Path as u8 {
+                return None;
+            }
+            rest = after;
+        }
+        None
     }
 
     /// Returns the key of those who also agree in the named fields (S9).
@@ -41,7 +81,10 @@ impl HttpKey {
         let (key, fields) = self.bytes.split_at(self.end);
         // Never longer than the request was, twice.
         let encoded = encode(&Variant { key, fields, names: &names }, &Bytes(fields), usize::MAX);
-        Self { identities: self.identities.clone(), ..encoded.map_or_else(|| self.clone(), |it| Self::new(it, None)) }
+        match encoded {
+            Ok(encoded) => Self::new(encoded, self.identities.clone(), self.deadline),
+            Err(_) => unreachable!("what was written once can be written again"),
+        }
     }
 
     /// Returns whether both requests have the same lines in each of the named fields (S9).

@@ -4,12 +4,12 @@ use http::{Uri, request};
 
 /// Below `nest("/{tenant}", api)` all tenants ask for the same stripped path; the original tells them apart (S2).
 #[cfg(feature = "axum")]
-pub(super) fn original_uri(parts: &request::Parts) -> Option<&Uri> {
+pub(in crate::http) fn original_uri(parts: &request::Parts) -> Option<&Uri> {
     let original = parts.extensions.get::<axum::extract::OriginalUri>()?;
     Some(&original.0)
 }
 
 #[cfg(not(feature = "axum"))]
-pub(super) fn original_uri(_: &request::Parts) -> Option<&Uri> {
+pub(in crate::http) fn original_uri(_: &request::Parts) -> Option<&Uri> {
     None
 }

@@ -1,58 +1,61 @@
 //! How requests get their keys.
 
-use std::{
-    fmt,
-    hash::{BuildHasher, Hash, Hasher},
-    sync::Arc,
-};
+use std::{fmt, hash::Hash, sync::Arc};
 
-use http::{HeaderName, Method, header, request, uri::Scheme};
+use http::{HeaderName, header, request, uri::Scheme};
 
 use super::{
-    HttpKey, cookies,
-    encode::{Hashed, Sink, Tag, Write, encode},
-    fields::{Fields, Lines},
+    HttpKey, baggage, cookies,
+    encode::{Sink, Tag, Write, encode},
+    excepted::{Listed, is_plain, listed},
+    fields::{AsAsked, Count, Counted, Found, Line},
     forwarded,
     identity::IdentityFn,
-    target::{Target, host},
+    ignored::Ignored,
+    target::Target,
 };
+use crate::http::rule::Rule;
 
 static CREDENTIALS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
 
 static VALIDATORS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
-/// What the content is, without which its bytes mean nothing (draft QUERY, "Caching").
-static CONTENT: [HeaderName; 4] =
-    [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_LOCATION];
-
 /// Which parts of a request its key is made of.
 #[derive(Clone)]
 pub(in crate::http) struct Recipe {
-    /// Beside the negotiated ones.
+    /// Fields that count though the list has them.
     fields: Vec<HeaderName>,
+    /// Fields that do not count though the list lacks them.
+    ignored: Ignored,
     cookies: Vec<Box<str>>,
     ignored_query: Vec<Box<str>>,
     identities: Vec<IdentityFn>,
+    /// The user's own, in place of all else.
+    key_fn: Option<IdentityFn>,
     default_scheme: Scheme,
     max_key_bytes: usize,
 }
 
-/// Which fields of a request count.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum Metadata {
-    /// Those that the recipe names.
-    Ordinary,
-    /// All but those of one hop or one call.
-    Grpc,
+/// What is in a key beside its request's head.
+#[derive(Clone, Copy, Default)]
+pub(in crate::http) struct Beside<'a> {
+    /// `Some` if it was read.
+    pub(in crate::http) content: Option<&'a [u8]>,
+    /// The sum of the epochs of all places that the request lies in (S21).
+    pub(in crate::http) epoch: u64,
+    /// How many services of the group the request has passed before (S2).
+    pub(in crate::http) passed: u32,
 }
 
 impl Recipe {
     pub(in crate::http) fn new() -> Self {
         Self {
             fields: Vec::new(),
+            ignored: Ignored::default(),
             cookies: Vec::new(),
             ignored_query: Vec::new(),
             identities: Vec::new(),
+            key_fn: None,
             default_scheme: Scheme::HTTP,
             max_key_bytes: 8 << 10,
         }
@@ -67,9 +70,18 @@ impl Recipe {
     }
 
     pub(in crate::http) fn key_header(mut self, name: HeaderName) -> Self {
-        if !self.covers(&name) {
+        if !self.fields.contains(&name) {
             self.fields.push(name);
         }
+        self
+    }
+
+    /// # Panics
+    ///
+    /// Panics if the name is no field name, apart from a `*` at its end.
+    #[track_caller]
+    pub(in crate::http) fn ignore_header(mut self, name: &str) -> Self {
+        self.ignored.add(name);
         self
     }
 
@@ -92,6 +104,20 @@ impl Recipe {
         self
     }
 
+    pub(in crate::http) fn key_fn<F, K>(mut self, key_fn: F) -> Self
+    where
+        F: Fn(&request::Parts) -> Option<K> + Send + Sync + 'static,
+        K: Hash + Eq + Send + Sync + 'static,
+    {
+        self.key_fn = Some(IdentityFn::new(key_fn));
+        self
+    }
+
+    /// Returns whether it is told who asks otherwise than by the fields.
+    pub(in crate::http) fn knows_who_asks(&self) -> bool {
+        self.key_fn.is_some() || !self.identities.is_empty()
+    }
+
     pub(in crate::http) fn default_scheme(mut self, scheme: Scheme) -> Self {
         self.default_scheme = scheme;
         self
@@ -104,49 +130,66 @@ impl Recipe {
 
     /// Returns whether equal keys mean equal lines of this field.
     pub(in crate::http) fn covers(&self, name: &HeaderName) -> bool {
-        is_negotiated(name) || self.fields.contains(name)
+        self.key_fn.is_none() && self.standing(name, listed(name.as_str())) == Listed::No
     }
 
-    /// Returns the key of a request; content is `Some` if it was read.
-    pub(in crate::http) fn key(
-        &self,
-        parts: &request::Parts,
-        content: Option<&[u8]>,
-        metadata: Metadata,
-        epoch: u64,
-    ) -> Option<HttpKey> {
-        let mut identities = Vec::new();
-        for identity in &self.identities {
-            // Nobody is never the same as nobody else (S3).
-            identities.push(identity.read(parts)?);
+    /// Returns how a field stands to the list as the application has changed it.
+    fn standing(&self, name: &HeaderName, listed: Listed) -> Listed {
+        match listed {
+            Listed::No if self.ignored.contains(name.as_str()) && !self.fields.contains(name) => Listed::Yes,
+            Listed::No => Listed::No,
+            _ if self.fields.contains(name) => Listed::No,
+            listed => listed,
         }
+    }
+
+    fn count(&self, name: &HeaderName, line: Line<'_>, listed: Listed) -> Count {
+        match self.standing(name, listed) {
+            Listed::No => Count::Always,
+            Listed::Settled => Count::Never,
+            Listed::Yes | Listed::Time if is_plain(line.0, line.1.as_bytes()) => Count::Never,
+            Listed::Yes | Listed::Time => Count::Odd,
+        }
+    }
+
+    /// Returns the key of a request.
+    pub(in crate::http) fn key(&self, parts: &request::Parts, beside: Beside<'_>) -> Result<HttpKey, Rule> {
         // The content has a cap of its own.
-        let max = self.max_key_bytes.saturating_add(content.map_or(0, <[u8]>::len));
-        // Other methods than these are about their content, even if it is empty.
-        let has_content = content.is_some() || !matches!(parts.method, Method::GET | Method::HEAD);
-        let counts = |name: &HeaderName| match metadata {
-            Metadata::Ordinary => self.covers(name) || (has_content && CONTENT.contains(name)),
-            // What is named stays a part: `covers` has promised it.
-            Metadata::Grpc => !is_per_call(name) || self.covers(name),
+        let max = self.max_key_bytes.saturating_add(beside.content.map_or(0, <[u8]>::len));
+        let mut found = Found::default();
+        let (encoded, identities) = match &self.key_fn {
+            Some(key_fn) => {
+                let identities = vec![key_fn.read(parts).ok_or(Rule::S3NoKey)?];
+                found.gather(&parts.headers, |_, _, _| Count::Never)?;
+                (encode(&UsersKey { parts, beside }, &AsAsked(&found.others), max)?, identities)
+            }
+            None => {
+                let mut identities = Vec::new();
+                for identity in &self.identities {
+                    // That nothing is known of two callers does not make them the same one (S3).
+                    identities.push(identity.read(parts).ok_or(Rule::S3NoKey)?);
+                }
+                found.gather(&parts.headers, |name, line, listed| self.count(name, line, listed))?;
+                let target = Target::new(parts, found.host, &self.ignored_query).ok_or(Rule::S2Target)?;
+                let key = Key { recipe: self, target, parts, found: &found, beside };
+                (encode(&key, &AsAsked(&found.others), max)?, identities)
+            }
         };
-        let mut lines = Lines::default();
-        lines.gather(&parts.headers, counts)?;
-        let target = Target::new(parts, lines.host, &self.ignored_query)?;
-        let key = Key { recipe: self, target, parts, content, lines: &lines, epoch };
-        let encoded = encode(&key, &Fields(&parts.headers), max)?;
-        Some(HttpKey::new(encoded, (!identities.is_empty()).then(|| Arc::from(identities))))
+        let identities = (!identities.is_empty()).then(|| Arc::from(identities));
+        Ok(HttpKey::new(encoded, identities, found.deadline))
     }
+}
 
-    /// Returns a hash of the URI as the key has it, its scheme left out: equal for all keys of one URI (S21).
-    pub(in crate::http) fn uri_hash(&self, parts: &request::Parts, hasher: &impl BuildHasher) -> u64 {
-        let mut sink = Hashed(hasher.build_hasher());
-        // A request without a valid target has no key either.
-        let target = host(&parts.headers).and_then(|host| Target::new(parts, host, &self.ignored_query));
-        if let Some(target) = target {
-            let _ = target.write(&mut sink);
-        }
-        sink.0.finish()
+/// What every key begins with.
+fn write_beside(beside: Beside<'_>, parts: &request::Parts, sink: &mut impl Sink) {
+    // Epoch 0, of what was never fenced, takes no bytes.
+    if beside.epoch > 0 {
+        sink.part(Tag::Epoch, &beside.epoch.to_le_bytes());
     }
+    if beside.passed > 0 {
+        sink.part(Tag::Passed, &beside.passed.to_le_bytes());
+    }
+    sink.part(Tag::Method, parts.method.as_str().as_bytes());
 }
 
 /// All parts of a request's key.
@@ -154,87 +197,50 @@ struct Key<'a> {
     recipe: &'a Recipe,
     target: Target<'a>,
     parts: &'a request::Parts,
-    content: Option<&'a [u8]>,
-    lines: &'a Lines<'a>,
-    epoch: u64,
+    found: &'a Found<'a>,
+    beside: Beside<'a>,
 }
 
 impl Write for Key<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Option<()> {
-        let Self { recipe, target, parts, content, lines, epoch } = self;
-        // Epoch 0, of URIs that were never fenced, takes no bytes.
-        if *epoch > 0 {
-            sink.part(Tag::Epoch, &epoch.to_le_bytes());
-        }
-        sink.part(Tag::Method, parts.method.as_str().as_bytes());
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
+        let Self { recipe, target, parts, found, beside } = self;
+        write_beside(*beside, parts, sink);
         for scheme in target.schemes().into_iter().flatten() {
             sink.part(Tag::Scheme, scheme.unwrap_or(&recipe.default_scheme).as_str().as_bytes());
         }
         target.write(sink)?;
-        lines.write(sink)?;
-        if lines.forwarded {
+        Counted(&found.counted).write(sink)?;
+        if found.forwarded {
             forwarded::write(&parts.headers, sink)?;
+        }
+        if found.baggage {
+            baggage::write(&parts.headers, sink)?;
         }
         if !recipe.cookies.is_empty() {
             cookies::write(&recipe.cookies, &parts.headers, sink)?;
         }
-        if let Some(content) = content {
+        if let Some(content) = beside.content {
             sink.part(Tag::Content, content);
         }
-        Some(())
+        Ok(())
     }
 }
 
-/// Returns whether a field is always a part of the key. A handler that forgets `Vary` is the commonest fault;
-/// `Last-Event-ID` says where an event stream is to go on; and of what a gateway saw, or says was asked for, a handler
-/// may make links and redirects, and frameworks the target itself.
-fn is_negotiated(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "accept"
-            | "accept-encoding"
-            | "accept-language"
-            | "origin"
-            | "x-forwarded-host"
-            | "x-forwarded-proto"
-            | "x-forwarded-port"
-            | "x-forwarded-prefix"
-            | "x-original-url"
-            | "x-rewrite-url"
-            | "last-event-id"
-    )
+/// The parts of a key that go with the one that the user's function found. A `HEAD` has another answer than a `GET`
+/// whatever that says (S4).
+struct UsersKey<'a> {
+    parts: &'a request::Parts,
+    beside: Beside<'a>,
 }
 
-/// Fields that differ between calls which ask the same: of one hop (RFC 9110, section 7.6.1), of one message's framing,
-/// of one call's deadline, attempt or trace. `host` is a part of the target.
-fn is_per_call(name: &HeaderName) -> bool {
-    let text = name.as_str();
-    matches!(
-        text,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "host"
-            | "content-length"
-            | "grpc-timeout"
-            | "grpc-previous-rpc-attempts"
-            | "traceparent"
-            | "tracestate"
-            | "baggage"
-            | "b3"
-            | "grpc-trace-bin"
-            | "grpc-tags-bin"
-            | "uber-trace-id"
-            | "x-cloud-trace-context"
-            | "x-amzn-trace-id"
-            | "sentry-trace"
-            | "x-request-id"
-            | "x-correlation-id"
-    ) || text.starts_with("x-b3-")
+impl Write for UsersKey<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
+        write_beside(self.beside, self.parts, sink);
+        if let Some(content) = self.beside.content {
+            sink.part(Tag::Content, content);
+        }
+        Ok(())
+    }
 }
 
 impl Default for Recipe {
@@ -247,6 +253,7 @@ impl fmt::Debug for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recipe")
             .field("fields", &self.fields)
+            .field("ignored", &self.ignored)
             .field("cookies", &self.cookies)
             .field("ignored_query", &self.ignored_query)
             .field("identities", &self.identities.len())

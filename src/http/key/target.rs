@@ -9,6 +9,7 @@ use super::{
     encode::{Sink, Tag, Write},
     original::original_uri,
 };
+use crate::http::rule::Rule;
 
 /// Authority, path and query, and those of the original URI where a router has rewritten it.
 ///
@@ -52,24 +53,22 @@ fn bytes(authority: &Authority) -> &[u8] {
 }
 
 impl Write for Target<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Option<()> {
-        if let Some(authority) = self.authority {
-            sink.authority(authority);
-        }
-        self.write_path(self.uri, sink);
+    /// What was asked for comes first; what a router made of it follows.
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
         if let Some(original) = &self.original {
-            sink.part(Tag::Original, &[]);
-            if let Some(authority) = original.authority {
-                sink.authority(authority);
-            }
-            self.write_path(original.uri, sink);
+            self.write_uri(original.authority, original.uri, sink);
+            sink.part(Tag::Stripped, &[]);
         }
-        Some(())
+        self.write_uri(self.authority, self.uri, sink);
+        Ok(())
     }
 }
 
 impl Target<'_> {
-    fn write_path(&self, uri: &Uri, sink: &mut impl Sink) {
+    fn write_uri(&self, authority: Option<&[u8]>, uri: &Uri, sink: &mut impl Sink) {
+        if let Some(authority) = authority {
+            sink.part(Tag::Authority, authority);
+        }
         sink.part(Tag::Path, uri.path().as_bytes());
         // `/x?` has an empty query, `/x` has none: different targets.
         let Some(query) = uri.query() else { return };

@@ -1,12 +1,13 @@
 //! May a request share a flight?
 
-use http::{Method, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 
 use super::{
     Cookies, Credentials, Policy,
     directives::{Directive, directives},
     list::elements,
 };
+use crate::http::{key::are_all_named, rule::Rule};
 
 /// What is known of a request's content (S15; RFC 9110, section 9.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,93 +18,163 @@ pub(in crate::http) enum Content {
     Unknown,
 }
 
-/// What a request may do.
+/// What a request may do that need not go alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum Admission {
     /// Lead a flight or join one.
     Coalesce,
     /// Lead, but not join: it wants an answer that is younger than itself (S13).
     LeadOnly,
-    Bypass(Bypass),
 }
 
-/// Why a request goes alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::http) enum Bypass {
-    Method,
-    Content,
-    Field,
-    /// The application said so.
-    Unwanted,
+/// Returns whether a request is not known to be safe (RFC 9110, section 9.2.1; S21).
+pub(in crate::http) fn is_unsafe(parts: &request::Parts) -> bool {
+    !matches!(parts.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY")
+        || parts.headers.keys().any(|name| overrides_method(name.as_str()))
 }
 
-/// Returns whether a method is not known to be safe (RFC 9110, section 9.2.1; S21).
-pub(in crate::http) fn is_unsafe(method: &Method) -> bool {
-    !matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY")
+/// Returns whether frameworks take this field for the method (S30); those that follow CGI see `_` and `-` as one.
+fn overrides_method(name: &str) -> bool {
+    const NAMES: [&str; 3] = ["x-http-method-override", "x-method-override", "x-http-method"];
+    let same = |known: &&str| {
+        known.len() == name.len()
+            && known.bytes().zip(name.bytes()).all(|(known, byte)| known == byte || (known == b'-' && byte == b'_'))
+    };
+    name.starts_with('x') && NAMES.iter().any(same)
 }
 
 impl Policy {
-    /// Says whether a request may share a flight; `opted_in`: its method may, whatever the policy says of it.
-    pub(in crate::http) fn admit(&self, parts: &request::Parts, content: Content, opted_in: bool) -> Admission {
+    /// Says whether a request may share a flight, or which rule sends it alone; `opted_in`: its method may, whatever the
+    /// policy says of it.
+    pub(in crate::http) fn admit(
+        &self,
+        parts: &request::Parts,
+        content: Content,
+        opted_in: bool,
+    ) -> Result<Admission, Rule> {
         let method = &parts.method;
         // S14: a tunnel is one connection's, whatever was opted in (RFC 9110, section 9.3.6).
         if *method == Method::CONNECT {
-            return Admission::Bypass(Bypass::Method);
+            return Err(Rule::S1Method);
         }
         // S1: RFC 9110, sections 9.2.1, 9.2.3; RFC 9111, section 4.
         if !(opted_in || *method == Method::GET || *method == Method::HEAD || self.methods.contains(method)) {
-            return Admission::Bypass(Bypass::Method);
+            return Err(Rule::S1Method);
         }
         // S15.
         if content == Content::Unknown {
-            return Admission::Bypass(Bypass::Content);
+            return Err(Rule::S15Content);
         }
-        let mut leads = false;
-        let mut reload = false;
+        let mut seen = Seen::default();
         for (name, value) in &parts.headers {
-            let goes_alone = match name.as_str() {
-                // S15: the field says that there is content, and who reads it next may believe it.
-                "transfer-encoding" if content == Content::Empty => return Admission::Bypass(Bypass::Content),
-                "content-length" if content == Content::Empty && value != "0" => {
-                    return Admission::Bypass(Bypass::Content);
-                }
-                // S5: RFC 9111, section 3.5.
-                "authorization" => self.credentials == Credentials::Bypass,
-                "proxy-authorization" => self.credentials != Credentials::Keyed,
-                // S6.
-                "cookie" => self.cookies == Cookies::Bypass,
-                // S11, S12: RFC 9110, sections 13.1, 14.2.
-                "if-none-match" | "if-modified-since" => !self.validators,
-                "range" | "if-range" | "if-match" | "if-unmodified-since" => true,
-                // S14: RFC 9110, sections 7.8, 10.1.1.
-                "upgrade" | "expect" => true,
-                "connection" => elements(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"upgrade")),
-                // What frameworks take for the method.
-                "x-http-method-override" | "x-http-method" | "x-method-override" => true,
-                // S13: RFC 9111, section 5.2.1.
-                "cache-control" => match reloads(value.as_bytes()) {
-                    Some(reloads) => {
-                        leads |= reloads;
-                        false
-                    }
-                    None => true,
-                },
-                "pragma" => {
-                    reload |=
-                        directives(value.as_bytes()).any(|pragma| pragma.map_or(true, |pragma| pragma.is("no-cache")));
-                    false
-                }
-                _ => false,
-            };
-            if goes_alone {
-                return Admission::Bypass(Bypass::Field);
-            }
+            self.look_at(name, value, content, &mut seen)?;
+        }
+        if seen.has_cookie && !self.admits_cookies(&parts.headers) {
+            return Err(Rule::S6Cookie);
+        }
+        // S14: the next hop strips what `Connection` lists, and would see another request than the key says (RFC 9110,
+        // section 7.6.1). `h2c` alone is obsolete (RFC 9113, section 3.1), and offered to whom it does not concern.
+        if seen.connection.asks_for_more() {
+            return Err(Rule::S14Connection);
         }
         // Pragma counts where there is no Cache-Control (RFC 9111, section 5.4).
-        if leads || (reload && !parts.headers.contains_key(header::CACHE_CONTROL)) {
-            return Admission::LeadOnly;
+        if seen.reloads || (seen.pragma && !parts.headers.contains_key(header::CACHE_CONTROL)) {
+            return Ok(Admission::LeadOnly);
         }
-        Admission::Coalesce
+        Ok(Admission::Coalesce)
+    }
+
+    /// Looks at one line of a request.
+    fn look_at(&self, name: &HeaderName, value: &HeaderValue, content: Content, seen: &mut Seen) -> Result<(), Rule> {
+        let alone = |alone: bool, rule| if alone { Err(rule) } else { Ok(()) };
+        match name.as_str() {
+            // S15: the field says that there is content, and who reads it next may believe it.
+            "transfer-encoding" => alone(content == Content::Empty, Rule::S15Content),
+            "content-length" => alone(content == Content::Empty && value != "0", Rule::S15Content),
+            // A key function of the application's knows who asks.
+            "authorization" => alone(self.credentials == Credentials::Bypass, Rule::S5Authorization),
+            "proxy-authorization" => alone(self.credentials.keeps_proxys(), Rule::S5Authorization),
+            "cookie" => {
+                seen.has_cookie = true;
+                Ok(())
+            }
+            // S11, S12: RFC 9110, sections 13.1, 14.2.
+            "if-none-match" | "if-modified-since" => alone(!self.validators, Rule::S12Condition),
+            "if-match" | "if-unmodified-since" => Err(Rule::S12Condition),
+            "range" | "if-range" => Err(Rule::S11Range),
+            // S14: RFC 9110, sections 7.8, 10.1.1.
+            "expect" => Err(Rule::S14Connection),
+            "upgrade" => {
+                seen.connection.upgrade(value.as_bytes());
+                Ok(())
+            }
+            "connection" => {
+                seen.connection.list(value.as_bytes());
+                Ok(())
+            }
+            // S13: RFC 9111, section 5.2.1.
+            "cache-control" => {
+                seen.reloads |= reloads(value.as_bytes()).ok_or(Rule::S13CacheControl)?;
+                Ok(())
+            }
+            "pragma" => {
+                seen.pragma |= directives(value.as_bytes()).any(|it| it.map_or(true, |it| it.is("no-cache")));
+                Ok(())
+            }
+            name => alone(overrides_method(name), Rule::S30MethodOverride),
+        }
+    }
+
+    /// S6.
+    fn admits_cookies(&self, headers: &HeaderMap) -> bool {
+        match &self.cookies {
+            Cookies::Bypass => false,
+            Cookies::Keyed => true,
+            Cookies::Ignored(names) => are_all_named(names, headers),
+        }
+    }
+}
+
+/// What the lines of a request say together.
+#[derive(Default)]
+struct Seen {
+    has_cookie: bool,
+    reloads: bool,
+    pragma: bool,
+    connection: Connection,
+}
+
+/// What `Connection` and `Upgrade` ask of this hop.
+#[derive(Default)]
+struct Connection {
+    offers_h2c: bool,
+    upgrades: bool,
+    lists_settings: bool,
+    lists_others: bool,
+}
+
+impl Connection {
+    fn upgrade(&mut self, line: &[u8]) {
+        let mut protocols = elements(line).peekable();
+        self.upgrades |= protocols.peek().is_none();
+        for protocol in protocols {
+            let h2c = protocol.eq_ignore_ascii_case(b"h2c");
+            self.offers_h2c |= h2c;
+            self.upgrades |= !h2c;
+        }
+    }
+
+    fn list(&mut self, line: &[u8]) {
+        for option in elements(line) {
+            let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+            self.lists_settings |= is("http2-settings");
+            self.lists_others |=
+                !["close", "keep-alive", "te", "upgrade", "http2-settings"].iter().any(|name| is(name));
+        }
+    }
+
+    fn asks_for_more(&self) -> bool {
+        self.upgrades || self.lists_others || (self.lists_settings && !self.offers_h2c)
     }
 }
 

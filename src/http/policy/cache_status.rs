@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::list::is_token_byte;
+use crate::http::rule::Rule;
 
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -11,17 +12,27 @@ static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 pub(in crate::http) enum Forwarded {
     Leader,
     Follower,
+    /// It waited for a flight, and went alone all the same.
     Released,
     Bypass,
     Method,
 }
 
+impl Forwarded {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Leader => "fwd=uri-miss",
+            Self::Follower => "fwd=uri-miss; collapsed",
+            Self::Released => "fwd=uri-miss; collapsed=?0",
+            Self::Bypass => "fwd=bypass",
+            Self::Method => "fwd=method",
+        }
+    }
+}
+
 /// The name of a cache: a structured-field token, or else a string (RFC 8941, section 3.3; RFC 9211, section 2).
 #[derive(Clone, Debug)]
-pub(in crate::http) struct CacheName {
-    /// The whole member for each outcome, made once.
-    members: [HeaderValue; 5],
-}
+pub(in crate::http) struct CacheName(Box<str>);
 
 impl CacheName {
     /// # Panics
@@ -34,22 +45,23 @@ impl CacheName {
             "the name of a cache is printable ASCII: {name:?}"
         );
         let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'*');
-        let name = if starts && name.bytes().all(|byte| is_token_byte(byte) || b":/".contains(&byte)) {
-            name.to_owned()
+        if starts && name.bytes().all(|byte| is_token_byte(byte) || b":/".contains(&byte)) {
+            Self(name.into())
         } else {
-            format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
-        };
-        let member = |forwarded: &str| match HeaderValue::try_from(format!("{name}; {forwarded}")) {
-            Ok(member) => member,
-            Err(_) => unreachable!("printable ASCII is a field value"),
-        };
-        let members =
-            ["fwd=uri-miss", "fwd=uri-miss; collapsed", "fwd=uri-miss; collapsed=?0", "fwd=bypass", "fwd=method"];
-        Self { members: members.map(member) }
+            Self(format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")).into())
+        }
     }
-}
 
-/// Adds our member behind those that are there (RFC 9211, section 2).
-pub(in crate::http) fn cache_status(name: &CacheName, forwarded: Forwarded, headers: &mut HeaderMap) {
-    headers.append(&CACHE_STATUS, name.members[forwarded as usize].clone());
+    /// Adds our member behind those that are there (RFC 9211, section 2), with the rule in `detail` if one kept the
+    /// request or its answer from being shared.
+    pub(in crate::http) fn append(&self, forwarded: Forwarded, rule: Option<Rule>, headers: &mut HeaderMap) {
+        let forwarded = forwarded.text();
+        let member = match rule {
+            Some(rule) => format!("{}; {forwarded}; detail={rule}", self.0),
+            None => format!("{}; {forwarded}", self.0),
+        };
+        if let Ok(member) = HeaderValue::try_from(member) {
+            headers.append(&CACHE_STATUS, member);
+        }
+    }
 }

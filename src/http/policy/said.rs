@@ -1,10 +1,17 @@
 //! What the `Cache-Control` of a response says of sharing it (RFC 9111, section 5.2.2).
 
+use std::time::SystemTime;
+
 use super::directives::{Directive, directives, seconds};
 
 /// All lines of one answer, taken together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Said {
+    /// It says `private`, with or without fields (S8; section 5.2.2.7).
+    pub(super) private: bool,
+    /// It says `no-store` or `no-cache`, with or without fields (S8; sections 5.2.2.4, 5.2.2.5).
+    pub(super) unstored: bool,
+    public: bool,
     /// A directive lets an authorized answer be stored (S5; RFC 9111, section 3.5).
     permits: bool,
     /// Once stale, it is for nobody before the origin was asked again (sections 5.2.2.2, 5.2.2.8, 5.2.2.10).
@@ -15,18 +22,18 @@ pub(super) struct Said {
     max_age: Option<u64>,
     s_maxage: Option<u64>,
     expires: bool,
+    /// `Expires` lies ahead of `Date`, or of now.
+    expires_later: bool,
     age: u64,
 }
 
 impl Said {
-    /// Reads one line; `None` if it keeps the answer from others, or is not in order.
+    /// Reads one line; `None` if it is not in order.
     pub(super) fn read(&mut self, line: &[u8]) -> Option<()> {
         for directive in directives(line) {
             let directive = directive.ok()?;
-            // S8: sections 5.2.2.4, 5.2.2.5, 5.2.2.7, with and without fields.
-            if ["no-store", "private", "no-cache"].iter().any(|name| directive.is(name)) {
-                return None;
-            }
+            self.private |= directive.is("private");
+            self.unstored |= directive.is("no-store") || directive.is("no-cache");
             if directive.is("max-age") {
                 self.storable |= lessen(&mut self.max_age, &directive);
             } else if directive.is("s-maxage") {
@@ -35,6 +42,7 @@ impl Said {
                 self.permits |= number;
                 self.revalidates = true;
             } else if directive.is("public") {
+                self.public |= directive.argument.is_none();
                 self.storable |= directive.argument.is_none();
                 self.permits |= directive.argument.is_none();
             } else if directive.is("must-revalidate") {
@@ -47,15 +55,33 @@ impl Said {
         Some(())
     }
 
-    /// Reads `Expires` (section 5.3). What does not look like a date is one in the past, and no lifetime.
-    pub(super) fn read_expires(&mut self, value: &[u8]) {
+    /// Reads a line that is for caches like this one alone (RFC 9213); only what it forbids counts.
+    pub(super) fn read_targeted(&mut self, line: &[u8]) -> Option<()> {
+        let mut targeted = Self::default();
+        targeted.read(line)?;
+        self.private |= targeted.private;
+        self.unstored |= targeted.unstored;
+        Some(())
+    }
+
+    /// Reads `Expires` (section 5.3), and the `Date` that it is compared with. What is no date is one in the past, and no
+    /// lifetime.
+    pub(super) fn read_expires(&mut self, value: &[u8], date: Option<&[u8]>) {
+        let read = |value: &[u8]| httpdate::parse_http_date(str::from_utf8(value).ok()?).ok();
+        let expires = read(value);
         self.expires = true;
-        self.storable |= value.len() == "Mon, 23 Nov 2026 12:00:00 GMT".len() && value.ends_with(b" GMT");
+        self.storable |= expires.is_some();
+        self.expires_later |= expires > Some(date.and_then(read).unwrap_or_else(SystemTime::now));
     }
 
     /// Reads `Age` (section 5.1); what is no number is older than anything.
     pub(super) fn read_age(&mut self, value: &[u8]) {
         self.age = self.age.max(seconds(value).unwrap_or(u64::MAX));
+    }
+
+    /// S29: returns whether it says that it is for all: by `public`, or by a lifetime above 0.
+    pub(super) fn is_meant_for_all(&self) -> bool {
+        self.public || self.s_maxage.or(self.max_age).map_or(self.expires_later, |lifetime| lifetime > 0)
     }
 
     /// S5: returns whether an answer may reach those with other credentials (section 3.5). D5 does not hold for it: the

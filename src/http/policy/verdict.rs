@@ -1,10 +1,11 @@
 //! With whom may an answer be shared?
 
-use http::{HeaderName, Method, header, request, response};
+use http::{HeaderMap, HeaderName, Version, header, request, response};
 
-use super::{Credentials, Policy, said::Said, vary::vary};
+use super::{Credentials, Policy, personal::is_personal, said::Said, vary::vary};
+use crate::http::rule::Rule;
 
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// What the verdict has to know of the leader's request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,106 +14,212 @@ pub(in crate::http) struct Asked {
     authorized: bool,
     /// It carried validators, which are in the key.
     validated: bool,
-    /// It carried a deadline of its own, which is not in the key.
+    /// It carried a deadline of its own, which is not in the key (S28).
     deadline: bool,
+    /// It came by HTTP/1.0, over which a body that breaks off may look whole (S30).
+    pub(in crate::http) http10: bool,
+    /// Its answer has no content, whatever its head announces (RFC 9110, section 9.3.2).
+    pub(in crate::http) head: bool,
 }
 
 /// With whom an answer may be shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::http) enum Verdict {
-    All,
-    /// Those whose request has the same lines in each of these fields (S9).
-    Matching(Vec<HeaderName>),
-    Nobody,
+pub(in crate::http) struct Verdict {
+    /// An error: with nobody, by this rule.
+    pub(in crate::http) share: Result<(), Rule>,
+    /// The request fields in which followers must agree with the leader (S9), to have the answer or a second try.
+    pub(in crate::http) names: Vec<HeaderName>,
+    pub(in crate::http) again: Again,
+}
+
+/// Whether a follower may ask among its like once more, before the answer reaches it (D9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) enum Again {
+    Never,
+    /// The answer may be due to the leader's own request.
+    Always,
+    /// It is a failure; who came late to the flight need not inherit it.
+    IfLate,
+}
+
+/// What the head of an answer says, line by line.
+#[derive(Default)]
+struct Head {
+    personal: bool,
+    malformed: bool,
+    /// `Vary` cannot be compared.
+    varies: bool,
+    ranged: bool,
+    event_stream: bool,
+    by_origin: bool,
+    said: Said,
+    names: Vec<HeaderName>,
+}
+
+/// An answer as the policy sees it.
+#[derive(Clone, Copy)]
+pub(in crate::http) struct Answer<'a> {
+    pub(in crate::http) head: &'a response::Parts,
+    /// Its length is known beforehand, or it has no content.
+    pub(in crate::http) has_length: bool,
+}
+
+impl Verdict {
+    /// Returns the verdict on an answer that is the leader's, and nobody's second chance.
+    const fn nobody(rule: Rule) -> Self {
+        Self { share: Err(rule), names: Vec::new(), again: Again::Never }
+    }
 }
 
 impl Policy {
-    pub(in crate::http) fn asked(&self, parts: &request::Parts) -> Asked {
+    /// Notes what the verdict will have to know of a request; `deadline`: it brought one.
+    pub(in crate::http) fn asked(&self, parts: &request::Parts, deadline: bool) -> Asked {
         let has = |name| parts.headers.contains_key(name);
         Asked {
             authorized: self.credentials == Credentials::ByResponse && has(header::AUTHORIZATION),
             validated: self.validators && (has(header::IF_NONE_MATCH) || has(header::IF_MODIFIED_SINCE)),
-            // gRPC asks with POST only (PROTOCOL-HTTP2.md, "Requests").
-            deadline: parts.method == Method::POST && has(GRPC_TIMEOUT),
+            deadline,
+            http10: parts.version <= Version::HTTP_10,
+            head: parts.method == http::Method::HEAD,
         }
     }
 
-    /// Says whether an error may be shared (D4); that of a leader with a deadline may be its deadline's.
-    pub(in crate::http) fn shares_errors(&self, asked: Asked) -> bool {
-        self.share_server_errors && !asked.deadline
+    /// Judges an error of the wrapped service (D4); that of a leader with a deadline may be its deadline's (S28).
+    pub(in crate::http) fn verdict_on_error(&self, asked: Asked) -> Verdict {
+        let share = match (self.share_server_errors, asked.deadline) {
+            (false, _) => return Verdict::nobody(Rule::D4Failure),
+            (true, true) => Err(Rule::S28Deadline),
+            (true, false) => Ok(()),
+        };
+        Verdict { share, names: Vec::new(), again: Again::IfLate }
     }
 
     /// Says with whom an answer may be shared.
-    pub(in crate::http) fn verdict(&self, asked: Asked, head: &response::Parts) -> Verdict {
-        self.names(asked, head).map_or(Verdict::Nobody, |names| match names.is_empty() {
-            true => Verdict::All,
-            false => Verdict::Matching(names),
-        })
-    }
-
-    /// Returns the request fields in which followers must agree; `None` if nobody may have the answer.
-    fn names(&self, asked: Asked, head: &response::Parts) -> Option<Vec<HeaderName>> {
-        let mut said = Said::default();
-        let mut names = Vec::new();
-        let mut by_origin = false;
-        for (name, value) in &head.headers {
-            let value = value.as_bytes();
-            match name.as_str() {
-                // S7: RFC 9111, section 7.3 lets them be reused; what they are for does not.
-                "set-cookie" | "set-cookie2" if !self.strip_set_cookie => return None,
-                // S10: a part of something, whatever the status says (RFC 9110, sections 14.4, 14.6).
-                "content-range" => return None,
-                "content-type" if is_byteranges(value) => return None,
-                // S10, over gRPC, without a message: about one call's deadline, credentials or rate. Deadlines are not
-                // in the key.
-                "grpc-status" if [&b"1"[..], b"4", b"7", b"8", b"16"].contains(&value) => return None,
-                "cache-control" => said.read(value)?,
-                "vary" => vary(value, &mut names)?,
-                // S20: an origin that is named is that of the leader (RFC 9110, section 12.5.5).
-                "access-control-allow-origin" => by_origin |= value != b"*",
-                "expires" => said.read_expires(value),
-                "age" => said.read_age(value),
-                // S8: what is meant for caches like this one (RFC 9213), of any make; only what it forbids counts.
-                name if name == "surrogate-control" || name.ends_with("cdn-cache-control") => {
-                    Said::default().read(value)?;
-                }
-                _ => {}
-            }
+    pub(in crate::http) fn verdict(&self, asked: Asked, answer: Answer<'_>) -> Verdict {
+        let head = self.read(answer.head);
+        // Nobody's second chance: it is the leader's by what it says of itself (D9).
+        if head.personal {
+            return Verdict::nobody(Rule::S7Personal);
         }
+        if head.said.private || head.malformed {
+            return Verdict::nobody(Rule::S8CacheControl);
+        }
+        if head.varies {
+            return Verdict::nobody(Rule::S9Vary);
+        }
+        let status = answer.head.status.as_u16();
+        let grpc = answer.head.headers.get(&GRPC_STATUS).and_then(|status| grpc_verdict(asked, status.as_bytes()));
+        let again = match (status, grpc) {
+            // Its fault, as far as anyone can tell.
+            (400 | 401 | 403 | 407 | 408 | 411..=417 | 421 | 425 | 428 | 429 | 431, _) => Again::Always,
+            (500..=599, _) if !self.share_server_errors => Again::Never,
+            (499..=599, _) => Again::IfLate,
+            (_, Some((_, again))) => again,
+            // A connection of HTTP/1.0 is its leader's own.
+            (..) if asked.http10 && !answer.has_length => Again::Always,
+            (..) => Again::Never,
+        };
         // S5: unless the answer is for all, it is for those without credentials, if it is for others at all. Its origin
         // need not name the field in Vary (RFC 9110, section 12.5.5).
-        let by_credentials = self.credentials == Credentials::ByResponse && !said.is_for_all();
-        if (by_credentials && asked.authorized) || !self.shares(head.status.as_u16(), said.storable, asked) {
-            return None;
-        }
-        for (name, compared) in [(header::ORIGIN, by_origin), (header::AUTHORIZATION, by_credentials)] {
+        let by_credentials = self.credentials == Credentials::ByResponse && !head.said.is_for_all();
+        let share = if asked.deadline && matches!(status, 408 | 499 | 504) {
+            Err(Rule::S28Deadline)
+        } else if let Some((Some(rule), _)) = grpc {
+            Err(rule)
+        } else if head.said.unstored && !(500..=599).contains(&status) {
+            Err(Rule::S8CacheControl)
+        } else if head.ranged {
+            Err(Rule::S10Status)
+        } else if head.event_stream && !self.share_event_streams && !head.said.is_meant_for_all() {
+            Err(Rule::S29EventStream)
+        } else if by_credentials && asked.authorized {
+            Err(Rule::S5Authorization)
+        } else if asked.http10 && !answer.has_length {
+            Err(Rule::S30Http10)
+        } else {
+            self.shares(status, head.said.storable, asked)
+        };
+        let mut names = head.names;
+        for (name, compared) in [(header::ORIGIN, head.by_origin), (header::AUTHORIZATION, by_credentials)] {
             if compared && !names.contains(&name) {
                 names.push(name);
             }
         }
-        Some(names)
+        Verdict { share, names, again }
+    }
+
+    fn read(&self, head: &response::Parts) -> Head {
+        let mut read = Head::default();
+        for (name, value) in &head.headers {
+            let value = value.as_bytes();
+            match name.as_str() {
+                // S7: RFC 9111, section 7.3 lets them be reused; what they are for does not.
+                "set-cookie" | "set-cookie2" if self.strip_set_cookie => {}
+                // S10: a part of something, whatever the status says (RFC 9110, sections 14.4, 14.6).
+                "content-range" => read.ranged = true,
+                "content-type" => {
+                    read.ranged |= is_type(value, "multipart/byteranges");
+                    read.event_stream |= is_type(value, "text/event-stream");
+                }
+                "cache-control" => read.malformed |= read.said.read(value).is_none(),
+                "vary" => read.varies |= vary(value, &mut read.names).is_none(),
+                // S20: an origin that is named is that of the leader (RFC 9110, section 12.5.5).
+                "access-control-allow-origin" => read.by_origin |= value != b"*",
+                "expires" => {
+                    let date = head.headers.get(header::DATE).map(http::HeaderValue::as_bytes);
+                    read.said.read_expires(value, date);
+                }
+                "age" => read.said.read_age(value),
+                // S8: what is meant for caches like this one (RFC 9213), of any make.
+                name if name == "surrogate-control" || name.ends_with("cdn-cache-control") => {
+                    read.malformed |= read.said.read_targeted(value).is_none();
+                }
+                text => read.personal |= is_personal(text) || self.kept.contains(name),
+            }
+        }
+        read
     }
 
     /// S10: RFC 9110, section 15.1; RFC 9111, section 3.
-    fn shares(&self, status: u16, storable: bool, asked: Asked) -> bool {
-        match status {
+    fn shares(&self, status: u16, storable: bool, asked: Asked) -> Result<(), Rule> {
+        let shares = match status {
             // Interim; a part, or a change to what its caller has (RFC 3229, section 10.4.1); about one request's
             // condition, credentials, connection, rate or fields.
             ..=199 | 206 | 226 | 401 | 403 | 407 | 408 | 421 | 425 | 429 | 431 | 511 => false,
             304 => asked.validated,
             // D4.
-            500..=599 => self.share_server_errors,
+            500..=599 => return if self.share_server_errors { Ok(()) } else { Err(Rule::D4Failure) },
             // Heuristically cacheable.
             200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 => true,
             201..=499 => storable,
             // Of no class (section 15).
             600.. => false,
-        }
+        };
+        if shares { Ok(()) } else { Err(Rule::S10Status) }
     }
 }
 
-/// Returns whether a media type is that of several parts (RFC 9110, section 14.6).
-fn is_byteranges(value: &[u8]) -> bool {
+/// Says what a gRPC status means for followers: the rule that keeps the answer from them, if one does, and whether they
+/// may try again; `None` for success, and for an answer to what all have asked.
+pub(in crate::http) fn grpc_verdict(asked: Asked, status: &[u8]) -> Option<(Option<Rule>, Again)> {
+    match status {
+        // Cancelled, deadline exceeded, resource exhausted (S28).
+        b"1" | b"4" | b"8" if asked.deadline => Some((Some(Rule::S28Deadline), Again::IfLate)),
+        // About one call's deadline, credentials or rate, as the statuses of S10 are.
+        b"1" | b"4" | b"7" | b"8" | b"16" => Some((Some(Rule::S10Status), Again::Always)),
+        // Unknown, aborted, internal, unavailable, data loss: failures (D4).
+        b"2" | b"10" | b"13" | b"14" | b"15" => Some((None, Again::IfLate)),
+        _ => None,
+    }
+}
+
+/// Returns the status that trailers carry.
+pub(in crate::http) fn grpc_status(trailers: &HeaderMap) -> Option<&[u8]> {
+    trailers.get(&GRPC_STATUS).map(http::HeaderValue::as_bytes)
+}
+
+/// Returns whether a media type is this one, whatever its parameters are.
+fn is_type(value: &[u8], wanted: &str) -> bool {
     let kind = value.split(|byte| *byte == b';').next().unwrap_or(value);
-    kind.trim_ascii().eq_ignore_ascii_case(b"multipart/byteranges")
+    kind.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes())
 }

@@ -1,0 +1,156 @@
+//! Judging an answer: at its head as a rule; some of its body is read ahead where the head does not tell.
+
+use std::{
+    error::Error,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{StatusCode, header, response};
+use http_body::Body;
+use tokio::time::Instant;
+
+use super::{
+    asker::Asker,
+    body::{Ahead, BodySource, LargeBodies, ReadAhead},
+    key::HttpKey,
+    landed::Sharing,
+    policy::{Again, Verdict, grpc_status, grpc_verdict},
+    rule::Rule,
+};
+
+/// What the head of an answer says, and how far into its body the rest of the verdict lies.
+pub(super) struct AtHead {
+    /// `None`: nobody else asked for it.
+    pub(super) verdict: Option<Verdict>,
+    /// How long the content is said to be, in bytes; `None` also where there is none.
+    pub(super) announced: Option<u64>,
+    /// Its length is known beforehand, or it has no content.
+    pub(super) has_length: bool,
+    pub(super) until: Until,
+}
+
+/// How much of the body is read before the verdict stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Nothing.
+    Head,
+    /// Its first message or its trailers, of a unary gRPC call (S28).
+    Message,
+    /// Its first frame, if that is there at once, of a body of this length, in bytes: one that is all there is in memory
+    /// anyway.
+    Whole(u64),
+}
+
+impl AtHead {
+    /// Judges by the head; `others_wait` says whether somebody follows.
+    #[inline]
+    pub(super) fn of<RB: Body<Data = Bytes>>(
+        asker: &Asker,
+        head: &response::Parts,
+        body: &RB,
+        others_wait: impl FnOnce(&HttpKey) -> bool,
+    ) -> Self {
+        let empty = asker.asked.head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let announced = if empty { None } else { announced(head, body) };
+        let has_length = empty || announced.is_some() || body.is_end_stream();
+        let mut said = Self { verdict: asker.verdict(head, has_length), announced, has_length, until: Until::Head };
+        let Some(Verdict { share: share @ Ok(()), .. }) = &mut said.verdict else { return said };
+        let config = &asker.shared.config;
+        let large =
+            announced.filter(|length| *length > config.window as u64 && config.large_bodies == LargeBodies::Alone);
+        if asker.unary && head.status == StatusCode::OK && !body.is_end_stream() {
+            said.until = Until::Message;
+        } else if let Some(length) = large {
+            if asker.key.as_ref().is_some_and(others_wait) {
+                said.until = Until::Whole(length);
+            } else {
+                // Nobody waits yet. Who comes before the landing is released at it.
+                *share = Err(Rule::LargeBody);
+            }
+        }
+        said
+    }
+}
+
+/// An answer of which some body is read ahead.
+pub(super) struct Judging<RB> {
+    /// `None` once it has been judged.
+    answer: Option<(response::Parts, ReadAhead<RB>)>,
+    said: AtHead,
+}
+
+/// An answer that has been judged.
+pub(super) struct Judged<RB> {
+    pub(super) sharing: Sharing,
+    pub(super) answer: (response::Parts, BodySource<RB>),
+}
+
+impl<RB: Body> Judging<RB> {
+    pub(super) fn new(head: response::Parts, body: RB, said: AtHead) -> Self {
+        Self { answer: Some((head, ReadAhead::new(body, said.announced))), said }
+    }
+}
+
+impl<RB> Judging<RB>
+where
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    pub(super) fn poll(&mut self, asker: &Asker, began: Option<Instant>, cx: &mut Context<'_>) -> Poll<Judged<RB>> {
+        let Some((_, body)) = &mut self.answer else { panic!("an answer is judged once") };
+        match self.said.until {
+            Until::Head => {}
+            Until::Message => ready!(poll_message(body, asker, &mut self.said.verdict, cx)),
+            Until::Whole(length) => {
+                let whole = matches!(body.poll_next(cx), Poll::Ready(Ahead::Data(data)) if data.len() as u64 == length);
+                if let (Some(verdict), false) = (&mut self.said.verdict, whole) {
+                    verdict.share = Err(Rule::LargeBody);
+                }
+            }
+        }
+        let Some((head, body)) = self.answer.take() else { unreachable!("it was there a moment ago") };
+        let sharing = asker.judge(self.said.verdict.take(), &head, self.said.has_length, began);
+        Poll::Ready(Judged { sharing, answer: (head, asker.source(body.into_source())) })
+    }
+}
+
+/// Reads up to the first message, or to the trailers in its place, and corrects the verdict by these.
+fn poll_message<RB>(
+    body: &mut ReadAhead<RB>,
+    asker: &Asker,
+    verdict: &mut Option<Verdict>,
+    cx: &mut Context<'_>,
+) -> Poll<()>
+where
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let found = loop {
+        match ready!(body.poll_next(cx)) {
+            Ahead::Data(data) if data.is_empty() => {}
+            Ahead::Data(_) | Ahead::End => break None,
+            Ahead::Trailers(trailers) => {
+                break grpc_status(trailers).and_then(|status| grpc_verdict(asker.asked, status));
+            }
+            // The call has failed (D4), by its deadline perhaps (S28).
+            Ahead::Failed => {
+                let failed = asker.shared.config.policy.verdict_on_error(asker.asked);
+                break Some((failed.share.err(), failed.again));
+            }
+        }
+    };
+    if let (Some(verdict), Some((rule, again))) = (verdict, found) {
+        verdict.share = rule.map_or(Ok(()), Err);
+        verdict.again = if asker.shared.config.policy.share_server_errors { again } else { Again::Never };
+    }
+    Poll::Ready(())
+}
+
+/// Returns how long the content is said to be, in bytes.
+fn announced(head: &response::Parts, body: &impl Body) -> Option<u64> {
+    if let Some(length) = body.size_hint().exact() {
+        return Some(length);
+    }
+    head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

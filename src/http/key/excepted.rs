@@ -1,0 +1,234 @@
+//! Request fields that are no part of the key (S27): the one list of them, in groups, each with its reason.
+//!
+//! Everything else counts, whatever it is called: identity, tenant, version, representation, and what nobody thought of.
+
+macro_rules! excepted {
+    ($($group:literal, $reason:literal: [$($name:literal),+ $(,)?];)+) => {
+        /// All names; one that ends in `*` stands for all that begin so.
+        const NAMES: &[&str] = &[$($($name,)+)+];
+
+        /// The groups, each with its reason and its names: what the docs show.
+        pub(in crate::http) const GROUPS: &[(&str, &str, &[&str])] = &[$(($group, $reason, &[$($name),+]),)+];
+
+        /// Request fields that are no part of the key.
+        ///
+        /// Every other field of a request counts, in any spelling. Names are whole unless they end in `*`. Of
+        /// `forwarded` the parameters `for` and `by` do not count, of `baggage` the members `sentry-*`.
+        ///
+        /// A field of this list counts after all if its value holds anything but letters, digits, spaces and
+        /// ``-._~:/?#[]@!$&'()*+,;=%`` (and `"` in `sec-ch-ua*`), so that nobody's odd value is reflected to others;
+        /// those of the first group are settled whole by the rules that they are named in.
+        ///
+        /// [`ignore_headers`](crate::HttpSingleflightLayer::ignore_headers) adds to it,
+        /// [`key_header`](crate::HttpSingleflightLayer::key_header) takes from it.
+        $(
+            #[doc = concat!("\n\n**", $group, ".** ", $reason, "\n\n", $("`", $name, "` "),+)]
+        )+
+        #[cfg(any(doc, doctest))]
+        pub mod fields {}
+    };
+}
+
+excepted! {
+    "What other rules settle", "Each sends its request alone, or is a part of the key once that is asked for.": [
+        "host", "authorization", "proxy-authorization", "cookie", "cache-control", "pragma", "range", "if-range",
+        "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "expect", "forwarded",
+    ];
+    "One hop, and the framing of one message", "They end at the next hop, or say how a message is sent.": [
+        "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+        "http2-settings", "content-length", "via", "cdn-loop", "max-forwards", "date", "priority",
+    ];
+    "One call and its trace", "Tracers, meshes and gateways add them to every call.": [
+        "traceparent", "tracestate", "baggage", "b3", "x-b3-*", "uber-trace-id", "x-ot-span-context",
+        "x-cloud-trace-context", "x-amzn-trace-id", "x-amzn-requestid", "x-amz-cf-id", "sentry-trace",
+        "grpc-trace-bin", "grpc-tags-bin", "grpc-previous-rpc-attempts", "x-datadog-*", "x-instana-*", "newrelic",
+        "elastic-apm-traceparent", "l5d-ctx-trace", "x-envoy-attempt-count", "x-envoy-external-address",
+        "x-envoy-decorator-operation", "x-request-id", "x-correlation-id", "x-trace-id", "x-client-trace-id",
+        "x-request-start", "cf-ray", "fly-request-id", "x-vercel-id", "x-azure-ref",
+    ];
+    "Its time", "How long one caller waits; an answer that may be due to it reaches nobody else (S28).": [
+        "grpc-timeout", "connect-timeout-ms", "x-envoy-upstream-rq-timeout-ms",
+        "x-envoy-upstream-rq-per-try-timeout-ms", "x-envoy-expected-rq-timeout-ms", "request-timeout",
+        "x-request-timeout", "x-request-deadline",
+    ];
+    "Where the caller is", "An application that decides by the client's address must put it back with `key_header`.": [
+        "x-forwarded-for", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip",
+        "fastly-client-ip",
+    ];
+    "The caller's software", "An answer that depends on it says so in `Vary`, which is obeyed.": [
+        "user-agent", "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "referer",
+    ];
+}
+
+/// How many names of the list are settled by other rules, whatever their values are: those of its first group.
+const SETTLED: usize = GROUPS[0].2.len();
+
+/// The group of those that say how long one caller waits, and where it begins in the list.
+const TIME: usize = 3;
+const TIME_STARTS: usize = GROUPS[0].2.len() + GROUPS[1].2.len() + GROUPS[2].2.len();
+
+/// Read member by member, each of which is odd or not.
+pub(super) const BY_MEMBER: &str = "baggage";
+
+/// Names of up to this length are looked up by it.
+const LONGEST: usize = 40;
+
+/// The whole names, in order of their length, each with how it stands to the list.
+const WHOLE: [(&str, Listed); whole()] = by_length();
+
+/// Where the names of each length begin in [`WHOLE`].
+const STARTS: [u8; LONGEST + 1] = starts();
+
+const fn is_prefix(name: &str) -> bool {
+    name.as_bytes()[name.len() - 1] == b'*'
+}
+
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
+const fn whole() -> usize {
+    let (mut at, mut found) = (0, 0);
+    while at < NAMES.len() {
+        found += !is_prefix(NAMES[at]) as usize;
+        at += 1;
+    }
+    found
+}
+
+/// The names that end in a star, without it.
+const PREFIXES: [&[u8]; NAMES.len() - whole()] = prefixes();
+
+const fn prefixes() -> [&'static [u8]; NAMES.len() - whole()] {
+    let mut prefixes: [&[u8]; NAMES.len() - whole()] = [&[]; NAMES.len() - whole()];
+    let (mut at, mut found) = (0, 0);
+    while at < NAMES.len() {
+        if let [prefix @ .., b'*'] = NAMES[at].as_bytes() {
+            prefixes[found] = prefix;
+            found += 1;
+        }
+        at += 1;
+    }
+    prefixes
+}
+
+const fn by_length() -> [(&'static str, Listed); whole()] {
+    let mut sorted = [("", Listed::No); whole()];
+    let (mut length, mut found) = (0, 0);
+    while length < LONGEST {
+        let mut at = 0;
+        while at < NAMES.len() {
+            if NAMES[at].len() == length && !is_prefix(NAMES[at]) {
+                let standing = if at < SETTLED || same(NAMES[at], BY_MEMBER) {
+                    Listed::Settled
+                } else if at >= TIME_STARTS && at < TIME_STARTS + GROUPS[TIME].2.len() {
+                    Listed::Time
+                } else {
+                    Listed::Yes
+                };
+                sorted[found] = (NAMES[at], standing);
+                found += 1;
+            }
+            at += 1;
+        }
+        length += 1;
+    }
+    assert!(found == whole(), "every name is shorter than the longest");
+    sorted
+}
+
+const fn starts() -> [u8; LONGEST + 1] {
+    let mut starts = [0; LONGEST + 1];
+    let (mut length, mut at) = (0, 0);
+    while length <= LONGEST {
+        while at < WHOLE.len() && WHOLE[at].0.len() < length {
+            at += 1;
+        }
+        starts[length] = at as u8;
+        length += 1;
+    }
+    starts
+}
+
+/// How a field stands to the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listed {
+    /// It counts.
+    No,
+    /// It does not, unless its value is odd.
+    Yes,
+    /// Likewise, and it says how long its caller waits (S28).
+    Time,
+    /// It does not: another rule looks at it.
+    Settled,
+}
+
+/// Looks a field up, by its name in small letters.
+pub(super) fn listed(name: &str) -> Listed {
+    let length = name.len();
+    if length < LONGEST {
+        let range = usize::from(STARTS[length])..usize::from(STARTS[length + 1]);
+        if let Some((_, standing)) = WHOLE[range].iter().find(|(whole, _)| *whole == name) {
+            return *standing;
+        }
+    }
+    let prefixed = PREFIXES.iter().any(|prefix| name.as_bytes().starts_with(prefix));
+    if prefixed { Listed::Yes } else { Listed::No }
+}
+
+/// Bytes that a field of the list may hold without counting after all.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        plain[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b" -._~:/?#[]@!$&'()*+,;=%";
+    let mut at = 0;
+    while at < others.len() {
+        plain[others[at] as usize] = true;
+        at += 1;
+    }
+    plain
+};
+
+/// Returns whether a value is one that any caller might send: nothing in it can be reflected to harm.
+pub(super) fn is_plain(name: &str, value: &[u8]) -> bool {
+    let quotes = name.starts_with("sec-ch-ua");
+    value.iter().all(|byte| PLAIN[usize::from(*byte)] || (quotes && *byte == b'"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BY_MEMBER, GROUPS, LONGEST, Listed, TIME, listed};
+
+    #[test]
+    fn s27_every_name_of_the_list_is_found() {
+        for (group, _, names) in GROUPS {
+            for name in *names {
+                let settled = *group == GROUPS[0].0 || *name == BY_MEMBER;
+                let time = if *group == GROUPS[TIME].0 { Listed::Time } else { Listed::Yes };
+                let expected = if settled { Listed::Settled } else { time };
+                assert!(name.len() < LONGEST, "{name}");
+                match name.strip_suffix('*') {
+                    Some(prefix) => assert_eq!(listed(&format!("{prefix}any")), Listed::Yes, "{name}"),
+                    None => assert_eq!(listed(name), expected, "{name}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn s27_all_else_counts() {
+        for name in ["x-api-key", "x-b4-traceid", "x_request_id", "user_agent", "x-forwarded-host", "accept", "x", ""] {
+            assert_eq!(listed(name), Listed::No, "{name}");
+        }
+        assert_eq!(listed(&"x".repeat(1000)), Listed::No);
+    }
+}

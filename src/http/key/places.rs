@@ -1,0 +1,40 @@
+//! The places that a request lies in, for the fences of those who write there (S21).
+
+use http::{Uri, request};
+
+use super::{original::original_uri, target::host};
+use crate::http::fence::{Fences, Place};
+
+/// Where a request was sent: what it asks for, and what it asked for before a router stripped it.
+pub(in crate::http) struct Places<'a> {
+    pub(in crate::http) uri: &'a Uri,
+    /// `Some` if it is another one.
+    pub(in crate::http) original: Option<&'a Uri>,
+}
+
+impl<'a> Places<'a> {
+    pub(in crate::http) fn of(parts: &'a request::Parts) -> Self {
+        let original = original_uri(parts).filter(|original| **original != parts.uri);
+        Self { uri: &parts.uri, original }
+    }
+}
+
+/// Returns the path of a gRPC service, of that of one of its methods.
+pub(in crate::http) fn service_of(path: &str) -> &str {
+    path.rfind('/').map_or(path, |end| &path[..=end])
+}
+
+/// Returns the sum of the epochs of all places that a request lies in (S21).
+pub(in crate::http) fn epoch(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> u64 {
+    if !fences.are_raised() {
+        return 0;
+    }
+    let host = host(&parts.headers).flatten();
+    let Places { uri, original } = Places::of(parts);
+    let epochs = [Some(uri), original].into_iter().flatten().map(|uri| {
+        let authority = uri.authority().map(|authority| authority.as_str().as_bytes()).or(host);
+        let service = if is_grpc { fences.epoch(Place::Service(authority, service_of(uri.path()))) } else { 0 };
+        fences.epoch(Place::Path(authority, uri.path())) + fences.epoch(Place::AnyPath(uri.path())) + service
+    });
+    epochs.sum()
+}

@@ -1,0 +1,106 @@
+//! What a flight lands with: the answer, and the terms on which its followers may have it.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, response};
+use http_body::Body;
+use tokio::time::Instant;
+
+use super::{body::BodySource, key::HttpKey, policy::Again, rule::Rule, shared::Shared};
+
+/// What a flight lands with.
+pub(crate) struct Landed<RB, E> {
+    pub(super) answer: Result<(response::Parts, BodySource<RB>), E>,
+    pub(super) sharing: Sharing,
+    /// The leader's.
+    pub(super) shared: Arc<Shared>,
+}
+
+/// With whom an answer is shared.
+#[derive(Clone)]
+pub(super) struct Sharing {
+    /// The rule that keeps it for the leader, if one does.
+    pub(super) rule: Option<Rule>,
+    /// Its length is known beforehand, or it has no content (S30).
+    pub(super) has_length: bool,
+    /// What followers compare; `None`: nothing.
+    pub(super) terms: Option<Arc<Terms>>,
+}
+
+/// What followers compare: one for all of them.
+pub(super) struct Terms {
+    /// The request fields that `Vary` named, less those that are in the key (S9).
+    pub(super) names: Vec<HeaderName>,
+    pub(super) leader: HttpKey,
+    pub(super) again: Again,
+    /// From the work's first poll to its answer.
+    pub(super) began: Instant,
+    pub(super) answered: Instant,
+}
+
+/// What a follower has done before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tried {
+    /// It has had its second try (D9).
+    pub(super) again: bool,
+    /// It has asked among those who agree with it in the fields that `Vary` named (D3).
+    pub(super) regrouped: bool,
+}
+
+/// What a follower does with what its flight landed with.
+pub(super) enum Step {
+    Take,
+    /// It asks once more under its key, with its own request (D9).
+    Again,
+    /// It asks under this key, among those who agree with it (S9, D3).
+    Regroup(HttpKey),
+    /// It goes alone, by this rule.
+    Alone(Rule),
+}
+
+/// A flight that fails sooner than this is not one that somebody came late to (D9): what fails at once was no time-out,
+/// and who joined it did so in the same moment.
+const SOON: Duration = Duration::from_millis(25);
+
+impl<RB: Body, E: Clone> Clone for Landed<RB, E> {
+    fn clone(&self) -> Self {
+        Self { answer: self.answer.clone(), sharing: self.sharing.clone(), shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Sharing {
+    /// Returns how an answer is shared that nobody else asked for: not at all.
+    pub(super) const fn nobody(rule: Option<Rule>) -> Self {
+        Self { rule, has_length: true, terms: None }
+    }
+
+    /// Says what a follower does that has this key, and joined then.
+    pub(super) fn step(&self, key: &HttpKey, http10: bool, joined: Instant, tried: Tried) -> Step {
+        let mismatch = self.terms.as_ref().filter(|terms| !key.agrees(&terms.leader, &terms.names));
+        if let (Some(terms), None) = (mismatch, self.rule) {
+            return if tried.regrouped { Step::Alone(Rule::S9Vary) } else { Step::Regroup(key.variant(&terms.names)) };
+        }
+        let again = self.terms.as_ref().is_some_and(|terms| terms.lets_again(joined));
+        if again && mismatch.is_none() && !tried.again {
+            return Step::Again;
+        }
+        match self.rule {
+            Some(rule) => Step::Alone(rule),
+            None if http10 && !self.has_length => Step::Alone(Rule::S30Http10),
+            None => Step::Take,
+        }
+    }
+}
+
+impl Terms {
+    /// Returns whether who joined then may try again (D9).
+    fn lets_again(&self, joined: Instant) -> bool {
+        let took = self.answered.saturating_duration_since(self.began);
+        let waited = self.answered.saturating_duration_since(joined);
+        match self.again {
+            Again::Never => false,
+            Again::Always => true,
+            Again::IfLate => took >= SOON && waited < took / 2,
+        }
+    }
+}

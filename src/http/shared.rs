@@ -1,0 +1,189 @@
+//! What all clones of a service share, and what becomes of a request.
+
+use http::{request, response};
+
+use super::{
+    config::{Config, Grpc, Kind},
+    content::Content,
+    group::HttpGroup,
+    key::{Beside, HttpKey, epoch, original_uri},
+    passed::Passed,
+    policy::{self, Admission, Credentials, Forwarded},
+    release::Turn,
+    rule::{Coalesced, Rule},
+    write::Write,
+};
+use crate::Role;
+
+pub(super) struct Shared {
+    pub(super) config: Config,
+    /// What the application gave, for all requests.
+    given: Option<HttpGroup>,
+    /// The layer value's: for requests that show the URI they were asked for, by which routes are told apart.
+    routes: HttpGroup,
+    /// This service's: for requests that do not.
+    own: HttpGroup,
+}
+
+/// In which group a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Given,
+    Routes,
+    Own,
+}
+
+/// What becomes of a request.
+pub(super) enum Plan {
+    /// It leads a flight or joins one.
+    Fly(HttpKey),
+    /// It may lead, but joins none (S13).
+    Lead(HttpKey),
+    /// It goes alone; of late, answers to its key could not be shared.
+    Unshareable(HttpKey),
+    /// It goes alone.
+    Bypass(Rule),
+}
+
+impl Shared {
+    pub(super) fn new(config: Config, given: Option<HttpGroup>, routes: HttpGroup) -> Self {
+        let own = HttpGroup::with_limits(config.limits);
+        Self { config, given, routes, own }
+    }
+
+    /// Says in which group a request is: nothing but the URI it was asked for tells two routes of one layer value apart.
+    pub(super) fn place(&self, parts: &request::Parts) -> Place {
+        match (&self.given, original_uri(parts)) {
+            (Some(_), _) => Place::Given,
+            (None, Some(_)) => Place::Routes,
+            (None, None) => Place::Own,
+        }
+    }
+
+    pub(super) fn group(&self, place: Place) -> &HttpGroup {
+        match (place, &self.given) {
+            (Place::Given, Some(given)) => given,
+            (Place::Routes, _) => &self.routes,
+            (Place::Given | Place::Own, _) => &self.own,
+        }
+    }
+
+    /// Returns the group of this service: the one that was given, or else its own.
+    pub(super) fn service_group(&self) -> &HttpGroup {
+        self.given.as_ref().unwrap_or(&self.own)
+    }
+
+    /// Returns what one who has waited waits for before its own call; `None` if it need not wait (D3, D10).
+    pub(super) fn turn(&self, place: Place) -> Option<Box<Turn>> {
+        let group = self.group(place);
+        let releases = group.releases(self.config.release_limit?);
+        (!releases.counts_already()).then(|| Box::new(releases.turn(group.max_wait())))
+    }
+
+    /// Returns whether the thread is polling a call that counts against the release limit.
+    pub(super) fn counts_already(&self, place: Place) -> bool {
+        self.config.release_limit.is_some_and(|limit| self.group(place).releases(limit).counts_already())
+    }
+
+    /// Decides what becomes of a request, and marks it as one that has passed.
+    pub(super) fn plan(&self, parts: &mut request::Parts, kind: Kind, content: &Content, place: Place) -> Plan {
+        // What a service's own group holds is asked of that service alone.
+        if place == Place::Own {
+            return self.decide(parts, kind, content, place, Passed::default());
+        }
+        let group = self.group(place);
+        let passed = Passed::of(parts, group);
+        let plan = self.decide(parts, kind, content, place, passed);
+        passed.mark(parts, group, matches!(plan, Plan::Bypass(Rule::S5Authorization | Rule::S6Cookie)));
+        plan
+    }
+
+    fn decide(&self, parts: &request::Parts, kind: Kind, content: &Content, place: Place, passed: Passed) -> Plan {
+        match self.key(parts, kind, content, place, passed) {
+            Err(rule) => Plan::Bypass(rule),
+            Ok((Admission::LeadOnly, key)) => Plan::Lead(key),
+            Ok((_, key)) if self.group(place).unshareable().contains(&key) => Plan::Unshareable(key),
+            Ok((_, key)) => Plan::Fly(key),
+        }
+    }
+
+    /// Returns the key of a request and what it may do with it, or the rule that sends it alone.
+    pub(super) fn key(
+        &self,
+        parts: &request::Parts,
+        kind: Kind,
+        content: &Content,
+        place: Place,
+        passed: Passed,
+    ) -> Result<(Admission, HttpKey), Rule> {
+        let config = &self.config;
+        let admission = self.admit(parts, kind, content)?;
+        if passed.with_credentials
+            && config.policy.credentials == Credentials::Bypass
+            && !config.recipe.knows_who_asks()
+        {
+            return Err(Rule::S5Authorization);
+        }
+        let epoch = epoch(self.group(place).fences(), parts, kind.grpc == Grpc::OptedIn);
+        let beside = Beside { content: content.read(), epoch, passed: passed.services };
+        Ok((admission, config.recipe.key(parts, beside)?))
+    }
+
+    /// Says what a request with this much known of its content may do, or which rule sends it alone.
+    pub(super) fn admit(&self, parts: &request::Parts, kind: Kind, content: &Content) -> Result<Admission, Rule> {
+        if !kind.wanted {
+            return Err(Rule::Unwanted);
+        }
+        let known = match content {
+            Content::Empty => policy::Content::Empty,
+            Content::Read(_) => policy::Content::Keyed,
+            Content::Unknown => policy::Content::Unknown,
+        };
+        let admission = self.config.policy.admit(parts, known, kind.grpc == Grpc::OptedIn)?;
+        match (&self.config.content_if, content) {
+            (Some(content_if), Content::Read(content)) if !content_if(parts, content) => Err(Rule::D11Content),
+            _ => Ok(admission),
+        }
+    }
+
+    /// Returns whether a request's content is read for its key.
+    pub(super) fn reads_content(&self, parts: &request::Parts, kind: Kind) -> bool {
+        kind.wanted && self.config.policy.admit(parts, policy::Content::Keyed, kind.grpc == Grpc::OptedIn).is_ok()
+    }
+
+    /// Returns what a request fences that may change something (S21); `bypass` is the rule that sends it alone.
+    pub(super) fn write(&self, parts: &request::Parts, kind: Kind, place: Place, bypass: Rule) -> Option<Box<Write>> {
+        let group = || self.group(place).clone();
+        match kind.grpc {
+            Grpc::OptedIn | Grpc::Reads => None,
+            Grpc::Writes => Some(Box::new(Write::grpc(group(), parts))),
+            Grpc::Other => {
+                // A method may be without side effects where it is wanted, and by what its content says.
+                let unasked = self.config.content_if.is_some() && bypass == Rule::S15Content;
+                let opted_in = kind.wanted && self.config.policy.methods.contains(&parts.method);
+                let opted_in = opted_in && !unasked && !matches!(bypass, Rule::D11Content | Rule::S30MethodOverride);
+                (!opted_in && policy::is_unsafe(parts)).then(|| Box::new(Write::http(group(), parts)))
+            }
+        }
+    }
+
+    /// Makes a caller's own head of the one that its flight, or its own call, came to.
+    pub(super) fn head(&self, head: &mut response::Parts, coalesced: Coalesced, forwarded: Forwarded) {
+        if coalesced.role == Role::Follower {
+            policy::follower_head(head, &self.config.policy.dropped);
+            // S19: what lies in the extensions is the leader's.
+            let leaders = std::mem::take(&mut head.extensions);
+            for share in &self.config.share_extensions {
+                share(&leaders, &mut head.extensions);
+            }
+        }
+        match head.extensions.get_mut() {
+            Some(known) => *known = coalesced,
+            None => drop(head.extensions.insert(coalesced)),
+        }
+        if let Some(name) = &self.config.cache_status {
+            let rule = coalesced.rule.filter(|_| !matches!(forwarded, Forwarded::Leader | Forwarded::Follower));
+            name.append(forwarded, rule, &mut head.headers);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! A request that may change something: what it fences, once it has been answered (S21).
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request, response};
+use http_body::Body;
+
+use super::{
+    body::SharedBody,
+    fence::{Fences, Place},
+    group::HttpGroup,
+    key::{Places, service_of},
+};
+
+/// Where a request that may change something was sent, and what its answer fences.
+pub(super) struct Write {
+    group: HttpGroup,
+    kind: Kind,
+    uri: Uri,
+    original: Option<Uri>,
+    host: Option<HeaderValue>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Its URI, and those that the answer names.
+    Http,
+    /// The service, once its status is known, which as a rule is in the trailers.
+    Grpc,
+}
+
+/// gRPC statuses that say that nothing was done: invalid argument, not found, already exists, permission denied, failed
+/// precondition, out of range, unimplemented, unauthenticated.
+const REFUSED: [&[u8]; 8] = [b"3", b"5", b"6", b"7", b"9", b"11", b"12", b"16"];
+
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+impl Write {
+    pub(super) fn http(group: HttpGroup, parts: &request::Parts) -> Self {
+        Self::new(group, parts, Kind::Http)
+    }
+
+    pub(super) fn grpc(group: HttpGroup, parts: &request::Parts) -> Self {
+        Self::new(group, parts, Kind::Grpc)
+    }
+
+    fn new(group: HttpGroup, parts: &request::Parts, kind: Kind) -> Self {
+        let Places { uri, original } = Places::of(parts);
+        let host = parts.headers.get(header::HOST).cloned();
+        Self { group, kind, uri: uri.clone(), original: original.cloned(), host }
+    }
+
+    /// Raises the fences as the head of the answer says, before anyone gets it; returns what is left for its trailers.
+    pub(super) fn answered(self: Box<Self>, head: &response::Parts) -> Option<Box<Self>> {
+        match self.kind {
+            Kind::Http if head.status.is_client_error() => None,
+            Kind::Http => {
+                self.raise(Some(&head.headers));
+                None
+            }
+            Kind::Grpc if head.status.is_client_error() => None,
+            Kind::Grpc if !head.status.is_success() || head.headers.contains_key(&GRPC_STATUS) => {
+                self.ended(Some(&head.headers));
+                None
+            }
+            Kind::Grpc => Some(self),
+        }
+    }
+
+    /// Raises the fences of a call that failed: what it has changed is not known.
+    pub(super) fn failed(&self) {
+        self.raise(None);
+    }
+
+    /// Raises the fence of a gRPC call as its status says; without one, what it has changed is not known.
+    pub(super) fn ended(&self, trailers: Option<&HeaderMap>) {
+        let status = trailers.and_then(|trailers| trailers.get(&GRPC_STATUS));
+        if !status.is_some_and(|status| REFUSED.contains(&status.as_bytes())) {
+            self.raise(None);
+        }
+    }
+
+    /// Watches the body of an answer for its end.
+    pub(super) fn watch<RB>(self: Box<Self>, body: SharedBody<RB>) -> SharedBody<RB>
+    where
+        SharedBody<RB>: Body,
+    {
+        if body.is_end_stream() {
+            self.ended(None);
+            return body;
+        }
+        body.on_end(Box::new(move |trailers| self.ended(trailers)))
+    }
+
+    fn raise(&self, head: Option<&HeaderMap>) {
+        let fences = self.group.fences();
+        let host = self.host.as_ref().map(HeaderValue::as_bytes);
+        let authority = |uri: &Uri| uri.authority().map(|authority| authority.as_str().to_owned());
+        for uri in [Some(&self.uri), self.original.as_ref()].into_iter().flatten() {
+            let named = authority(uri);
+            let authority = named.as_ref().map(String::as_bytes).or(host);
+            match self.kind {
+                Kind::Grpc => fences.raise(Place::Service(authority, service_of(uri.path()))),
+                Kind::Http => {
+                    fences.raise(Place::Path(authority, uri.path()));
+                    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+                        let value = head.and_then(|head| head.get(name)).and_then(|value| value.to_str().ok());
+                        if let Some(value) = value {
+                            raise_reference(fences, authority, uri.path(), value);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Fences what a reference leads to, if it is of the same authority (RFC 9111, section 4.4; RFC 3986, section 5.2).
+fn raise_reference(fences: &Fences, authority: Option<&[u8]>, base: &str, reference: &str) {
+    let reference = reference.split('#').next().unwrap_or(reference);
+    let rest = match reference.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains(['/', '?']) => Some(rest),
+        _ => reference.strip_prefix("//"),
+    };
+    if let Some(rest) = rest {
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (host, path) = rest.split_at(end);
+        let same = authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_bytes()));
+        if same {
+            let path = path.split('?').next().unwrap_or_default();
+            fences.raise(Place::Path(authority, if path.is_empty() { "/" } else { path }));
+        }
+        return;
+    }
+    let path = reference.split('?').next().unwrap_or_default();
+    if path.starts_with('/') {
+        fences.raise(Place::Path(authority, &without_dots(path)));
+    } else if !path.is_empty() {
+        let folder = base.rfind('/').map_or("/", |end| &base[..=end]);
+        fences.raise(Place::Path(authority, &without_dots(&format!("{folder}{path}"))));
+    }
+}
+
+/// Takes `.` and `..` out of a path (RFC 3986, section 5.2.4).
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let dots = segment == "." || segment == "..";
+        if segment == ".." {
+            kept.pop();
+        }
+        if !dots {
+            kept.push(segment);
+        } else if segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{raise_reference, without_dots};
+    use crate::http::fence::{Fences, Place};
+
+    #[test]
+    fn references_lose_their_dots() {
+        for (path, expected) in
+            [("/a/./b", "/a/b"), ("/a/../b", "/b"), ("/a/b/..", "/a/"), ("/..", "/"), ("/a//b", "/a//b"), ("/", "/")]
+        {
+            assert_eq!(without_dots(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn s21_references_of_the_same_authority_are_fenced_in_every_form() {
+        let cases = [
+            ("/items/7", Some("/items/7")),
+            ("http://a/items/7?x#y", Some("/items/7")),
+            ("https://A/items/7", Some("/items/7")),
+            ("//a/items/7", Some("/items/7")),
+            ("7", Some("/items/7")),
+            ("./7", Some("/items/7")),
+            ("../items/7", Some("/items/7")),
+            ("http://a", Some("/")),
+            ("http://b/items/7", None),
+            ("//b/items/7", None),
+            ("", None),
+            ("#part", None),
+        ];
+        for (reference, expected) in cases {
+            let fences = Fences::default();
+            raise_reference(&fences, Some(b"a"), "/items/", reference);
+            match expected {
+                Some(path) => assert_eq!(fences.epoch(Place::Path(Some(b"a"), path)), 1, "{reference}"),
+                None => assert!(!fences.are_raised(), "{reference}"),
+            }
+        }
+    }
+}
