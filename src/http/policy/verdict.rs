@@ -220,6 +220,7 @@ pub(in crate::http) fn grpc_status(trailers: &HeaderMap) -> Option<&[u8]> {
 
 /// Returns whether a media type is this one, whatever its parameters are.
 fn is_type(value: &[u8], wanted: &str) -> bool {
-    let kind = value.split(|byte| *byte == b';').next().unwrap_or(value);
-    kind.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes())
+    let value = value.trim_ascii_start();
+    let Some((kind, rest)) = value.split_at_checked(wanted.len()) else { return false };
+    kind.eq_ignore_ascii_case(wanted.as_bytes()) && rest.first().is_none_or(|byte| b"; \t".contains(byte))
 }
