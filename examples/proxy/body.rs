@@ -67,8 +67,16 @@ impl Body for Lively {
 /// A client's body, which raises a flag with each frame, and tells when it has been sent.
 #[derive(Debug)]
 pub(crate) struct Flagged {
+    /// `None`: there is nothing to send.
+    content: Option<Content>,
+}
+
+#[derive(Debug)]
+struct Content {
     body: Incoming,
-    progress: Option<(Arc<AtomicBool>, oneshot::Sender<()>)>,
+    moved: Arc<AtomicBool>,
+    /// Dropped with the body.
+    _sent: oneshot::Sender<()>,
 }
 
 /// How far a client's body has got.
@@ -80,13 +88,16 @@ pub(crate) struct Progress {
 }
 
 impl Flagged {
-    /// Returns the body, with its progress if there is anything to send.
-    pub(crate) fn new(body: Incoming) -> (Self, Option<Progress>) {
-        if body.is_end_stream() {
-            return (Self { body, progress: None }, None);
-        }
+    /// Returns the body with its progress.
+    pub(crate) fn new(body: Incoming) -> (Self, Progress) {
         let (moved, (sender, sent)) = (Arc::default(), oneshot::channel());
-        (Self { body, progress: Some((Arc::clone(&moved), sender)) }, Some(Progress { moved, sent }))
+        let content = Content { body, moved: Arc::clone(&moved), _sent: sender };
+        (Self { content: Some(content) }, Progress { moved, sent })
+    }
+
+    /// Returns the body of a request without content.
+    pub(crate) fn empty() -> Self {
+        Self { content: None }
     }
 }
 
@@ -102,18 +113,19 @@ impl Body for Flagged {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let (Poll::Ready(_), Some((moved, _))) = (&frame, &self.progress) {
+        let Some(Content { body, moved, .. }) = &mut self.content else { return Poll::Ready(None) };
+        let frame = Pin::new(body).poll_frame(cx);
+        if frame.is_ready() {
             moved.store(true, Relaxed);
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.content.as_ref().is_none_or(|content| content.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.content.as_ref().map_or_else(|| SizeHint::with_exact(0), |content| content.body.size_hint())
     }
 }

@@ -1,12 +1,14 @@
 //! Fields that belong to one hop, and those that a proxy adds (RFC 9110, sections 7.6.1 and 7.6.3; RFC 7239).
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
 static HOP_BY_HOP: [HeaderName; 6] = [
     header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
+    KEEP_ALIVE,
     HeaderName::from_static("proxy-connection"),
     header::TE,
     header::TRANSFER_ENCODING,
@@ -37,10 +39,14 @@ pub(crate) struct Hop {
     pub(crate) upgrade: Option<HeaderValue>,
     /// Whether trailers are welcome (RFC 9110, section 10.1.4).
     pub(crate) trailers: bool,
+    /// Whether the content has a transfer coding that this proxy does not know: hyper takes `chunked` off, and nothing
+    /// else (RFC 9112, section 6.1).
+    pub(crate) coded: bool,
 }
 
-/// Takes out what ends at this hop (RFC 9110, section 7.6.1).
+/// Takes out what ends at this hop (RFC 9110, section 7.6.1), and what would contradict the length of the content.
 pub(crate) fn end_hop(headers: &mut HeaderMap) -> Hop {
+    one_length(headers);
     // Most messages have none.
     if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         return Hop::default();
@@ -55,11 +61,58 @@ pub(crate) fn end_hop(headers: &mut HeaderMap) -> Hop {
         upgrade: headers.get(header::UPGRADE).filter(|_| upgrades).cloned(),
         trailers: elements(headers, &header::TE)
             .any(|coding| coding.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("trailers"))),
+        coded: headers
+            .get_all(header::TRANSFER_ENCODING)
+            .into_iter()
+            .enumerate()
+            .any(|(line, coding)| line > 0 || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")),
     };
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        // RFC 9112, section 6.3: it is overridden, and must not be passed on.
+        headers.remove(header::CONTENT_LENGTH);
+    }
     for name in HOP_BY_HOP.iter().chain(&listed) {
         headers.remove(name);
     }
     hop
+}
+
+/// Makes one value of a length that is said several times, which hyper has found to be the same each time (RFC 9112,
+/// section 6.3).
+fn one_length(headers: &mut HeaderMap) {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return };
+    if lengths.next().is_none() && !first.as_bytes().contains(&b',') {
+        return;
+    }
+    let length =
+        elements(headers, &header::CONTENT_LENGTH).next().and_then(|length| HeaderValue::from_str(length).ok());
+    match length {
+        Some(length) => headers.insert(header::CONTENT_LENGTH, length),
+        None => headers.remove(header::CONTENT_LENGTH),
+    };
+}
+
+/// Makes one line of the cookies of a request, which HTTP/2 may have in crumbs (RFC 9113, section 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(header::COOKIE).iter();
+    if crumbs.next().is_none() || crumbs.next().is_none() {
+        return;
+    }
+    let crumbs: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(cookies) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, cookies);
+    }
+}
+
+/// How long the sender of an answer says that it keeps the connection, from the answer on (RFC 2068, section 19.7.1.1).
+pub(crate) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let name = KEEP_ALIVE;
+    let times = elements(headers, &name).filter_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("timeout").then_some(value.trim().trim_matches('"'))
+    });
+    times.filter_map(|seconds| seconds.parse().ok()).map(Duration::from_secs).min()
 }
 
 /// Says to the next hop what the last one said, as far as it may be passed on.

@@ -2,34 +2,20 @@
 
 use std::{
     convert::Infallible,
-    error::Error,
-    io,
     net::IpAddr,
-    pin::pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, uri::Authority};
+use http::{Method, Request, Response, StatusCode, Version, header, uri::Authority};
 use http_body_util::{Either, Full};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use hyper_util::{
-    client::legacy::{self, Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
-use tokio::time::{sleep, timeout};
 use tower::Service;
 use tower_singleflight::HttpSingleflight;
 
-use crate::{
-    body::{Flagged, Lively},
-    fields,
-    options::Options,
-    target, upgrade,
-};
+use crate::{body::Lively, failure::Failure, fields, options::Options, sender::Sender, target, upgrade};
 
 /// What comes from upstream, or the line that says why nothing does.
 pub(crate) type UpstreamBody = Either<Lively, Full<Bytes>>;
@@ -48,32 +34,15 @@ pub(crate) trait ForClient {
 
 #[derive(Debug)]
 struct Route {
-    client: Client<HttpConnector, Flagged>,
+    sender: Sender,
     authority: Authority,
     version: Version,
-    /// For the head of the answer.
-    timeout: Duration,
-    /// Between two frames of a body.
-    idle: Duration,
 }
-
-/// Why there is no answer from upstream.
-struct Failure(StatusCode, &'static str);
 
 impl Upstream {
     pub(crate) fn new(options: &Options) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(options.connect_timeout.into()));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from(options.idle))
-            .http2_only(options.h2)
-            .build(connector);
         let version = if options.h2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        let (timeout, idle) = (options.timeout.into(), options.idle.into());
-        let route = Route { client, authority: options.upstream.0.clone(), version, timeout, idle };
+        let route = Route { sender: Sender::new(options), authority: options.upstream.0.clone(), version };
         Self { route: Arc::new(route), client: None }
     }
 }
@@ -105,6 +74,9 @@ impl Route {
 
         let headers = request.headers_mut();
         let mut hop = fields::end_hop(headers);
+        if hop.coded {
+            return Err(Failure(StatusCode::NOT_IMPLEMENTED, "an unknown transfer coding"));
+        }
         if (received, self.version) != (Version::HTTP_11, Version::HTTP_11) {
             hop.upgrade = None;
         }
@@ -120,29 +92,6 @@ impl Route {
         Ok(upgrades.then(|| hyper::upgrade::on(request)))
     }
 
-    /// Sends a request, and waits for the head of its answer: for so long from when the request has been sent, which
-    /// may itself take its time as long as it moves.
-    async fn send(&self, request: Request<Incoming>) -> Result<Response<Incoming>, Failure> {
-        let (parts, body) = request.into_parts();
-        let (body, progress) = Flagged::new(body);
-        let mut answer = pin!(self.client.request(Request::from_parts(parts, body)));
-        if let Some(mut progress) = progress {
-            loop {
-                tokio::select! {
-                    answer = answer.as_mut() => return answer.map_err(Failure::from),
-                    _ = &mut progress.sent => break,
-                    () = sleep(self.idle) => if !progress.moved() {
-                        return Err(Failure(StatusCode::GATEWAY_TIMEOUT, "the request stands still"));
-                    }
-                }
-            }
-        }
-        match timeout(self.timeout, answer).await {
-            Ok(answer) => answer.map_err(Failure::from),
-            Err(_) => Err(Failure(StatusCode::GATEWAY_TIMEOUT, "the upstream takes too long")),
-        }
-    }
-
     async fn answer(
         &self,
         mut request: Request<Incoming>,
@@ -152,10 +101,14 @@ impl Route {
             return Err(Failure(StatusCode::NOT_IMPLEMENTED, "this proxy opens no tunnels"));
         }
         let upgrade = self.rewrite(&mut request, client)?;
-        let mut response = self.send(request).await?;
+        let is_head = request.method() == Method::HEAD;
+        let mut response = self.sender.send(request, upgrade.is_some()).await?;
         let received = std::mem::replace(response.version_mut(), Version::HTTP_11);
         let mut hop = fields::end_hop(response.headers_mut());
         hop.trailers = false;
+        if hop.coded && !is_head {
+            return Err(Failure(StatusCode::BAD_GATEWAY, "the upstream uses an unknown transfer coding"));
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (Some(upgrade), Some(_)) = (upgrade, &hop.upgrade) else {
                 return Err(Failure(StatusCode::BAD_GATEWAY, "the upstream switches protocols unasked"));
@@ -164,7 +117,7 @@ impl Route {
             upgrade::join(upgrade, hyper::upgrade::on(&mut response));
         }
         fields::via(response.headers_mut(), received);
-        Ok(response.map(|body| Either::Left(Lively::new(body, self.idle))))
+        Ok(response.map(|body| Either::Left(Lively::new(body, self.sender.idle))))
     }
 }
 
@@ -179,32 +132,9 @@ impl Service<Request<Incoming>> for Upstream {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let Self { route, client } = self.clone();
-        Box::pin(
-            async move { Ok(route.answer(request, client.as_deref()).await.unwrap_or_else(Failure::into_response)) },
-        )
-    }
-}
-
-impl Failure {
-    fn into_response(self) -> Response<UpstreamBody> {
-        let Self(status, why) = self;
-        let mut response = Response::new(Either::Right(Full::from(format!("{status}: {why}\n"))));
-        *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-        response
-    }
-}
-
-impl From<legacy::Error> for Failure {
-    fn from(error: legacy::Error) -> Self {
-        let mut sources = std::iter::successors(error.source(), |error| (*error).source());
-        let io = sources.find_map(|error| error.downcast_ref::<io::Error>());
-        match io.map(io::Error::kind) {
-            Some(io::ErrorKind::TimedOut) if error.is_connect() => {
-                Self(StatusCode::GATEWAY_TIMEOUT, "the upstream does not take connections in time")
-            }
-            _ if error.is_connect() => Self(StatusCode::BAD_GATEWAY, "the upstream cannot be reached"),
-            _ => Self(StatusCode::BAD_GATEWAY, "the upstream broke off"),
-        }
+        Box::pin(async move {
+            let answer = route.answer(request, client.as_deref()).await;
+            Ok(answer.unwrap_or_else(|failure| failure.into_response().map(Either::Right)))
+        })
     }
 }

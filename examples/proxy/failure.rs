@@ -1,0 +1,36 @@
+//! Why there is no answer from upstream, in one line.
+
+use std::{error::Error, io};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper_util::client::legacy;
+
+/// The status, and what is said with it.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) StatusCode, pub(crate) &'static str);
+
+impl Failure {
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        let Self(status, why) = self;
+        let mut response = Response::new(Full::from(format!("{status}: {why}\n")));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        response
+    }
+}
+
+impl From<legacy::Error> for Failure {
+    fn from(error: legacy::Error) -> Self {
+        let mut sources = std::iter::successors(error.source(), |error| (*error).source());
+        let io = sources.find_map(|error| error.downcast_ref::<io::Error>());
+        match io.map(io::Error::kind) {
+            Some(io::ErrorKind::TimedOut) if error.is_connect() => {
+                Self(StatusCode::GATEWAY_TIMEOUT, "the upstream does not take connections in time")
+            }
+            _ if error.is_connect() => Self(StatusCode::BAD_GATEWAY, "the upstream cannot be reached"),
+            _ => Self(StatusCode::BAD_GATEWAY, "the upstream broke off"),
+        }
+    }
+}

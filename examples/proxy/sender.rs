@@ -1,0 +1,143 @@
+//! Sends requests to the upstream, on kept connections, within their time.
+
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+
+use http::{Method, Request, Response, StatusCode, request};
+use hyper::body::{Body, Incoming};
+use hyper_util::{
+    client::legacy::{
+        self, Client,
+        connect::{HttpConnector, capture_connection},
+    },
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
+use tower::util::MapResponse;
+
+use crate::{
+    body::Flagged,
+    failure::Failure,
+    fields,
+    link::{Link, Linked},
+    options::Options,
+};
+
+type Connector = MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> TokioIo<Linked>>;
+
+/// The way to the upstream.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    client: Client<Connector, Flagged>,
+    /// Keeps no connection, so that each request has one of its own.
+    fresh: Client<Connector, Flagged>,
+    /// For the head of the answer.
+    timeout: Duration,
+    /// Between two frames of a body.
+    pub(crate) idle: Duration,
+}
+
+impl Sender {
+    pub(crate) fn new(options: &Options) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(options.connect_timeout.into()));
+        let linked: fn(TokioIo<TcpStream>) -> TokioIo<Linked> = Linked::new;
+        let connector = MapResponse::new(connector, linked);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from(options.idle))
+            .http2_only(options.h2);
+        let client = builder.build(connector.clone());
+        let fresh = builder.pool_max_idle_per_host(0).build(connector);
+        Self { client, fresh, timeout: options.timeout.into(), idle: options.idle.into() }
+    }
+
+    /// Sends a request, and waits for the head of its answer: for so long from when the request has been sent, which
+    /// may itself take its time as long as it moves.
+    ///
+    /// A request whose connection turns out to be closed is sent again, once and on a new connection, if that does no
+    /// harm: an idempotent method without content (RFC 9110, section 9.2.2), and no upgrade, whose client waits for
+    /// this very request.
+    pub(crate) async fn send(&self, request: Request<Incoming>, upgrades: bool) -> Result<Response<Incoming>, Failure> {
+        let (parts, body) = request.into_parts();
+        if body.is_end_stream() {
+            let sent = async {
+                if is_idempotent(&parts.method) && !upgrades {
+                    self.send_twice(parts).await
+                } else {
+                    self.send_once(parts, Flagged::empty()).await.map_err(|(error, _)| error)
+                }
+            };
+            return self.in_time(sent).await;
+        }
+        let (body, mut progress) = Flagged::new(body);
+        let mut answer = pin!(self.send_once(parts, body));
+        loop {
+            tokio::select! {
+                answer = answer.as_mut() => return answer.map_err(|(error, _)| Failure::from(error)),
+                _ = &mut progress.sent => break,
+                () = sleep(self.idle) => if !progress.moved() {
+                    return Err(Failure(StatusCode::GATEWAY_TIMEOUT, "the request stands still"));
+                }
+            }
+        }
+        self.in_time(async { answer.await.map_err(|(error, _)| error) }).await
+    }
+
+    async fn in_time(
+        &self,
+        sent: impl Future<Output = Result<Response<Incoming>, legacy::Error>>,
+    ) -> Result<Response<Incoming>, Failure> {
+        match timeout(self.timeout, sent).await {
+            Ok(answer) => answer.map_err(Failure::from),
+            Err(_) => Err(Failure(StatusCode::GATEWAY_TIMEOUT, "the upstream takes too long")),
+        }
+    }
+
+    async fn send_twice(&self, parts: request::Parts) -> Result<Response<Incoming>, legacy::Error> {
+        let again = Request::from_parts(parts.clone(), Flagged::empty());
+        match self.send_once(parts, Flagged::empty()).await {
+            Ok(answer) => Ok(answer),
+            Err((_, true)) => self.fresh.request(again).await,
+            Err((error, false)) => Err(error),
+        }
+    }
+
+    /// Sends a request once; an error comes with whether a kept connection was the reason.
+    async fn send_once(
+        &self,
+        parts: request::Parts,
+        body: Flagged,
+    ) -> Result<Response<Incoming>, (legacy::Error, bool)> {
+        let mut request = Request::from_parts(parts, body);
+        let (asked, connection) = (Instant::now(), capture_connection(&mut request));
+        let answer = self.client.request(request).await;
+        let link = Link::of(&connection);
+        let mut answer = answer.map_err(|error| {
+            let stale = link.as_ref().is_some_and(|link| link.was_stale(asked, &error));
+            (error, stale)
+        })?;
+        answer.extensions_mut().remove::<Arc<Link>>();
+        // Counted from the head, while the upstream counts from the end of the answer: so ours is over first.
+        let kept = fields::keep_alive(answer.headers()).filter(|time| *time < self.idle);
+        if let (Some(link), Some(time)) = (link, kept) {
+            link.keep_until(Instant::now() + time - margin(time), connection);
+        }
+        Ok(answer)
+    }
+}
+
+/// How long before the announced time a connection is given up, since the request is under way for a while.
+fn margin(time: Duration) -> Duration {
+    (time / 2).min(Duration::from_secs(1))
+}
+
+/// RFC 9110, section 9.2.2.
+fn is_idempotent(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE].contains(method)
+}

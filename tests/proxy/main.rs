@@ -1,0 +1,196 @@
+//! The example proxy, over real sockets on the loopback.
+
+mod command_line;
+mod failures;
+mod hops;
+mod passing;
+mod stale;
+mod stopping;
+
+#[path = "../../examples/proxy/answer.rs"]
+mod answer;
+#[path = "../../examples/proxy/body.rs"]
+mod body;
+#[path = "../../examples/proxy/coalesce.rs"]
+mod coalesce;
+#[path = "../../examples/proxy/compact.rs"]
+mod compact;
+#[path = "../../examples/proxy/connection.rs"]
+mod connection;
+#[path = "../../examples/proxy/failure.rs"]
+mod failure;
+#[path = "../../examples/proxy/fields.rs"]
+mod fields;
+#[path = "../../examples/proxy/link.rs"]
+mod link;
+#[path = "../../examples/proxy/log.rs"]
+mod log;
+#[path = "../../examples/proxy/options.rs"]
+mod options;
+#[path = "../../examples/proxy/sender.rs"]
+mod sender;
+#[path = "../../examples/proxy/server.rs"]
+mod server;
+#[path = "../../examples/proxy/target.rs"]
+mod target;
+#[path = "../../examples/proxy/upgrade.rs"]
+mod upgrade;
+#[path = "../../examples/proxy/upstream.rs"]
+mod upstream;
+#[path = "../../examples/proxy/worker.rs"]
+mod worker;
+
+use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    service::service_fn,
+};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, mpsc, oneshot},
+    task::{JoinHandle, JoinSet, yield_now},
+    time::timeout,
+};
+use tower_singleflight::{HttpGroup, HttpKey};
+
+use crate::{options::Options, worker::Workers};
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A bound on any test; no test needs it to pass.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A proxy under way.
+struct Proxy {
+    address: SocketAddr,
+    group: HttpGroup,
+    options: Options,
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<()>,
+}
+
+impl Proxy {
+    fn start(upstream: SocketAddr, options: &[&str]) -> Self {
+        let upstream = format!("http://{upstream}");
+        let fixed = ["proxy", "--quiet", "--listen", "127.0.0.1:0", "--upstream", &upstream];
+        let options = Options::read(fixed.iter().chain(options).map(|option| option.into())).unwrap();
+        let listener = server::listen(options.listen).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { drop(stopped.await) };
+        let group = HttpGroup::new();
+        let layer = coalesce::layer(&options).map(|layer| layer.group(group.clone()));
+        // Two: callers of one flight are on different runtimes, whatever the machine.
+        let workers = Workers::start(&options, layer.as_ref(), 2).unwrap();
+        let done = tokio::spawn(workers.serve(listener, stopped));
+        Self { address, group, options, stop, done }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends these bytes on a connection of their own, and returns all that comes back until it is closed.
+    async fn raw(&self, request: &str) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        timeout(LONG, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    fn request(&self, path: &str) -> http::request::Builder {
+        Request::get(format!("http://{}{path}", self.address))
+    }
+
+    /// The key of such a request.
+    fn key(&self, path: &str) -> HttpKey {
+        let (parts, ()) = self.request(path).body(()).unwrap().into_parts();
+        coalesce::layer(&self.options).unwrap().key(&parts).unwrap()
+    }
+}
+
+/// Starts an origin of either version of HTTP.
+async fn origin<F, R>(answer: F) -> SocketAddr
+where
+    F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Response<Body>> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let answer = answer.clone();
+            let service = service_fn(move |request| {
+                let answer = answer(request);
+                async { Ok::<_, Infallible>(answer.await) }
+            });
+            tokio::spawn(async move {
+                let builder = auto::Builder::new(TokioExecutor::new());
+                let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    address
+}
+
+/// An origin that answers with the version, the target and the fields of the request, and its body.
+async fn echo() -> SocketAddr {
+    origin(|request| async move {
+        let (parts, body) = request.into_parts();
+        let mut response = Response::new(body.collect().await.unwrap().map_err(|never| match never {}).boxed_unsync());
+        *response.headers_mut() = parts
+            .headers
+            .iter()
+            .map(|(name, value)| (format!("seen-{name}").parse().unwrap(), value.clone()))
+            .collect();
+        let seen = format!("{:?} {} {}", parts.version, parts.method, parts.uri);
+        response.headers_mut().insert("seen", seen.parse().unwrap());
+        response
+    })
+    .await
+}
+
+async fn wait_until(condition: impl Fn() -> bool) {
+    timeout(LONG, async {
+        while !condition() {
+            yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+fn full(text: &'static str) -> Body {
+    Full::new(Bytes::from_static(text.as_bytes())).boxed_unsync()
+}
+
+fn client(h2: bool) -> Client<hyper_util::client::legacy::connect::HttpConnector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new()).http2_only(h2).build_http()
+}
+
+async fn ask(h2: bool, request: http::request::Builder, body: &'static str) -> Response<Incoming> {
+    let version = if h2 { Version::HTTP_2 } else { Version::HTTP_11 };
+    let request = request.version(version).body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap();
+    timeout(LONG, client(h2).request(request)).await.unwrap().unwrap()
+}
+
+async fn text(response: Response<Incoming>) -> String {
+    let body = timeout(LONG, response.into_body().collect()).await.unwrap().unwrap();
+    String::from_utf8(body.to_bytes().to_vec()).unwrap()
+}
+
+fn seen<'a>(response: &'a Response<Incoming>, name: &str) -> Vec<&'a str> {
+    response.headers().get_all(format!("seen-{name}")).iter().map(|value| value.to_str().unwrap()).collect()
+}

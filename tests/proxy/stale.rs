@@ -1,0 +1,157 @@
+//! Upstream connections that are closed as they are used again.
+//!
+//! Of the same kind: HEAD, OPTIONS, and PUT and DELETE without content are sent again as GET is; POST, PATCH, unknown
+//! methods, content of any length and upgrades are not.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use super::*;
+
+/// An upstream that answers the first request of a connection, and closes it when the second comes.
+struct Stale {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+}
+
+/// Reads a head and content of a known length; `None`: the connection is closed.
+async fn read_request(stream: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut byte = [0];
+        if stream.read(&mut byte).await.ok()? == 0 {
+            return None;
+        }
+        bytes.push(byte[0]);
+        if bytes.ends_with(b"\r\n\r\n") {
+            return String::from_utf8(bytes).ok();
+        }
+    }
+}
+
+async fn stale(answers: usize, fields: &'static str) -> Stale {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&connections);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            count.fetch_add(1, Relaxed);
+            tokio::spawn(async move {
+                for _ in 0..answers {
+                    if read_request(&mut stream).await.is_none() {
+                        return;
+                    }
+                    let answer = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n");
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                }
+                let _ = read_request(&mut stream).await;
+            });
+        }
+    });
+    Stale { address, connections }
+}
+
+/// Asks so often that both of the proxy's workers keep a connection.
+async fn warm(proxy: &Proxy) {
+    for _ in 0..2 {
+        assert_eq!(ask(false, proxy.request("/warm"), "").await.status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_does_no_harm_is_sent_again() {
+    for options in [&[][..], &["--no-coalesce"]] {
+        for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"] {
+            let upstream = stale(1, "").await;
+            let proxy = Proxy::start(upstream.address, options);
+            warm(&proxy).await;
+            for _ in 0..2 {
+                let answer = ask(false, proxy.request("/").method(method), "").await;
+                assert_eq!(answer.status(), StatusCode::OK, "{method}");
+            }
+            assert_eq!(upstream.connections.load(Relaxed), 4, "{method}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_might_do_harm_is_sent_once() {
+    for (method, content) in [("POST", ""), ("POST", "x"), ("PATCH", ""), ("MOVE", ""), ("PUT", "x"), ("GET", "x")] {
+        let upstream = stale(1, "").await;
+        let proxy = Proxy::start(upstream.address, &[]);
+        warm(&proxy).await;
+        for _ in 0..2 {
+            let answer = ask(false, proxy.request("/").method(method), content).await;
+            assert_eq!(answer.status(), StatusCode::BAD_GATEWAY, "{method} {content}");
+        }
+        assert_eq!(upstream.connections.load(Relaxed), 2, "{method} {content}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_connection_that_is_closed_at_once_is_502_and_not_tried_again() {
+    let upstream = stale(0, "").await;
+    let proxy = Proxy::start(upstream.address, &[]);
+    assert_eq!(ask(false, proxy.request("/"), "").await.status(), StatusCode::BAD_GATEWAY);
+    assert_eq!(upstream.connections.load(Relaxed), 1);
+}
+
+#[tokio::test]
+async fn half_an_answer_on_a_kept_connection_is_502() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            count.fetch_add(1, Relaxed);
+            tokio::spawn(async move {
+                read_request(&mut stream).await;
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+                read_request(&mut stream).await;
+                let _ = stream.write_all(b"HTTP/1.1 200").await;
+            });
+        }
+    });
+    let proxy = Proxy::start(address, &[]);
+    warm(&proxy).await;
+    assert_eq!(ask(false, proxy.request("/"), "").await.status(), StatusCode::BAD_GATEWAY);
+    assert_eq!(connections.load(Relaxed), 2);
+}
+
+/// The full size, 1,000 herds: `HERDS=1000 cargo test --test proxy no_herd_sees_a_stale_connection`.
+#[tokio::test]
+async fn no_herd_sees_a_stale_connection() {
+    let herds: usize = std::env::var("HERDS").map_or(50, |herds| herds.parse().unwrap());
+    let upstream = stale(1, "").await;
+    let proxy = Proxy::start(upstream.address, &[]);
+    for herd in 0..herds {
+        let mut asked = JoinSet::new();
+        for _ in 0..6 {
+            asked.spawn(ask(false, proxy.request(&format!("/{herd}")), ""));
+        }
+        while let Some(answer) = asked.join_next().await {
+            assert_eq!(answer.unwrap().status(), StatusCode::OK);
+        }
+    }
+    assert!(upstream.connections.load(Relaxed) > herds);
+}
+
+#[tokio::test]
+async fn an_upstream_is_believed_how_long_it_keeps_connections() {
+    for (fields, kept) in [("Keep-Alive: timeout=0\r\n", false), ("Keep-Alive: max=9, timeout=50\r\n", true)] {
+        let upstream = stale(9, fields).await;
+        let proxy = Proxy::start(upstream.address, &["--no-coalesce"]);
+        warm(&proxy).await;
+        warm(&proxy).await;
+        assert_eq!(upstream.connections.load(Relaxed), if kept { 2 } else { 4 });
+    }
+    let upstream = stale(9, "Keep-Alive: timeout=1\r\n").await;
+    let proxy = Proxy::start(upstream.address, &["--no-coalesce"]);
+    warm(&proxy).await;
+    // Past the announced second; nothing else tells that the connection is given up.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    warm(&proxy).await;
+    assert_eq!(upstream.connections.load(Relaxed), 4);
+}
