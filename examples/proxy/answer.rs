@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -10,7 +11,10 @@ use http::Response;
 use hyper::body::Body;
 use pin_project_lite::pin_project;
 
-use crate::log::{Line, Logged};
+use crate::{
+    log::{Line, Logged},
+    wire::Wire,
+};
 
 pin_project! {
     /// Waits for an answer, with the line that it will be logged in. An async block would keep room for it twice.
@@ -18,12 +22,13 @@ pin_project! {
         #[pin]
         answer: F,
         line: Option<Box<Line>>,
+        wire: Option<Arc<Wire>>,
     }
 }
 
 impl<F> Answer<F> {
-    pub(crate) fn new(answer: F, line: Option<Box<Line>>) -> Self {
-        Self { answer, line }
+    pub(crate) fn new(answer: F, line: Option<Box<Line>>, wire: Option<Arc<Wire>>) -> Self {
+        Self { answer, line, wire }
     }
 }
 
@@ -41,6 +46,10 @@ where
         if let Some(line) = &mut line {
             line.answered(&response);
         }
-        Poll::Ready(Ok(response.map(|body| Logged::new(body, line))))
+        let wire = this.wire.take();
+        if let Some(wire) = &wire {
+            wire.answered(&response);
+        }
+        Poll::Ready(Ok(response.map(|body| Logged::new(body, line, wire))))
     }
 }

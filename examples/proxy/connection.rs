@@ -17,11 +17,10 @@ use hyper::{
     server::conn::http1,
     service::HttpService,
 };
-use hyper_util::{
-    rt::TokioExecutor,
-    server::conn::auto::{self, HttpServerConnExec},
-};
+use hyper_util::server::conn::auto::{self, HttpServerConnExec};
 use tokio::{net::TcpStream, sync::watch, time::timeout};
+
+use crate::pace::Streams;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -58,7 +57,7 @@ where
     }
 }
 
-impl<I, S, B> Graceful for auto::UpgradeableConnection<'static, I, S, TokioExecutor>
+impl<I, S, B> Graceful for auto::UpgradeableConnection<'static, I, S, Streams>
 where
     S: hyper::service::Service<
             http::Request<Incoming>,
@@ -68,7 +67,7 @@ where
         >,
     I: Read + Write + Unpin + Send + 'static,
     B: Body<Error: Into<BoxError>> + 'static,
-    TokioExecutor: HttpServerConnExec<S::Future, B>,
+    Streams: HttpServerConnExec<S::Future, B>,
 {
     fn graceful_shutdown(self: Pin<&mut Self>) {
         self.graceful_shutdown();

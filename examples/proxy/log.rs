@@ -4,6 +4,7 @@ use std::{
     fmt,
     io::{self, Write},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -13,6 +14,8 @@ use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_singleflight::Role;
+
+use crate::{pace, wire::Wire};
 
 /// What is known of a request; written when dropped.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ pub(crate) struct Line {
     status: Option<StatusCode>,
     role: Option<Role>,
     bytes: u64,
+    /// Whether the answer's end has come.
     whole: bool,
 }
 
@@ -71,6 +75,14 @@ impl Drop for Line {
     }
 }
 
+/// How far a body has got.
+#[derive(Debug)]
+enum End {
+    Open,
+    Whole,
+    Failed,
+}
+
 pin_project! {
     /// A body on its way to a client, and the line that it ends in.
     #[derive(Debug)]
@@ -78,21 +90,33 @@ pin_project! {
         #[pin]
         body: B,
         line: Option<Box<Line>>,
+        wire: Option<Arc<Wire>>,
+        end: End,
     }
 
     impl<B: Body> PinnedDrop for Logged<B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
+            let whole = match this.end {
+                End::Whole => true,
+                // Whoever knows how much there was does not ask for the end.
+                End::Open => this.body.is_end_stream(),
+                // A body may say that it is at its end once it has failed.
+                End::Failed => false,
+            };
             if let Some(line) = this.line {
-                line.whole |= this.body.is_end_stream();
+                line.whole = whole;
+            }
+            if let Some(wire) = this.wire.as_ref().filter(|_| whole) {
+                wire.ended();
             }
         }
     }
 }
 
 impl<B: Body> Logged<B> {
-    pub(crate) fn new(body: B, line: Option<Box<Line>>) -> Self {
-        Self { body, line }
+    pub(crate) fn new(body: B, line: Option<Box<Line>>, wire: Option<Arc<Wire>>) -> Self {
+        Self { body, line, wire, end: End::Open }
     }
 }
 
@@ -103,12 +127,16 @@ impl<B: Body<Data = Bytes>> Body for Logged<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
         let frame = this.body.poll_frame(cx);
-        if let (Some(line), Poll::Ready(frame)) = (this.line, &frame) {
-            match frame {
-                Some(Ok(frame)) => line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
-                Some(Err(_)) => {}
-                None => line.whole = true,
+        pace::asked(matches!(frame, Poll::Ready(Some(_))));
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(line) = this.line {
+                    line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
             }
+            Poll::Ready(Some(Err(_))) => *this.end = End::Failed,
+            Poll::Ready(None) if matches!(this.end, End::Open) => *this.end = End::Whole,
+            _ => {}
         }
         frame
     }

@@ -12,15 +12,20 @@ mod compact;
 mod connection;
 mod failure;
 mod fields;
+mod forwards;
+mod lines;
 mod link;
 mod log;
 mod options;
+mod pace;
 mod sender;
 mod server;
+mod socket;
 mod stop;
 mod target;
 mod upgrade;
 mod upstream;
+mod wire;
 mod worker;
 
 use std::{
@@ -45,8 +50,6 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    // Each client takes a file; what the hard limit does not allow, accepting waits for.
-    let _ = rlimit::increase_nofile_limit(u64::MAX);
     match worker::runtime() {
         Ok(runtime) => runtime.block_on(run(&options)),
         Err(error) => fail(format_args!("cannot start a runtime: {error}")),

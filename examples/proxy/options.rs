@@ -5,9 +5,18 @@ use std::{ffi::OsString, fmt, net::SocketAddr, str::FromStr, time::Duration};
 use clap::{Parser, value_parser};
 use http::{Uri, uri::Authority};
 
+/// What no option can leave unsaid.
+const UNSEEN: &str = "\
+Which requests are equal is decided by what the client sent. The proxy does not look at the client's address, which it \
+writes into X-Forwarded-For, nor at TLS client certificates, which end in front of it. If the upstream answers by the \
+address (an allowed network, a country), start with --key-address, or an outsider may share the answer of an \
+allowed client. If it answers by a certificate, let what ends TLS name the user in a field, or start with --no-coalesce.
+
+TRACE goes upstream without credentials. OPTIONS and TRACE with Max-Forwards: 0 are answered here.";
+
 /// A reverse proxy that sends equal requests upstream once, and streams the answer to all who wait.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "proxy", version)]
+#[command(name = "proxy", version, after_help = UNSEEN)]
 pub(crate) struct Options {
     /// Where to listen: an address and a port.
     #[arg(long, default_value = "127.0.0.1:8080")]
@@ -24,12 +33,19 @@ pub(crate) struct Options {
     /// Let requests with credentials or cookies coalesce with those that carry the same.
     #[arg(long)]
     pub(crate) per_credential: bool,
+    /// Let only requests from the same address coalesce. Use it when the upstream looks at the address, which the proxy
+    /// writes into X-Forwarded-For.
+    #[arg(long)]
+    pub(crate) key_address: bool,
     /// Add Cache-Status under this name.
     #[arg(long, value_parser = cache_name)]
     pub(crate) cache_status: Option<String>,
     /// How long a follower waits before it goes alone, in ms.
     #[arg(long)]
     pub(crate) max_wait: Option<Millis>,
+    /// How old a request under way may be for others to join it, in ms.
+    #[arg(long)]
+    pub(crate) join_window: Option<Millis>,
     /// What is kept between the fastest and the slowest reader of a body, in bytes.
     #[arg(long, default_value_t = 1 << 20, value_parser = value_parser!(u32).range(1..))]
     pub(crate) window: u32,
@@ -39,14 +55,18 @@ pub(crate) struct Options {
     /// How many released followers go upstream at a time.
     #[arg(long, value_parser = value_parser!(u32).range(1..))]
     pub(crate) release_limit: Option<u32>,
+    /// How many clients are connected at a time; others wait. Default: half of the files that the system allows, so that
+    /// each client has one left for its upstream connection.
+    #[arg(long, value_parser = value_parser!(u32).range(1..))]
+    pub(crate) clients: Option<u32>,
     /// How long to connect upstream, in ms.
     #[arg(long, default_value = "2000")]
     pub(crate) connect_timeout: Millis,
     /// How long the upstream may take for the head of its answer, in ms.
     #[arg(long, default_value = "30000")]
     pub(crate) timeout: Millis,
-    /// How long a client may take for a request's head, the upstream between two parts of a body, and how long an idle
-    /// upstream connection is kept, in ms.
+    /// How long a client may take for a request's head, or read nothing of an answer that is there, the upstream between
+    /// two parts of a body, and how long an idle upstream connection is kept, in ms.
     #[arg(long, default_value = "60000")]
     pub(crate) idle: Millis,
     /// How long requests under way may take to end after a signal to stop, in ms.

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     error::Error,
     io,
-    net::{self, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -20,7 +20,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
 use tokio::{
@@ -32,11 +32,17 @@ use tower::Service;
 
 use crate::{
     answer::Answer,
+    coalesce::ClientAddress,
     compact::compact,
     connection::{serve, serve_if_asked, speaks_http1},
+    fields::join_cookies,
     log::Line,
     options::Options,
+    pace::Streams,
+    socket::Socket,
     upstream::ForClient,
+    wire::Wire,
+    worker::Accepted,
 };
 
 /// How much of a head is read, and of an answer held, per connection, in bytes.
@@ -45,10 +51,14 @@ const BUFFER: usize = 64 << 10;
 /// How many connections may wait to be taken in: a herd arrives at once.
 const BACKLOG: u32 = 4096;
 
+/// How long a client of HTTP/2 may take to say that it is there.
+const PONG: Duration = Duration::from_secs(20);
+
 pub(crate) struct Server {
-    either: auto::Builder<TokioExecutor>,
+    either: auto::Builder<Streams>,
     http1: http1::Builder,
     quiet: bool,
+    key_address: bool,
     /// For requests under way when it stops.
     grace: Duration,
     /// For the head of a request.
@@ -68,20 +78,24 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 impl Server {
     pub(crate) fn new(options: &Options) -> Arc<Self> {
         let idle = options.idle.into();
-        let mut either = auto::Builder::new(TokioExecutor::new());
+        let mut either = auto::Builder::new(Streams { idle });
         either.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(BUFFER);
-        either.http2().timer(TokioTimer::new()).keep_alive_interval(idle);
+        either.http2().timer(TokioTimer::new()).keep_alive_interval(idle).keep_alive_timeout(idle.min(PONG));
         let mut http1 = http1::Builder::new();
         http1.timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(BUFFER);
-        Arc::new(Self { either, http1, quiet: options.quiet, grace: options.grace.into(), idle })
+        Arc::new(Self {
+            either,
+            http1,
+            quiet: options.quiet,
+            key_address: options.key_address,
+            grace: options.grace.into(),
+            idle,
+        })
     }
 
     /// Serves clients until no more can come, then gives those under way `grace` to end.
-    pub(crate) async fn serve<S, B>(
-        self: Arc<Self>,
-        mut clients: mpsc::UnboundedReceiver<(net::TcpStream, SocketAddr)>,
-        service: S,
-    ) where
+    pub(crate) async fn serve<S, B>(self: Arc<Self>, mut clients: mpsc::UnboundedReceiver<Accepted>, service: S)
+    where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + ForClient
             + Clone
@@ -92,11 +106,8 @@ impl Server {
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
         let (stopping, _) = watch::channel(());
-        while let Some((stream, client)) = clients.recv().await {
-            // One that this thread cannot wait for is closed.
-            let Ok(stream) = TcpStream::from_std(stream) else { continue };
-            let server = Arc::clone(&self);
-            tokio::spawn(server.connection(stream, client, service.clone(), stopping.subscribe()));
+        while let Some(client) = clients.recv().await {
+            tokio::spawn(Arc::clone(&self).connection(client, service.clone(), stopping.subscribe()));
         }
         // Nobody to tell: nothing under way.
         let _ = stopping.send(());
@@ -104,13 +115,8 @@ impl Server {
         let _ = timeout(self.grace, stopping.closed()).await;
     }
 
-    async fn connection<S, B>(
-        self: Arc<Self>,
-        stream: TcpStream,
-        client: SocketAddr,
-        service: S,
-        mut stop: watch::Receiver<()>,
-    ) where
+    async fn connection<S, B>(self: Arc<Self>, client: Accepted, service: S, mut stop: watch::Receiver<()>)
+    where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + ForClient
             + Clone
@@ -120,6 +126,9 @@ impl Server {
         S::Future: Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
+        let Accepted { stream, address, place } = client;
+        // One that this thread cannot wait for is closed.
+        let Ok(stream) = TcpStream::from_std(stream) else { return };
         // A socket that cannot do without the delay does with it.
         let _ = stream.set_nodelay(true);
         let http1 = tokio::select! {
@@ -127,26 +136,34 @@ impl Server {
             _ = stop.changed() => None,
         };
         let Some(http1) = http1 else { return };
-        let (quiet, service) = (self.quiet, service.for_client(client.ip()));
-        let respond = move |request: Request<Incoming>| {
+        let (quiet, service) = (self.quiet, service.for_client(address.ip()));
+        let keyed = self.key_address.then_some(ClientAddress(address.ip()));
+        let respond = move |mut request: Request<Incoming>, wire: Option<Arc<Wire>>| {
+            if let Some(address) = keyed {
+                request.extensions_mut().insert(address);
+            }
             let line = (!quiet).then(|| Box::new(Line::new(&request)));
-            Answer::new(service.clone().call(request), line)
+            Answer::new(service.clone().call(request), line, wire)
         };
-        let io = TokioIo::new(stream);
         if http1 {
+            let wire = Arc::new(Wire::new());
+            let io = TokioIo::new(Socket::new(stream, self.idle, Some(Arc::clone(&wire)), place));
             let respond = service_fn(move |mut request| {
+                wire.asked(&request);
                 compact(&mut request);
-                respond(request)
+                respond(request, Some(Arc::clone(&wire)))
             });
             let connection = Box::pin(self.http1.serve_connection(io, respond).with_upgrades());
             // This task has room for much that is not needed any more.
             tokio::spawn(serve(connection, stop));
         } else {
+            let io = TokioIo::new(Socket::new(stream, self.idle, None, place));
             let asked = Arc::new(AtomicBool::new(false));
             let flag = Arc::clone(&asked);
-            let respond = service_fn(move |request| {
+            let respond = service_fn(move |mut request: Request<Incoming>| {
                 flag.store(true, Relaxed);
-                respond(request)
+                join_cookies(request.headers_mut());
+                respond(request, None)
             });
             let connection = Box::pin(self.either.serve_connection_with_upgrades(io, respond).into_owned());
             tokio::spawn(serve_if_asked(connection, stop, asked, self.idle));

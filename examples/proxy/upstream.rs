@@ -15,7 +15,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tower::Service;
 use tower_singleflight::HttpSingleflight;
 
-use crate::{body::Lively, failure::Failure, fields, options::Options, sender::Sender, target, upgrade};
+use crate::{body::Lively, failure::Failure, fields, forwards, options::Options, sender::Sender, target, upgrade};
 
 /// What comes from upstream, or the line that says why nothing does.
 pub(crate) type UpstreamBody = Either<Lively, Full<Bytes>>;
@@ -99,6 +99,9 @@ impl Route {
     ) -> Result<Response<UpstreamBody>, Failure> {
         if request.method() == Method::CONNECT {
             return Err(Failure(StatusCode::NOT_IMPLEMENTED, "this proxy opens no tunnels"));
+        }
+        if let Some(answer) = forwards::count(&mut request)? {
+            return Ok(answer.map(Either::Right));
         }
         let upgrade = self.rewrite(&mut request, client)?;
         let is_head = request.method() == Method::HEAD;

@@ -17,7 +17,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
-    sync::{Barrier, mpsc},
+    sync::{Barrier, OwnedSemaphorePermit, Semaphore, mpsc},
     time::sleep,
 };
 use tower::Layer;
@@ -25,12 +25,39 @@ use tower_singleflight::HttpSingleflightLayer;
 
 use crate::{options::Options, server::Server, upstream::Upstream};
 
+/// How many files the proxy needs that are no connections.
+const OTHER_FILES: u64 = 64;
+
+/// A client that has been taken in.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) address: SocketAddr,
+    /// One of the places for clients; dropped with the connection.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// How many clients are inside at most: each may need a file for an upstream connection of its own, so half of them are
+/// kept for those.
+fn places(options: &Options) -> usize {
+    let clients = options.clients.map_or_else(
+        || match rlimit::increase_nofile_limit(u64::MAX) {
+            Ok(files) => files.saturating_sub(OTHER_FILES.min(files / 2)) / 2,
+            Err(_) => 256,
+        },
+        u64::from,
+    );
+    usize::try_from(clients).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS)
+}
+
 /// Threads that serve clients.
 pub(crate) struct Workers {
     /// One for each worker, which ends when its sender is gone and what is under way has ended.
-    clients: Vec<mpsc::UnboundedSender<(TcpStream, SocketAddr)>>,
+    clients: Vec<mpsc::UnboundedSender<Accepted>>,
     /// Closed once all have ended.
     ended: mpsc::Receiver<()>,
+    /// For clients.
+    places: Arc<Semaphore>,
 }
 
 /// Returns the runtime of one thread.
@@ -49,16 +76,20 @@ impl Workers {
             worker.start(Arc::clone(&last))?;
             Ok(sender)
         });
-        Ok(Self { clients: clients.collect::<io::Result<_>>()?, ended })
+        Ok(Self {
+            clients: clients.collect::<io::Result<_>>()?,
+            ended,
+            places: Arc::new(Semaphore::new(places(options))),
+        })
     }
 
     /// Takes clients in, and hands them to the workers in turn, until told to stop; then waits for the workers to end.
     pub(crate) async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let Self { clients, mut ended } = self;
+        let Self { clients, mut ended, places } = self;
         let mut stop = pin!(stop);
         for worker in clients.iter().cycle() {
             let accepted = tokio::select! {
-                accepted = accept(&listener) => accepted,
+                accepted = accept(&listener, &places) => accepted,
                 () = &mut stop => break,
             };
             // If the worker's thread has died, its clients are closed.
@@ -69,11 +100,13 @@ impl Workers {
     }
 }
 
-/// Takes the next client in. Cancel safe.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+/// Takes the next client in, once there is a place for it. Cancel safe.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
+    // Never closed; without a place nobody can come in.
+    let Ok(place) = Arc::clone(places).acquire_owned().await else { return std::future::pending().await };
     loop {
-        match listener.accept().await.and_then(|(stream, client)| Ok((stream.into_std()?, client))) {
-            Ok(accepted) => return accepted,
+        match listener.accept().await.and_then(|(stream, address)| Ok((stream.into_std()?, address))) {
+            Ok((stream, address)) => return Accepted { stream, address, place },
             // No more files, as a rule: some connection will close.
             Err(_) => sleep(Duration::from_millis(10)).await,
         }
@@ -84,7 +117,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 struct Worker {
     options: Options,
     layer: Option<HttpSingleflightLayer>,
-    clients: mpsc::UnboundedReceiver<(TcpStream, SocketAddr)>,
+    clients: mpsc::UnboundedReceiver<Accepted>,
     alive: mpsc::Sender<()>,
 }
 

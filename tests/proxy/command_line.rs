@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_bad_option_is_one_line() {
     let upstream = ["--upstream", "http://127.0.0.1:9"];
-    let bad: [&[&str]; 16] = [
+    let bad: [&[&str]; 19] = [
         &[],
         &["--upstream", "https://127.0.0.1:9"],
         &["--upstream", "127.0.0.1:9"],
@@ -18,6 +18,9 @@ fn a_bad_option_is_one_line() {
         &[upstream[0], upstream[1], "--listen", "nowhere"],
         &[upstream[0], upstream[1], "--timeout", "0"],
         &[upstream[0], upstream[1], "--max-wait", "1.5"],
+        &[upstream[0], upstream[1], "--join-window", "0"],
+        &[upstream[0], upstream[1], "--clients", "0"],
+        &[upstream[0], upstream[1], "--key-address=yes"],
         &[upstream[0], upstream[1], "--window", "0"],
         &[upstream[0], upstream[1], "--release-limit", "-1"],
         &[upstream[0], upstream[1], "--cache-status", "\u{e9}"],
@@ -31,4 +34,13 @@ fn a_bad_option_is_one_line() {
     }
     let error = Options::read(["proxy".into()]).unwrap_err();
     assert!(Options::complaint(&error).contains("--upstream"), "{}", Options::complaint(&error));
+}
+
+#[test]
+fn the_help_says_what_the_key_does_not_see() {
+    let help = Options::read(["proxy".into(), "--help".into()]).unwrap_err();
+    assert!(!help.use_stderr());
+    for word in ["X-Forwarded-For", "TLS client certificates", "--key-address", "--join-window", "TRACE"] {
+        assert!(help.to_string().contains(word), "{word}");
+    }
 }

@@ -1,7 +1,9 @@
 //! The example proxy, over real sockets on the loopback.
 
+mod clients;
 mod command_line;
 mod failures;
+mod framing;
 mod hops;
 mod passing;
 mod stale;
@@ -21,22 +23,32 @@ mod connection;
 mod failure;
 #[path = "../../examples/proxy/fields.rs"]
 mod fields;
+#[path = "../../examples/proxy/forwards.rs"]
+mod forwards;
+#[path = "../../examples/proxy/lines.rs"]
+mod lines;
 #[path = "../../examples/proxy/link.rs"]
 mod link;
 #[path = "../../examples/proxy/log.rs"]
 mod log;
 #[path = "../../examples/proxy/options.rs"]
 mod options;
+#[path = "../../examples/proxy/pace.rs"]
+mod pace;
 #[path = "../../examples/proxy/sender.rs"]
 mod sender;
 #[path = "../../examples/proxy/server.rs"]
 mod server;
+#[path = "../../examples/proxy/socket.rs"]
+mod socket;
 #[path = "../../examples/proxy/target.rs"]
 mod target;
 #[path = "../../examples/proxy/upgrade.rs"]
 mod upgrade;
 #[path = "../../examples/proxy/upstream.rs"]
 mod upstream;
+#[path = "../../examples/proxy/wire.rs"]
+mod wire;
 #[path = "../../examples/proxy/worker.rs"]
 mod worker;
 

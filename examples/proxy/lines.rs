@@ -1,0 +1,152 @@
+//! Lines that end in a bare LF are refused, which hyper takes for ends of lines as well.
+//!
+//! RFC 9112, section 2.2, allows either; but where one server sees two fields, or the end of a head, the next may see
+//! one field. hyper has no switch for it, so the bytes of heads and chunk lines are looked at on their way in: a bare LF
+//! becomes a NUL, which hyper refuses in every place.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::wire::{Content, Wire};
+
+/// Where in a connection's bytes the next one is.
+#[derive(Debug)]
+enum Place {
+    /// In a head, or in trailers.
+    Head { begun: bool, trailers: bool },
+    /// Behind a head: how its content is delimited is known when hyper has read it.
+    Behind,
+    /// In content of a known length, or in a chunk and the line end behind it.
+    Content { left: u64, chunked: bool },
+    /// In the line that says how long a chunk is.
+    Size { size: u64, extension: bool },
+}
+
+/// Follows the lines of a connection's requests.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    place: Place,
+    /// Whether the last byte was a CR.
+    cr: bool,
+    /// Whether the line has no byte so far.
+    empty: bool,
+    /// What came behind a head; hyper gets it when it has read the head.
+    rest: Vec<u8>,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        let place = Place::Head { begun: false, trailers: false };
+        Self { place, cr: false, empty: true, rest: Vec::new() }
+    }
+}
+
+impl Lines {
+    pub(crate) fn poll_read(
+        &mut self,
+        stream: Pin<&mut TcpStream>,
+        wire: &Wire,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Place::Behind = self.place {
+            // Untold: hyper has refused the head, or waits for nothing but the end.
+            self.place = match wire.content() {
+                Some(Content::Chunked) => Place::Size { size: 0, extension: false },
+                Some(Content::Length(left)) if left > 0 => Place::Content { left, chunked: false },
+                _ => Place::Head { begun: false, trailers: false },
+            };
+        }
+        let before = buffer.filled().len();
+        if self.has_rest() {
+            self.take_rest(buffer);
+        } else {
+            ready!(stream.poll_read(cx, buffer))?;
+        }
+        let passed = before + self.follow(&mut buffer.filled_mut()[before..]);
+        if passed < buffer.filled().len() {
+            self.rest.splice(..0, buffer.filled()[passed..].iter().copied());
+            buffer.set_filled(passed);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(crate) fn has_rest(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    pub(crate) fn take_rest(&mut self, buffer: &mut ReadBuf<'_>) {
+        let count = self.rest.len().min(buffer.remaining());
+        buffer.put_slice(&self.rest[..count]);
+        self.rest.drain(..count);
+        if self.rest.is_empty() {
+            self.rest = Vec::new();
+        }
+    }
+
+    /// Follows these bytes; returns how many there are up to the end of a head.
+    fn follow(&mut self, bytes: &mut [u8]) -> usize {
+        let mut at = 0;
+        while at < bytes.len() {
+            if let Place::Behind = self.place {
+                return at;
+            }
+            if let Place::Content { left, chunked } = &mut self.place {
+                let count = (bytes.len() - at).min(usize::try_from(*left).unwrap_or(usize::MAX));
+                (at, *left) = (at + count, *left - count as u64);
+                if *left == 0 {
+                    self.place = match chunked {
+                        true => Place::Size { size: 0, extension: false },
+                        false => Place::Head { begun: false, trailers: false },
+                    };
+                }
+                continue;
+            }
+            let line = &mut bytes[at..];
+            let end = line.iter().position(|byte| *byte == b'\n');
+            let text = &line[..end.unwrap_or(line.len())];
+            if let Place::Size { size, extension } = &mut self.place {
+                for byte in text {
+                    match char::from(*byte).to_digit(16).filter(|_| !*extension) {
+                        Some(digit) => *size = size.saturating_mul(16).saturating_add(digit.into()),
+                        None => *extension = true,
+                    }
+                }
+            }
+            let cr = text.last().map_or(self.cr, |byte| *byte == b'\r');
+            self.empty &= text.is_empty() || (text == b"\r" && !self.cr);
+            self.cr = cr;
+            let Some(end) = end else { return bytes.len() };
+            if !cr {
+                line[end] = 0;
+            }
+            at += end + 1;
+            self.end_line();
+        }
+        at
+    }
+
+    fn end_line(&mut self) {
+        self.place = match self.place {
+            // Empty lines before a request are skipped (RFC 9112, section 2.2).
+            Place::Head { begun: false, .. } if self.empty => Place::Head { begun: false, trailers: false },
+            Place::Head { trailers: true, .. } if self.empty => Place::Head { begun: false, trailers: false },
+            Place::Head { .. } if self.empty => Place::Behind,
+            Place::Head { trailers, .. } => Place::Head { begun: true, trailers },
+            Place::Size { size: 0, .. } => Place::Head { begun: true, trailers: true },
+            // Two more for the line end.
+            Place::Size { size, .. } => Place::Content { left: size.saturating_add(2), chunked: true },
+            Place::Behind => Place::Behind,
+            Place::Content { left, chunked } => Place::Content { left, chunked },
+        };
+        (self.cr, self.empty) = (false, true);
+    }
+}

@@ -1,0 +1,114 @@
+//! A client's socket: it fails when the client reads nothing for too long, and is reset when a cut would look whole.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{Sleep, sleep},
+};
+
+use crate::{lines::Lines, wire::Wire};
+
+/// Small, since each client that waits has one.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: TcpStream,
+    idle: Duration,
+    /// Runs while the client takes nothing.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// HTTP/1 only, as the lines.
+    wire: Option<Arc<Wire>>,
+    lines: Lines,
+    /// Whether closing would reset the connection.
+    resets: bool,
+    /// The place among the clients, which is free when the file is.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: TcpStream, idle: Duration, wire: Option<Arc<Wire>>, place: OwnedSemaphorePermit) -> Self {
+        Self { stream, idle, timer: None, wire, lines: Lines::default(), resets: false, _place: place }
+    }
+
+    /// Makes the connection one that is reset when this process lets go of it, in whatever way, or a common one again.
+    fn reset_when_closed(&mut self, resets: bool) {
+        if self.resets != resets {
+            // A socket that cannot is closed as usual.
+            let _ = SockRef::from(&self.stream).set_linger(resets.then_some(Duration::ZERO));
+            self.resets = resets;
+        }
+    }
+
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        // To HTTP/1.0, an answer of unknown length ends with the connection (RFC 9112, section 6.3).
+        if self.wire.as_ref().is_some_and(|wire| wire.is_fragile()) {
+            self.reset_when_closed(true);
+        }
+        let written = write(Pin::new(&mut self.stream), cx);
+        if written.is_ready() {
+            self.timer = None;
+            return written;
+        }
+        let idle = self.idle;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(idle)));
+        timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, wire, lines, .. } = self.get_mut();
+        match wire.as_ref().filter(|wire| !wire.is_upgraded()) {
+            Some(wire) => lines.poll_read(Pin::new(stream), wire, cx, buffer),
+            None if lines.has_rest() => {
+                lines.take_rest(buffer);
+                Poll::Ready(Ok(()))
+            }
+            None => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.write(cx, |stream, cx| stream.poll_write(cx, bytes))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // All that was to be sent has been written.
+        if self.wire.as_ref().is_some_and(|wire| !wire.is_fragile()) {
+            self.reset_when_closed(false);
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write(cx, |stream, cx| stream.poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
