@@ -96,14 +96,8 @@ pin_project! {
 
     impl<B: Body> PinnedDrop for Logged<B> {
         fn drop(this: Pin<&mut Self>) {
+            let whole = this.is_whole();
             let this = this.project();
-            let whole = match this.end {
-                End::Whole => true,
-                // Whoever knows how much there was does not ask for the end.
-                End::Open => this.body.is_end_stream(),
-                // A body may say that it is at its end once it has failed.
-                End::Failed => false,
-            };
             if let Some(line) = this.line {
                 line.whole = whole;
             }
@@ -117,6 +111,17 @@ pin_project! {
 impl<B: Body> Logged<B> {
     pub(crate) fn new(body: B, line: Option<Box<Line>>, wire: Option<Arc<Wire>>) -> Self {
         Self { body, line, wire, end: End::Open }
+    }
+
+    /// Returns whether the body has come to its end.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self.end {
+            End::Whole => true,
+            // Whoever knows how much there was does not ask for the end.
+            End::Open => self.body.is_end_stream(),
+            // A body may say that it is at its end once it has failed.
+            End::Failed => false,
+        }
     }
 }
 

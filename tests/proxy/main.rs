@@ -5,6 +5,7 @@ mod command_line;
 mod failures;
 mod framing;
 mod hops;
+mod logging;
 mod passing;
 mod stale;
 mod stopping;

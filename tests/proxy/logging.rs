@@ -1,0 +1,55 @@
+//! What is said of an answer in its line.
+//!
+//! Of the same kind: a body that fails at its first frame, and one that is asked again after it has failed.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use hyper::body::SizeHint;
+
+use super::*;
+
+/// Gives one frame, then an error, then says that it is at its end.
+struct Failing(usize);
+
+impl hyper::body::Body for Failing {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        self.0 += 1;
+        Poll::Ready(match self.0 {
+            1 => Some(Ok(Frame::data(Bytes::from_static(b"half")))),
+            2 => Some(Err("broken off")),
+            _ => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0 >= 2
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(0)
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_has_failed_is_not_whole() {
+    let mut body = log::Logged::new(Failing(0), None, None);
+    assert!(body.frame().await.unwrap().is_ok() && !body.is_whole());
+    assert!(body.frame().await.unwrap().is_err() && !body.is_whole());
+    assert!(body.frame().await.is_none() && !body.is_whole());
+}
+
+#[tokio::test]
+async fn a_body_is_whole_at_its_end_and_no_sooner() {
+    let mut body = log::Logged::new(full("whole"), None, None);
+    assert!(!body.is_whole());
+    assert!(body.frame().await.unwrap().is_ok());
+    assert!(body.is_whole(), "a known length is not asked for its end");
+    let empty = log::Logged::new(full(""), None, None);
+    assert!(empty.is_whole());
+}
