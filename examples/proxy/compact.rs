@@ -3,6 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Uri};
 
+/// A head whose copy would take more memory than the second buffer that it saves, in bytes.
+const LARGE: usize = 8 << 10;
+
 /// Copies the fields and the target of a request into memory of their own size.
 ///
 /// hyper's are slices of its read buffer, of 8 KiB at least: while they live it takes a second one to notice that the
@@ -10,6 +13,9 @@ use http::{HeaderValue, Request, Uri};
 pub(crate) fn compact<B>(request: &mut Request<B>) {
     let target = request.uri().to_string();
     let size = request.headers().values().map(HeaderValue::len).sum::<usize>() + target.len();
+    if size > LARGE {
+        return;
+    }
     let mut bytes = BytesMut::with_capacity(size);
     bytes.extend_from_slice(target.as_bytes());
     for value in request.headers().values() {
