@@ -28,6 +28,8 @@ enum Place {
     Content { left: u64, chunked: bool },
     /// In the line that says how long a chunk is.
     Size { size: u64, extension: bool },
+    /// Behind a head that is no request: HTTP/2's preface, or what hyper has refused.
+    Raw,
 }
 
 /// Follows the lines of a connection's requests.
@@ -58,11 +60,11 @@ impl Lines {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if let Place::Behind = self.place {
-            // Untold: hyper has refused the head, or waits for nothing but the end.
             self.place = match wire.content() {
                 Some(Content::Chunked) => Place::Size { size: 0, extension: false },
                 Some(Content::Length(left)) if left > 0 => Place::Content { left, chunked: false },
-                _ => Place::Head { begun: false, trailers: false },
+                Some(Content::Length(_)) => Place::Head { begun: false, trailers: false },
+                None => Place::Raw,
             };
         }
         let before = buffer.filled().len();
@@ -96,8 +98,10 @@ impl Lines {
     fn follow(&mut self, bytes: &mut [u8]) -> usize {
         let mut at = 0;
         while at < bytes.len() {
-            if let Place::Behind = self.place {
-                return at;
+            match self.place {
+                Place::Behind => return at,
+                Place::Raw => return bytes.len(),
+                _ => {}
             }
             if let Place::Content { left, chunked } = &mut self.place {
                 let count = (bytes.len() - at).min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -144,7 +148,8 @@ impl Lines {
             Place::Size { size: 0, .. } => Place::Head { begun: true, trailers: true },
             // Two more for the line end.
             Place::Size { size, .. } => Place::Content { left: size.saturating_add(2), chunked: true },
-            Place::Behind => Place::Behind,
+            // No line ends there.
+            Place::Behind | Place::Raw => Place::Raw,
             Place::Content { left, chunked } => Place::Content { left, chunked },
         };
         (self.cr, self.empty) = (false, true);

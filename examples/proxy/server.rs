@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::{
     body::{Body, Incoming},
     server::conn::http1,
@@ -145,9 +145,9 @@ impl Server {
             let line = (!quiet).then(|| Box::new(Line::new(&request)));
             Answer::new(service.clone().call(request), line, wire)
         };
+        let wire = Arc::new(Wire::new());
+        let io = TokioIo::new(Socket::new(stream, self.idle, Arc::clone(&wire), place));
         if http1 {
-            let wire = Arc::new(Wire::new());
-            let io = TokioIo::new(Socket::new(stream, self.idle, Some(Arc::clone(&wire)), place));
             let respond = service_fn(move |mut request| {
                 wire.asked(&request);
                 compact(&mut request);
@@ -157,13 +157,17 @@ impl Server {
             // This task has room for much that is not needed any more.
             tokio::spawn(serve(connection, stop));
         } else {
-            let io = TokioIo::new(Socket::new(stream, self.idle, None, place));
             let asked = Arc::new(AtomicBool::new(false));
             let flag = Arc::clone(&asked);
             let respond = service_fn(move |mut request: Request<Incoming>| {
                 flag.store(true, Relaxed);
-                join_cookies(request.headers_mut());
-                respond(request, None)
+                // It may be HTTP/1 that has begun with the P of HTTP/2's preface.
+                let wire = (request.version() != Version::HTTP_2).then(|| Arc::clone(&wire));
+                match &wire {
+                    Some(wire) => wire.asked(&request),
+                    None => join_cookies(request.headers_mut()),
+                }
+                respond(request, wire)
             });
             let connection = Box::pin(self.either.serve_connection_with_upgrades(io, respond).into_owned());
             tokio::spawn(serve_if_asked(connection, stop, asked, self.idle));

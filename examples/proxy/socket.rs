@@ -26,8 +26,7 @@ pub(crate) struct Socket {
     idle: Duration,
     /// Runs while the client takes nothing.
     timer: Option<Pin<Box<Sleep>>>,
-    /// HTTP/1 only, as the lines.
-    wire: Option<Arc<Wire>>,
+    wire: Arc<Wire>,
     lines: Lines,
     /// Whether closing would reset the connection.
     resets: bool,
@@ -36,7 +35,7 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, idle: Duration, wire: Option<Arc<Wire>>, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(stream: TcpStream, idle: Duration, wire: Arc<Wire>, place: OwnedSemaphorePermit) -> Self {
         Self { stream, idle, timer: None, wire, lines: Lines::default(), resets: false, _place: place }
     }
 
@@ -55,7 +54,7 @@ impl Socket {
         write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         // To HTTP/1.0, an answer of unknown length ends with the connection (RFC 9112, section 6.3).
-        if self.wire.as_ref().is_some_and(|wire| wire.is_fragile()) {
+        if self.wire.is_fragile() {
             self.reset_when_closed(true);
         }
         let written = write(Pin::new(&mut self.stream), cx);
@@ -72,14 +71,14 @@ impl Socket {
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { stream, wire, lines, .. } = self.get_mut();
-        match wire.as_ref().filter(|wire| !wire.is_upgraded()) {
-            Some(wire) => lines.poll_read(Pin::new(stream), wire, cx, buffer),
-            None if lines.has_rest() => {
-                lines.take_rest(buffer);
-                Poll::Ready(Ok(()))
-            }
-            None => Pin::new(stream).poll_read(cx, buffer),
+        if !wire.is_upgraded() {
+            return lines.poll_read(Pin::new(stream), wire, cx, buffer);
         }
+        if lines.has_rest() {
+            lines.take_rest(buffer);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(stream).poll_read(cx, buffer)
     }
 }
 
@@ -94,7 +93,7 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // All that was to be sent has been written.
-        if self.wire.as_ref().is_some_and(|wire| !wire.is_fragile()) {
+        if !self.wire.is_fragile() {
             self.reset_when_closed(false);
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)

@@ -72,21 +72,30 @@ async fn a_client_that_reads_slowly_is_served() {
 
 #[tokio::test]
 async fn clients_inside_reach_the_upstream_however_many_are_outside() {
-    let proxy = Proxy::start(echo().await, &["--clients", "2", "--idle", "600000"]);
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let origin = origin(move |request| {
+        arrived.send(request.uri().path().to_owned()).unwrap();
+        async { Response::new(full("rows")) }
+    })
+    .await;
+    let proxy = Proxy::start(origin, &["--clients", "2", "--idle", "600000"]);
     let mut inside = proxy.connect().await;
     inside.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     timeout(LONG, inside.read_exact(&mut [0; 12])).await.unwrap().unwrap();
+    assert_eq!(arrivals.recv().await.unwrap(), "/");
     let idle = proxy.connect().await;
     let mut outside = Vec::new();
     for _ in 0..8 {
         let mut client = proxy.connect().await;
-        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        client.write_all(b"GET /outside HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
         outside.push(client);
     }
     inside.write_all(b"GET /again HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answers = Vec::new();
     timeout(LONG, inside.read_to_end(&mut answers)).await.unwrap().unwrap();
-    assert!(String::from_utf8(answers).unwrap().contains("/again"));
+    assert!(String::from_utf8(answers).unwrap().ends_with("rows"));
+    // Who is outside is taken in when somebody has left, and not before.
+    assert_eq!(arrivals.recv().await.unwrap(), "/again");
     for mut client in outside {
         timeout(LONG, client.read_exact(&mut [0; 12])).await.unwrap().unwrap();
     }
@@ -174,4 +183,28 @@ async fn a_trace_carries_no_secrets() {
     }
     let answer = ask(false, proxy.request("/").method("TRACE"), "x").await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn nobody_joins_a_request_past_the_join_window() {
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let origin = origin(move |_| {
+        arrived.send(()).unwrap();
+        std::future::pending()
+    })
+    .await;
+    for (options, shared) in [(&["--join-window", "1"][..], false), (&[], true)] {
+        let proxy = Proxy::start(origin, options);
+        let _first = tokio::spawn(ask(false, proxy.request("/"), ""));
+        timeout(LONG, arrivals.recv()).await.unwrap().unwrap();
+        // Past the window.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let _second = tokio::spawn(ask(false, proxy.request("/"), ""));
+        if shared {
+            wait_until(|| proxy.group.callers(&proxy.key("/")) == 2).await;
+        } else {
+            timeout(LONG, arrivals.recv()).await.unwrap().unwrap();
+        }
+        assert!(arrivals.try_recv().is_err());
+    }
 }

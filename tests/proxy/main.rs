@@ -101,8 +101,8 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
-        let group = HttpGroup::new();
-        let layer = coalesce::layer(&options).map(|layer| layer.group(group.clone()));
+        let layer = coalesce::layer(&options);
+        let group = layer.as_ref().map_or_else(HttpGroup::new, |layer| layer.get_group().clone());
         // Two: callers of one flight are on different runtimes, whatever the machine.
         let workers = Workers::start(&options, layer.as_ref(), 2).unwrap();
         let done = tokio::spawn(workers.serve(listener, stopped));
