@@ -20,6 +20,7 @@ use std::{
     fmt,
     hash::{BuildHasher, Hash, RandomState},
     num::NonZeroUsize,
+    pin::Pin,
     sync::{Arc, atomic::AtomicUsize},
     thread::available_parallelism,
 };
@@ -37,7 +38,11 @@ use self::{
     join::{Boarding, Joined},
     shard::Shard,
 };
-use crate::{Limits, sync::Spawner};
+use crate::{
+    Limits,
+    context::{Context, Scope},
+    sync::Spawner,
+};
 
 /// A namespace of keys: callers who ask for the same key at the same time share one run of the work.
 ///
@@ -63,7 +68,9 @@ use crate::{Limits, sync::Spawner};
 ///
 /// That task lives on the runtime of the caller that joined second. Until the landing somebody has to drive it: a
 /// current-thread runtime that is left idle holds up all callers of the flight, also those on other runtimes.
-/// Task-locals and the tracing span of the leader's task are not seen there: put what the work needs into its closure.
+/// The tracing span that is current at the work's first poll goes with it (feature `tracing`); if the flight's task makes
+/// that poll, it is the span in which the leader called. Task-locals of the leader's task are not seen there: put what
+/// the work needs into its closure, or set a [`scope`](Self::scope).
 ///
 /// # Examples
 ///
@@ -84,6 +91,8 @@ use crate::{Limits, sync::Spawner};
 /// ```
 pub struct Group<K, T> {
     inner: Arc<Inner<K, T>>,
+    /// This handle's and its clones'.
+    scope: Option<Scope>,
 }
 
 struct Inner<K, T> {
@@ -107,7 +116,54 @@ impl<K, T> Group<K, T> {
         let flights = (limits.max_flights != usize::MAX).then(Arc::<AtomicUsize>::default);
         let shard = |_| Arc::new(Shard::new(limits, flights.clone()));
         let shards = (0..(8 * threads).next_power_of_two()).map(shard).collect();
-        Self { inner: Arc::new(Inner { hasher: RandomState::new(), limits, shards }) }
+        Self { inner: Arc::new(Inner { hasher: RandomState::new(), limits, shards }), scope: None }
+    }
+
+    /// Sets what is put round the work of flights led through this handle and its clones: for task-locals and contexts,
+    /// which would be missing once the work has moved to the flight's task.
+    ///
+    /// Called at the work's first poll, in the leader's task, with the work (the call of the closure included); the
+    /// future that it returns has to drive that to its end. Work that runs alone stays in its caller's task, and is not
+    /// scoped; that of [`spawn`](Self::spawn) is scoped in the task that is spawned.
+    ///
+    /// When a second caller joins before the leader was polled, the flight's task waits for that poll as long as the
+    /// leader is there, but no longer than 10 ms, and not at all where tokio has no timers; then the scope is called in
+    /// the flight's task, where a task-local of the leader's cannot be seen.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the scope counts as a panic of the work; so does a scope whose future ends before the work has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() {
+    /// use tower_singleflight::Group;
+    ///
+    /// tokio::task_local!(static USER: &'static str);
+    ///
+    /// let group = Group::new().scope(|work| match USER.try_get() {
+    ///     Ok(user) => Box::pin(USER.scope(user, work)),
+    ///     Err(_) => work,
+    /// });
+    /// let call = USER.scope("Ann", async { group.call("key", || async { USER.get() }).await.value });
+    /// assert_eq!(call.await, "Ann");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn scope<F>(self, scope: F) -> Self
+    where
+        F: Fn(Pin<Box<dyn Future<Output = ()> + Send>>) -> Pin<Box<dyn Future<Output = ()> + Send>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.scoped(Scope::new(scope))
+    }
+
+    pub(crate) fn scoped(self, scope: Scope) -> Self {
+        Self { scope: Some(scope), ..self }
     }
 
     /// Returns the limits that the group was made with.
@@ -218,7 +274,7 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        self.run(key, work)
+        self.run_in_context(key, work)
     }
 
     /// Starts the work at once in a task, or joins the flight for the key; it runs to its end even if every caller
@@ -239,24 +295,33 @@ where
             panic!("`Group::spawn` starts a task: call it from within a tokio runtime");
         };
         let (shard, hash) = self.shard(&key);
-        match (shard.join(hash, key, work, Boarding::Spawn(spawner)), Spawner::current()) {
+        let context = Context::of_call(self.scope.as_ref());
+        match (shard.join(hash, key, work, context, Boarding::Spawn(spawner)), Spawner::current()) {
             (Joined::Alone(work, reason), Some(spawner)) => {
-                Call::spawned_alone(shard.spawn_alone(work, reason, spawner))
+                let context = Context::of_call(self.scope.as_ref());
+                Call::spawned_alone(shard.spawn_alone(work, reason, context, spawner))
             }
             (joined, _) => Call::new(joined, || self.deadline(), Some(Arc::clone(shard))),
         }
     }
 
-    /// [`call`](Self::call), for any kind of work.
+    /// [`call`](Self::call), for any kind of work that takes its context from the group.
+    #[inline]
+    pub(crate) fn run_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
+        self.board(key, work, Context::of_call(self.scope.as_ref()), Boarding::Any)
+    }
+
+    /// [`call`](Self::call), for work that has its context already.
+    #[cfg(feature = "http")]
     #[inline]
     pub(crate) fn run<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
-        self.board(key, work, Boarding::Any)
+        self.board(key, work, Context::default(), Boarding::Any)
     }
 
     /// [`call`](Self::call), for work that joins no flight: it leads one, or goes alone beside the one there is.
     #[cfg(feature = "http")]
     pub(crate) fn lead<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
-        self.board(key, work, Boarding::Lead)
+        self.board(key, work, Context::default(), Boarding::Lead)
     }
 
     /// [`call`](Self::call), for work of a caller that called before, and has waited since.
@@ -268,9 +333,9 @@ where
     }
 
     #[inline]
-    fn board<W: Work<T>>(&self, key: K, work: W, boarding: Boarding) -> Call<K, T, W> {
+    fn board<W: Work<T>>(&self, key: K, work: W, context: Context, boarding: Boarding) -> Call<K, T, W> {
         let (shard, hash) = self.shard(&key);
-        Call::new(shard.join(hash, key, work, boarding), || self.deadline(), None)
+        Call::new(shard.join(hash, key, work, context, boarding), || self.deadline(), None)
     }
 
     /// Returns until when a follower that joins now waits.
@@ -281,7 +346,7 @@ where
 
 impl<K, T> Clone for Group<K, T> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self { inner: Arc::clone(&self.inner), scope: self.scope.clone() }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The layer: what it is told, and the services it makes.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use tower_layer::Layer;
 
-use crate::{Group, Limits, Role, Singleflight, group::ShareIf};
+use crate::{Group, Limits, Role, Singleflight, context::Scope, group::ShareIf};
 
 /// What `inspect` was given.
 pub(crate) type Inspect = Arc<dyn Fn(Role, usize) + Send + Sync>;
@@ -46,12 +46,13 @@ pub struct SingleflightLayer<F, K, T> {
     limits: Limits,
     share_if: Option<ShareIf<T>>,
     inspect: Option<Inspect>,
+    scope: Option<Scope>,
 }
 
 impl<F, K, T> SingleflightLayer<F, K, T> {
     /// Returns a layer that asks `key_fn` for each request's key; see [`KeyFn`](crate::KeyFn).
     pub const fn new(key_fn: F) -> Self {
-        Self { key_fn, group: None, limits: Limits::new(), share_if: None, inspect: None }
+        Self { key_fn, group: None, limits: Limits::new(), share_if: None, inspect: None, scope: None }
     }
 
     /// Makes all services of this layer share a group, which keeps its own limits.
@@ -99,13 +100,36 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
         self.inspect = Some(Arc::new(inspect));
         self
     }
+
+    /// Sets what is put round the calls of the wrapped service that flights make: for task-locals and contexts, which
+    /// would be missing once a call has moved to the flight's task; see [`Group::scope`].
+    ///
+    /// Overrides the scope of a group given by [`group`](Self::group), for calls through this layer.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the scope counts as a panic of the work; so does a scope whose future ends before the work has.
+    #[must_use]
+    pub fn scope<P>(mut self, scope: P) -> Self
+    where
+        P: Fn(Pin<Box<dyn Future<Output = ()> + Send>>) -> Pin<Box<dyn Future<Output = ()> + Send>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.scope = Some(Scope::new(scope));
+        self
+    }
 }
 
 impl<S, F: Clone, K, T> Layer<S> for SingleflightLayer<F, K, T> {
     type Service = Singleflight<S, F, K, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let group = self.group.clone().unwrap_or_else(|| Group::with_limits(self.limits));
+        let mut group = self.group.clone().unwrap_or_else(|| Group::with_limits(self.limits));
+        if let Some(scope) = &self.scope {
+            group = group.scoped(scope.clone());
+        }
         Singleflight::from_parts(inner, self.key_fn.clone(), group, self.share_if.clone(), self.inspect.clone())
     }
 }
@@ -118,6 +142,7 @@ impl<F: Clone, K, T> Clone for SingleflightLayer<F, K, T> {
             limits: self.limits,
             share_if: self.share_if.clone(),
             inspect: self.inspect.clone(),
+            scope: self.scope.clone(),
         }
     }
 }

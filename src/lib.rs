@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![doc(test(attr(deny(warnings))))]
 
+mod context;
 mod error;
 mod future;
 mod group;

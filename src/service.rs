@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use crate::{
     Group, KeyFn, Reason, ResponseFuture,
+    context::Context as CallContext,
     group::{BoxedWork, Call, Closure, ShareIf, Work},
     layer::Inspect,
 };
@@ -96,7 +97,7 @@ where
         let key = self.key_fn.key(&request);
         let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone() };
         let call = match key {
-            Some(key) => self.group.run(key, work),
+            Some(key) => self.group.run_in_context(key, work),
             None => Call::alone(work, Reason::NoKey),
         };
         ResponseFuture::new(call, self.inspect.clone())
@@ -118,9 +119,9 @@ where
     Res: Send + 'static,
     Err: Send + 'static,
 {
-    fn boxed(self) -> BoxedWork<Result<Res, Err>> {
+    fn boxed(self, context: CallContext) -> BoxedWork<Result<Res, Err>> {
         let Self { service, request, share_if } = self;
-        Closure::boxed(move || Oneshot::new(service, request), share_if)
+        Closure::boxed(move || Oneshot::new(service, request), share_if, context)
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     shard::Shard,
     work::{BoxedWork, Note, Work},
 };
-use crate::{Outcome, Reason, Role, sync::Spawner};
+use crate::{Outcome, Reason, Role, context::Context as CallContext, sync::Spawner};
 
 /// A call under way: resolves to the [`Outcome`] of the flight that it is on.
 ///
@@ -193,7 +193,8 @@ where
                     match self.spawned.as_ref().zip(Spawner::current()) {
                         // What `spawn` made goes on in a task of its own.
                         Some((shard, spawner)) => {
-                            self.state = State::Leading(shard.spawn_alone(work, reason, spawner));
+                            let context = CallContext::of_call(None);
+                            self.state = State::Leading(shard.spawn_alone(work, reason, context, spawner));
                         }
                         None => return Poll::Ready(Landing::Grounded(work, reason, note)),
                     }
@@ -228,7 +229,9 @@ where
         loop {
             match ready!(self.poll_landing(cx)) {
                 Landing::Value(value, role, _) => return Poll::Ready(value.take(role)),
-                Landing::Grounded(work, reason, _) => self.state = State::Alone(work.boxed(), reason),
+                Landing::Grounded(work, reason, _) => {
+                    self.state = State::Alone(work.boxed(CallContext::default()), reason)
+                }
             }
         }
     }

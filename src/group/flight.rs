@@ -57,6 +57,8 @@ pub(super) struct Flight<K, T> {
     pub(super) work: Option<BoxedWork<T>>,
     /// The work has been polled once: from then on it is worth finishing.
     pub(super) polled: bool,
+    /// A scope is to be called in the leader's task: the flight's task leaves the first poll to the leader for a while.
+    pub(super) scoped: bool,
     /// A `spawn` asked for the work to run to its end.
     pub(super) finish: bool,
     /// Live callers: those who joined less those who left or got the outcome.
@@ -133,6 +135,7 @@ impl<K, T> Flight<K, T> {
             stage: Stage::Solo,
             work: Some(work),
             polled: false,
+            scoped: false,
             finish: false,
             callers: 1,
             leader: true,
@@ -149,6 +152,11 @@ impl<K, T> Flight<K, T> {
     /// Returns whether the work waits for the drop of a predecessor's (invariant 5).
     pub(super) fn is_blocked(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.blocked_by.is_some())
+    }
+
+    /// Returns whether the first poll is better made by the leader, whose task has what the scope takes along.
+    pub(super) fn awaits_leader(&self) -> bool {
+        self.scoped && !self.polled && self.leader && !self.is_blocked()
     }
 
     pub(super) fn grace(&self) -> Option<Instant> {

@@ -15,7 +15,7 @@ use super::{
     task::launch,
     work::Work,
 };
-use crate::{Reason, Role, sync::Spawner};
+use crate::{Reason, Role, context::Context, sync::Spawner};
 
 /// How a caller wants to come aboard.
 pub(super) enum Boarding {
@@ -50,6 +50,7 @@ where
         hash: u64,
         key: K,
         work: W,
+        context: Context,
         boarding: Boarding,
     ) -> Joined<K, T, W> {
         let (leads, mut spawner) = match boarding {
@@ -108,12 +109,15 @@ where
             drop(key);
             return Joined::Alone(work, Reason::Full);
         }
-        let at = table.insert(hash, work.boxed(), launch);
+        // A flight that starts in its task does not wait for its leader.
+        let scoped = (context.is_scoped() || work.is_scoped()) && spawner.is_none();
+        let at = table.insert(hash, work.boxed(context), launch);
         let flight = table.at(at.slot);
         if now.is_some() {
             flight.rare_mut().called = now;
         }
         flight.finish = finish;
+        flight.scoped = scoped;
         if spawner.is_some() {
             flight.stage = Stage::Shared;
         }
@@ -136,8 +140,14 @@ where
     /// Starts work alone in a task of its own, as a flight that no key leads to: it runs to its end like any `spawn`.
     ///
     /// Whoever calls it from a flight's work may wait for it, so what it calls in turn can close a circle.
-    pub(super) fn spawn_alone<W: Work<T>>(self: &Arc<Self>, work: W, reason: Reason, spawner: Spawner) -> Leader<K, T> {
-        let work = work.boxed();
+    pub(super) fn spawn_alone<W: Work<T>>(
+        self: &Arc<Self>,
+        work: W,
+        reason: Reason,
+        context: Context,
+        spawner: Spawner,
+    ) -> Leader<K, T> {
+        let work = work.boxed(context);
         let from = nesting::current();
         let mut table = self.lock();
         let at = table.insert(0, work, launch);

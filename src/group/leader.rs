@@ -61,8 +61,11 @@ impl Seat {
                 panic!("a call was polled after it had panicked");
             };
             match flight.stage {
-                // Solo => (Solo | Shared | Landed | Lost)
-                Stage::Solo if !flight.is_blocked() => {
+                // Solo => (Solo | Shared | Landed | Lost); and a scope's first poll, which the flight's task leaves to the
+                // leader: as if a follower had joined in mid-poll.
+                Stage::Solo | Stage::Shared
+                    if !flight.is_blocked() && (matches!(flight.stage, Stage::Solo) || flight.awaits_leader()) =>
+                {
                     let Some(loan) = Loan::take(shard, self.at, flight) else { return Poll::Pending };
                     drop(table);
                     match self.poll_work(shard, loan, cx) {
@@ -166,12 +169,15 @@ impl<K, T> Drop for Leader<K, T> {
         flight.callers -= 1;
         flight.leader = false;
         let waker = flight.leader_waker.take();
+        // The task may be waiting for this leader's first poll (invariant 7).
+        let task = if flight.scoped && !flight.polled { flight.take_task() } else { None };
         if flight.callers == 0 {
             // Solo, Shared => (Shared | Dying), in the same critical section (invariant 5).
             self.shard.unattended(table, at);
         } else {
             drop(table);
         }
+        Wakes::task(task).wake();
         drop(waker);
     }
 }

@@ -28,6 +28,13 @@ impl<'a, K, T> Loan<'a, K, T> {
         Some(Self { shard, at, work: Some(work) })
     }
 
+    /// Tells work that the flight's task makes its first poll.
+    pub(super) fn moved(&mut self) {
+        if let Some(work) = &mut self.work {
+            work.as_mut().moved();
+        }
+    }
+
     /// Polls the work. At its end all but the value is dropped before anyone is told: two runs of one key never overlap
     /// (invariant 5).
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending<T>> {

@@ -4,15 +4,18 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::{
     flight::{NeedsWaker, Stage, park},
     loan::Loan,
+    panic::catch,
     shard::{Lander, Shard},
     table::At,
+    wake::Wakes,
 };
 use crate::{OnAbandon, sync::Spawner};
 
@@ -22,6 +25,36 @@ pub(super) struct Task<K, T> {
     at: At,
     /// The timer of `CancelAfter`; `Some` while the flight has no callers.
     grace: Option<(Instant, Pin<Box<Sleep>>)>,
+    head_start: HeadStart,
+}
+
+/// How long a scoped flight's task leaves the first poll to the leader: a caller that is not polled must not hold up
+/// the others (invariant 7).
+const HEAD_START: Duration = Duration::from_millis(10);
+
+/// The leader's time to make the first poll.
+enum HeadStart {
+    Untouched,
+    Running(Pin<Box<Sleep>>),
+    Over,
+}
+
+impl HeadStart {
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        // tokio panics where there are no timers, or not any more, and there is no way to ask.
+        let elapsed = catch(|| {
+            if let Self::Untouched = self {
+                *self = Self::Running(Box::pin(sleep(HEAD_START)));
+            }
+            match self {
+                Self::Running(sleep) => sleep.as_mut().poll(cx).is_ready(),
+                Self::Untouched | Self::Over => true,
+            }
+        });
+        if elapsed.unwrap_or(true) {
+            *self = Self::Over;
+        }
+    }
 }
 
 /// Starts the task of a flight.
@@ -34,14 +67,14 @@ where
     K: Send + Sync + 'static,
     T: Send + Sync + 'static,
 {
-    spawner.spawn(Task { shard, at, grace: None });
+    spawner.spawn(Task { shard, at, grace: None, head_start: HeadStart::Untouched });
 }
 
 impl<K, T> Future for Task<K, T> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut spare = None;
+        let (mut spare, mut timed) = (None, false);
         loop {
             self.cancel_after_grace(cx);
             let shard = &*self.shard;
@@ -50,7 +83,18 @@ impl<K, T> Future for Task<K, T> {
             if !matches!(flight.stage, Stage::Shared) {
                 return Poll::Ready(());
             }
-            let startable = !flight.is_blocked();
+            // Shared => Shared: the scope wants the leader's own task, for as long as its head start lasts.
+            let over = matches!(self.head_start, HeadStart::Over);
+            if flight.awaits_leader() && !over && !timed {
+                let leader = flight.leader_waker.take();
+                drop(table);
+                Wakes { leader, ..Wakes::default() }.wake();
+                self.head_start.poll(cx);
+                timed = true;
+                continue;
+            }
+            let startable = !flight.is_blocked() && (over || !flight.awaits_leader());
+            let first = !flight.polled;
             let registered = flight.rare_mut().task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
             let Some(mut loan) = startable.then(|| Loan::take(shard, self.at, flight)).flatten() else {
                 // Shared => Shared: the leader is polling the work, or a predecessor's is being dropped.
@@ -68,6 +112,9 @@ impl<K, T> Future for Task<K, T> {
                 }
             };
             drop(table);
+            if first {
+                loan.moved();
+            }
             if let Poll::Ready(ending) = loan.poll(cx) {
                 drop(loan);
                 // With no callers left the outcome is for nobody.

@@ -9,11 +9,18 @@ use std::{
 
 use pin_project_lite::pin_project;
 
+use crate::context::{Context as CallContext, InContext};
+
 /// Work that has not been started; every caller holds its own until its flight lands, so that it can always go alone.
 pub trait Work<T>: Send + 'static {
-    /// Boxes the work, which stays in that box whoever drives it. Called under a lock too: it runs no user code
-    /// (invariant 6).
-    fn boxed(self) -> BoxedWork<T>;
+    /// Boxes the work with the context of its call; it stays in that box whoever drives it. Called under a lock too: it
+    /// runs no user code (invariant 6).
+    fn boxed(self, context: CallContext) -> BoxedWork<T>;
+
+    /// Returns whether the work brings a scope of its own, which is best called in the leader's task.
+    fn is_scoped(&self) -> bool {
+        false
+    }
 }
 
 /// Work in its box. The box moves from the leader to the flight's task, and on to whoever takes the value; what is in it
@@ -25,6 +32,9 @@ pub trait Drive<T>: Send {
     /// Drives the work to its end; then nothing but its value is left, and it is not polled again. The first poll starts
     /// it, never under a lock (invariant 6).
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Says that a task which is not the caller's drives the work from here on, before its first poll.
+    fn moved(self: Pin<&mut Self>) {}
 
     /// Says who may have the value, once the work has ended. Runs user code, so never under a lock (invariant 6).
     fn sharing(&self) -> Share;
@@ -49,12 +59,41 @@ pub(crate) type Note = Arc<dyn Any + Send + Sync>;
 pub(crate) type ShareIf<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
 
 pin_project! {
-    /// A closure, the future that it makes, the value of that.
+    /// A closure and the future that it makes, in their context; then the value of that.
     #[project = ClosureProj]
     pub(crate) enum Closure<T, F, Fut> {
-        Ready { start: Option<F>, share_if: Option<ShareIf<T>> },
-        Running { #[pin] future: Fut, share_if: Option<ShareIf<T>> },
+        Running { #[pin] future: InContext<Start<F, Fut>, T>, share_if: Option<ShareIf<T>> },
         Ended { value: Option<T>, share_if: Option<ShareIf<T>> },
+    }
+}
+
+pin_project! {
+    /// A closure that is called at the first poll, then the future that it has made.
+    #[project = StartProj]
+    pub(crate) enum Start<F, Fut> {
+        Ready { start: Option<F> },
+        Running { #[pin] future: Fut },
+    }
+}
+
+impl<F, Fut> Future for Start<F, Fut>
+where
+    F: FnOnce() -> Fut,
+    Fut: Future,
+{
+    type Output = Fut::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        if let StartProj::Ready { start } = self.as_mut().project() {
+            if let Some(start) = start.take() {
+                let future = start();
+                self.set(Self::Running { future });
+            }
+        }
+        match self.project() {
+            StartProj::Running { future } => future.poll(cx),
+            StartProj::Ready { .. } => panic!("a call was polled after it had panicked"),
+        }
     }
 }
 
@@ -65,24 +104,19 @@ where
     Fut: Future<Output = T> + Send + 'static,
 {
     /// Boxes work; without `share_if` all followers may have its value.
-    pub(crate) fn boxed(start: F, share_if: Option<ShareIf<T>>) -> BoxedWork<T> {
-        Box::pin(Self::Ready { start: Some(start), share_if })
+    pub(crate) fn boxed(start: F, share_if: Option<ShareIf<T>>, context: CallContext) -> BoxedWork<T> {
+        let future = InContext::new(Start::Ready { start: Some(start) }, context);
+        Box::pin(Self::Running { future, share_if })
     }
 }
 
 impl<T, F, Fut> Drive<T> for Closure<T, F, Fut>
 where
-    T: Send,
-    F: FnOnce() -> Fut + Send,
-    Fut: Future<Output = T> + Send,
+    T: Send + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = T> + Send + 'static,
 {
     fn poll_end(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let ClosureProj::Ready { start, share_if } = self.as_mut().project() {
-            if let Some(start) = start.take() {
-                let (future, share_if) = (start(), share_if.take());
-                self.set(Self::Running { future, share_if });
-            }
-        }
         match self.as_mut().project() {
             ClosureProj::Running { future, share_if } => {
                 let value = Some(ready!(future.poll(cx)));
@@ -91,6 +125,12 @@ where
                 Poll::Ready(())
             }
             _ => panic!("a call was polled after it had panicked"),
+        }
+    }
+
+    fn moved(self: Pin<&mut Self>) {
+        if let ClosureProj::Running { future, .. } = self.project() {
+            future.moved();
         }
     }
 
@@ -117,7 +157,7 @@ where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
-    fn boxed(self) -> BoxedWork<T> {
-        Closure::boxed(self, None)
+    fn boxed(self, context: CallContext) -> BoxedWork<T> {
+        Closure::boxed(self, None, context)
     }
 }

@@ -1,0 +1,125 @@
+//! A future that is polled in the context of its caller, whichever task polls it.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{self, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+
+use super::{BoxFuture, Context, Scope, span::CallSpan};
+
+pin_project! {
+    /// Drives a future in the span of its first poll, inside what the scope makes of it.
+    #[derive(Debug)]
+    pub(crate) struct InContext<F, T> {
+        // The span of the call until the first poll, from then on that of the first poll.
+        span: CallSpan,
+        // Somebody has polled it, or is about to in a task that is not the caller's: the span is settled.
+        settled: bool,
+        #[pin]
+        state: State<F, T>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    #[derive(Debug)]
+    enum State<F, T> {
+        // There is no scope, and the future stays in its place.
+        Plain { #[pin] future: F },
+        // The first poll hands the future to the scope.
+        Unscoped { future: Option<F>, scope: Scope },
+        Scoped { wrapped: Wrapped, output: Output<T> },
+    }
+}
+
+/// Where work inside a scope leaves its output: what a scope sees has none. Nobody waits for this lock.
+type Output<T> = Arc<Mutex<Option<T>>>;
+
+/// What the scope returned.
+struct Wrapped(BoxFuture);
+
+impl std::fmt::Debug for Wrapped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wrapped").finish_non_exhaustive()
+    }
+}
+
+impl<F, T> InContext<F, T> {
+    /// Puts a future into the context of its call. Runs no user code, so it may be called under a lock (invariant 6).
+    #[inline]
+    pub(crate) fn new(future: F, context: Context) -> Self {
+        let Context { span, scope } = context;
+        let state = match scope {
+            None => State::Plain { future },
+            Some(scope) => State::Unscoped { future: Some(future), scope },
+        };
+        Self { span, settled: false, state }
+    }
+
+    /// Says that a task other than the caller's makes the next poll: if that is the first, the span is the call's.
+    pub(crate) fn moved(self: Pin<&mut Self>) {
+        *self.project().settled = true;
+    }
+}
+
+impl<F, T> Future for InContext<F, T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    type Output = T;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<T> {
+        let this = self.project();
+        if !*this.settled {
+            *this.settled = true;
+            *this.span = CallSpan::current();
+        }
+        let state = this.state;
+        this.span.run(|| state.poll(cx))
+    }
+}
+
+impl<F, T> State<F, T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<T> {
+        match self.as_ref().get_ref() {
+            Self::Plain { .. } => {}
+            Self::Unscoped { .. } | Self::Scoped { .. } => return self.poll_scoped(cx),
+        }
+        match self.project() {
+            StateProj::Plain { future } => future.poll(cx),
+            _ => unreachable!("it was plain a moment ago"),
+        }
+    }
+
+    #[cold]
+    fn poll_scoped(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<T> {
+        if let StateProj::Unscoped { future, scope } = self.as_mut().project() {
+            let Some(future) = future.take() else { panic!("work was polled after its scope had panicked") };
+            let output = Output::default();
+            let slot = Arc::clone(&output);
+            let work = Box::pin(async move {
+                let value = future.await;
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            });
+            let wrapped = Wrapped((scope.0)(work));
+            self.set(Self::Scoped { wrapped, output });
+        }
+        let StateProj::Scoped { wrapped, output } = self.project() else { unreachable!("the scope has it now") };
+        ready!(wrapped.0.as_mut().poll(cx));
+        let value = output.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match value {
+            Some(value) => Poll::Ready(value),
+            None => panic!("the future that the scope returned ended without having driven the work to its end"),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The seam to `tracing`: without the feature there is no span, and nothing is compiled for it.
+
+#[cfg(feature = "tracing")]
+mod platform {
+    use tracing::{Span, level_filters::LevelFilter};
+
+    /// A span that work is polled in; `None` if there is none. Boxed, since most work has none.
+    #[derive(Debug, Default)]
+    pub(in crate::context) struct CallSpan(Option<Box<Span>>);
+
+    impl CallSpan {
+        /// Returns the current span. Where nobody listens that is one load.
+        #[inline]
+        pub(in crate::context) fn current() -> Self {
+            if LevelFilter::current() == LevelFilter::OFF {
+                return Self(None);
+            }
+            let span = Span::current();
+            Self((!span.is_none()).then(|| Box::new(span)))
+        }
+
+        /// Runs a poll in the span; enters it only where it is not the current one already.
+        #[inline]
+        pub(in crate::context) fn run<R>(&self, poll: impl FnOnce() -> R) -> R {
+            match &self.0 {
+                Some(span) if Span::current() != **span => span.in_scope(poll),
+                _ => poll(),
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod platform {
+    #[derive(Debug, Default)]
+    pub(in crate::context) struct CallSpan;
+
+    impl CallSpan {
+        pub(in crate::context) fn current() -> Self {
+            Self
+        }
+
+        pub(in crate::context) fn run<R>(&self, poll: impl FnOnce() -> R) -> R {
+            poll()
+        }
+    }
+}
+
+pub(super) use platform::CallSpan;
