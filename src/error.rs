@@ -7,6 +7,11 @@ use std::{error::Error, fmt, sync::Arc};
 /// For services whose error is not `Clone`, such as `BoxError` below a timeout: put `.map_err(SharedError::new)`
 /// between the service and the layer.
 ///
+/// In a chain of errors it stands for the original: it shows the original's text, and its source is the original's
+/// source, so that a report prints nothing twice. [`downcast_ref`](Self::downcast_ref) reaches the original. What looks
+/// through `&dyn Error` or `anyhow` finds a `SharedError` here, not the original, and behind it the original's sources:
+/// ask for a `SharedError` first, then call its `downcast_ref`.
+///
 /// # Examples
 ///
 /// ```
@@ -17,6 +22,11 @@ use std::{error::Error, fmt, sync::Arc};
 /// let copy = error.clone();
 /// assert_eq!(copy.to_string(), "disk on fire");
 /// assert!(copy.downcast_ref::<io::Error>().is_some());
+///
+/// let boxed: Box<dyn std::error::Error> = copy.into();
+/// assert!(boxed.downcast_ref::<io::Error>().is_none());
+/// let shared = boxed.downcast_ref::<SharedError>().unwrap();
+/// assert!(shared.downcast_ref::<io::Error>().is_some());
 /// ```
 #[derive(Clone)]
 pub struct SharedError(Arc<dyn Error + Send + Sync>);
@@ -36,6 +46,11 @@ impl SharedError {
         self.0.downcast_ref()
     }
 
+    /// Returns the original error.
+    pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
+
     /// Returns whether both are the same error, not merely equal ones.
     pub fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -43,9 +58,9 @@ impl SharedError {
 }
 
 impl Error for SharedError {
-    /// Returns the original error, which [`Display`](fmt::Display) shows too.
+    /// Returns the source of the original, which [`Display`](fmt::Display) has shown already.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
+        self.0.source()
     }
 }
 

@@ -250,8 +250,8 @@ async fn a_shared_error_leads_to_the_original_through_a_boxed_one() {
     let calls = [service.call(7), service.call(7)];
     for answer in join_all(calls).await {
         let error: BoxError = answer.unwrap_err().into();
-        let source = error.source().unwrap();
-        assert_eq!(source.downcast_ref(), Some(&Down));
+        let shared = error.downcast_ref::<SharedError>().unwrap();
+        assert_eq!(shared.downcast_ref(), Some(&Down));
     }
 }
 
