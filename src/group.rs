@@ -184,6 +184,48 @@ impl<K, T> Group<K, T> {
     }
 }
 
+impl<K, T> Group<K, T> {
+    /// Makes later callers of all keys that satisfy the predicate start anew; returns how many flights were forgotten.
+    ///
+    /// [`forget`](Self::forget) for many keys: those of one tenant, or below one path. The shards are gone through one
+    /// after the other, so a flight that begins meanwhile may stay. Like `Eq` of a key, the predicate runs under a lock:
+    /// it must not call the group, and should be quick.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the predicate is the caller's; no flight of the shard it was looking at has been forgotten, and the
+    /// group goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use tower_singleflight::Group;
+    ///
+    /// let group = Group::new();
+    /// let calls = [("a", 1), ("a", 2), ("b", 1)].map(|key| group.call(key, || async {}));
+    /// assert_eq!(group.forget_where(|(tenant, _)| *tenant == "a"), 2);
+    /// assert_eq!(group.in_flight(), 1);
+    /// # drop(calls);
+    /// # }
+    /// ```
+    pub fn forget_where<P>(&self, predicate: P) -> usize
+    where
+        P: Fn(&K) -> bool,
+    {
+        let forget = |shard: &Arc<Shard<K, T>>| {
+            let mut table = shard.lock();
+            // All are asked before any is unlisted: a predicate that panics leaves the table as it was.
+            let keys: Vec<K> =
+                table.joinable_where(&predicate).into_iter().filter_map(|slot| table.unlist(slot)).collect();
+            drop(table);
+            keys.len()
+        };
+        self.inner.shards.iter().map(forget).sum()
+    }
+}
+
 impl<K: Hash + Eq, T> Group<K, T> {
     /// Makes later callers of the key start anew; returns whether a flight was forgotten.
     ///

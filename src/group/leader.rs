@@ -60,12 +60,15 @@ impl Seat {
                 drop(table);
                 panic!("a call was polled after it had panicked");
             };
+            let drives = match flight.stage {
+                Stage::Solo => !flight.is_blocked(),
+                Stage::Shared => flight.awaits_leader(),
+                _ => false,
+            };
             match flight.stage {
                 // Solo => (Solo | Shared | Landed | Lost); and a scope's first poll, which the flight's task leaves to the
                 // leader: as if a follower had joined in mid-poll.
-                Stage::Solo | Stage::Shared
-                    if !flight.is_blocked() && (matches!(flight.stage, Stage::Solo) || flight.awaits_leader()) =>
-                {
+                _ if drives => {
                     let Some(loan) = Loan::take(shard, self.at, flight) else { return Poll::Pending };
                     drop(table);
                     match self.poll_work(shard, loan, cx) {

@@ -138,6 +138,16 @@ impl<K, T> Table<K, T> {
         self.index.find(hash, is_key).copied()
     }
 
+    /// Returns the slots of the joinable flights whose keys satisfy the predicate.
+    ///
+    /// With `Eq` it is the one user code under a lock (invariant 6): keys that were taken out for it would let a second
+    /// flight begin beside the first (invariant 1), and `Clone` is user code too. It changes nothing, so a panic of it
+    /// leaves nothing half done.
+    pub(super) fn joinable_where(&self, predicate: impl Fn(&K) -> bool) -> Vec<usize> {
+        let satisfies = |flight: &Flight<K, T>| flight.is_running() && flight.key.as_ref().is_some_and(&predicate);
+        self.flights.iter().filter(|(_, flight)| satisfies(flight)).map(|(slot, _)| slot).collect()
+    }
+
     /// Lists a new flight under its key; in the place of `old`, if the index has that for the key.
     ///
     /// The gauge has been raised for it. Returns the old flight's key.

@@ -1,0 +1,35 @@
+//! Forgetting all flights whose keys satisfy a predicate.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::future::join_all;
+use tower_singleflight::{Group, Role};
+
+#[tokio::test]
+async fn those_that_satisfy_it_are_forgotten_and_their_callers_get_their_outcome() {
+    let group = Group::new();
+    let old: Vec<_> = (0..100).map(|key| group.call(key, move || async move { key })).collect();
+    assert_eq!(group.forget_where(|key| key % 2 == 0), 50);
+    assert_eq!(group.in_flight(), 50);
+    let new: Vec<_> = (0..100).map(|key| group.call(key, move || async move { key + 1000 })).collect();
+    for (key, outcome) in join_all(new).await.into_iter().enumerate() {
+        let role = if key % 2 == 0 { Role::Leader } else { Role::Follower };
+        assert_eq!((outcome.role, outcome.value), (role, if key % 2 == 0 { key + 1000 } else { key }));
+    }
+    for (key, outcome) in join_all(old).await.into_iter().enumerate() {
+        assert_eq!((outcome.role, outcome.value), (Role::Leader, key));
+    }
+    assert_eq!(group.forget_where(|_| true), 0);
+    assert!(group.is_empty());
+}
+
+#[tokio::test]
+async fn a_predicate_that_panics_leaves_the_group_as_it_was() {
+    let group = Group::new();
+    let call = group.call("key", || async { 1 });
+    assert!(catch_unwind(AssertUnwindSafe(|| group.forget_where(|_| panic!("boom")))).is_err());
+    assert_eq!(group.callers("key"), 1);
+    assert_eq!(group.call("key", || async { 2 }).await.value, 1);
+    drop(call);
+    assert!(group.is_empty());
+}
