@@ -371,7 +371,7 @@ where
     pub(crate) fn run_since<W: Work<T>>(&self, called: Instant, key: K, work: W) -> Call<K, T, W> {
         let (shard, hash) = self.shard(&key);
         let deadline = || self.inner.limits.max_wait.and_then(|wait| called.checked_add(wait));
-        Call::new(shard.join(hash, key, work, Boarding::Any), deadline, None)
+        Call::new(shard.join(hash, key, work, Context::default(), Boarding::Any), deadline, None)
     }
 
     #[inline]

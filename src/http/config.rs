@@ -10,7 +10,7 @@ use super::{
     key::{Recipe, service_of},
     policy::{CacheName, Policy},
 };
-use crate::{Limits, layer::Inspect};
+use crate::{Limits, context::Scope, layer::Inspect};
 
 /// Asked of each request before anything else.
 pub(super) type CoalesceIf = Arc<dyn Fn(&request::Parts) -> bool + Send + Sync>;
@@ -33,6 +33,8 @@ pub(super) struct Config {
     pub(super) remember: Duration,
     pub(super) cache_status: Option<CacheName>,
     pub(super) inspect: Option<Inspect>,
+    /// Put round the call of the wrapped service (D12).
+    pub(super) scope: Option<Scope>,
     /// Copy one type each.
     pub(super) share_extensions: Vec<fn(&Extensions, &mut Extensions)>,
     /// In bytes.
@@ -103,6 +105,7 @@ impl Default for Config {
             remember: Duration::from_secs(10),
             cache_status: None,
             inspect: None,
+            scope: None,
             share_extensions: Vec::new(),
             window: 1 << 20,
             stall: Duration::from_secs(5),

@@ -4,7 +4,7 @@ use std::{
     error::Error,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{self, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -24,14 +24,17 @@ use super::{
     release::{Permit, Turn},
     write::Write,
 };
-use crate::group::{BoxedWork, Drive, Share, Work};
+use crate::{
+    context::{Context, InContext},
+    group::{BoxedWork, Drive, Share, Work},
+};
 
 pin_project! {
     /// One call of the wrapped service, in the box that it stays in: a flight's work, or its caller's own.
     pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
         // `None` once the head of the answer is there.
         #[pin]
-        call: Option<Oneshot<S, Request<B>>>,
+        call: Option<InContext<Oneshot<S, Request<B>>, Result<S::Response, S::Error>>>,
         // `Some` from the head on until the answer has been judged.
         judging: Option<Box<Judging<RB>>>,
         // `Some` until one who has waited may begin.
@@ -69,7 +72,9 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
         write: Option<Box<Write>>,
         asker: Asker,
     ) -> BoxedFetch<S, B, RB, E> {
-        let call = Some(Oneshot::new(service, request));
+        // What goes alone stays in its caller's task.
+        let scope = asker.shared.config.scope.as_ref().filter(|_| asker.key.is_some());
+        let call = Some(InContext::new(Oneshot::new(service, request), Context::of_call(scope)));
         let asker = Some(asker);
         Box::pin(Self { call, judging: None, turn: None, permit: None, write, began: None, asker, landed: None })
     }
@@ -122,21 +127,26 @@ where
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
     E: Send + Sync + 'static,
 {
-    fn boxed(self) -> BoxedWork<Landed<RB, E>> {
+    /// It has the context of its call already.
+    fn boxed(self, _: Context) -> BoxedWork<Landed<RB, E>> {
         self
+    }
+
+    fn is_scoped(&self) -> bool {
+        self.asker().shared.config.scope.is_some()
     }
 }
 
 impl<S, B, RB, E> Drive<Landed<RB, E>> for Fetch<S, B, RB, E>
 where
-    S: Service<Request<B>, Response = Response<RB>, Error = E> + Send,
-    S::Future: Send,
-    B: Send,
+    S: Service<Request<B>, Response = Response<RB>, Error = E> + Send + 'static,
+    S::Future: Send + 'static,
+    B: Send + 'static,
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
     E: Send + Sync + 'static,
 {
-    fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_end(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let mut this = self.project();
         if let Some(turn) = this.turn {
             *this.permit = ready!(turn.poll(cx));
@@ -187,6 +197,12 @@ where
         *this.permit = None;
         *this.asker = None;
         Poll::Ready(())
+    }
+
+    fn moved(self: Pin<&mut Self>) {
+        if let Some(call) = self.project().call.as_pin_mut() {
+            call.moved();
+        }
     }
 
     fn sharing(&self) -> Share {

@@ -73,8 +73,7 @@ impl<RB: Send + 'static, E: Send + Sync + 'static> AnyFlights for Flights<RB, E>
     }
 
     fn forget_where(&self, predicate: &dyn Fn(&HttpKey) -> bool) -> usize {
-        let _ = predicate;
-        0 // STAND-IN
+        self.group.forget_where(predicate)
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod keys;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, Method, request};
@@ -19,7 +19,7 @@ use super::{
     service::HttpSingleflight,
     shared::Shared,
 };
-use crate::{Limits, Role};
+use crate::{Limits, Role, context::Scope};
 
 /// Coalesces HTTP requests: one line on a router, or round a client.
 ///
@@ -207,6 +207,40 @@ impl<C> HttpSingleflightLayer<C> {
         I: Fn(Role, usize) + Send + Sync + 'static,
     {
         self.with(|config| config.inspect = Some(Arc::new(inspect)))
+    }
+
+    /// Sets what is put round calls of the wrapped service that may be shared: for task-locals and contexts of an outer
+    /// layer, which would be missing once a call has moved to the flight's task; see [`Group::scope`](crate::Group::scope).
+    /// The tracing span goes along by itself (feature `tracing`). Bodies are polled by their readers, in the readers' own
+    /// tasks.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the scope counts as a panic of the wrapped service; so does a scope whose future ends before the call
+    /// has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_singleflight::HttpSingleflightLayer;
+    ///
+    /// tokio::task_local!(static USER: &'static str);
+    ///
+    /// let layer = HttpSingleflightLayer::new().scope(|work| match USER.try_get() {
+    ///     Ok(user) => Box::pin(USER.scope(user, work)),
+    ///     Err(_) => work,
+    /// });
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn scope<F>(self, scope: F) -> Self
+    where
+        F: Fn(Pin<Box<dyn Future<Output = ()> + Send>>) -> Pin<Box<dyn Future<Output = ()> + Send>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.with(|config| config.scope = Some(Scope::new(scope)))
     }
 
     /// Copies this type from the extensions of the leader's response to those of its followers; no others are.
