@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::Body;
 
 pub use self::{body::ContentBody, future::ContentFuture, service::ContentSingleflight};
+use super::policy;
 
 /// What is known of a request's content.
 pub(super) enum Content {
@@ -24,6 +25,15 @@ impl Content {
         match self {
             Self::Read(content) => Some(content),
             Self::Empty | Self::Unknown => None,
+        }
+    }
+
+    /// Returns how much is known.
+    pub(super) const fn known(&self) -> policy::Content {
+        match self {
+            Self::Empty => policy::Content::Empty,
+            Self::Read(_) => policy::Content::Keyed,
+            Self::Unknown => policy::Content::Unknown,
         }
     }
 

@@ -43,7 +43,7 @@ pin_project! {
         permit: Option<Permit>,
         // What the answer will fence; `Some` also behind the head if the trailers will tell (S21).
         write: Option<Box<Write>>,
-        // When the call was polled first; `None` before, and if nobody asks.
+        // When the call was polled first, if it did not answer at once and somebody might share it.
         began: Option<Instant>,
         // `None` once the answer has been judged.
         asker: Option<Asker>,
@@ -158,12 +158,15 @@ where
             asker.shared.group(asker.place).flights::<RB, E>().group.callers(key) > 1
         };
         if let Some(call) = this.call.as_mut().as_pin_mut() {
-            if asker.key.is_some() && this.began.is_none() {
-                *this.began = Some(Instant::now());
-            }
             let polling = this.permit.as_ref().map(Permit::enter);
             let on_panic = OnPanic(this.write);
-            let result = ready!(call.poll(cx));
+            let Poll::Ready(result) = call.poll(cx) else {
+                // An answer that is there at once has no late comers, and asks no clock.
+                if asker.key.is_some() && this.began.is_none() {
+                    *this.began = Some(Instant::now());
+                }
+                return Poll::Pending;
+            };
             drop((on_panic, polling));
             this.call.set(None);
             match result {

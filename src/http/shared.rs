@@ -117,32 +117,24 @@ impl Shared {
         passed: Passed,
     ) -> Result<(Admission, HttpKey), Rule> {
         let config = &self.config;
-        let admission = self.admit(parts, kind, content)?;
+        if !kind.wanted {
+            return Err(Rule::Unwanted);
+        }
         if passed.with_credentials
             && config.policy.credentials == Credentials::Bypass
             && !config.recipe.knows_who_asks()
         {
             return Err(Rule::S5Authorization);
         }
-        let epoch = epoch(self.group(place).fences(), parts, kind.grpc == Grpc::OptedIn);
+        let is_grpc = kind.grpc == Grpc::OptedIn;
+        let mut admitting = config.policy.admitting(&parts.method, content.known(), is_grpc)?;
+        let epoch = epoch(self.group(place).fences(), parts, is_grpc);
         let beside = Beside { content: content.read(), epoch, passed: passed.services };
-        Ok((admission, config.recipe.key(parts, beside)?))
-    }
-
-    /// Says what a request with this much known of its content may do, or which rule sends it alone.
-    pub(super) fn admit(&self, parts: &request::Parts, kind: Kind, content: &Content) -> Result<Admission, Rule> {
-        if !kind.wanted {
-            return Err(Rule::Unwanted);
-        }
-        let known = match content {
-            Content::Empty => policy::Content::Empty,
-            Content::Read(_) => policy::Content::Keyed,
-            Content::Unknown => policy::Content::Unknown,
-        };
-        let admission = self.config.policy.admit(parts, known, kind.grpc == Grpc::OptedIn)?;
-        match (&self.config.content_if, content) {
+        let key = config.recipe.key(parts, beside, |name, value| admitting.look_at(name, value))?;
+        let admission = admitting.done(&parts.headers)?;
+        match (&config.content_if, content) {
             (Some(content_if), Content::Read(content)) if !content_if(parts, content) => Err(Rule::D11Content),
-            _ => Ok(admission),
+            _ => Ok((admission, key)),
         }
     }
 

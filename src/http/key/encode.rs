@@ -87,6 +87,39 @@ struct Fill<'a> {
 }
 
 impl Sink for Fill<'_> {
+    /// The same in one step, for what most parts are.
+    #[inline]
+    fn part(&mut self, tag: Tag, value: &[u8]) {
+        let end = self.written.saturating_add(2 + value.len());
+        match self.place.get_mut(self.written..end) {
+            Some([first, second, rest @ ..]) if value.len() <= 0x7f => {
+                (*first, *second) = (tag as u8, value.len() as u8);
+                rest.copy_from_slice(value);
+                self.written = end;
+            }
+            _ => {
+                self.raw(&[tag as u8]);
+                self.counted(value);
+            }
+        }
+    }
+
+    #[inline]
+    fn counted(&mut self, value: &[u8]) {
+        let end = self.written.saturating_add(1 + value.len());
+        match self.place.get_mut(self.written..end) {
+            Some([first, rest @ ..]) if value.len() <= 0x7f => {
+                *first = value.len() as u8;
+                rest.copy_from_slice(value);
+                self.written = end;
+            }
+            _ => {
+                self.length(value.len());
+                self.raw(value);
+            }
+        }
+    }
+
     fn raw(&mut self, bytes: &[u8]) {
         let end = self.written.saturating_add(bytes.len());
         if let Some(place) = self.place.get_mut(self.written..end) {
@@ -103,7 +136,7 @@ pub(super) trait Write {
 }
 
 /// What most keys take at most, with all fields of their request: they are written once, not counted first.
-const FEW_BYTES: usize = 1024;
+const FEW_BYTES: usize = 768;
 
 /// Writes a key of at most `max` bytes, and something more behind it, in one allocation; returns where the key ends.
 pub(super) fn encode(key: &impl Write, behind: &impl Write, max: usize) -> Result<(Arc<[u8]>, usize), Rule> {

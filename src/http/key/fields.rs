@@ -48,15 +48,17 @@ pub(super) struct Lines<'a> {
 pub(super) type Line<'a> = (&'a str, &'a HeaderValue);
 
 /// What most requests have at most of either kind; they take no allocation.
-const FEW_LINES: usize = 12;
+const FEW_LINES: usize = 8;
 
 impl<'a> Found<'a> {
-    /// Fills it, once; in place, since returning it would copy it. An error if a line that counts is not plain ASCII,
+    /// Fills it, once; in place, since returning it would copy it. `look_at` is shown each line that is no part of the
+    /// key, or begins with an x, and may send the request alone. An error if a line that counts is not plain ASCII,
     /// which recipients read differently, or if `Host` is repeated (RFC 9112, section 3.2).
     pub(super) fn gather(
         &mut self,
         headers: &'a HeaderMap,
         count: impl Fn(&HeaderName, Line<'_>, Listed) -> Count,
+        mut look_at: impl FnMut(&str, &HeaderValue) -> Result<(), Rule>,
     ) -> Result<(), Rule> {
         for (name, value) in headers {
             if *name == header::HOST && self.host.replace(value.as_bytes()).is_some() {
@@ -65,6 +67,9 @@ impl<'a> Found<'a> {
             self.forwarded |= *name == header::FORWARDED;
             let line = (name.as_str(), value);
             let standing = listed(line.0);
+            if standing != Listed::No || line.0.starts_with('x') {
+                look_at(line.0, value)?;
+            }
             self.deadline |= standing == Listed::Time;
             self.baggage |= standing == Listed::Settled && line.0 == BY_MEMBER;
             let count = count(name, line, standing);

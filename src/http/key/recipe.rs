@@ -2,7 +2,7 @@
 
 use std::{fmt, hash::Hash, sync::Arc};
 
-use http::{HeaderName, header, request, uri::Scheme};
+use http::{HeaderName, HeaderValue, header, request, uri::Scheme};
 
 use super::{
     HttpKey, baggage, cookies,
@@ -152,24 +152,30 @@ impl Recipe {
         }
     }
 
-    /// Returns the key of a request.
-    pub(in crate::http) fn key(&self, parts: &request::Parts, beside: Beside<'_>) -> Result<HttpKey, Rule> {
+    /// Returns the key of a request. `look_at` is shown the lines that rules other than the key's look at, and may send it
+    /// alone.
+    pub(in crate::http) fn key(
+        &self,
+        parts: &request::Parts,
+        beside: Beside<'_>,
+        look_at: impl FnMut(&str, &HeaderValue) -> Result<(), Rule>,
+    ) -> Result<HttpKey, Rule> {
         // The content has a cap of its own.
         let max = self.max_key_bytes.saturating_add(beside.content.map_or(0, <[u8]>::len));
         let mut found = Found::default();
         let (encoded, identities) = match &self.key_fn {
             Some(key_fn) => {
+                found.gather(&parts.headers, |_, _, _| Count::Never, look_at)?;
                 let identities = vec![key_fn.read(parts).ok_or(Rule::S3NoKey)?];
-                found.gather(&parts.headers, |_, _, _| Count::Never)?;
                 (encode(&UsersKey { parts, beside }, &AsAsked(&found.others), max)?, identities)
             }
             None => {
+                found.gather(&parts.headers, |name, line, listed| self.count(name, line, listed), look_at)?;
                 let mut identities = Vec::new();
                 for identity in &self.identities {
                     // That nothing is known of two callers does not make them the same one (S3).
                     identities.push(identity.read(parts).ok_or(Rule::S3NoKey)?);
                 }
-                found.gather(&parts.headers, |name, line, listed| self.count(name, line, listed))?;
                 let target = Target::new(parts, found.host, &self.ignored_query).ok_or(Rule::S2Target)?;
                 let key = Key { recipe: self, target, parts, found: &found, beside };
                 (encode(&key, &AsAsked(&found.others), max)?, identities)

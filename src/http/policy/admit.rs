@@ -1,6 +1,6 @@
 //! May a request share a flight?
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
+use http::{HeaderMap, HeaderValue, Method, header, request};
 
 use super::{
     Cookies, Credentials, Policy,
@@ -43,6 +43,13 @@ fn overrides_method(name: &str) -> bool {
     name.starts_with('x') && NAMES.iter().any(same)
 }
 
+/// A request whose fields are being looked at, one after the other.
+pub(in crate::http) struct Admitting<'a> {
+    policy: &'a Policy,
+    content: Content,
+    seen: Seen,
+}
+
 impl Policy {
     /// Says whether a request may share a flight, or which rule sends it alone; `opted_in`: its method may, whatever the
     /// policy says of it.
@@ -52,7 +59,20 @@ impl Policy {
         content: Content,
         opted_in: bool,
     ) -> Result<Admission, Rule> {
-        let method = &parts.method;
+        let mut admitting = self.admitting(&parts.method, content, opted_in)?;
+        for (name, value) in &parts.headers {
+            admitting.look_at(name.as_str(), value)?;
+        }
+        admitting.done(&parts.headers)
+    }
+
+    /// Begins to look at a request, by all but its fields.
+    pub(in crate::http) fn admitting(
+        &self,
+        method: &Method,
+        content: Content,
+        opted_in: bool,
+    ) -> Result<Admitting<'_>, Rule> {
         // S14: a tunnel is one connection's, whatever was opted in (RFC 9110, section 9.3.6).
         if *method == Method::CONNECT {
             return Err(Rule::S1Method);
@@ -65,41 +85,37 @@ impl Policy {
         if content == Content::Unknown {
             return Err(Rule::S15Content);
         }
-        let mut seen = Seen::default();
-        for (name, value) in &parts.headers {
-            self.look_at(name, value, content, &mut seen)?;
-        }
-        if seen.has_cookie && !self.admits_cookies(&parts.headers) {
-            return Err(Rule::S6Cookie);
-        }
-        // S14: the next hop strips what `Connection` lists, and would see another request than the key says (RFC 9110,
-        // section 7.6.1). `h2c` alone is obsolete (RFC 9113, section 3.1), and offered to whom it does not concern.
-        if seen.connection.asks_for_more() {
-            return Err(Rule::S14Connection);
-        }
-        // Pragma counts where there is no Cache-Control (RFC 9111, section 5.4).
-        if seen.reloads || (seen.pragma && !parts.headers.contains_key(header::CACHE_CONTROL)) {
-            return Ok(Admission::LeadOnly);
-        }
-        Ok(Admission::Coalesce)
+        Ok(Admitting { policy: self, content, seen: Seen::default() })
     }
 
-    /// Looks at one line of a request.
-    fn look_at(&self, name: &HeaderName, value: &HeaderValue, content: Content, seen: &mut Seen) -> Result<(), Rule> {
+    /// S6.
+    fn admits_cookies(&self, headers: &HeaderMap) -> bool {
+        match &self.cookies {
+            Cookies::Bypass => false,
+            Cookies::Keyed => true,
+            Cookies::Ignored(names) => are_all_named(names, headers),
+        }
+    }
+}
+
+impl Admitting<'_> {
+    /// Looks at one line. Those of fields that are in the key need not be shown, but for the ones that begin with an x.
+    pub(in crate::http) fn look_at(&mut self, name: &str, value: &HeaderValue) -> Result<(), Rule> {
+        let Self { policy, content, seen } = self;
         let alone = |alone: bool, rule| if alone { Err(rule) } else { Ok(()) };
-        match name.as_str() {
+        match name {
             // S15: the field says that there is content, and who reads it next may believe it.
-            "transfer-encoding" => alone(content == Content::Empty, Rule::S15Content),
-            "content-length" => alone(content == Content::Empty && value != "0", Rule::S15Content),
-            // A key function of the application's knows who asks.
-            "authorization" => alone(self.credentials == Credentials::Bypass, Rule::S5Authorization),
-            "proxy-authorization" => alone(self.credentials.keeps_proxys(), Rule::S5Authorization),
+            "transfer-encoding" => alone(*content == Content::Empty, Rule::S15Content),
+            "content-length" => alone(*content == Content::Empty && value != "0", Rule::S15Content),
+            // S5: RFC 9111, section 3.5.
+            "authorization" => alone(policy.credentials == Credentials::Bypass, Rule::S5Authorization),
+            "proxy-authorization" => alone(policy.credentials.keeps_proxys(), Rule::S5Authorization),
             "cookie" => {
                 seen.has_cookie = true;
                 Ok(())
             }
             // S11, S12: RFC 9110, sections 13.1, 14.2.
-            "if-none-match" | "if-modified-since" => alone(!self.validators, Rule::S12Condition),
+            "if-none-match" | "if-modified-since" => alone(!policy.validators, Rule::S12Condition),
             "if-match" | "if-unmodified-since" => Err(Rule::S12Condition),
             "range" | "if-range" => Err(Rule::S11Range),
             // S14: RFC 9110, sections 7.8, 10.1.1.
@@ -125,13 +141,22 @@ impl Policy {
         }
     }
 
-    /// S6.
-    fn admits_cookies(&self, headers: &HeaderMap) -> bool {
-        match &self.cookies {
-            Cookies::Bypass => false,
-            Cookies::Keyed => true,
-            Cookies::Ignored(names) => are_all_named(names, headers),
+    /// Says what all lines together come to.
+    pub(in crate::http) fn done(self, headers: &HeaderMap) -> Result<Admission, Rule> {
+        let Self { policy, seen, .. } = self;
+        if seen.has_cookie && !policy.admits_cookies(headers) {
+            return Err(Rule::S6Cookie);
         }
+        // S14: the next hop strips what `Connection` lists, and would see another request than the key says (RFC 9110,
+        // section 7.6.1). `h2c` alone is obsolete (RFC 9113, section 3.1), and offered to whom it does not concern.
+        if seen.connection.asks_for_more() {
+            return Err(Rule::S14Connection);
+        }
+        // Pragma counts where there is no Cache-Control (RFC 9111, section 5.4).
+        if seen.reloads || (seen.pragma && !headers.contains_key(header::CACHE_CONTROL)) {
+            return Ok(Admission::LeadOnly);
+        }
+        Ok(Admission::Coalesce)
     }
 }
 

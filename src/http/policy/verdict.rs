@@ -44,7 +44,7 @@ pub(in crate::http) enum Again {
 
 /// What the head of an answer says, line by line.
 #[derive(Default)]
-struct Head {
+struct Head<'a> {
     personal: bool,
     malformed: bool,
     /// `Vary` cannot be compared.
@@ -54,6 +54,8 @@ struct Head {
     by_origin: bool,
     said: Said,
     names: Vec<HeaderName>,
+    /// The gRPC status, where there is no message.
+    grpc: Option<&'a [u8]>,
 }
 
 /// An answer as the policy sees it.
@@ -108,7 +110,7 @@ impl Policy {
             return Verdict::nobody(Rule::S9Vary);
         }
         let status = answer.head.status.as_u16();
-        let grpc = answer.head.headers.get(&GRPC_STATUS).and_then(|status| grpc_verdict(asked, status.as_bytes()));
+        let grpc = head.grpc.and_then(|status| grpc_verdict(asked, status));
         let again = match (status, grpc) {
             // Its fault, as far as anyone can tell.
             (400 | 401 | 403 | 407 | 408 | 411..=417 | 421 | 425 | 428 | 429 | 431, _) => Again::Always,
@@ -148,7 +150,7 @@ impl Policy {
         Verdict { share, names, again }
     }
 
-    fn read(&self, head: &response::Parts) -> Head {
+    fn read<'a>(&self, head: &'a response::Parts) -> Head<'a> {
         let mut read = Head::default();
         for (name, value) in &head.headers {
             let value = value.as_bytes();
@@ -170,6 +172,7 @@ impl Policy {
                     read.said.read_expires(value, date);
                 }
                 "age" => read.said.read_age(value),
+                "grpc-status" => read.grpc = Some(value),
                 // S8: what is meant for caches like this one (RFC 9213), of any make.
                 name if name == "surrogate-control" || name.ends_with("cdn-cache-control") => {
                     read.malformed |= read.said.read_targeted(value).is_none();
