@@ -35,7 +35,7 @@ mod write;
 #[cfg(any(doc, doctest))]
 pub use self::key::excepted_fields;
 pub use self::{
-    body::{BodyError, BodySource, LargeBodies, SharedBody},
+    body::{BodyError, BodySource, LargeBodies, SharedBody, SpillStore},
     clone_body::{CloneBody, CloneBodyFuture, CloneBodyLayer},
     content::{ContentBody, ContentFuture, ContentSingleflight, Contents, Heads, HttpContent},
     future::HttpResponseFuture,

@@ -22,7 +22,7 @@ mod sync;
 pub use self::http::{
     BodyError, BodySource, CloneBody, CloneBodyFuture, CloneBodyLayer, Coalesced, ContentBody, ContentFuture,
     ContentSingleflight, Contents, Heads, HttpContent, HttpGroup, HttpKey, HttpResponseFuture, HttpSingleflight,
-    HttpSingleflightLayer, LargeBodies, Rule, SharedBody,
+    HttpSingleflightLayer, LargeBodies, Rule, SharedBody, SpillStore,
 };
 pub use self::{
     error::SharedError,

@@ -19,13 +19,16 @@ mod read_ahead;
 mod reader;
 mod shared_body;
 mod source;
+// Without the feature there is no disk to spill to.
+#[cfg_attr(not(feature = "spill"), allow(dead_code))]
+mod spill;
 mod stall;
 mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use self::{error::BodyError, large::LargeBodies, shared_body::SharedBody, source::BodySource};
+pub use self::{error::BodyError, large::LargeBodies, shared_body::SharedBody, source::BodySource, spill::SpillStore};
 pub(in crate::http) use self::{
     read_ahead::{Ahead, ReadAhead},
     stall::Stall,

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::BodySource;
+use super::{BodySource, SpillStore};
 
 /// Makes HTTP responses `Clone`, each clone with a body of its own, from the first frame on: put it below
 /// [`SingleflightLayer`](crate::SingleflightLayer).
@@ -83,6 +83,7 @@ struct Told {
     /// In bytes.
     window: Option<usize>,
     stall: Option<Duration>,
+    spill: SpillStore,
 }
 
 impl Told {
@@ -93,7 +94,7 @@ impl Told {
         if let Some(time) = self.stall {
             body = body.stall(time);
         }
-        body
+        body.spill(self.spill.clone())
     }
 }
 
@@ -114,6 +115,13 @@ impl CloneBodyLayer {
     #[must_use]
     pub fn stall(mut self, time: Duration) -> Self {
         self.told.stall = Some(time);
+        self
+    }
+
+    /// Sets where goes what does not fit the window, instead of readers' waiting; see [`BodySource::spill`].
+    #[must_use]
+    pub fn spill(mut self, store: SpillStore) -> Self {
+        self.told.spill = store;
         self
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     task::Waker,
 };
 
-use super::{next::End, part::Part};
+use super::{next::End, part::Part, spill::Segment};
 
 /// Taken out under the lock. Dropping it wakes nobody; call [`wake`](Freed::wake).
 #[derive(Default)]
@@ -13,6 +14,7 @@ use super::{next::End, part::Part};
 pub(super) struct Freed {
     pub(super) wakers: Vec<Waker>,
     pub(super) frames: Vec<Part>,
+    pub(super) segments: Vec<Arc<Segment>>,
     pub(super) end: Option<End>,
 }
 

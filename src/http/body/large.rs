@@ -13,4 +13,13 @@ pub enum LargeBodies {
     /// It is shared through the window alone: readers wait for slower ones, in sum at most for the stall time; then who
     /// is last is cut.
     Stream,
+    /// What is beyond the window goes to unnamed temporary files: nobody waits, and nobody is cut. Beyond these limits,
+    /// or when the disk fails, it is treated as by [`Stream`](Self::Stream).
+    #[cfg(feature = "spill")]
+    Spill {
+        /// In bytes, of one body at a time.
+        per_body: u64,
+        /// In bytes, of all bodies that share a [`SpillStore`](crate::SpillStore).
+        total: u64,
+    },
 }

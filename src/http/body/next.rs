@@ -1,6 +1,14 @@
 //! What a reader is to do next.
 
-use super::{checked::Checked, error::BodyError, freed::Freed, part::Part};
+use std::sync::Arc;
+
+use super::{
+    checked::Checked,
+    error::BodyError,
+    freed::Freed,
+    part::Part,
+    spill::{Job, Segment},
+};
 
 /// How the inner body ended.
 pub(super) enum End {
@@ -21,5 +29,9 @@ pub(super) enum Next<B> {
     End(Option<BodyError>),
     /// Poll the inner body.
     Poll(Checked<B>),
+    /// Read from disk: a file, where in it, and how many bytes.
+    Read(Arc<Segment>, u64, usize),
+    /// Have this written, then ask again.
+    Spill(Job),
     Wait(For),
 }

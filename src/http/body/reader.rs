@@ -2,13 +2,15 @@
 
 use std::{
     error::Error,
+    io,
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::Instant;
+use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
 use super::{
     checked::{Checked, Source},
@@ -17,6 +19,7 @@ use super::{
     next::{End, For, Next},
     origin::{Hints, Origin},
     part::Part,
+    spill::Spilling,
     stall::Stall,
     stream::{Polling, Stream},
 };
@@ -29,6 +32,8 @@ pub(super) struct Reader<B> {
     failed: bool,
     /// For when this reader waits for room.
     stall: Stall,
+    /// What it is reading from disk.
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 struct Seat<B> {
@@ -42,7 +47,7 @@ impl<B> Reader<B> {
     /// Returns the first reader of a stream.
     pub(super) fn first(stream: Arc<Stream<B>>) -> Self {
         let place = stream.lock().enter(None);
-        Self { seat: Some(Seat { stream, place }), failed: false, stall: Stall::default() }
+        Self { seat: Some(Seat { stream, place }), failed: false, stall: Stall::default(), reading: None }
     }
 
     /// Returns the inner body if nobody else is left to read it, and nobody has.
@@ -73,7 +78,20 @@ where
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
         // A clone of the caller's waker, made outside the lock.
         let mut spare = None;
+        // The runtime that was to read has shut down.
+        let mut inline = false;
         loop {
+            if let Some(reading) = &mut self.reading {
+                let read = ready!(Pin::new(reading).poll(cx));
+                self.reading = None;
+                match read {
+                    Ok(read) => match self.has_read(read) {
+                        Some(read) => return Poll::Ready(Some(read.map(Frame::data))),
+                        None => continue,
+                    },
+                    Err(_) => inline = true,
+                }
+            }
             let Some(Seat { stream, place }) = &self.seat else { return Poll::Ready(None) };
             let mut state = stream.lock();
             let waits = match state.next(*place) {
@@ -97,6 +115,25 @@ where
                         Poll::Pending => return Poll::Pending,
                     }
                 }
+                Next::Read(segment, at, bytes) => {
+                    drop(state);
+                    let read = move || segment.read(at, bytes);
+                    match Handle::try_current() {
+                        Ok(runtime) if !inline => self.reading = Some(runtime.spawn_blocking(read)),
+                        // No runtime's thread.
+                        _ => {
+                            if let Some(read) = self.has_read(read()) {
+                                return Poll::Ready(Some(read.map(Frame::data)));
+                            }
+                        }
+                    }
+                    continue;
+                }
+                Next::Spill(job) => {
+                    drop(state);
+                    Spilling::begin(stream, job);
+                    continue;
+                }
                 Next::Wait(waits) => waits,
             };
             let Some(waker) = spare.take() else {
@@ -119,6 +156,23 @@ where
                 _ => return Poll::Pending,
             }
         }
+    }
+}
+
+impl<B> Reader<B> {
+    /// Moves on past what was read from disk, or ends, if it could not be read; nothing if it was cut meanwhile.
+    fn has_read(&mut self, read: io::Result<Bytes>) -> Option<Result<Bytes, BodyError>> {
+        let Seat { stream, place } = self.seat.as_ref()?;
+        let Ok(data) = read else {
+            self.seat = None;
+            self.failed = true;
+            return Some(Err(BodyError::lagged()));
+        };
+        let mut state = stream.lock();
+        let freed = state.has_read(*place, data.len() as u64)?;
+        drop(state);
+        freed.wake();
+        Some(Ok(data))
     }
 }
 
@@ -181,7 +235,7 @@ impl<B> Clone for Reader<B> {
             let place = stream.lock().enter(Some(*place));
             Seat { stream: Arc::clone(stream), place }
         });
-        Self { seat, failed: self.failed, stall: Stall::default() }
+        Self { seat, failed: self.failed, stall: Stall::default(), reading: None }
     }
 }
 

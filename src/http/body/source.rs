@@ -19,6 +19,7 @@ use super::{
     part::Part,
     reader::Reader,
     shared_body::SharedBody,
+    spill::{Log, SpillStore},
     stream::Stream,
 };
 use crate::sync::{Mutex, lock};
@@ -71,6 +72,7 @@ pub struct BodySource<B> {
     window: usize,
     stall: Duration,
     announced: Option<u64>,
+    spill: SpillStore,
 }
 
 enum Claim<B> {
@@ -87,7 +89,7 @@ impl<B> BodySource<B> {
 
     pub(super) fn from_origin(body: Origin<B>) -> Self {
         let claim = Mutex::new(Some(Claim::Lone(body)));
-        Self { claim, window: 1 << 20, stall: Duration::from_secs(5), announced: None }
+        Self { claim, window: 1 << 20, stall: Duration::from_secs(5), announced: None, spill: SpillStore::default() }
     }
 
     /// Sets how long the body was announced to be, in bytes, by a `Content-Length` beside it; before the first clone.
@@ -114,6 +116,15 @@ impl<B> BodySource<B> {
     #[must_use]
     pub fn stall(mut self, time: Duration) -> Self {
         self.stall = time;
+        self
+    }
+
+    /// Sets where frames go that do not fit the window, instead of readers' waiting for slower ones; before the first
+    /// clone. Without a runtime nothing goes there. What cannot be read back is lost for the readers that still need
+    /// it: they end in an error that [is lagged](crate::BodyError::is_lagged).
+    #[must_use]
+    pub fn spill(mut self, store: SpillStore) -> Self {
+        self.spill = store;
         self
     }
 
@@ -147,8 +158,9 @@ impl<B: Body> Clone for BodySource<B> {
         };
         let reader = match claim.take() {
             Some(Claim::Lone(body)) => {
+                let log = Log::new(self.spill.store().cloned());
                 let missing = Missing::new(self.announced, &hints);
-                Reader::first(Arc::new(Stream::new(body, missing, hints, self.window, self.stall)))
+                Reader::first(Arc::new(Stream::new(body, missing, hints, log, self.window, self.stall)))
             }
             Some(Claim::Shared(reader)) => reader,
             None => unreachable!("a claim is taken out under its lock only"),
@@ -157,7 +169,7 @@ impl<B: Body> Clone for BodySource<B> {
         *claim = Some(Claim::Shared(reader));
         drop(claim);
         let claim = Mutex::new(Some(Claim::Shared(other)));
-        Self { claim, window: self.window, stall: self.stall, announced: self.announced }
+        Self { claim, window: self.window, stall: self.stall, announced: self.announced, spill: self.spill.clone() }
     }
 }
 

@@ -12,11 +12,16 @@
 //!    never runs under the lock: it is taken out, and run or dropped once the lock is released.
 //! 7. The end is published, and all who wait are woken, before the inner body is dropped: whatever its poll or its drop
 //!    does, nobody is left waiting, and a body that broke off never looks complete.
-//! 8. Only a reader that has yet to take the first frame of a full window is cut, and only while somebody waits for
+//! 8. Only a reader that is last of all and holds a full window up is cut, and only while somebody waits for
 //!    room and such waits have taken the stall time in sum, whoever was waited for: a reader that takes a frame now and
 //!    then wins nothing by it. While nobody waits no time counts, and one that has been woken a moment ago is let run.
+//! 9. A frame is in memory until it is known to be written; what was spilled comes before the first frame that is kept,
+//!    and whoever reads it has that frame to take next.
+//! 10. A file is given back once no reader that is not cut has anything to read from it. While a write is waited for no
+//!    time counts, unless it hangs; then it counts as failed, and nothing more is written.
 
 mod pace;
+mod spilled;
 mod told;
 
 use std::{collections::VecDeque, mem::replace, task::Waker, time::Duration};
@@ -32,6 +37,7 @@ use super::{
     origin::{Hints, Origin},
     part::Part,
     patience::Patience,
+    spill::Log,
 };
 
 /// Guarded by the stream's lock.
@@ -44,6 +50,8 @@ pub(super) struct State<B> {
     /// What the inner body said of itself last.
     hints: Hints,
     frames: VecDeque<Kept>,
+    /// What was spilled, and comes before the first frame.
+    log: Log,
     /// The number of the first frame that is kept.
     first: u64,
     /// What the kept frames weigh, in bytes.
@@ -62,6 +70,8 @@ pub(super) struct State<B> {
 pub(super) struct Place {
     /// The number of the frame that it takes next.
     next: u64,
+    /// Its place in the log; then its next frame is the first. `None` once it has read all that is there.
+    behind: Option<u64>,
     /// It lagged; none of the frames is kept for it.
     cut: bool,
     /// `Some` while it waits.
@@ -83,13 +93,27 @@ struct Kept {
 /// What a frame weighs beside its data, in bytes, so that empty ones count too.
 const FRAME: usize = 64;
 
+impl Kept {
+    fn weight(&self) -> usize {
+        self.frame.len() + FRAME
+    }
+}
+
 impl<B> State<B> {
-    pub(super) fn new(body: Origin<B>, missing: Missing, hints: Hints, window: usize, stall: Duration) -> Self {
+    pub(super) fn new(
+        body: Origin<B>,
+        missing: Missing,
+        hints: Hints,
+        log: Log,
+        window: usize,
+        stall: Duration,
+    ) -> Self {
         Self {
             source: Source::Fresh(body),
             ready: true,
             end: None,
             missing,
+            log,
             hints: missing.judge(hints),
             frames: VecDeque::new(),
             first: 0,
@@ -130,6 +154,7 @@ impl<B> State<B> {
         }
         if !place.cut {
             self.give_up(place.next, &mut freed);
+            self.trim(&mut freed);
         }
         let source = if self.live == 0 { replace(&mut self.source, Source::Out) } else { Source::Out };
         if self.readers.is_empty() {
@@ -155,6 +180,9 @@ impl<B> State<B> {
         if place.cut {
             return Next::End(Some(BodyError::lagged()));
         }
+        if let Some((segment, at, bytes)) = place.behind.and_then(|place| self.log.find(place)) {
+            return Next::Read(segment, at, bytes);
+        }
         let passed = place.next.saturating_sub(self.first);
         if let Some(kept) = usize::try_from(passed).ok().and_then(|passed| self.frames.get_mut(passed)) {
             place.next += 1;
@@ -172,6 +200,9 @@ impl<B> State<B> {
             Some(End::Clean) => return Next::End(None),
             Some(End::Error(error)) => return Next::End(Some(error.clone())),
             None => {}
+        }
+        if let Some(job) = self.plan() {
+            return Next::Spill(job);
         }
         if self.weight >= self.window && !self.frames.is_empty() {
             return Next::Wait(For::Room);
@@ -255,7 +286,7 @@ impl<B> State<B> {
     fn shift(&mut self, freed: &mut Freed) -> Option<Part> {
         let kept = self.frames.pop_front()?;
         self.first += 1;
-        self.weight -= kept.frame.len() + FRAME;
+        self.weight -= kept.weight();
         self.call(For::Room, freed);
         Some(kept.frame)
     }

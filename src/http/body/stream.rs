@@ -8,6 +8,7 @@ use super::{
     freed::Freed,
     next::{End, For},
     origin::{Hints, Origin},
+    spill::Log,
     state::State,
 };
 use crate::sync::{Mutex, MutexGuard, lock};
@@ -18,8 +19,15 @@ pub(super) struct Stream<B> {
 }
 
 impl<B> Stream<B> {
-    pub(super) fn new(body: Origin<B>, missing: Missing, hints: Hints, window: usize, stall: Duration) -> Self {
-        Self { state: Mutex::new(State::new(body, missing, hints, window, stall)) }
+    pub(super) fn new(
+        body: Origin<B>,
+        missing: Missing,
+        hints: Hints,
+        log: Log,
+        window: usize,
+        stall: Duration,
+    ) -> Self {
+        Self { state: Mutex::new(State::new(body, missing, hints, log, window, stall)) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State<B>> {

@@ -2,11 +2,21 @@
 
 use tokio::time::Instant;
 
-use super::{Freed, State};
+use super::{For, Freed, Place, State};
+
+impl Place {
+    /// Returns whether nobody is further behind: in the log, if any reader is there, else at the first frame.
+    fn is_last(&self, first: u64, behind: Option<u64>) -> bool {
+        !self.cut && self.next == first && (behind.is_none() || self.behind == behind)
+    }
+}
 
 impl<B> State<B> {
     /// Returns when the readers will have waited for too long in sum; a wait begins now, unless one is under way.
     pub(in crate::http::body) fn wait(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(deadline) = self.log.deadline() {
+            return Some(deadline);
+        }
         self.patience.begin(now);
         self.deadline(now)
     }
@@ -17,28 +27,36 @@ impl<B> State<B> {
         if deadline > now {
             return Some(deadline);
         }
-        let last = self.readers.iter().filter(|(_, place)| !place.cut && place.next == self.first);
+        let (first, behind) = (self.first, self.last_behind());
+        let last = self.readers.iter().filter(|(_, place)| place.is_last(first, behind));
         let moved = last.filter_map(|(_, place)| place.moved).max();
         moved.and_then(|moved| self.patience.grace(moved)).filter(|grace| *grace > now).or(Some(deadline))
     }
 
     /// Cuts the slowest if the readers have waited for too long by now, and somebody still does (invariant 8).
     pub(in crate::http::body) fn cut_due(&mut self, now: Instant) -> Freed {
+        if self.log.deadline().is_some_and(|deadline| deadline <= now) {
+            let mut freed = Freed::default();
+            self.log.fail();
+            self.call(For::Room, &mut freed);
+            return freed;
+        }
         if self.deadline(now).is_some_and(|deadline| deadline <= now) { self.cut() } else { Freed::default() }
     }
 
     /// Cuts those who have yet to take the first frame.
     fn cut(&mut self) -> Freed {
         let mut freed = Freed::default();
-        let first = self.first;
+        let (first, behind) = (self.first, self.last_behind());
         let mut slowest = 0;
-        for (_, place) in self.readers.iter_mut().filter(|(_, place)| !place.cut && place.next == first) {
+        for (_, place) in self.readers.iter_mut().filter(|(_, place)| place.is_last(first, behind)) {
             place.cut = true;
             slowest += 1;
         }
         for _ in 0..slowest {
             self.give_up(first, &mut freed);
         }
+        self.trim(&mut freed);
         freed
     }
 }

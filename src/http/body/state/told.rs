@@ -20,13 +20,19 @@ impl<B> State<B> {
     /// Returns what the inner body said at the point where a reader is, however much has come since: the end of a body
     /// of unknown length does not make its length known (S16).
     pub(in crate::http::body) fn size_hint(&self, reader: usize) -> SizeHint {
-        self.said_to(reader).map_or_else(SizeHint::new, |(hints, _)| hints.clone().size)
+        self.said_to(reader).map_or_else(SizeHint::new, |(hints, _)| hints.size)
     }
 
     /// Returns also whether the reader has taken all frames; nothing if it was cut.
-    fn said_to(&self, reader: usize) -> Option<(&Hints, bool)> {
+    fn said_to(&self, reader: usize) -> Option<(Hints, bool)> {
         let place = &self.readers[reader];
+        if place.cut {
+            return None;
+        }
+        if let Some(behind) = place.behind {
+            return Some((self.log.said(behind), false));
+        }
         let kept = self.frames.get(self.passed(place.next));
-        (!place.cut).then(|| kept.map_or((&self.hints, true), |kept| (&kept.before, false)))
+        Some(kept.map_or_else(|| (self.hints.clone(), true), |kept| (kept.before.clone(), false)))
     }
 }

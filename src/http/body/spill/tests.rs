@@ -1,0 +1,362 @@
+//! Bodies that do not fit the window, on disks of every temper.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header::ETAG};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    SpillStore,
+    disk::{Disk, Paged},
+};
+use crate::http::body::{BodyError, BodySource};
+
+/// Frames that are there at once, then trailers; each byte says where it is.
+struct Frames {
+    frames: usize,
+    length: usize,
+    at: usize,
+    known: bool,
+    alive: Arc<Alive>,
+}
+
+/// Bytes in memory, now and at most.
+#[derive(Default)]
+struct Alive {
+    now: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+struct Owned(Vec<u8>, Arc<Alive>);
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.1.now.fetch_sub(self.0.len(), SeqCst);
+    }
+}
+
+/// What the bytes from this place on are.
+fn expected(at: usize, length: usize) -> &'static [u8] {
+    static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(|| (0..1_usize << 19).map(|at| (at % 251) as u8).collect());
+    &PATTERN[at % 251..][..length]
+}
+
+impl Frames {
+    fn new(frames: usize, length: usize, known: bool) -> Self {
+        Self { frames, length, at: 0, known, alive: Arc::default() }
+    }
+
+    fn whole(&self) -> usize {
+        self.frames * self.length
+    }
+}
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let begin = self.at;
+        if begin > self.whole() {
+            return Poll::Ready(None);
+        }
+        if begin == self.whole() {
+            self.at += 1;
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers()))));
+        }
+        self.at += self.length;
+        let now = self.alive.now.fetch_add(self.length, SeqCst) + self.length;
+        self.alive.peak.fetch_max(now, SeqCst);
+        let data = expected(begin, self.length).to_vec();
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(Owned(data, Arc::clone(&self.alive)))))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.known {
+            true => SizeHint::with_exact(self.whole().saturating_sub(self.at) as u64),
+            false => SizeHint::new(),
+        }
+    }
+}
+
+fn trailers() -> HeaderMap {
+    HeaderMap::from_iter([(ETAG, HeaderValue::from_static("1"))])
+}
+
+/// Reads to the end, with a pause after each frame; returns how many bytes came, or the error.
+async fn read(
+    mut body: impl Body<Data = Bytes, Error = BodyError> + Unpin,
+    pause: Duration,
+) -> Result<usize, BodyError> {
+    let (mut at, mut trailed) = (0, false);
+    let whole = body.size_hint().exact();
+    while let Some(frame) = body.frame().await {
+        match frame?.into_data() {
+            Ok(data) => {
+                assert!(!trailed && data == expected(at, data.len()));
+                at += data.len();
+            }
+            Err(frame) => {
+                assert_eq!(frame.into_trailers().ok(), Some(trailers()));
+                trailed = true;
+            }
+        }
+        assert_eq!(body.size_hint().exact(), whole.map(|whole| whole - at as u64), "at {at}");
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+    }
+    assert!(trailed);
+    Ok(at)
+}
+
+/// In memory, failing as it is told.
+#[derive(Clone, Default)]
+struct Fake {
+    creates: bool,
+    writes: usize,
+    reads: bool,
+    files: Arc<AtomicUsize>,
+}
+
+struct File(Fake, Mutex<Vec<u8>>, AtomicUsize);
+
+impl Disk for Fake {
+    fn create(&self) -> io::Result<Box<dyn Paged>> {
+        if !self.creates {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        self.files.fetch_add(1, SeqCst);
+        Ok(Box::new(File(self.clone(), Mutex::default(), AtomicUsize::new(0))))
+    }
+}
+
+impl Paged for File {
+    fn write_at(&self, at: u64, data: &[u8]) -> io::Result<()> {
+        if self.2.fetch_add(1, SeqCst) >= self.0.writes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let mut file = self.1.lock().unwrap();
+        file.truncate(at as usize);
+        file.extend(data);
+        Ok(())
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        if !self.0.reads {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        into.copy_from_slice(&self.1.lock().unwrap()[at as usize..][..into.len()]);
+        Ok(())
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        self.0.files.fetch_sub(1, SeqCst);
+    }
+}
+
+fn good() -> Fake {
+    Fake { creates: true, writes: usize::MAX, reads: true, files: Arc::default() }
+}
+
+const FRAME: usize = 16 << 10;
+
+/// Nine fast readers beside a slow one; returns how long the fast ones took, and what the slow one got.
+async fn ten(store: &SpillStore, body: Frames, pause: Duration) -> (Duration, Result<usize, BodyError>) {
+    let whole = body.whole();
+    let source = BodySource::new(body).spill(store.clone());
+    let began = Instant::now();
+    let slow = tokio::spawn(read(source.clone().into_reader(), pause));
+    let fast: Vec<_> = (0..9).map(|_| tokio::spawn(read(source.clone().into_reader(), Duration::ZERO))).collect();
+    drop(source);
+    for fast in fast {
+        assert_eq!(fast.await.unwrap().unwrap(), whole);
+    }
+    let took = began.elapsed();
+    let slow = slow.await.unwrap();
+    assert_eq!(store.used(), 0, "not all was given back");
+    (took, slow)
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_room_to_spill_nobody_waits_and_nobody_is_cut() {
+    for (pause, frames) in [(4_000, 56), (4_000, 300), (100, 1_000), (10, 4_096)] {
+        for known in [false, true] {
+            let disk = good();
+            let store = SpillStore::on(disk.clone(), 1 << 30, 1 << 30);
+            let body = Frames::new(frames, FRAME, known);
+            let (whole, alive) = (body.whole(), Arc::clone(&body.alive));
+            let (took, slow) = ten(&store, body, Duration::from_millis(pause)).await;
+            assert_eq!((took, slow.unwrap()), (Duration::ZERO, whole));
+            assert_eq!(disk.files.load(SeqCst), 0);
+            let peak = alive.peak.load(SeqCst);
+            assert!(peak <= (1 << 20) + 2 * FRAME, "{peak} bytes in memory");
+        }
+    }
+}
+
+/// What is there is not lost, and nobody waits for longer than without a disk.
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_nothing_more_is_as_none() {
+    let disks = [
+        (Fake::default(), u64::MAX),
+        (Fake { writes: 0, ..good() }, u64::MAX),
+        (Fake { writes: 200, ..good() }, u64::MAX),
+        (good(), 0),
+        (good(), 3 << 20),
+    ];
+    for (disk, total) in disks {
+        for (per_body, total) in [(u64::MAX, total), (total, u64::MAX)] {
+            let store = SpillStore::on(disk.clone(), per_body, total);
+            let (took, slow) = ten(&store, Frames::new(4_096, FRAME, false), Duration::from_millis(100)).await;
+            assert!(took <= Duration::from_millis(5_110), "{took:?}");
+            assert!(slow.unwrap_err().is_lagged());
+            assert_eq!(disk.files.load(SeqCst), 0);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_back_is_lost_for_those_who_need_it_only() {
+    let store = SpillStore::on(Fake { reads: false, ..good() }, 1 << 30, 1 << 30);
+    let body = Frames::new(1_000, FRAME, true);
+    let whole = body.whole();
+    let source = BodySource::new(body).spill(store.clone());
+    let slow = source.clone().into_reader();
+    assert_eq!(read(source.into_reader(), Duration::ZERO).await.unwrap(), whole);
+    assert!(read(slow, Duration::ZERO).await.unwrap_err().is_lagged());
+    assert_eq!(store.used(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_bodies_read_one_behind_the_other_are_whole() {
+    let store = SpillStore::on(good(), 1 << 30, 1 << 30);
+    for frames in [56, 4_096] {
+        let body = Frames::new(frames, FRAME, false);
+        let whole = body.whole();
+        let source = BodySource::new(body).spill(store.clone());
+        let (first, second) = (source.clone().into_reader(), source.into_reader());
+        assert_eq!(read(first, Duration::ZERO).await.unwrap(), whole);
+        assert_eq!(read(second, Duration::ZERO).await.unwrap(), whole);
+    }
+    assert_eq!(store.used(), 0);
+}
+
+#[tokio::test]
+async fn readers_that_leave_give_everything_back() {
+    let disk = good();
+    let store = SpillStore::on(disk.clone(), 1 << 30, 1 << 30);
+    let mut bodies = Vec::new();
+    for _ in 0..20 {
+        let source = BodySource::new(Frames::new(1_000, FRAME, false)).spill(store.clone());
+        let mut slow = source.clone().into_reader();
+        read(source.into_reader(), Duration::ZERO).await.unwrap();
+        for _ in 0..3 {
+            slow.frame().await.unwrap().unwrap();
+        }
+        bodies.push(slow);
+    }
+    assert!(store.used() > 200 << 20 && disk.files.load(SeqCst) > 0);
+    drop(bodies);
+    assert_eq!((store.used(), disk.files.load(SeqCst)), (0, 0));
+}
+
+/// Readers of all paces, on two threads: each byte in its place.
+#[test]
+fn readers_at_any_pace_on_two_threads_are_whole() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let store = SpillStore::on(good(), 1 << 30, 1 << 30);
+    runtime.block_on(async {
+        for length in [100, 5_000, 300_000] {
+            let body = Frames::new((6 << 20) / length, length, true);
+            let whole = body.whole();
+            let source = BodySource::new(body).window(256 << 10).spill(store.clone());
+            let readers: Vec<_> = (0..6_u64)
+                .map(|reader| {
+                    let mut body = source.clone().into_reader();
+                    tokio::spawn(async move {
+                        // Late by so much.
+                        sleep(Duration::from_millis(reader * 20)).await;
+                        if reader == 5 {
+                            return body.frame().await.unwrap().map(|_| whole);
+                        }
+                        read(body, Duration::ZERO).await
+                    })
+                })
+                .collect();
+            drop(source);
+            for reader in readers {
+                assert_eq!(reader.await.unwrap().unwrap(), whole);
+            }
+        }
+    });
+    drop(runtime);
+    assert_eq!(store.used(), 0);
+}
+
+/// Who is polled outside a runtime reads by itself what another runtime has written.
+#[test]
+fn a_reader_outlives_the_runtime_that_spilled_for_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = SpillStore::on(good(), 1 << 30, 1 << 30);
+    let body = Frames::new(1_000, FRAME, true);
+    let whole = body.whole();
+    let source = BodySource::new(body).spill(store.clone());
+    let late = source.clone().into_reader();
+    runtime.block_on(read(source.into_reader(), Duration::ZERO)).unwrap();
+    drop(runtime);
+    assert_eq!(futures_util::FutureExt::now_or_never(read(late, Duration::ZERO)).unwrap().unwrap(), whole);
+    assert_eq!(store.used(), 0);
+}
+
+#[cfg(feature = "spill")]
+mod directory {
+    use super::*;
+    use crate::http::body::LargeBodies;
+
+    const SPILL: LargeBodies = LargeBodies::Spill { per_body: 1 << 30, total: 1 << 30 };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_takes_what_does_not_fit_and_shows_none_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for dir_of in [Some(dir.path().to_owned()), None] {
+            let store = SpillStore::new(SPILL, dir_of);
+            let body = Frames::new(1_000, FRAME, false);
+            let whole = body.whole();
+            let (took, slow) = ten(&store, body, Duration::from_millis(10)).await;
+            assert_eq!((took, slow.unwrap()), (Duration::ZERO, whole));
+        }
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_is_gone_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        drop(dir);
+        let store = SpillStore::new(SPILL, Some(path));
+        let (took, slow) = ten(&store, Frames::new(1_000, FRAME, false), Duration::from_millis(100)).await;
+        assert!(took <= Duration::from_millis(5_110), "{took:?}");
+        assert!(slow.unwrap_err().is_lagged());
+    }
+}
