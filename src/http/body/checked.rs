@@ -1,13 +1,12 @@
 //! The inner body, pinned, and held to the size that it announced.
 
 use std::{
-    cmp::{max, min},
     error::Error,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http_body::Body;
+use http_body::{Body, SizeHint};
 
 use super::{
     error::BodyError,
@@ -25,10 +24,8 @@ pub(super) struct Checked<B> {
 /// What was announced and has not come yet: by a `Content-Length`, and by the body itself. Both are held to.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Missing {
-    /// As many bytes must come; `None` if nothing was announced.
-    least: Option<u64>,
-    /// No more than that many bytes may come.
-    most: Option<u64>,
+    head: Option<u64>,
+    own: Option<u64>,
 }
 
 /// Where the inner body is.
@@ -42,25 +39,23 @@ pub(super) enum Source<B> {
 
 impl Missing {
     pub(super) fn new(announced: Option<u64>, hints: &Hints) -> Self {
-        let exact = hints.size.exact();
-        let either = announced.or(exact).zip(exact.or(announced));
-        Self { least: either.map(|(one, other)| max(one, other)), most: either.map(|(one, other)| min(one, other)) }
+        Self { head: announced, own: hints.size.exact() }
     }
 
-    /// Returns what the body says of itself, less an end that comes too early.
+    /// Returns what the body says of itself, less an end that comes too early. The size that it announced is kept, or
+    /// the end is an error: who asks later is told the same.
     pub(super) fn judge(self, hints: Hints) -> Hints {
-        Hints { is_end_stream: hints.is_end_stream && self.check_end().is_ok(), ..hints }
+        let is_end_stream = hints.is_end_stream && self.check_end().is_ok();
+        Hints { size: self.own.map_or(hints.size, SizeHint::with_exact), is_end_stream }
     }
 
     fn check(&mut self, part: &Part) -> Result<(), BodyError> {
         match part {
             Part::Data(data) => {
                 let length = data.len() as u64;
-                self.most = match self.most {
-                    Some(most) => Some(most.checked_sub(length).ok_or(BodyError::excess())?),
-                    None => None,
-                };
-                self.least = self.least.map(|least| least.saturating_sub(length));
+                for missing in [&mut self.head, &mut self.own].into_iter().flatten() {
+                    *missing = missing.checked_sub(length).ok_or(BodyError::excess())?;
+                }
                 Ok(())
             }
             // Trailers end the content: who has them may stop reading (RFC 9110 section 6.5).
@@ -69,7 +64,8 @@ impl Missing {
     }
 
     fn check_end(self) -> Result<(), BodyError> {
-        self.least.filter(|least| *least > 0).map_or(Ok(()), |least| Err(BodyError::incomplete(least)))
+        let missing = self.head.max(self.own).filter(|missing| *missing > 0);
+        missing.map_or(Ok(()), |missing| Err(BodyError::incomplete(missing)))
     }
 }
 

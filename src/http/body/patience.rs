@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// In which a task that has been woken is polled.
-const MOMENT: Duration = Duration::from_millis(1);
+/// For so long anybody may be waited for.
+const PASSING: Duration = Duration::from_millis(50);
+
+/// In sum, beyond the stall time.
+const MORE: Duration = Duration::from_secs(1);
 
 /// Counts the time in which at least one reader waited for room.
 pub(super) struct Patience {
@@ -26,21 +29,27 @@ impl Patience {
         self.since.get_or_insert(now);
     }
 
-    /// Returns whether anybody has had to wait.
-    pub(super) fn is_tried(&self) -> bool {
-        self.since.is_some() || !self.spent.is_zero()
-    }
-
     /// Returns when it is used up; `None` is never, as is the end of no wait.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.since?.checked_add(self.stall.saturating_sub(self.spent))
     }
 
-    /// Returns until when a reader that moved just now is waited for beyond the deadline: a moment, so that it does not
-    /// matter in which order tasks are polled, and a fiftieth of the whole in sum.
-    pub(super) fn grace(&self, moved: Instant) -> Option<Instant> {
-        let last = self.since?.checked_add((self.stall.saturating_add(self.stall / 50)).saturating_sub(self.spent))?;
-        Some(last.min(moved + MOMENT))
+    pub(super) const fn is_waited_on(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// Returns how long the present wait has taken.
+    pub(super) fn waited(&self, now: Instant) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    /// Returns when a reader that others had waited for so long already is cut, once the time is used up. One that was
+    /// waited for only in passing, since tasks and sockets take turns, is not: others are slow. In sum there is a second
+    /// more for that.
+    pub(super) fn guilty(&self, held: Duration) -> Option<Instant> {
+        let share = (self.stall / 10).max(self.stall.min(PASSING));
+        let last = self.stall.saturating_add(self.stall.saturating_mul(20).min(MORE)).saturating_sub(self.spent);
+        self.since?.checked_add(share.saturating_sub(held).min(last))
     }
 
     /// Nobody waits any more.

@@ -14,11 +14,11 @@
 //!    does, nobody is left waiting, and a body that broke off never looks complete.
 //! 8. Only a reader that is last of all and holds a full window up is cut, and only while somebody waits for
 //!    room and such waits have taken the stall time in sum, whoever was waited for: a reader that takes a frame now and
-//!    then wins nothing by it. While nobody waits no time counts, and one that has been woken a moment ago is let run.
+//!    then wins nothing by it. While nobody waits no time counts, and one that was waited for in passing is not cut.
 //! 9. A frame is in memory until it is known to be written; what was spilled comes before the first frame that is kept,
 //!    and whoever reads it has that frame to take next.
 //! 10. A file is given back once no reader that is not cut has anything to read from it. While a write is waited for no
-//!    time counts, unless it hangs; then it counts as failed, and nothing more is written.
+//!     time counts, unless it hangs; then it counts as failed, and nothing more is written.
 
 mod pace;
 mod spilled;
@@ -78,8 +78,8 @@ pub(super) struct Place {
     waker: Option<Waker>,
     /// Which of the waiting it then is.
     waits: Option<(For, usize)>,
-    /// When it moved or was woken last; kept once anybody has had to wait.
-    moved: Option<Instant>,
+    /// How long others have waited for it.
+    held: Duration,
 }
 
 struct Kept {
@@ -186,8 +186,8 @@ impl<B> State<B> {
         let passed = place.next.saturating_sub(self.first);
         if let Some(kept) = usize::try_from(passed).ok().and_then(|passed| self.frames.get_mut(passed)) {
             place.next += 1;
-            if self.patience.is_tried() {
-                place.moved = Some(Instant::now());
+            if passed == 0 && self.patience.is_waited_on() {
+                place.held += self.patience.waited(Instant::now());
             }
             kept.readers -= 1;
             let mut freed = Freed::default();
@@ -224,7 +224,10 @@ impl<B> State<B> {
     pub(super) fn came(&mut self, part: &Part, hints: Hints, reader: usize) -> Freed {
         let before = replace(&mut self.hints, hints);
         self.ready = true;
-        self.readers[reader].next += 1;
+        let place = &mut self.readers[reader];
+        place.next += 1;
+        // It has caught up.
+        place.held = Duration::ZERO;
         let mut freed = Freed::default();
         if self.live > 1 {
             self.weight += part.len() + FRAME;
@@ -254,11 +257,9 @@ impl<B> State<B> {
         if matches!(waits, For::Room) {
             self.patience.rest();
         }
-        let moved = self.patience.is_tried().then(Instant::now);
         for reader in self.waiting[waits as usize].drain(..) {
             let place = &mut self.readers[reader];
             place.waits = None;
-            place.moved = moved;
             freed.wakers.extend(place.waker.take());
         }
     }

@@ -140,7 +140,7 @@ fn shape() -> impl Strategy<Value = Shape> {
 
 /// Tells what a reader of a shared body must: what the body would, unless that is not true (S16).
 fn check(shape: &Shape, told: &[Told], lone: &[Told], announced: Option<u64>) {
-    let whole = !lone.last().is_some_and(|last| last.frame.is_some());
+    let whole = lone.last().is_none_or(|last| last.frame.is_none());
     let kept = announced.is_none_or(|announced| announced == shape.left());
     if shape.is_true() && kept {
         // A reader that has an error to come is not at its end, even if the body says so.
@@ -223,7 +223,7 @@ proptest! {
         let lone = tell_all(&mut task::spawn(shape.clone()));
         let mut reading = task::spawn(ReadAhead::new(shape.clone(), Some(0)));
         for _ in 0..ahead {
-            reading.enter(|cx, mut reading| drop(assert_ready!(reading.poll_next(cx))));
+            reading.enter(|cx, mut reading| assert!(reading.poll_next(cx).is_ready()));
         }
         let source = reading.into_inner().into_source();
         drop(source.clone());

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     SEGMENT,
-    store::{Room, Segment, Store},
+    store::{Reserved, Segment, Store},
 };
 use crate::http::body::origin::Hints;
 
@@ -51,7 +51,7 @@ pub(in crate::http::body) struct Job {
     segment: Option<Arc<Segment>>,
     at: u64,
     data: Vec<Bytes>,
-    room: Room,
+    room: Reserved,
 }
 
 impl Job {

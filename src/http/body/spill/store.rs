@@ -31,7 +31,7 @@ pub(in crate::http::body) struct Store {
 }
 
 /// Part of the store, given back when it is dropped.
-pub(super) struct Room {
+pub(super) struct Reserved {
     store: Arc<Store>,
     bytes: u64,
 }
@@ -78,10 +78,10 @@ impl Store {
         self.per_body.saturating_sub(held).min(self.total.saturating_sub(self.used.load(Relaxed)))
     }
 
-    pub(super) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Room> {
+    pub(super) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Reserved> {
         let more = |used: u64| used.checked_add(bytes).filter(|used| *used <= self.total);
         self.used.fetch_update(Relaxed, Relaxed, more).ok()?;
-        Some(Room { store: Arc::clone(self), bytes })
+        Some(Reserved { store: Arc::clone(self), bytes })
     }
 
     pub(super) fn segment(self: &Arc<Self>) -> io::Result<Segment> {
@@ -91,7 +91,7 @@ impl Store {
 
 impl Segment {
     /// Writes at a place; the room for it is the segment's from then on.
-    pub(super) fn write(&self, mut at: u64, data: &[Bytes], mut room: Room) -> io::Result<()> {
+    pub(super) fn write(&self, mut at: u64, data: &[Bytes], mut room: Reserved) -> io::Result<()> {
         for data in data {
             self.file.write_at(at, data)?;
             at += data.len() as u64;
@@ -107,7 +107,7 @@ impl Segment {
     }
 }
 
-impl Drop for Room {
+impl Drop for Reserved {
     fn drop(&mut self) {
         self.store.used.fetch_sub(self.bytes, Relaxed);
     }

@@ -21,7 +21,7 @@ impl<B> State<B> {
         self.deadline(now)
     }
 
-    /// One that has moved or been woken just now is about to move on.
+    /// Once the time is used up, who is last is cut if it has been waited for.
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let deadline = self.patience.deadline()?;
         if deadline > now {
@@ -29,8 +29,7 @@ impl<B> State<B> {
         }
         let (first, behind) = (self.first, self.last_behind());
         let last = self.readers.iter().filter(|(_, place)| place.is_last(first, behind));
-        let moved = last.filter_map(|(_, place)| place.moved).max();
-        moved.and_then(|moved| self.patience.grace(moved)).filter(|grace| *grace > now).or(Some(deadline))
+        last.filter_map(|(_, place)| self.patience.guilty(place.held)).min()
     }
 
     /// Cuts the slowest if the readers have waited for too long by now, and somebody still does (invariant 8).
@@ -41,15 +40,18 @@ impl<B> State<B> {
             self.call(For::Room, &mut freed);
             return freed;
         }
-        if self.deadline(now).is_some_and(|deadline| deadline <= now) { self.cut() } else { Freed::default() }
+        if self.deadline(now).is_some_and(|deadline| deadline <= now) { self.cut(now) } else { Freed::default() }
     }
 
-    /// Cuts those who have yet to take the first frame.
-    fn cut(&mut self) -> Freed {
+    /// Cuts those who are last, and have been waited for.
+    fn cut(&mut self, now: Instant) -> Freed {
         let mut freed = Freed::default();
         let (first, behind) = (self.first, self.last_behind());
         let mut slowest = 0;
         for (_, place) in self.readers.iter_mut().filter(|(_, place)| place.is_last(first, behind)) {
+            if self.patience.guilty(place.held).is_none_or(|guilty| guilty > now) {
+                continue;
+            }
             place.cut = true;
             slowest += 1;
         }

@@ -88,15 +88,15 @@ impl<B> State<B> {
     /// A reader has read so many bytes from disk.
     pub(in crate::http::body) fn has_read(&mut self, reader: usize, bytes: u64) -> Option<Freed> {
         let mut freed = Freed::default();
-        let end = self.log.end();
+        let (end, last) = (self.log.end(), self.last_behind());
         let place = &mut self.readers[reader];
         if place.cut {
             return None;
         }
-        place.behind = place.behind.map(|place| place + bytes).filter(|place| *place < end);
-        if self.patience.is_tried() {
-            place.moved = Some(Instant::now());
+        if last == place.behind && self.patience.is_waited_on() {
+            place.held += self.patience.waited(Instant::now());
         }
+        place.behind = place.behind.map(|place| place + bytes).filter(|place| *place < end);
         self.trim(&mut freed);
         Some(freed)
     }
