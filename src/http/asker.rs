@@ -40,7 +40,7 @@ impl Asker {
     /// Returns the claim to a body, as the layer was told to keep it.
     pub(super) fn source<RB>(&self, body: BodySource<RB>) -> BodySource<RB> {
         let config = &self.shared.config;
-        body.window(config.window).stall(config.stall)
+        body.window(config.window).stall(config.stall).spill(config.spill.clone())
     }
 
     /// Judges an error of the wrapped service.

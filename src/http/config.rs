@@ -1,12 +1,12 @@
 //! What an HTTP layer was told.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Extensions, Method, request};
 
 use super::{
-    body::LargeBodies,
+    body::{LargeBodies, SpillStore},
     key::{Recipe, service_of},
     policy::{CacheName, Policy},
 };
@@ -41,6 +41,10 @@ pub(super) struct Config {
     pub(super) window: usize,
     pub(super) stall: Duration,
     pub(super) large_bodies: LargeBodies,
+    /// Where bodies spill to; `None`: where temporary files go.
+    pub(super) spill_dir: Option<PathBuf>,
+    /// Made of these two; one for all services of the layer.
+    pub(super) spill: SpillStore,
 }
 
 /// What a request is to the layer, found once.
@@ -110,6 +114,8 @@ impl Default for Config {
             window: 1 << 20,
             stall: Duration::from_secs(5),
             large_bodies: LargeBodies::default(),
+            spill_dir: None,
+            spill: SpillStore::default(),
         }
     }
 }

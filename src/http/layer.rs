@@ -9,7 +9,7 @@ use http::{HeaderName, Method, request};
 use tower_layer::Layer;
 
 use super::{
-    body::LargeBodies,
+    body::{LargeBodies, SpillStore},
     config::Config,
     content::{Content, Contents, GRPC_CONTENT, Heads, HttpContent},
     group::HttpGroup,
@@ -290,7 +290,22 @@ impl<C> HttpSingleflightLayer<C> {
     /// Sets what becomes of bodies that are larger than the window (default: [`LargeBodies::Alone`]).
     #[must_use]
     pub fn large_bodies(self, large_bodies: LargeBodies) -> Self {
-        self.with(|config| config.large_bodies = large_bodies)
+        self.with(|config| {
+            config.large_bodies = large_bodies;
+            config.spill = SpillStore::new(large_bodies, config.spill_dir.clone());
+        })
+    }
+
+    /// Sets the directory that bodies spill to (default: that of temporary files), with
+    /// [`LargeBodies::Spill`]. A directory that is full, read-only or gone is no error: bodies are then treated as by
+    /// [`LargeBodies::Stream`].
+    #[cfg(feature = "spill")]
+    #[must_use]
+    pub fn spill_dir(self, dir: impl Into<std::path::PathBuf>) -> Self {
+        self.with(|config| {
+            config.spill_dir = Some(dir.into());
+            config.spill = SpillStore::new(config.large_bodies, config.spill_dir.clone());
+        })
     }
 
     /// Adds `Cache-Status` (RFC 9211) to responses, under this name: what became of each request. Never the key.
