@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use tower_singleflight::{HttpGroup, HttpSingleflightLayer, Limits};
+use tower_singleflight::{HttpGroup, HttpSingleflightLayer, LargeBodies, Limits};
 
 use crate::options::Options;
 
@@ -21,7 +21,12 @@ pub(crate) fn layer(options: &Options) -> Option<HttpSingleflightLayer> {
     let mut layer = HttpSingleflightLayer::new()
         .group(HttpGroup::with_limits(limits))
         .window(options.window as usize)
-        .stall(options.stall.into());
+        .stall(options.stall.into())
+        .large_bodies(large_bodies(options));
+    #[cfg(feature = "spill")]
+    if let Some(dir) = &options.spill_dir {
+        layer = layer.spill_dir(dir);
+    }
     if options.key_address {
         layer = layer.identity(|parts| parts.extensions.get::<ClientAddress>().copied());
     }
@@ -35,4 +40,13 @@ pub(crate) fn layer(options: &Options) -> Option<HttpSingleflightLayer> {
         layer = layer.release_limit(limit as usize);
     }
     Some(layer)
+}
+
+/// Large downloads are what a proxy is for: they are shared, and what a slow client has yet to read goes to the disk.
+fn large_bodies(options: &Options) -> LargeBodies {
+    match options.spill.unwrap_or(1 << 30) {
+        #[cfg(feature = "spill")]
+        per_body @ 1.. => LargeBodies::Spill { per_body, total: per_body.saturating_mul(4) },
+        _ => LargeBodies::Stream,
+    }
 }

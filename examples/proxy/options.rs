@@ -1,6 +1,6 @@
 //! What the proxy can be told.
 
-use std::{ffi::OsString, fmt, net::SocketAddr, str::FromStr, time::Duration};
+use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Parser, value_parser};
 use http::{Uri, uri::Authority};
@@ -52,6 +52,14 @@ pub(crate) struct Options {
     /// How long a reader may hold the others up, in ms.
     #[arg(long, default_value = "5000")]
     pub(crate) stall: Millis,
+    /// How much of a body may go to temporary files when one client reads more slowly than others, in bytes; of all
+    /// together four times that. 0: nothing, the others wait, at most for --stall. Default: 1 GiB, if this program was
+    /// built with the feature `spill`.
+    #[arg(long, value_parser = spill)]
+    pub(crate) spill: Option<u64>,
+    /// Where temporary files go. Default: where the system has them.
+    #[arg(long)]
+    pub(crate) spill_dir: Option<PathBuf>,
     /// How many released followers go upstream at a time.
     #[arg(long, value_parser = value_parser!(u32).range(1..))]
     pub(crate) release_limit: Option<u32>,
@@ -141,6 +149,16 @@ impl FromStr for Millis {
 impl From<Millis> for Duration {
     fn from(Millis(millis): Millis) -> Self {
         Self::from_millis(millis)
+    }
+}
+
+fn spill(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(bytes) if bytes > 0 && cfg!(not(feature = "spill")) => {
+            Err(format!("this program was built without the feature `spill`, so 0, not {bytes}"))
+        }
+        Ok(bytes @ 0..=0x0fff_ffff_ffff) => Ok(bytes),
+        _ => Err("a whole number of bytes".to_owned()),
     }
 }
 
