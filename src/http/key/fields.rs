@@ -20,7 +20,7 @@ pub(super) struct Found<'a> {
     pub(super) baggage: bool,
     /// A field says how long the caller waits (S28).
     pub(super) deadline: bool,
-    /// The lines that count, field by field in order of their names, those of one field as they were asked.
+    /// The lines that count, field by field in one order, those of one field as they were asked.
     pub(super) counted: Lines<'a>,
     /// The lines of all other fields.
     pub(super) others: Lines<'a>,
@@ -48,7 +48,7 @@ pub(super) struct Lines<'a> {
 pub(super) type Line<'a> = (&'a str, &'a HeaderValue);
 
 /// What most requests have at most of either kind; they take no allocation.
-const FEW_LINES: usize = 8;
+const FEW_LINES: usize = 12;
 
 impl<'a> Found<'a> {
     /// Fills it, once; in place, since returning it would copy it. `look_at` is shown each line that is no part of the
@@ -102,10 +102,13 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Sorts by name; the lines of one field stay in order.
+    /// Sorts by name, the shorter ones first; the lines of one field stay in order.
     fn sort(&mut self) {
         let all = if self.many.is_empty() { &mut self.few[..self.length] } else { &mut self.many };
-        all.sort_by_key(|line| line.map(|(name, _)| name));
+        if all.len() < 2 {
+            return;
+        }
+        all.sort_by_key(|line| line.map(|(name, _)| (name.len(), name)));
     }
 
     fn iter(&self) -> impl Iterator<Item = Line<'a>> {

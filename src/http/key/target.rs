@@ -99,9 +99,20 @@ fn agreed<'a>(uri: Option<&'a [u8]>, host: Option<&'a [u8]>) -> Option<Option<&'
     (!disagree && authority.is_none_or(is_host_and_port)).then_some(authority)
 }
 
+/// The bytes of a host's name.
+static NAME: [bool; 256] = {
+    let mut name = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        name[byte] = matches!(byte as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%');
+        byte += 1;
+    }
+    name
+};
+
 /// Stricter than the grammar: no user information (RFC 9110, section 4.2.4: it is a credential), no sub-delims.
 fn is_host_and_port(authority: &[u8]) -> bool {
-    let name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(byte);
+    let name_byte = |byte: &u8| NAME[usize::from(*byte)];
     let address_byte = |byte: &u8| byte.is_ascii_hexdigit() || b":.".contains(byte);
     let (host_ok, port) = match authority.strip_prefix(b"[") {
         Some(rest) => {
