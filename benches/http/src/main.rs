@@ -5,6 +5,7 @@ mod herd;
 mod load;
 mod memory;
 mod origin;
+mod pace;
 mod process;
 mod proxied;
 mod router;
@@ -41,6 +42,8 @@ enum Bench {
     Memory(memory::Options),
     /// (e) One slow reader among many: what it costs the others
     Slow(slow::Options),
+    /// One steady slow client among nine fast ones, over sockets: what it costs them
+    Pace(pace::Options),
     /// Unique keys through the proxy example and nginx: CPU per request
     Proxy(proxied::Options),
     /// Clients that wait in the proxy example: memory for each
@@ -93,6 +96,7 @@ async fn run(bench: Bench) -> Result<(), Fault> {
         Bench::Stream(options) => stream::run(options).await,
         Bench::Memory(options) => memory::run(options).await,
         Bench::Slow(options) => slow::run(options).await,
+        Bench::Pace(options) => pace::run(options).await,
         Bench::Proxy(options) => proxied::run(options).await,
         Bench::Waiting(options) => waiting::run(options).await,
         Bench::Unshareable(options) => unshareable::run(options).await,
