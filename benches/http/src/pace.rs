@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tower_singleflight::{HttpGroup, HttpSingleflightLayer, LargeBodies};
 
@@ -140,9 +140,12 @@ async fn read(options: &Options, case: Case, pace: Option<Pace>) -> Result<(f64,
     }
     let slow = pace.map(|pace| tokio::spawn(client(address, options.version, Some(pace), others_done)));
     let key = layer.key(&request(address)?.into_parts().0).ok_or("the request has a key")?;
-    while group.callers(&key) < count {
-        sleep(Duration::from_millis(1)).await;
-    }
+    let aboard = async {
+        while group.callers(&key) < count {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), aboard).await.map_err(|_| "the clients did not meet")?;
     let start = Instant::now();
     open.send_replace(true);
     while let Some(read) = fast.join_next().await {
