@@ -1,11 +1,11 @@
 //! The seam to the platform: one lock, one thread-local, one way to spawn.
 //!
-//! Built with `--cfg shuttle`, the same code runs under shuttle's scheduler, which chooses every interleaving
-//! (`tests/model.rs`). Nothing else in the crate knows of it.
+//! In the package `tests/shuttle` the same sources run under shuttle's scheduler, which chooses every interleaving. That
+//! package alone has the feature `shuttle`. Nothing else in the crate knows of it.
 
 use std::sync::PoisonError;
 
-#[cfg(not(shuttle))]
+#[cfg(not(feature = "shuttle"))]
 mod platform {
     pub(crate) use std::sync::{Mutex, MutexGuard};
     pub(crate) use std::thread_local;
@@ -26,7 +26,7 @@ mod platform {
     }
 }
 
-#[cfg(shuttle)]
+#[cfg(feature = "shuttle")]
 mod platform {
     pub(crate) use shuttle::sync::{Mutex, MutexGuard};
     pub(crate) use shuttle::thread_local;
