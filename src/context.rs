@@ -34,7 +34,7 @@ impl fmt::Debug for Scope {
 /// What a call's work takes along: made by the caller before any lock is taken, since a subscriber's code and a scope's
 /// clone run in it (invariant 6).
 #[derive(Debug, Default)]
-pub struct Context {
+pub(crate) struct Context {
     span: CallSpan,
     scope: Option<Scope>,
 }

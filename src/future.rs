@@ -40,7 +40,7 @@ where
     type Output = Result<Res, Err>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = ready!(Pin::new(&mut self.call).poll(cx));
+        let outcome = ready!(self.call.poll_outcome(cx));
         if let Some(inspect) = &self.inspect {
             inspect(outcome.role, outcome.callers);
         }

@@ -154,10 +154,12 @@ impl<K, T, W> Call<K, T, W>
 where
     K: Eq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
-    W: Work<T>,
 {
     /// Waits for the landing; leaves it to the caller to take the value, and to run work that goes alone.
-    pub(crate) fn poll_landing(&mut self, cx: &mut Context<'_>) -> Poll<Landing<K, T, W>> {
+    pub(crate) fn poll_landing(&mut self, cx: &mut Context<'_>) -> Poll<Landing<K, T, W>>
+    where
+        W: Work<T>,
+    {
         loop {
             let fate = match &mut self.state {
                 State::Leading(leader) => ready!(leader.poll(cx)),
@@ -203,6 +205,21 @@ where
         }
     }
 
+    /// Waits for the outcome, and runs work that goes alone.
+    pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>>
+    where
+        W: Work<T>,
+    {
+        loop {
+            match ready!(self.poll_landing(cx)) {
+                Landing::Value(value, role, _) => return Poll::Ready(value.take(role)),
+                Landing::Grounded(work, reason, _) => {
+                    self.state = State::Alone(work.boxed(CallContext::default()), reason)
+                }
+            }
+        }
+    }
+
     /// Leaves the flight, if the caller is on one; returns its work, if that has not been started.
     fn leave(&mut self) -> Option<W> {
         let done = State::Done(self.role());
@@ -217,23 +234,18 @@ where
     }
 }
 
-impl<K, T, W> Future for Call<K, T, W>
+impl<K, T, F, Fut> Future for Call<K, T, F>
 where
     K: Eq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
-    W: Work<T>,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = T> + Send + 'static,
 {
     type Output = Outcome<T>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
-        loop {
-            match ready!(self.poll_landing(cx)) {
-                Landing::Value(value, role, _) => return Poll::Ready(value.take(role)),
-                Landing::Grounded(work, reason, _) => {
-                    self.state = State::Alone(work.boxed(CallContext::default()), reason)
-                }
-            }
-        }
+        self.poll_outcome(cx)
     }
 }
 

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use crate::context::{Context as CallContext, InContext};
 
 /// Work that has not been started; every caller holds its own until its flight lands, so that it can always go alone.
-pub trait Work<T>: Send + 'static {
+pub(crate) trait Work<T>: Send + 'static {
     /// Boxes the work with the context of its call; it stays in that box whoever drives it. Called under a lock too: it
     /// runs no user code (invariant 6).
     fn boxed(self, context: CallContext) -> BoxedWork<T>;
@@ -28,7 +28,7 @@ pub trait Work<T>: Send + 'static {
 pub(crate) type BoxedWork<T> = Pin<Box<dyn Drive<T>>>;
 
 /// Work that is driven to its end, and keeps its value until that is taken.
-pub trait Drive<T>: Send {
+pub(crate) trait Drive<T>: Send {
     /// Drives the work to its end; then nothing but its value is left, and it is not polled again. The first poll starts
     /// it, never under a lock (invariant 6).
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
@@ -45,7 +45,7 @@ pub trait Drive<T>: Send {
 
 /// Who may have the value of work that has ended.
 #[derive(Debug)]
-pub enum Share {
+pub(crate) enum Share {
     /// The leader and its followers.
     All,
     /// The leader alone. The note reaches every follower with its own work: it says what kept the value from them.

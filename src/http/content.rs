@@ -64,21 +64,33 @@ impl Contents {
     }
 }
 
-/// Whether content counts: the parameter of [`HttpSingleflightLayer`](crate::HttpSingleflightLayer). Sealed.
-pub trait HttpContent: sealed::Sealed {
+/// Whether content counts: the parameter of [`HttpSingleflightLayer`](crate::HttpSingleflightLayer).
+///
+/// Sealed: [`Heads`] and [`Contents`] are all there are. Name it to be generic over both.
+pub trait HttpContent: Sealed {
     /// The service that the layer makes of the one that looks at heads.
     type Service<S>;
-
-    #[doc(hidden)]
-    fn wrap<S>(&self, service: S) -> Self::Service<S>;
-
-    #[doc(hidden)]
-    fn max(&self) -> Option<usize>;
 }
 
 impl HttpContent for Heads {
     type Service<S> = S;
+}
 
+impl HttpContent for Contents {
+    type Service<S> = ContentSingleflight<S>;
+}
+
+/// What the layer asks; nobody outside can name it, which seals [`HttpContent`].
+pub trait Sealed {
+    fn wrap<S>(&self, service: S) -> <Self as HttpContent>::Service<S>
+    where
+        Self: HttpContent;
+
+    /// In bytes; `None`: content does not count.
+    fn max(&self) -> Option<usize>;
+}
+
+impl Sealed for Heads {
     fn wrap<S>(&self, service: S) -> S {
         service
     }
@@ -88,9 +100,7 @@ impl HttpContent for Heads {
     }
 }
 
-impl HttpContent for Contents {
-    type Service<S> = ContentSingleflight<S>;
-
+impl Sealed for Contents {
     fn wrap<S>(&self, service: S) -> ContentSingleflight<S> {
         ContentSingleflight::new(service, self.max)
     }
@@ -98,10 +108,4 @@ impl HttpContent for Contents {
     fn max(&self) -> Option<usize> {
         Some(self.max)
     }
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::Heads {}
-    impl Sealed for super::Contents {}
 }
