@@ -38,6 +38,7 @@ pub trait KeyFn<Request> {
     fn key(&self, request: &Request) -> Option<Self::Key>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, Request, K> KeyFn<Request> for F
 where
     F: Fn(&Request) -> Option<K>,

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 #![doc(test(attr(deny(warnings))))]
 
+mod builder;
+pub mod check;
 mod context;
 mod error;
 mod future;
@@ -25,6 +27,8 @@ pub use self::http::{
     HttpSingleflightLayer, LargeBodies, Rule, SharedBody, SpillStore,
 };
 pub use self::{
+    builder::ServiceBuilderExt,
+    check::assert_service,
     error::SharedError,
     future::ResponseFuture,
     group::{Call, Group},

@@ -255,6 +255,58 @@ async fn a_shared_error_leads_to_the_original_through_a_boxed_one() {
     }
 }
 
+#[tokio::test]
+async fn a_service_of_which_all_is_asserted_is_one() {
+    use axum::body::Body;
+    use http::{Request, Response};
+    use tower_singleflight::{ContentBody, HttpSingleflightLayer, assert_service};
+    let service = ServiceBuilder::new()
+        .layer(SingleflightLayer::new(by_id))
+        .map_err(SharedError::new)
+        .service(service_fn(|id: u64| async move { Ok::<_, BoxError>(10 * id) }));
+    assert_service::<u64, _>(&service);
+    assert_eq!(service.oneshot(7).await.unwrap(), 70);
+
+    type Answer = Result<Response<Body>, Infallible>;
+    let heads = ServiceBuilder::new()
+        .layer(HttpSingleflightLayer::new())
+        .service(service_fn(|_: Request<Body>| async { Answer::Ok(Response::default()) }));
+    assert_service::<Request<Body>, _>(&heads);
+    assert_eq!(heads.oneshot(Request::default()).await.unwrap().status(), 200);
+
+    let contents = ServiceBuilder::new()
+        .layer(HttpSingleflightLayer::new().content_key(8))
+        .service(service_fn(|_: Request<ContentBody<Body>>| async { Answer::Ok(Response::default()) }));
+    assert_service::<Request<Body>, _>(&contents);
+    assert_eq!(contents.oneshot(Request::default()).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn the_builders_methods_put_the_layers_where_they_are_called() {
+    use axum::body::Body;
+    use http::{Request, Response};
+    use tower_singleflight::{Coalesced, Role, ServiceBuilderExt};
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let mut service = ServiceBuilder::new()
+        .map_result(|answer: Result<u64, SharedError>| answer.map(|answer| answer + 1))
+        .singleflight(by_id)
+        .map_err(SharedError::new)
+        .service(service_fn(move |id: u64| {
+            count.fetch_add(1, SeqCst);
+            async move { Ok::<_, BoxError>(10 * id) }
+        }));
+    let answers = join_all([service.call(7), service.call(7)]).await;
+    assert!(answers.into_iter().all(|answer| answer.unwrap() == 71));
+    assert_eq!(calls.load(SeqCst), 1);
+
+    let service = ServiceBuilder::new()
+        .http_singleflight()
+        .service(service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) }));
+    let response = service.oneshot(Request::new(Body::empty())).await.unwrap();
+    assert_eq!(response.extensions().get::<Coalesced>().map(|coalesced| coalesced.role), Some(Role::Leader));
+}
+
 #[test]
 fn a_call_may_be_awaited_anywhere_once_it_has_landed() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
