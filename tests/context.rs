@@ -66,6 +66,31 @@ async fn a_scope_keeps_a_task_local_when_a_second_caller_joins() {
 }
 
 #[tokio::test]
+async fn a_scope_keeps_an_opentelemetry_context_when_a_second_caller_joins() {
+    use opentelemetry::context::{Context, FutureExt};
+    struct Tenant(&'static str);
+    async fn look_twice(go: Arc<Notify>) -> [Option<&'static str>; 2] {
+        let tenant = || Context::current().get::<Tenant>().map(|tenant| tenant.0);
+        let first = tenant();
+        go.notified().await;
+        [first, tenant()]
+    }
+    let scoped = Group::new().scope(|work| Box::pin(work.with_context(Context::current())));
+    for (group, last) in [(scoped, Some("blue")), (Group::new(), None)] {
+        let go = Arc::new(Notify::new());
+        let (leading, work) = (group.clone(), go.clone());
+        let call = async move { leading.call("key", || look_twice(work)).await.value };
+        let mut leader = spawn(call.with_context(Context::current_with_value(Tenant("blue"))));
+        assert_pending!(leader.poll());
+        let follower = group.call("key", || async { unreachable!("the leader's work runs") });
+        go.notify_one();
+        assert_eq!(follower.await.value, [Some("blue"), last]);
+        assert_eq!(leader.await, [Some("blue"), last]);
+        assert!(group.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn without_a_scope_a_task_local_is_gone_in_the_flights_task() {
     assert_eq!(joined_in_mid_work(group()).await, (Some("Ann"), None));
 }

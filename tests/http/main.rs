@@ -8,6 +8,7 @@ mod bodies;
 mod bypass;
 mod coalescing;
 mod content;
+mod context;
 mod extensions;
 mod keys;
 mod leaving;
