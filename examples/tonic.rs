@@ -24,7 +24,7 @@ use tonic::{
     transport::{Channel, Server, server::TcpIncoming},
 };
 use tower::ServiceBuilder;
-use tower_singleflight::{ContentBody, HttpSingleflightLayer, SharedError};
+use tower_singleflight::{HttpSingleflightLayer, SharedError};
 
 /// The unary method that has no side effects.
 const GET: &str = "/reports.Reports/Get";
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // On the client: callers of one process share a request, and fewer go over the wire.
     let service = ServiceBuilder::new()
         .layer(HttpSingleflightLayer::new().grpc([GET]))
-        .map_request(|request: http::Request<ContentBody<Body>>| request.map(Body::new))
+        .map_request(|request: http::Request<_>| request.map(Body::new))
         .map_err(SharedError::new)
         .service(channel);
     println!("50 calls, layer on both sides: {}", calls(ReportsClient::new(service), &database).await?);

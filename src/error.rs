@@ -12,6 +12,13 @@ use std::{error::Error, fmt, sync::Arc};
 /// through `&dyn Error` or `anyhow` finds a `SharedError` here, not the original, and behind it the original's sources:
 /// ask for a `SharedError` first, then call its `downcast_ref`.
 ///
+/// # Trade-offs
+///
+/// In an `async` block that is spawned, the compiler refuses a type in which `BoxError` stands: "implementation of `FnOnce`
+/// (or `From`) is not general enough". That meets clients such as tonic's, round a timeout or a boxed service, with or
+/// without this crate. Hide it in a box: `ServiceBuilder::new().boxed_clone()` before all other layers, or
+/// `.layer(BoxCloneSyncServiceLayer::new(MapErrLayer::new(SharedError::new)))` in place of `.map_err(SharedError::new)`.
+///
 /// # Examples
 ///
 /// ```

@@ -60,7 +60,7 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> BoxableError for E {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not take requests with a `ContentBody`, as `content_key` and `grpc` make them",
     label = "wraps a service for another body",
-    note = "put `.map_request(|request: Request<ContentBody<_>>| request.map(Body::new))` between the layer and the \
+    note = "put `.map_request(|request: Request<_>| request.map(Body::new))` between the layer and the \
             service, with the `Body` that it takes"
 )]
 pub trait ContentService<B> {

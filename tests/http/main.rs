@@ -21,4 +21,5 @@ mod router;
 mod rules;
 mod sockets;
 mod status;
+mod tonic_client;
 mod variants;
