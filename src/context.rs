@@ -32,10 +32,14 @@ impl fmt::Debug for Scope {
 }
 
 /// What a call's work takes along: made by the caller before any lock is taken, since a subscriber's code and a scope's
-/// clone run in it (invariant 6).
+/// clone run in it (invariant 6). Most calls take nothing along, and it is one word.
 #[derive(Debug, Default)]
-pub(crate) struct Context {
+pub(crate) struct Context(Option<Box<Parts>>);
+
+#[derive(Debug, Default)]
+struct Parts {
     span: CallSpan,
+    /// Taken out when the work is put into its context.
     scope: Option<Scope>,
 }
 
@@ -43,11 +47,49 @@ impl Context {
     /// Returns the context of the call that is being made.
     #[inline]
     pub(crate) fn of_call(scope: Option<&Scope>) -> Self {
-        Self { span: CallSpan::current(), scope: scope.cloned() }
+        if scope.is_none() && CallSpan::nobody_listens() {
+            return Self(None);
+        }
+        Self::of_parts(CallSpan::current(), scope)
+    }
+
+    #[cold]
+    fn of_parts(span: CallSpan, scope: Option<&Scope>) -> Self {
+        let is_empty = span.is_none() && scope.is_none();
+        Self((!is_empty).then(|| Box::new(Parts { span, scope: scope.cloned() })))
     }
 
     /// Returns whether a scope waits for the work's first poll.
     pub(crate) fn is_scoped(&self) -> bool {
-        self.scope.is_some()
+        self.0.as_ref().is_some_and(|parts| parts.scope.is_some())
+    }
+
+    fn take_scope(&mut self) -> Option<Scope> {
+        self.0.as_mut()?.scope.take()
+    }
+
+    /// Makes the span that is current now that of the call.
+    #[inline]
+    fn settle(&mut self) {
+        if self.0.is_some() || !CallSpan::nobody_listens() {
+            self.settle_span(CallSpan::current());
+        }
+    }
+
+    #[cold]
+    fn settle_span(&mut self, span: CallSpan) {
+        match &mut self.0 {
+            Some(parts) => parts.span = span,
+            None => *self = Self::of_parts(span, None),
+        }
+    }
+
+    /// Runs a poll in the span.
+    #[inline]
+    fn run<R>(&self, poll: impl FnOnce() -> R) -> R {
+        match &self.0 {
+            Some(parts) => parts.span.run(poll),
+            None => poll(),
+        }
     }
 }

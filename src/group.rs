@@ -32,7 +32,7 @@ pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
 #[cfg(feature = "http")]
 pub(crate) use self::{
     call::Landing,
-    work::{Drive, Share},
+    work::{Drive, Note},
 };
 use self::{
     join::{Boarding, Joined},

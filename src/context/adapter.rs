@@ -8,14 +8,14 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::{BoxFuture, Context, Scope, span::CallSpan};
+use super::{BoxFuture, Context, Scope};
 
 pin_project! {
     /// Drives a future in the span of its first poll, inside what the scope makes of it.
     #[derive(Debug)]
     pub(crate) struct InContext<F, T> {
-        // The span of the call until the first poll, from then on that of the first poll.
-        span: CallSpan,
+        // Its span is that of the call until the first poll, from then on that of the first poll.
+        context: Context,
         // Somebody has polled it, or is about to in a task that is not the caller's: the span is settled.
         settled: bool,
         #[pin]
@@ -50,13 +50,12 @@ impl std::fmt::Debug for Wrapped {
 impl<F, T> InContext<F, T> {
     /// Puts a future into the context of its call. Runs no user code, so it may be called under a lock (invariant 6).
     #[inline]
-    pub(crate) fn new(future: F, context: Context) -> Self {
-        let Context { span, scope } = context;
-        let state = match scope {
+    pub(crate) fn new(future: F, mut context: Context) -> Self {
+        let state = match context.take_scope() {
             None => State::Plain { future },
             Some(scope) => State::Unscoped { future: Some(future), scope },
         };
-        Self { span, settled: false, state }
+        Self { context, settled: false, state }
     }
 
     /// Says that a task other than the caller's makes the next poll: if that is the first, the span is the call's.
@@ -77,10 +76,10 @@ where
         let this = self.project();
         if !*this.settled {
             *this.settled = true;
-            *this.span = CallSpan::current();
+            this.context.settle();
         }
         let state = this.state;
-        this.span.run(|| state.poll(cx))
+        this.context.run(|| state.poll(cx))
     }
 }
 

@@ -4,26 +4,33 @@
 mod platform {
     use tracing::{Span, level_filters::LevelFilter};
 
-    /// A span that work is polled in; `None` if there is none. Boxed, since most work has none.
+    /// A span that work is polled in; `None` if there is none.
     #[derive(Debug, Default)]
-    pub(in crate::context) struct CallSpan(Option<Box<Span>>);
+    pub(in crate::context) struct CallSpan(Option<Span>);
 
     impl CallSpan {
-        /// Returns the current span. Where nobody listens that is one load.
+        /// Returns whether no span can be current: one load.
         #[inline]
+        pub(in crate::context) fn nobody_listens() -> bool {
+            LevelFilter::current() == LevelFilter::OFF
+        }
+
         pub(in crate::context) fn current() -> Self {
-            if LevelFilter::current() == LevelFilter::OFF {
+            if Self::nobody_listens() {
                 return Self(None);
             }
             let span = Span::current();
-            Self((!span.is_none()).then(|| Box::new(span)))
+            Self((!span.is_none()).then_some(span))
+        }
+
+        pub(in crate::context) fn is_none(&self) -> bool {
+            self.0.is_none()
         }
 
         /// Runs a poll in the span; enters it only where it is not the current one already.
-        #[inline]
         pub(in crate::context) fn run<R>(&self, poll: impl FnOnce() -> R) -> R {
             match &self.0 {
-                Some(span) if Span::current() != **span => span.in_scope(poll),
+                Some(span) if Span::current() != *span => span.in_scope(poll),
                 _ => poll(),
             }
         }
@@ -36,8 +43,16 @@ mod platform {
     pub(in crate::context) struct CallSpan;
 
     impl CallSpan {
+        pub(in crate::context) fn nobody_listens() -> bool {
+            true
+        }
+
         pub(in crate::context) fn current() -> Self {
             Self
+        }
+
+        pub(in crate::context) fn is_none(&self) -> bool {
+            true
         }
 
         pub(in crate::context) fn run<R>(&self, poll: impl FnOnce() -> R) -> R {

@@ -165,9 +165,9 @@ where
                 State::Leading(leader) => ready!(leader.poll(cx)),
                 State::Following(follower, ground) => match follower.poll(cx) {
                     Poll::Ready(fate) => fate,
-                    Poll::Pending => Fate::Alone(ready!(ground.poll_wait(cx)), None),
+                    Poll::Pending => Fate::Alone(ready!(ground.poll_wait(cx))),
                 },
-                State::Grounded(_, reason) => Fate::Alone(*reason, None),
+                State::Grounded(_, reason) => Fate::Alone(*reason),
                 State::Alone(work, _) | State::Back(_, work) => {
                     ready!(work.as_mut().poll_end(cx));
                     let done = State::Done(self.role());
@@ -178,7 +178,7 @@ where
                 }
                 State::Done(_) => panic!("a call was polled after it had completed"),
             };
-            match fate {
+            let (reason, note) = match fate {
                 Fate::Value(value) => return Poll::Ready(Landing::Value(value, self.role(), self.leave())),
                 Fate::Panic(payload) => {
                     drop(self.leave());
@@ -189,23 +189,25 @@ where
                     if let State::Leading(leader) = replace(&mut self.state, done) {
                         self.state = State::Back(leader, work);
                     }
+                    continue;
                 }
-                Fate::Alone(reason, note) => {
-                    let Some(work) = self.leave() else { continue };
-                    match self.spawned.as_ref().zip(Spawner::current()) {
-                        // What `spawn` made goes on in a task of its own.
-                        Some((shard, spawner)) => {
-                            let context = CallContext::of_call(None);
-                            self.state = State::Leading(shard.spawn_alone(work, reason, context, spawner));
-                        }
-                        None => return Poll::Ready(Landing::Grounded(work, reason, note)),
-                    }
+                Fate::Alone(reason) => (reason, None),
+                Fate::Unshareable(company) => (Reason::NotShareable, company.note()),
+            };
+            let Some(work) = self.leave() else { continue };
+            match self.spawned.as_ref().zip(Spawner::current()) {
+                // What `spawn` made goes on in a task of its own.
+                Some((shard, spawner)) => {
+                    let context = CallContext::of_call(None);
+                    self.state = State::Leading(shard.spawn_alone(work, reason, context, spawner));
                 }
+                None => return Poll::Ready(Landing::Grounded(work, reason, note)),
             }
         }
     }
 
     /// Waits for the outcome, and runs work that goes alone.
+    #[inline]
     pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>>
     where
         W: Work<T>,

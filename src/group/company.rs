@@ -42,8 +42,10 @@ pub(super) enum Fate<K, T> {
     Value(Value<K, T>),
     /// To be raised again.
     Panic(Payload),
-    /// The caller runs its own work; with the note of the work whose value it may not have.
-    Alone(Reason, Option<Note>),
+    /// The caller runs its own work.
+    Alone(Reason),
+    /// The same, since it may not have the value; the company has the note.
+    Unshareable(Arc<Company<K, T>>),
     /// The leader gets its work back, the flight's task having died.
     Back(BoxedWork<T>),
 }
@@ -100,8 +102,16 @@ impl<K, T> Company<K, T> {
         match self.end.get() {
             Some(End::Shared { .. }) => Fate::Value(Value::Shared(self)),
             Some(End::Panicked(text)) => Fate::Panic(text.clone().into_payload()),
-            Some(End::NotShareable(note)) => Fate::Alone(Reason::NotShareable, note.clone()),
-            Some(End::Lost) | None => Fate::Alone(Reason::Lost, None),
+            Some(End::NotShareable(_)) => Fate::Unshareable(self),
+            Some(End::Lost) | None => Fate::Alone(Reason::Lost),
+        }
+    }
+
+    /// Returns what the work told those who may not have its value.
+    pub(super) fn note(&self) -> Option<Note> {
+        match self.end.get() {
+            Some(End::NotShareable(note)) => note.clone(),
+            _ => None,
         }
     }
 }

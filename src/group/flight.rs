@@ -43,7 +43,7 @@ use super::{
     company::{Company, End},
     panic::{Payload, Text},
     wake::Wakes,
-    work::{BoxedWork, Share},
+    work::BoxedWork,
 };
 
 /// The state of one flight, guarded by its shard's lock.
@@ -108,10 +108,10 @@ pub(super) enum Stage<T> {
 
 /// How the work ended, as its poller saw it.
 pub(super) enum Ending<T> {
-    /// Work that has ended, and who may have its value.
+    /// Work that has ended, and whether followers may have its value.
     Value {
         work: BoxedWork<T>,
-        share: Share,
+        share: bool,
     },
     Panic(Payload),
 }
@@ -207,12 +207,14 @@ impl<K, T> Flight<K, T> {
     /// Freezes the ending for the callers there are; returns what none of them gets.
     pub(super) fn freeze(&mut self, ending: Ending<T>) -> Option<Ending<T>> {
         let (end, own, rest) = match ending {
-            Ending::Value { mut work, share: share @ Share::All } if self.followers() > 0 => {
+            Ending::Value { mut work, share: true } if self.followers() > 0 => {
                 let value = work.as_mut().take_value();
-                (End::Shared { value, callers: self.callers }, Own::Part, Some(Ending::Value { work, share }))
+                (End::Shared { value, callers: self.callers }, Own::Part, Some(Ending::Value { work, share: true }))
             }
-            Ending::Value { work, share: Share::Nobody(note) } => (End::NotShareable(note), Own::Value(work), None),
-            Ending::Value { work, share: Share::All } => (End::NotShareable(None), Own::Value(work), None),
+            Ending::Value { work, .. } => {
+                let note = if self.followers() > 0 { work.note() } else { None };
+                (End::NotShareable(note), Own::Value(work), None)
+            }
             Ending::Panic(payload) => (End::Panicked(Text::of(&payload)), Own::Panic(payload), None),
         };
         self.tell(end);
@@ -222,7 +224,7 @@ impl<K, T> Flight<K, T> {
         }
         match own {
             Own::Part => rest,
-            Own::Value(work) => Some(Ending::Value { work, share: Share::Nobody(None) }),
+            Own::Value(work) => Some(Ending::Value { work, share: false }),
             Own::Panic(payload) => Some(Ending::Panic(payload)),
         }
     }

@@ -149,7 +149,7 @@ impl Seat {
             (Stage::Landed(Own::Panic(payload)), ..) => Fate::Panic(payload),
             (Stage::Landed(Own::Part), _, Some(company)) => company.fate(),
             (_, Some(work), _) => Fate::Back(work),
-            (_, None, _) => Fate::Alone(Reason::Lost, None),
+            (_, None, _) => Fate::Alone(Reason::Lost),
         }
     }
 }

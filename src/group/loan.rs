@@ -40,7 +40,7 @@ impl<'a, K, T> Loan<'a, K, T> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending<T>> {
         let Some(work) = &mut self.work else { return Poll::Pending };
         let _polling = Polling::enter(self.at.id(self.shard.number));
-        let share = match catch(|| work.as_mut().poll_end(cx).map(|()| work.sharing())) {
+        let share = match catch(|| work.as_mut().poll_end(cx).map(|()| work.may_share())) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(share)) => Ok(share),
             Err(payload) => Err(payload),

@@ -51,7 +51,16 @@ impl<K, T> Shard<K, T> {
     /// Returns the ending if nobody but the lander can have it; then the flight is gone.
     pub(super) fn land(&self, at: At, ending: Ending<T>, lander: Lander) -> Option<Ending<T>> {
         let mut table = self.lock();
-        match table.at(at.slot).stage {
+        let flight = table.at(at.slot);
+        match flight.stage {
+            // Solo => gone: nobody joined, so the leader lands it, and nobody waits for it but perhaps a successor.
+            Stage::Solo if flight.rare.is_none() => {
+                let key = table.unlist(at.slot);
+                let gone = table.remove(at.slot);
+                drop(table);
+                drop((key, gone));
+                return Some(ending);
+            }
             Stage::Solo | Stage::Shared => {}
             // Dying => gone: all left during the last poll.
             Stage::Dying => {

@@ -36,23 +36,22 @@ pub(crate) trait Drive<T>: Send {
     /// Says that a task which is not the caller's drives the work from here on, before its first poll.
     fn moved(self: Pin<&mut Self>) {}
 
-    /// Says who may have the value, once the work has ended. Runs user code, so never under a lock (invariant 6).
-    fn sharing(&self) -> Share;
+    /// Returns whether followers may have the value, once the work has ended. Runs user code, so never under a lock
+    /// (invariant 6).
+    fn may_share(&self) -> bool;
+
+    /// Returns what followers are told that may not have the value. Asked under a lock, if there are any: it runs no user
+    /// code (invariant 6).
+    fn note(&self) -> Option<Note> {
+        None
+    }
 
     /// Takes the value, once, after the end. Called under a lock too: it neither clones nor drops it (invariant 6).
     fn take_value(self: Pin<&mut Self>) -> T;
 }
 
-/// Who may have the value of work that has ended.
-#[derive(Debug)]
-pub(crate) enum Share {
-    /// The leader and its followers.
-    All,
-    /// The leader alone. The note reaches every follower with its own work: it says what kept the value from them.
-    Nobody(Option<Note>),
-}
-
-/// What work tells the followers that may not have its value. The group hands it on and never looks into it.
+/// What work tells the followers that may not have its value. It reaches each of them with its own work; the group hands
+/// it on and never looks into it.
 pub(crate) type Note = Arc<dyn Any + Send + Sync>;
 
 /// Says whether followers may have a value.
@@ -134,12 +133,9 @@ where
         }
     }
 
-    fn sharing(&self) -> Share {
-        let Self::Ended { value: Some(value), share_if } = self else { return Share::Nobody(None) };
-        match share_if.as_ref().is_none_or(|share_if| share_if(value)) {
-            true => Share::All,
-            false => Share::Nobody(None),
-        }
+    fn may_share(&self) -> bool {
+        let Self::Ended { value: Some(value), share_if } = self else { return false };
+        share_if.as_ref().is_none_or(|share_if| share_if(value))
     }
 
     fn take_value(self: Pin<&mut Self>) -> T {

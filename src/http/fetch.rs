@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     context::{Context, InContext},
-    group::{BoxedWork, Drive, Share, Work},
+    group::{BoxedWork, Drive, Note, Work},
 };
 
 pin_project! {
@@ -208,12 +208,12 @@ where
         }
     }
 
-    fn sharing(&self) -> Share {
-        match self.landed.as_ref().map(|landed| &landed.sharing) {
-            Some(sharing) if sharing.rule.is_none() => Share::All,
-            Some(sharing) => Share::Nobody(Some(Arc::new(sharing.clone()))),
-            None => Share::Nobody(None),
-        }
+    fn may_share(&self) -> bool {
+        self.landed.as_ref().is_some_and(|landed| landed.sharing.rule.is_none())
+    }
+
+    fn note(&self) -> Option<Note> {
+        self.landed.as_ref().map(|landed| Arc::new(landed.sharing.clone()) as Note)
     }
 
     fn take_value(self: Pin<&mut Self>) -> Landed<RB, E> {
