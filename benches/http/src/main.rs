@@ -1,6 +1,7 @@
 //! What the layer does over HTTP, measured: `cargo run --release -p http-bench -- --help`.
 
 mod client;
+mod heads;
 mod herd;
 mod load;
 mod memory;
@@ -50,6 +51,8 @@ enum Bench {
     Waiting(waiting::Options),
     /// Answers that may not be shared: how many rounds of the origin's time they take
     Unshareable(unshareable::Options),
+    /// A herd with the heads of real clients: calls of the origin, with `User-Agent` in the key and without
+    Heads(heads::Options),
     /// A million requests of many users: bodies in the wrong hands
     Soak(soak::Options),
     /// The origin of the other benches, as a process of its own
@@ -100,6 +103,7 @@ async fn run(bench: Bench) -> Result<(), Fault> {
         Bench::Proxy(options) => proxied::run(options).await,
         Bench::Waiting(options) => waiting::run(options).await,
         Bench::Unshareable(options) => unshareable::run(options).await,
+        Bench::Heads(options) => heads::run(options).await,
         Bench::Soak(options) => soak::run(options).await,
         Bench::Origin(_) | Bench::Server(_) => Ok(()),
     }
