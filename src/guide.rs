@@ -9,6 +9,21 @@ pub mod coming_from_go {}
 #[doc = include_str!("../docs/placement.md")]
 pub mod placement {}
 
+/// What is promised, what the key cannot see, and how to check a route.
+#[cfg(feature = "http")]
+#[doc = include_str!("../docs/security.md")]
+pub mod security {}
+
+/// How to do what is often wanted.
+#[cfg(feature = "http")]
+#[doc = include_str!("../docs/recipes.md")]
+pub mod recipes {}
+
+/// The rules of sharing over HTTP, by their numbers.
+#[cfg(feature = "http")]
+#[doc = include_str!("../docs/http-rules.md")]
+pub mod http_rules {}
+
 /// Request fields that are no part of the key.
 #[cfg(feature = "http")]
 #[doc(inline)]
