@@ -3,10 +3,15 @@
 use http::{HeaderName, HeaderValue, Request, Version, request::Parts};
 use proptest::prelude::*;
 
-use super::{HttpKey, Metadata, Recipe};
+use super::{Beside, HttpKey, Recipe, epoch};
+use crate::http::{
+    fence::{Fences, Place},
+    rule::Rule,
+};
 
 mod encoding;
 mod faults;
+mod listed;
 mod numbered;
 mod questions;
 
@@ -16,7 +21,17 @@ fn parts(uri: &str, fields: &[(&str, &str)]) -> Parts {
 }
 
 fn key(recipe: &Recipe, parts: &Parts) -> Option<HttpKey> {
-    recipe.key(parts, None, Metadata::Ordinary, 0)
+    recipe.key(parts, Beside::default()).ok()
+}
+
+/// The key of a request with this content.
+fn with_content(recipe: &Recipe, parts: &Parts, content: &[u8]) -> Option<HttpKey> {
+    recipe.key(parts, Beside { content: Some(content), ..Beside::default() }).ok()
+}
+
+/// The rule by which a request has no key.
+fn no_key(recipe: &Recipe, parts: &Parts) -> Rule {
+    recipe.key(parts, Beside::default()).expect_err("there is a key")
 }
 
 fn plain(uri: &str, fields: &[(&str, &str)]) -> Option<HttpKey> {
@@ -35,7 +50,7 @@ fn s02_an_authority_in_doubt_has_no_key() {
         ("http://a/x", &[("host", "b")]),
         ("http://user@a/x", &[]),
     ] {
-        assert!(plain(uri, fields).is_none(), "{uri} {fields:?}");
+        assert_eq!(no_key(&Recipe::new(), &parts(uri, fields)), Rule::S2Target, "{uri} {fields:?}");
     }
     for (uri, fields) in [("/x", &[][..]), ("/x", &[("host", "[::1]:80")]), ("http://A/x", &[("host", "a")])] {
         assert!(plain(uri, fields).is_some(), "{uri} {fields:?}");
@@ -58,20 +73,36 @@ fn s03_parts_are_told_apart_by_kind_and_length() {
     assert_ne!(plain("/x", &[("accept", "a"), ("accept", "b")]), plain("/x", &[("accept", "ab")]));
     assert_ne!(plain("/x", &[("accept", "a")]), plain("/x", &[("accept-language", "a")]));
     assert_ne!(plain("/x?", &[]), plain("/x", &[]));
-    let content = |content: &[u8]| Recipe::new().key(&parts("/x", &[]), Some(content), Metadata::Ordinary, 0);
+    let content = |content| with_content(&Recipe::new(), &parts("/x", &[]), content);
     assert_ne!(content(b""), plain("/x", &[]));
     assert_ne!(content(b"a"), content(b"b"));
 }
 
 #[test]
-fn s21_an_epoch_tells_keys_apart_and_a_uri_has_one_hash() {
-    let recipe = Recipe::new();
-    let of = |epoch| recipe.key(&parts("/x", &[]), None, Metadata::Ordinary, epoch);
-    assert_ne!(of(0), of(1));
-    let hasher = std::hash::RandomState::new();
-    let hash = |uri: &str, fields| recipe.uri_hash(&parts(uri, fields), &hasher);
-    assert_eq!(hash("/x", &[("host", "a"), ("accept", "b")]), hash("http://a/x", &[]));
-    assert_ne!(hash("/x", &[]), hash("/y", &[]));
+fn s21_s02_epochs_and_services_passed_tell_keys_apart() {
+    let of = |epoch, passed| {
+        let beside = Beside { epoch, passed, ..Beside::default() };
+        Recipe::new().key(&parts("/x", &[]), beside).expect("a key")
+    };
+    assert_eq!(of(0, 0), plain("/x", &[]).unwrap());
+    assert_eq!(of(1, 1), of(1, 1));
+    for (epoch, passed) in [(1, 0), (0, 1), (1, 1), (2, 1), (1, 2)] {
+        assert_ne!(of(0, 0), of(epoch, passed), "{epoch} {passed}");
+    }
+    assert_ne!(of(1, 0), of(0, 1));
+}
+
+#[test]
+fn s21_a_uri_has_one_epoch_however_it_was_asked_for() {
+    let fences = Fences::default();
+    fences.raise(Place::Path(Some(b"a"), "/x"));
+    let of = |uri: &str, fields: &[(&str, &str)]| epoch(&fences, &parts(uri, fields), false);
+    assert_eq!(of("/x", &[("host", "a"), ("accept", "b")]), of("http://a/x", &[]));
+    assert_ne!(of("http://a/x", &[]), 0);
+    assert_eq!((of("/y", &[("host", "a")]), of("/x", &[("host", "b")]), of("/x", &[])), (0, 0, 0));
+    // Without an authority it is fenced under every one.
+    fences.raise(Place::AnyPath("/y"));
+    assert!(of("/y", &[("host", "a")]) > 0 && of("http://b/y", &[]) > 0 && of("/y", &[]) > 0);
 }
 
 #[test]
@@ -79,16 +110,24 @@ fn s26_a_key_too_long_is_none_and_content_has_a_cap_of_its_own() {
     let recipe = Recipe::new().max_key_bytes(200);
     assert!(key(&recipe, &parts("/x", &[])).is_some());
     assert!(key(&recipe, &parts(&format!("/{}", "x".repeat(200)), &[])).is_none());
-    assert!(recipe.key(&parts("/x", &[]), Some(&[0; 1000]), Metadata::Ordinary, 0).is_some());
+    assert_eq!(no_key(&recipe, &parts("/x", &[("x-any", &"x".repeat(200))])), Rule::S26KeyLength);
+    assert!(with_content(&recipe, &parts("/x", &[]), &[0; 1000]).is_some());
     // What is not in the key may be as long as it likes.
     assert!(key(&recipe, &parts("/x", &[("user-agent", &"x".repeat(1000))])).is_some());
 }
 
 #[test]
-fn a_keyed_field_that_is_not_ascii_has_no_key() {
+fn s27_a_field_that_counts_and_is_not_ascii_has_no_key() {
+    // Those of the list count for an odd value; in `baggage` and `forwarded` it is a part of a value that may be.
+    for name in ["accept", "x-any", "x_any", "user-agent", "x-request-id", "x-b3-any", "baggage", "forwarded"] {
+        let mut odd = parts("/x", &[]);
+        odd.headers.insert(HeaderName::from_static(name), HeaderValue::from_bytes(b"a=\xff").unwrap());
+        assert_eq!(no_key(&Recipe::new(), &odd), Rule::S27Field, "{name}");
+    }
+    // Another rule looks at it.
     let mut odd = parts("/x", &[]);
-    odd.headers.insert("accept", HeaderValue::from_bytes(b"\xff").unwrap());
-    assert!(key(&Recipe::new(), &odd).is_none());
+    odd.headers.insert("if-none-match", HeaderValue::from_bytes(b"\xff").unwrap());
+    assert!(key(&Recipe::new(), &odd).is_some());
 }
 
 #[test]
@@ -96,7 +135,7 @@ fn s06_cookies_outside_the_grammar_have_no_key() {
     let recipe = Recipe::new().key_cookie("sid");
     let with = |cookie| key(&recipe, &parts("/x", &[("cookie", cookie)]));
     for cookie in ["sid", "sid=1,2", "sid=\"1", "=1", "s id=1", "sid=1\\2"] {
-        assert!(with(cookie).is_none(), "{cookie}");
+        assert_eq!(no_key(&recipe, &parts("/x", &[("cookie", cookie)])), Rule::S6Cookie, "{cookie}");
     }
     assert_eq!(with("a=1; sid=1"), with("sid=1; b=2"));
     assert_ne!(with("sid=1; sid=2"), with("sid=2; sid=1"));
@@ -117,10 +156,11 @@ fn ignored_parameters_are_left_out_by_the_name_that_was_sent() {
 
 #[test]
 fn grpc_metadata_counts_unless_it_is_of_one_call() {
-    let of = |fields| Recipe::new().key(&parts("/p.S/M", fields), Some(b"m"), Metadata::Grpc, 0);
+    let of = |fields: &[(&str, &str)]| with_content(&Recipe::new(), &parts("/p.S/M", fields), b"m");
     assert_eq!(of(&[("grpc-timeout", "1S"), ("traceparent", "a"), ("te", "trailers")]), of(&[]));
     assert_ne!(of(&[("x-tenant", "1")]), of(&[("x-tenant", "2")]));
-    assert_ne!(of(&[("authorization", "a")]), of(&[("authorization", "b")]));
+    // Credentials send a call alone, or count once that is asked for (S5).
+    assert_eq!(of(&[("authorization", "a")]), of(&[("authorization", "b")]));
     assert_eq!(of(&[("a", "1"), ("b", "2")]), of(&[("b", "2"), ("a", "1")]));
 }
 
@@ -153,8 +193,11 @@ struct Asked {
     fields: Vec<(usize, String)>,
 }
 
-const NAMES: [&str; 7] =
-    ["accept", "accept-encoding", "accept-language", "origin", "x-plan", "authorization", "cookie"];
+const NAMES: [&str; 8] =
+    ["accept", "accept-language", "origin", "x-plan", "authorization", "cookie", "user-agent", "x-request-id"];
+
+/// The last of them that counts unasked.
+const COUNTED: usize = 3;
 
 fn asked() -> impl Strategy<Value = Asked> {
     let small = "[ab&=]{0,3}";
@@ -196,7 +239,8 @@ proptest! {
 
     #[test]
     fn keys_are_equal_just_if_all_that_the_rules_name_is(one in asked(), two in asked()) {
-        let recipe = Recipe::new().per_credential().key_header(HeaderName::from_static("x-plan"));
+        let named = ["user-agent", "x-request-id"].map(HeaderName::from_static);
+        let recipe = named.into_iter().fold(Recipe::new().per_credential(), Recipe::key_header);
         let keys = (key(&recipe, &one.parts()), key(&recipe, &two.parts()));
         prop_assert!(keys.0.is_some() && keys.1.is_some());
         prop_assert_eq!(keys.0 == keys.1, one.named() == two.named());
@@ -210,9 +254,9 @@ proptest! {
     ) {
         (two.path, two.query, two.host) = (one.path.clone(), one.query.clone(), one.host.clone());
         let recipe = Recipe::new();
-        // The same in all that is always keyed.
-        two.fields.retain(|(name, _)| *name > 3);
-        two.fields.extend(one.fields.iter().filter(|(name, _)| *name < 4).cloned());
+        // The same in all that counts.
+        two.fields.retain(|(name, _)| *name > COUNTED);
+        two.fields.extend(one.fields.iter().filter(|(name, _)| *name <= COUNTED).cloned());
         let (a, b) = (key(&recipe, &one.parts()).unwrap(), key(&recipe, &two.parts()).unwrap());
         prop_assert!(a == b);
         let fields: Vec<_> = names.iter().map(|name| HeaderName::from_static(NAMES[*name])).collect();

@@ -2,13 +2,13 @@
 
 use http::HeaderName;
 
-use super::{Metadata, Recipe, parts, plain};
+use super::{Fences, Place, Recipe, epoch, key, parts, plain, with_content};
 
 #[test]
 fn s09_a_field_that_is_named_counts_over_grpc_too() {
     let name = HeaderName::from_static("x-request-id");
     let recipe = Recipe::new().key_header(name.clone());
-    let of = |id| recipe.key(&parts("/p.S/M", &[("x-request-id", id)]), Some(b"m"), Metadata::Grpc, 0).unwrap();
+    let of = |id| with_content(&recipe, &parts("/p.S/M", &[("x-request-id", id)]), b"m").unwrap();
     assert_eq!(of("1"), of("1"));
     // What `covers` promises lets a `Vary` go unchecked.
     assert!(recipe.covers(&name));
@@ -25,18 +25,21 @@ fn s02_forwarded_counts_wherever_it_stands() {
 }
 
 #[test]
-fn s21_a_host_has_one_hash_in_any_case_but_a_key_keeps_it_as_sent() {
-    let recipe = Recipe::new();
+fn s21_a_host_has_one_epoch_in_any_case_but_a_key_keeps_it_as_sent() {
     let asked = |uri: &str, host: &str| parts(uri, &[("host", host)]);
-    let hasher = std::hash::RandomState::new();
-    let hash = |uri: &str, host: &str| recipe.uri_hash(&asked(uri, host), &hasher);
-    assert_eq!(hash("/x", "EXAMPLE.org"), hash("/x", "example.ORG"));
-    assert_eq!(hash("http://EXAMPLE.org/x", "example.org"), hash("/x", "example.org"));
     let long = "a".repeat(100);
-    assert_eq!(hash("/x", &long), hash("/x", &long.to_uppercase()));
-    assert_ne!(hash("/x", &long), hash("/x", &format!("{long}a")));
-    assert_ne!(hash("/x", "a"), hash("/X", "a"));
-    let key = |host| recipe.key(&asked("/x", host), None, Metadata::Ordinary, 0);
+    for (raised, same) in [("example.org", ["EXAMPLE.org", "example.ORG"]), (&*long, [&*long, &*long.to_uppercase()])] {
+        let fences = Fences::default();
+        fences.raise(Place::Path(Some(raised.as_bytes()), "/x"));
+        let of = |uri: &str, host: &str| epoch(&fences, &asked(uri, host), false);
+        for host in same {
+            assert_eq!(of("/x", host), 1, "{host}");
+            assert_eq!(of(&format!("http://{host}/x"), raised), 1, "{host}");
+        }
+        assert_eq!(of("/x", &format!("{raised}a")), 0);
+        assert_eq!(of("/X", raised), 0);
+    }
+    let key = |host| key(&Recipe::new(), &asked("/x", host));
     assert_ne!(key("A"), key("a"));
 }
 

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use http::{HeaderName, HeaderValue, Method, uri::Scheme};
 use proptest::prelude::*;
 
-use super::{HttpKey, Metadata, Parts, Recipe, parts};
+use super::{Beside, HttpKey, Parts, Recipe, parts};
 
 /// All that a key may depend on, drawn from few values so that equals are common.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ struct Noise {
     backwards: bool,
 }
 
-const NAMED: [&str; 10] = [
+const NAMED: [&str; 12] = [
     "accept",
     "accept-encoding",
     "accept-language",
@@ -42,9 +42,11 @@ const NAMED: [&str; 10] = [
     "if-none-match",
     "if-modified-since",
     "x-forwarded-host",
+    "x-any",
+    "sec-fetch-mode",
 ];
 
-const NOISE: [&str; 4] = ["user-agent", "x-other", "referer", "dnt"];
+const NOISE: [&str; 6] = ["user-agent", "x-request-id", "referer", "x-b3-any", "x-forwarded-for", "x-own-trace"];
 
 fn question() -> impl Strategy<Value = Question> {
     let line = || prop::sample::select(vec!["", "a", "b", "ab", "a, b"]).prop_map(String::from);
@@ -125,13 +127,14 @@ impl Question {
     fn key(&self, noise: &Noise) -> Option<HttpKey> {
         let recipe = Recipe::new()
             .key_validators()
-            .key_header(HeaderName::from_static("x-plan"))
             .key_header(HeaderName::from_static("authorization"))
             .key_header(HeaderName::from_static("proxy-authorization"))
             .key_cookie("sid")
+            .ignore_header("x-own-*")
             .ignore_query(["utm"])
             .identity(|parts| Some(parts.extensions.get::<u8>().copied()));
-        recipe.key(&self.parts(noise), self.content.as_deref(), Metadata::Ordinary, self.epoch)
+        let beside = Beside { content: self.content.as_deref(), epoch: self.epoch, passed: 0 };
+        recipe.key(&self.parts(noise), beside).ok()
     }
 
     /// What a request without a scheme asks for is what it asks over `http`.
