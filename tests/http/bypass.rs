@@ -1,13 +1,34 @@
 //! What goes alone with no configuration.
 
 use http::Request;
-use tower_singleflight::{HttpSingleflightLayer, Reason, Role};
+use tower_singleflight::{Coalesced, HttpSingleflightLayer, Reason, Role, Rule};
 
-use crate::origin::{RequestBody, bench, get, get_with, ok, request, role, text};
+use crate::origin::{RequestBody, bench, coalesced, get, get_with, ok, request, text};
 
-/// Sends both while the first is held, and returns how many calls the origin got.
+/// Sends both while the first is held; returns how many calls the origin got, and what became of each.
+async fn pair(
+    layer: HttpSingleflightLayer,
+    first: Request<RequestBody>,
+    second: Request<RequestBody>,
+) -> (usize, [Coalesced; 2]) {
+    let mut bench = bench(layer);
+    let calls = [bench.call(first), bench.call(second)];
+    let count = bench.count().await;
+    for _ in 0..count {
+        bench.next().await.answer(ok(&[], "x"));
+    }
+    let mut became = Vec::new();
+    for call in calls {
+        let response = call.await.unwrap();
+        became.push(coalesced(&response));
+        assert_eq!(text(response).await, "x");
+    }
+    assert!(bench.group.is_empty());
+    (count, [became[0], became[1]])
+}
+
 async fn calls_of(first: Request<RequestBody>, second: Request<RequestBody>) -> usize {
-    calls_through(HttpSingleflightLayer::new(), first, second).await
+    pair(HttpSingleflightLayer::new(), first, second).await.0
 }
 
 async fn calls_through(
@@ -15,52 +36,84 @@ async fn calls_through(
     first: Request<RequestBody>,
     second: Request<RequestBody>,
 ) -> usize {
-    let mut bench = bench(layer);
-    let calls = [bench.call(first), bench.call(second)];
-    let count = bench.count().await;
-    for _ in 0..count {
-        bench.next().await.answer(ok(&[], "x"));
-    }
-    for call in calls {
-        assert_eq!(text(call.await.unwrap()).await, "x");
-    }
-    assert!(bench.group.is_empty());
-    count
+    pair(layer, first, second).await.0
+}
+
+/// What became of a request that a rule sent alone.
+fn alone(rule: Rule) -> (Role, Option<Rule>) {
+    (Role::Alone(Reason::NoKey), Some(rule))
+}
+
+fn said(coalesced: Coalesced) -> (Role, Option<Rule>) {
+    (coalesced.role, coalesced.rule)
 }
 
 #[tokio::test]
 async fn t12_s01_only_get_and_head_coalesce() {
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "QUERY", "CONNECT", "BREW", "get"] {
-        assert_eq!(calls_of(request(method, "/x", &[]), request(method, "/x", &[])).await, 2, "{method}");
+        let (count, became) =
+            pair(HttpSingleflightLayer::new(), request(method, "/x", &[]), request(method, "/x", &[])).await;
+        assert_eq!((count, became.map(said)), (2, [alone(Rule::S1Method); 2]), "{method}");
     }
     for method in ["GET", "HEAD"] {
-        assert_eq!(calls_of(request(method, "/x", &[]), request(method, "/x", &[])).await, 1, "{method}");
+        let (count, became) =
+            pair(HttpSingleflightLayer::new(), request(method, "/x", &[]), request(method, "/x", &[])).await;
+        assert_eq!((count, became.map(said)), (1, [(Role::Leader, None), (Role::Follower, None)]), "{method}");
     }
 }
 
 #[tokio::test]
-async fn requests_with_any_of_these_fields_go_alone() {
-    for (name, value) in [
-        ("authorization", "Bearer a"),      // S5, T13
-        ("proxy-authorization", "Basic a"), // S5
-        ("cookie", "id=1"),                 // S6, T14
-        ("range", "bytes=0-9"),             // S11, T15
-        ("if-range", "\"1\""),              // S11
-        ("if-none-match", "\"1\""),         // S12, T16
-        ("if-modified-since", "Mon, 23 Nov 2026 12:00:00 GMT"),
-        ("if-match", "\"1\""), // S12, T17
-        ("if-unmodified-since", "Mon, 23 Nov 2026 12:00:00 GMT"),
-        ("cache-control", "no-store"), // S13, T18
-        ("cache-control", "max-age=60, NO-STORE"),
-        ("cache-control", "only-if-cached"), // S13
-        ("upgrade", "websocket"),            // S14
-        ("connection", "keep-alive, Upgrade"),
-        ("expect", "100-continue"), // S14
+async fn requests_with_any_of_these_fields_go_alone_and_say_by_which_rule() {
+    for (name, value, rule) in [
+        ("authorization", "Bearer a", Rule::S5Authorization), // T13
+        ("proxy-authorization", "Basic a", Rule::S5Authorization),
+        ("cookie", "id=1", Rule::S6Cookie),     // T14
+        ("range", "bytes=0-9", Rule::S11Range), // T15
+        ("if-range", "\"1\"", Rule::S11Range),
+        ("if-none-match", "\"1\"", Rule::S12Condition), // T16
+        ("if-modified-since", "Mon, 23 Nov 2026 12:00:00 GMT", Rule::S12Condition),
+        ("if-match", "\"1\"", Rule::S12Condition), // T17
+        ("if-unmodified-since", "Mon, 23 Nov 2026 12:00:00 GMT", Rule::S12Condition),
+        ("cache-control", "no-store", Rule::S13CacheControl), // T18
+        ("cache-control", "max-age=60, NO-STORE", Rule::S13CacheControl),
+        ("cache-control", "only-if-cached", Rule::S13CacheControl),
+        ("cache-control", "a b", Rule::S13CacheControl),
+        ("upgrade", "websocket", Rule::S14Connection),
+        ("connection", "keep-alive, x-tenant", Rule::S14Connection),
+        ("connection", "authorization", Rule::S14Connection),
+        ("expect", "100-continue", Rule::S14Connection),
+        ("content-length", "1", Rule::S15Content),
+        ("transfer-encoding", "chunked", Rule::S15Content),
+        ("host", "a b", Rule::S2Target),
+        ("host", "", Rule::S2Target),
+        ("x-any", "\u{e9}", Rule::S27Field),
+        ("user-agent", "\u{e9}", Rule::S27Field),
+        ("forwarded", "host", Rule::S27Field),
+        ("x-http-method-override", "DELETE", Rule::S30MethodOverride),
+        ("x_method_override", "PATCH", Rule::S30MethodOverride),
+        ("x-any", &"x".repeat(9 << 10), Rule::S26KeyLength),
     ] {
         let with = || get_with("/x", &[(name, value)]);
-        assert_eq!(calls_of(with(), with()).await, 2, "{name} on both");
-        assert_eq!(calls_of(get("/x"), with()).await, 2, "{name} on the second");
-        assert_eq!(calls_of(with(), get("/x")).await, 2, "{name} on the first");
+        let layer = HttpSingleflightLayer::new;
+        let (count, became) = pair(layer(), with(), with()).await;
+        assert_eq!((count, became.map(said)), (2, [alone(rule); 2]), "{name} on both");
+        let (count, became) = pair(layer(), get("/x"), with()).await;
+        assert_eq!((count, became.map(said)), (2, [(Role::Leader, None), alone(rule)]), "{name} on the second");
+        let (count, became) = pair(layer(), with(), get("/x")).await;
+        assert_eq!((count, became.map(said)), (2, [alone(rule), (Role::Leader, None)]), "{name} on the first");
+    }
+}
+
+#[tokio::test]
+async fn s14_what_concerns_this_hop_alone_does_not_keep_requests_apart() {
+    for fields in [
+        &[("connection", "keep-alive, Upgrade")][..],
+        &[("connection", "close")],
+        &[("connection", "TE"), ("te", "trailers")],
+        &[("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "AAMAAABk")],
+    ] {
+        assert_eq!(calls_of(get("/x"), get_with("/x", fields)).await, 1, "{fields:?}");
+        assert_eq!(calls_of(get_with("/x", fields), get("/x")).await, 1, "{fields:?}");
     }
 }
 
@@ -72,13 +125,15 @@ async fn t17_what_goes_alone_is_forwarded_untouched() {
     assert_eq!(held.request.headers()["if-match"], "\"1\"");
     assert_eq!(held.request.headers()["range"], "bytes=0-9");
     held.answer(ok(&[], "x"));
-    assert_eq!(role(&call.await.unwrap()), Role::Alone(Reason::NoKey));
+    assert_eq!(said(coalesced(&call.await.unwrap())), alone(Rule::S12Condition));
 }
 
 #[tokio::test]
 async fn t18_s13_a_reload_joins_no_running_flight_but_others_join_the_one_it_leads() {
     for field in [("cache-control", "no-cache"), ("cache-control", "max-age=0"), ("pragma", "no-cache")] {
-        assert_eq!(calls_of(get("/x"), get_with("/x", &[field])).await, 2, "{field:?} after");
+        let (count, became) = pair(HttpSingleflightLayer::new(), get("/x"), get_with("/x", &[field])).await;
+        assert_eq!(count, 2, "{field:?} after");
+        assert_eq!(said(became[1]), (Role::Alone(Reason::MayNotJoin), Some(Rule::S13Reload)), "{field:?}");
         assert_eq!(calls_of(get_with("/x", &[field]), get("/x")).await, 1, "{field:?} before");
     }
 }
@@ -97,7 +152,8 @@ async fn t13_per_credential_one_users_duplicates_coalesce_and_two_users_never_do
 #[tokio::test]
 async fn coalesce_if_is_the_off_switch() {
     let layer = || HttpSingleflightLayer::new().coalesce_if(|parts| !parts.uri.path().starts_with("/live"));
-    assert_eq!(calls_through(layer(), get("/live/1"), get("/live/1")).await, 2);
+    let (count, became) = pair(layer(), get("/live/1"), get("/live/1")).await;
+    assert_eq!((count, became.map(said)), (2, [alone(Rule::Unwanted); 2]));
     assert_eq!(calls_through(layer(), get("/x"), get("/x")).await, 1);
 }
 
@@ -110,4 +166,8 @@ async fn chosen_cookies_count_and_ignored_ones_do_not() {
     assert_eq!(calls_through(keyed(), with("sid=1"), get("/x")).await, 2);
     let ignored = || HttpSingleflightLayer::new().ignore_cookies();
     assert_eq!(calls_through(ignored(), with("a=1"), get("/x")).await, 1);
+    let named = || HttpSingleflightLayer::new().ignore_cookies_named(["_ga", "_gid"]);
+    assert_eq!(calls_through(named(), with("_ga=1; _gid=2"), get("/x")).await, 1);
+    let (count, became) = pair(named(), with("_ga=1; sid=1"), get("/x")).await;
+    assert_eq!((count, said(became[0])), (2, alone(Rule::S6Cookie)));
 }

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
-use tower_singleflight::{ContentBody, Contents, HttpSingleflightLayer, Role};
+use tower_singleflight::{Coalesced, ContentBody, Contents, HttpSingleflightLayer, Reason, Role, Rule};
 
-use crate::origin::{Bench, RequestBody, bench, get, ok, role, text};
+use crate::origin::{Bench, RequestBody, bench, coalesced, get, ok, role, text};
 
 type ContentBench = Bench<Contents, ContentBody<RequestBody>>;
 
@@ -68,7 +68,12 @@ async fn without_a_content_key_content_goes_alone() {
     };
     let calls = [bench.call(with_content()), bench.call(with_content())];
     assert_eq!(bench.count().await, 2);
-    drop(calls);
+    for call in calls {
+        bench.next().await.answer(ok(&[], "rows"));
+        let Coalesced { role, rule, .. } = coalesced(&call.await.unwrap());
+        assert_eq!((role, rule), (Role::Alone(Reason::NoKey), Some(Rule::S15Content)));
+    }
+    assert!(bench.group.is_empty());
 }
 
 #[tokio::test]

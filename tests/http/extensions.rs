@@ -2,7 +2,7 @@
 
 use tower_singleflight::{HttpSingleflightLayer, Role};
 
-use crate::origin::{bench, get, ok, role};
+use crate::origin::{bench, coalesced, get, ok, role};
 
 #[derive(Clone)]
 struct Session;
@@ -22,5 +22,6 @@ async fn s19_extensions_stay_with_the_leader_unless_they_are_listed() {
         let is_leader = role(&response) == Role::Leader;
         assert_eq!(response.extensions().get::<Session>().is_some(), is_leader);
         assert!(response.extensions().get::<Served>().is_some());
+        assert_eq!(coalesced(&response).rule, None);
     }
 }

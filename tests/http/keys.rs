@@ -50,8 +50,8 @@ async fn t04_the_authority_comes_from_the_uri_or_else_from_host() {
 }
 
 #[tokio::test]
-async fn what_handlers_forget_in_vary_is_always_in_the_key() {
-    for name in ["accept", "accept-encoding", "accept-language", "origin"] {
+async fn s27_what_handlers_forget_in_vary_is_always_in_the_key() {
+    for name in ["accept", "accept-encoding", "accept-language", "origin", "sec-fetch-mode", "x-any"] {
         let with = |value| get_with("/x", &[(name, value)]);
         assert!(!are_one(HttpSingleflightLayer::new(), with("a"), with("b")).await, "{name}");
         assert!(!are_one(HttpSingleflightLayer::new(), with("a"), get("/x")).await, "{name}");
@@ -63,10 +63,14 @@ async fn what_handlers_forget_in_vary_is_always_in_the_key() {
 
 #[tokio::test]
 async fn chosen_headers_count_and_ignored_parameters_do_not() {
-    let layer = || HttpSingleflightLayer::new().key_header(HeaderName::from_static("x-plan"));
-    let with = |value| get_with("/x", &[("x-plan", value)]);
+    let layer = || HttpSingleflightLayer::new().key_header(HeaderName::from_static("x-real-ip"));
+    let with = |value| get_with("/x", &[("x-real-ip", value)]);
+    assert!(are_one(HttpSingleflightLayer::new(), with("a"), with("b")).await);
     assert!(!are_one(layer(), with("a"), with("b")).await);
     assert!(are_one(layer(), with("a"), with("a")).await);
+    let layer = || HttpSingleflightLayer::new().ignore_headers(["x-own-*", "X-Any"]);
+    assert!(are_one(layer(), get_with("/x", &[("x-own-trace", "1"), ("x-any", "1")]), get("/x")).await);
+    assert!(!are_one(layer(), get_with("/x", &[("x-own", "1")]), get("/x")).await);
     let layer = || HttpSingleflightLayer::new().ignore_query(["utm_source", "fbclid"]);
     assert!(are_one(layer(), get("/x?a=1&utm_source=m"), get("/x?fbclid=7&a=1")).await);
     assert!(!are_one(layer(), get("/x?a=1&utm_source=m"), get("/x?a=2&utm_source=m")).await);

@@ -1,9 +1,9 @@
 //! What untrusted input cannot grow, and what readiness costs.
 
 use tower::{Layer, Service, limit::ConcurrencyLimit, service_fn};
-use tower_singleflight::{HttpGroup, HttpSingleflightLayer, Limits, Reason, Role};
+use tower_singleflight::{HttpGroup, HttpSingleflightLayer, Limits, Reason, Role, Rule};
 
-use crate::origin::{OriginBody, RequestBody, bench, bench_in, get, ok, role};
+use crate::origin::{OriginBody, RequestBody, bench, bench_in, coalesced, get, ok, role};
 
 #[tokio::test]
 async fn t55_s26_callers_above_a_limit_go_alone() {
@@ -42,7 +42,15 @@ async fn t55_a_key_too_long_goes_alone() {
     let long = format!("/{}", "x".repeat(300));
     let calls = [bench.call(get(&long)), bench.call(get(&long)), bench.call(get("/x")), bench.call(get("/x"))];
     assert_eq!(bench.count().await, 3);
-    drop(calls);
+    for _ in 0..3 {
+        bench.next().await.answer(ok(&[], "x"));
+    }
+    let mut rules = Vec::new();
+    for call in calls {
+        rules.push(coalesced(&call.await.unwrap()).rule);
+    }
+    assert_eq!(rules, [Some(Rule::S26KeyLength), Some(Rule::S26KeyLength), None, None]);
+    assert!(bench.group.is_empty());
 }
 
 #[tokio::test]

@@ -252,8 +252,12 @@ pub(crate) fn status(status: u16, headers: &[(&str, &str)], body: &'static str) 
     builder.body(OriginBody::full(body)).expect("a valid response")
 }
 
+pub(crate) fn coalesced(response: &Response<SharedBody<OriginBody>>) -> Coalesced {
+    *response.extensions().get::<Coalesced>().expect("every response says what became of it")
+}
+
 pub(crate) fn role(response: &Response<SharedBody<OriginBody>>) -> Role {
-    response.extensions().get::<Coalesced>().expect("every response says what became of it").role
+    coalesced(response).role
 }
 
 pub(crate) async fn text(response: Response<SharedBody<OriginBody>>) -> String {
