@@ -10,6 +10,7 @@ mod coalescing;
 mod content;
 mod context;
 mod extensions;
+mod fields;
 mod keys;
 mod leaving;
 mod limits;
