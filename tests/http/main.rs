@@ -17,6 +17,7 @@ mod limits;
 #[cfg(feature = "axum")]
 mod nested;
 mod nesting;
+mod oddities;
 mod release;
 mod router;
 mod rules;
