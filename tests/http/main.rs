@@ -25,3 +25,4 @@ mod sockets;
 mod status;
 mod tonic_client;
 mod variants;
+mod wire;
