@@ -21,7 +21,7 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_singleflight::{HttpSingleflightLayer, Role, SharedError};
+use tower_singleflight::{Coalesced, HttpSingleflightLayer, Role, SharedError};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         let request = Request::get(format!("http://{address}/exchange-rates")).body(Empty::new())?;
         callers.spawn(async move {
             let response = client.oneshot(request).await?;
-            let role = response.extensions().get::<Role>().copied();
+            let role = response.extensions().get::<Coalesced>().map(|coalesced| coalesced.role);
             let body = response.into_body().collect().await.map_err(SharedError::new)?.to_bytes();
             Ok::<_, SharedError>((role, body))
         });
@@ -53,6 +53,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         assert_eq!(body, "1 EUR = 1.16 USD");
         leaders += u32::from(role == Some(Role::Leader));
     }
+    assert_eq!((leaders, requests.load(Relaxed)), (1, 1));
     println!("50 callers, {leaders} leader, {} request to the origin", requests.load(Relaxed));
 
     // A dead origin: everybody gets the same error, which leads to hyper's own.

@@ -13,7 +13,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
-use tower_singleflight::Role;
+use tower_singleflight::{Coalesced, Role};
 
 use crate::{pace, wire::Wire};
 
@@ -25,7 +25,8 @@ pub(crate) struct Line {
     path: Box<str>,
     /// `None`: the client left before there was an answer.
     status: Option<StatusCode>,
-    role: Option<Role>,
+    /// `None`: it did not come as far as the layer, or there was no answer.
+    coalesced: Option<Coalesced>,
     bytes: u64,
     /// Whether the answer's end has come.
     whole: bool,
@@ -38,7 +39,7 @@ impl Line {
             method: request.method().clone(),
             path: request.uri().path().into(),
             status: None,
-            role: None,
+            coalesced: None,
             bytes: 0,
             whole: false,
         }
@@ -46,18 +47,21 @@ impl Line {
 
     pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
         self.status = Some(response.status());
-        self.role = response.extensions().get::<Role>().copied();
+        self.coalesced = response.extensions().get().copied();
     }
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.role {
+        match self.coalesced.map(|coalesced| coalesced.role) {
             Some(Role::Leader) => f.write_str("leader"),
             Some(Role::Follower) => f.write_str("follower"),
             Some(Role::Alone(reason)) => write!(f, "alone({reason:?})"),
             Some(_) | None => f.write_str("-"),
         }?;
+        if let Some(rule) = self.coalesced.and_then(|coalesced| coalesced.rule) {
+            write!(f, " {rule}")?;
+        }
         write!(f, " {} {}", self.method, self.path)?;
         match self.status {
             Some(status) => write!(f, " {}", status.as_u16()),

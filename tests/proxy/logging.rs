@@ -53,3 +53,20 @@ async fn a_body_is_whole_at_its_end_and_no_sooner() {
     let empty = log::Logged::new(full(""), None, None);
     assert!(empty.is_whole());
 }
+
+#[tokio::test]
+async fn a_line_says_what_became_of_a_request_and_by_which_rule() {
+    use tower::{Layer, ServiceExt, service_fn};
+    let pages = service_fn(|_: Request<Body>| async { Ok::<_, std::convert::Infallible>(Response::new(full("page"))) });
+    let pages = tower_singleflight::HttpSingleflightLayer::new().layer(pages);
+    for (field, expected) in [
+        ("accept", "leader GET /x 200 "),
+        ("cookie", "alone(NoKey) S6Cookie GET /x 200 "),
+        ("range", "alone(NoKey) S11Range GET /x 200 "),
+    ] {
+        let request = Request::get("/x").header(field, "a=b").body(full("")).unwrap();
+        let mut line = log::Line::new(&request);
+        line.answered(&pages.clone().oneshot(request).await.unwrap());
+        assert!(line.to_string().starts_with(expected), "{line}");
+    }
+}
