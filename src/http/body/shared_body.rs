@@ -109,6 +109,13 @@ where
     }
 }
 
+/// The body's own default, as layers want it that answer by themselves: CORS and a time-out of tower-http's, say.
+impl<B: Default> Default for SharedBody<B> {
+    fn default() -> Self {
+        Self::untouched(Origin::new(B::default()))
+    }
+}
+
 impl<B> fmt::Debug for SharedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shared = matches!(self.body, Inner::Shared { .. });

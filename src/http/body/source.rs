@@ -146,6 +146,13 @@ impl<B> BodySource<B> {
     }
 }
 
+/// The body's own default, as layers want it that answer by themselves: a time-out of tower-http's, say.
+impl<B: Default> Default for BodySource<B> {
+    fn default() -> Self {
+        Self::new(B::default())
+    }
+}
+
 /// Never pinned in place: a body that is read is boxed.
 impl<B> Unpin for BodySource<B> {}
 
