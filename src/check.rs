@@ -1,7 +1,7 @@
 //! What a service has to be for the layers, one trait for each demand, so that the compiler can say which one is not met.
 //!
 //! A stack that lacks something says so late, and at the wrong place: the method `oneshot` (or `ready`, or `call`) "exists
-//! for the struct, but its trait bounds were not satisfied". Put [`assert_service`](crate::assert_service) in front of it,
+//! for the struct, but its trait bounds were not satisfied". Put [`assert_service`] in front of it,
 //! and the compiler names what is missing and what to do about it. The traits here are implemented for whatever meets the
 //! demand; nobody needs to implement or to call them.
 

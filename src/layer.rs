@@ -15,7 +15,7 @@ pub(crate) type Inspect = Arc<dyn Fn(Role, usize) + Send + Sync>;
 /// not, see [`SharedError`](crate::SharedError), for a service that is not, tower's `buffer`. The layer adds no error
 /// of its own: the service keeps its error type.
 ///
-/// Each [`layer`](Layer::layer) call makes a group of its own (axum applies a layer once per route), unless
+/// Each [`layer`](Layer::layer) call makes a group of its own (axum applies a layer once per route and connection), unless
 /// [`group`](Self::group) shares one.
 ///
 /// # Trade-offs

@@ -33,9 +33,8 @@ use crate::{Limits, Role, context::Scope};
 ///
 /// # Guarantees
 ///
-/// 1. A request that carries who asks in a field goes alone, or shares with requests that carry the same: with
-///    `Authorization` or cookies it goes alone, and every other field is in the key but those of the list, which name
-///    one call, hop or client. An answer that is marked as one user's stays with the leader.
+/// 1. A request with `Authorization` or cookies goes alone. Every other field is in the key but those of the list, which
+///    name one call, hop or client: requests that differ in it never share. An answer that is marked as one user's stays with the leader.
 /// 2. Followers of an answer that they may not have send their own request, once.
 /// 3. All readers get each frame of the body when the leader does; a lone response is passed through untouched.
 /// 4. Untrusted input cannot grow its state.
@@ -74,7 +73,7 @@ pub struct HttpSingleflightLayer<C = Heads> {
 }
 
 impl HttpSingleflightLayer {
-    /// Returns the layer as it is safe for any service.
+    /// Returns the layer with no configuration.
     pub fn new() -> Self {
         Self { config: Config::default(), group: None, routes: HttpGroup::new(), content: Heads }
     }

@@ -23,5 +23,5 @@ pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rul
 }
 
 fn counts(member: &[u8]) -> bool {
-    !member.is_empty() && !(member.starts_with(b"sentry-") && is_plain("baggage", member))
+    !member.is_empty() && (!member.starts_with(b"sentry-") || !is_plain("baggage", member))
 }

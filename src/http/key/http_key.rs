@@ -63,7 +63,7 @@ impl HttpKey {
         while let Some((&tag, after)) = rest.split_first() {
             let (value, after) = counted(after)?;
             if tag == wanted as u8 {
-                return str::from_utf8(value).ok();
+                return std::str::from_utf8(value).ok();
             }
             if tag == Tag::Path as u8 {
                 return None;

@@ -21,17 +21,17 @@ fn parts(uri: &str, fields: &[(&str, &str)]) -> Parts {
 }
 
 fn key(recipe: &Recipe, parts: &Parts) -> Option<HttpKey> {
-    recipe.key(parts, Beside::default()).ok()
+    recipe.key(parts, Beside::default(), |_, _| Ok(())).ok()
 }
 
 /// The key of a request with this content.
 fn with_content(recipe: &Recipe, parts: &Parts, content: &[u8]) -> Option<HttpKey> {
-    recipe.key(parts, Beside { content: Some(content), ..Beside::default() }).ok()
+    recipe.key(parts, Beside { content: Some(content), ..Beside::default() }, |_, _| Ok(())).ok()
 }
 
 /// The rule by which a request has no key.
 fn no_key(recipe: &Recipe, parts: &Parts) -> Rule {
-    recipe.key(parts, Beside::default()).expect_err("there is a key")
+    recipe.key(parts, Beside::default(), |_, _| Ok(())).expect_err("there is a key")
 }
 
 fn plain(uri: &str, fields: &[(&str, &str)]) -> Option<HttpKey> {
@@ -82,7 +82,7 @@ fn s03_parts_are_told_apart_by_kind_and_length() {
 fn s21_s02_epochs_and_services_passed_tell_keys_apart() {
     let of = |epoch, passed| {
         let beside = Beside { epoch, passed, ..Beside::default() };
-        Recipe::new().key(&parts("/x", &[]), beside).expect("a key")
+        Recipe::new().key(&parts("/x", &[]), beside, |_, _| Ok(())).expect("a key")
     };
     assert_eq!(of(0, 0), plain("/x", &[]).unwrap());
     assert_eq!(of(1, 1), of(1, 1));

@@ -58,5 +58,5 @@ pub(super) fn is_personal(name: &str) -> bool {
 /// Returns whether a field names one exchange (S17).
 pub(super) fn names_exchange(name: &str) -> bool {
     let is = |known: &&str| known.strip_suffix('*').map_or(**known == *name, |prefix| name.starts_with(prefix));
-    EXCHANGE.iter().any(|known| is(&known))
+    EXCHANGE.iter().any(is)
 }

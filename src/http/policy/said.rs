@@ -67,7 +67,7 @@ impl Said {
     /// Reads `Expires` (section 5.3), and the `Date` that it is compared with. What is no date is one in the past, and no
     /// lifetime.
     pub(super) fn read_expires(&mut self, value: &[u8], date: Option<&[u8]>) {
-        let read = |value: &[u8]| httpdate::parse_http_date(str::from_utf8(value).ok()?).ok();
+        let read = |value: &[u8]| httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok();
         let expires = read(value);
         self.expires = true;
         self.storable |= expires.is_some();

@@ -128,7 +128,7 @@ fn s26_no_key_is_longer_than_8_kib_unless_set() {
 #[test]
 fn s15_content_counts_with_what_says_what_it_is() {
     let of = |content: Option<&[u8]>, fields: &[(&str, &str)]| {
-        Recipe::new().key(&parts("/x", fields), Beside { content, ..Beside::default() }).ok()
+        Recipe::new().key(&parts("/x", fields), Beside { content, ..Beside::default() }, |_, _| Ok(())).ok()
     };
     let body = Some(&b"{}"[..]);
     all_differ([

@@ -134,7 +134,7 @@ impl Question {
             .ignore_query(["utm"])
             .identity(|parts| Some(parts.extensions.get::<u8>().copied()));
         let beside = Beside { content: self.content.as_deref(), epoch: self.epoch, passed: 0 };
-        recipe.key(&self.parts(noise), beside).ok()
+        recipe.key(&self.parts(noise), beside, |_, _| Ok(())).ok()
     }
 
     /// What a request without a scheme asks for is what it asks over `http`.
