@@ -323,10 +323,10 @@ fn play(held: Held<Incoming>, shape: &Shape) {
 }
 
 /// Returns what so many clients saw, and how many calls the origin got for what they asked first.
-async fn seen(shape: &Shape, version: Version, clients: usize, late: [usize; CLIENTS]) -> (Vec<Vec<u8>>, usize) {
+async fn seen(shape: &Shape, versions: &[Version], late: [usize; CLIENTS]) -> (Vec<Vec<u8>>, usize) {
     let Server { mut bench, address, sent } = Server::start(late).await;
     let mut asking = JoinSet::new();
-    for client in 0..clients {
+    for (client, version) in versions.iter().copied().enumerate() {
         // In order: the nth connection is the nth client's.
         let stream = TcpStream::connect(address).await.unwrap();
         let method = shape.method;
@@ -354,7 +354,7 @@ async fn seen(shape: &Shape, version: Version, clients: usize, late: [usize; CLI
         bench.settle().await;
     }
     sent.send_replace(usize::MAX);
-    let mut seen = vec![Vec::new(); clients];
+    let mut seen = vec![Vec::new(); versions.len()];
     while !asking.is_empty() {
         tokio::select! {
             Some(held) = bench.held.recv() => {
@@ -398,14 +398,14 @@ async fn all_see_what_each_would_alone(version: Version) {
     let shapes = shapes();
     assert!(shapes.len() >= 40, "{} shapes", shapes.len());
     for shape in &shapes {
-        let (mut alone, _) = seen(shape, version, 1, [0; CLIENTS]).await;
+        let (mut alone, _) = seen(shape, &[version], [0; CLIENTS]).await;
         let alone = alone.remove(0);
         let steps = shape.steps.len();
         let mut stages = vec![[0, 0, 0]];
         stages.extend((1..=steps).map(|step| [0, step, 0]));
         stages.extend([[steps, 0, 1.min(steps)], [steps; 3]]);
         for late in stages {
-            let (seen, calls) = seen(shape, version, CLIENTS, late).await;
+            let (seen, calls) = seen(shape, &[version; CLIENTS], late).await;
             for (client, bytes) in seen.iter().enumerate() {
                 let (text, alone) = (String::from_utf8_lossy(bytes), String::from_utf8_lossy(&alone));
                 let case = format!("{version:?} {shape:?}, client {client} of {late:?}");
@@ -441,4 +441,23 @@ async fn s16_s18_three_http_1_1_clients_get_what_a_lone_one_does() {
 #[tokio::test]
 async fn s16_s18_three_http_2_clients_get_what_a_lone_one_does() {
     all_see_what_each_would_alone(Version::HTTP_2).await;
+}
+
+/// Who speaks HTTP/1.0 leads, or follows: what is of unknown length is its own, and the others share without it.
+#[tokio::test]
+async fn s30_clients_of_all_versions_on_one_flight_get_what_each_would_alone() {
+    let versions = [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2];
+    for shape in shapes().iter().filter(|shape| !shape.breaks_off()) {
+        for first in 0..CLIENTS {
+            let mut order = versions;
+            order.rotate_left(first);
+            let (seen_together, calls) = seen(shape, &order, [0; CLIENTS]).await;
+            for (version, bytes) in order.iter().zip(&seen_together) {
+                let (alone, _) = seen(shape, &[*version], [0; CLIENTS]).await;
+                let (text, alone) = (String::from_utf8_lossy(bytes), String::from_utf8_lossy(&alone[0]));
+                assert_eq!(text, alone, "{shape:?} {version:?} among {order:?}");
+            }
+            assert_eq!(calls, if shape.has_length() { 1 } else { 2 }, "{shape:?} {order:?}");
+        }
+    }
 }
