@@ -58,8 +58,9 @@ pub(super) enum Step {
     Alone(Rule),
 }
 
-/// A flight that fails sooner than this is not one that somebody came late to (D9): what fails at once was no time-out,
-/// and who joined it did so in the same moment.
+/// A failure that can be shared and comes sooner than this is not one that somebody came late to (D9): it was no time-out,
+/// and who joined its flight did so in the same moment. One that may be due to the leader's deadline (S28) may come sooner,
+/// since deadlines are short where services are fast: its followers may not have it, and would all go alone.
 const SOON: Duration = Duration::from_millis(25);
 
 impl<RB: Body, E: Clone> Clone for Landed<RB, E> {
@@ -80,7 +81,7 @@ impl Sharing {
         if let (Some(terms), None) = (mismatch, self.rule) {
             return if tried.regrouped { Step::Alone(Rule::S9Vary) } else { Step::Regroup(key.variant(&terms.names)) };
         }
-        let again = self.terms.as_ref().is_some_and(|terms| terms.lets_again(joined));
+        let again = self.terms.as_ref().is_some_and(|terms| terms.lets_again(joined, self.rule.is_none()));
         if again && mismatch.is_none() && !tried.again {
             return Step::Again;
         }
@@ -93,14 +94,14 @@ impl Sharing {
 }
 
 impl Terms {
-    /// Returns whether who joined then may try again (D9).
-    fn lets_again(&self, joined: Instant) -> bool {
+    /// Returns whether who joined then may try again (D9); `shared`: else it has a share in what there is.
+    fn lets_again(&self, joined: Instant, shared: bool) -> bool {
         let took = self.answered.saturating_duration_since(self.began);
         let waited = self.answered.saturating_duration_since(joined);
         match self.again {
             Again::Never => false,
             Again::Always => true,
-            Again::IfLate => took >= SOON && waited < took / 2,
+            Again::IfLate => (took >= SOON || !shared) && waited < took / 2,
         }
     }
 }

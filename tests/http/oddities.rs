@@ -279,15 +279,16 @@ fn answer(held: Held<RequestBody>, odd: &Odd) {
     }
 }
 
-/// Returns how many calls the origin got, and what each of the herd did, as `status body`.
-async fn before_a_herd(odd: &Odd) -> (usize, Vec<String>) {
+/// Returns how many calls the origin got, and what each of the herd did, as `status body`. The herd comes when the odd one
+/// has been held for so long, and has waited for a hundredth of that when it is answered.
+async fn before_a_herd(odd: &Odd, held_for: Duration) -> (usize, Vec<String>) {
     let mut bench: Bench<Heads, RequestBody> = bench(HttpSingleflightLayer::new());
     let first = tokio::spawn(bench.call((odd.request)()).into_inner());
     let held = bench.next().await;
-    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::advance(held_for).await;
     let herd: Vec<_> = (0..HERD).map(|_| tokio::spawn(bench.call(get("/x")).into_inner())).collect();
     assert!(bench.count().await <= 2, "{}", odd.what);
-    tokio::time::advance(Duration::from_millis(10)).await;
+    tokio::time::advance(held_for / 100).await;
     answer(held, odd);
     // Bounded: each turn answers one call.
     for _ in 0..=HERD {
@@ -313,7 +314,7 @@ async fn before_a_herd(odd: &Odd) -> (usize, Vec<String>) {
 async fn none_is_noticed(odds: Vec<Odd>, at_least: usize) {
     assert!(odds.len() >= at_least, "{} oddities", odds.len());
     for odd in odds {
-        let (calls, answers) = before_a_herd(&odd).await;
+        let (calls, answers) = before_a_herd(&odd, Duration::from_secs(1)).await;
         assert!(calls <= 3, "{} ({:?}): {calls} calls", odd.what, odd.gets);
         for answer in answers {
             assert_eq!(answer, "200 page", "{} ({:?})", odd.what, odd.gets);
@@ -344,4 +345,18 @@ async fn d9_s28_a_request_that_is_refused_or_times_out_by_its_own_doing() {
 #[tokio::test(start_paused = true)]
 async fn s27_s30_other_versions_methods_sizes_and_every_field_of_a_gateway() {
     none_is_noticed(by_other_means(), 100).await;
+}
+
+/// Callers of a fast service have deadlines of a few milliseconds.
+#[tokio::test(start_paused = true)]
+async fn d9_s28_a_deadline_however_short_sets_no_herd_loose() {
+    for name in DEADLINES {
+        for gets in [Gets::Status(408), Gets::Status(499), Gets::Status(504), Gets::Fault] {
+            for held_for in [Duration::from_micros(200), Duration::from_millis(5), Duration::from_millis(24)] {
+                let (calls, answers) = before_a_herd(&odd(gets, name, "1"), held_for).await;
+                assert_eq!(calls, 2, "{name} {gets:?} {held_for:?}");
+                assert!(answers.iter().all(|answer| answer == "200 page"), "{name} {gets:?} {held_for:?}");
+            }
+        }
+    }
 }
