@@ -23,8 +23,8 @@ where
     bench.layer.layer(service_fn(move |request: Request<RequestBody>| {
         let below = below.clone();
         async move {
-            let plan = request.headers()["x-plan"].to_str().expect("text");
-            text(below.oneshot(get_with(path, &[("x-plan", plan)])).await?).await;
+            let plan = request.headers()["referer"].to_str().expect("text");
+            text(below.oneshot(get_with(path, &[("referer", plan)])).await?).await;
             Ok::<_, Fault>(ok(&[("cache-control", "private")], "x"))
         }
     }))
@@ -35,7 +35,7 @@ fn limited() -> Bench<Heads, RequestBody> {
 }
 
 fn plan(held: &Held<RequestBody>) -> &str {
-    held.request.headers()["x-plan"].to_str().expect("text")
+    held.request.headers()["referer"].to_str().expect("text")
 }
 
 fn is_done<F: Future<Output = Result<Asked, Fault>>>(call: &mut Call<F>) -> bool {
@@ -44,20 +44,20 @@ fn is_done<F: Future<Output = Result<Asked, Fault>>>(call: &mut Call<F>) -> bool
 
 #[tokio::test]
 async fn a_released_caller_needs_no_second_permit_for_what_it_asks_itself() {
-    for said in [("cache-control", "private"), ("vary", "x-plan")] {
+    for said in [("cache-control", "private"), ("vary", "referer")] {
         let mut bench = limited();
         let mut outer = relay(&bench, "/inner", bench.service.clone());
-        let mut leader = spawn(outer.call(get_with("/outer", &[("x-plan", "b")])));
+        let mut leader = spawn(outer.call(get_with("/outer", &[("referer", "b")])));
         assert!(!is_done(&mut leader));
-        let mut released = spawn(outer.call(get_with("/outer", &[("x-plan", "b")])));
+        let mut released = spawn(outer.call(get_with("/outer", &[("referer", "b")])));
         assert!(!is_done(&mut released));
         bench.next().await.answer(ok(&[], "x"));
         bench.settle().await;
         assert!(is_done(&mut leader));
 
         // What the released one asks follows the first of these, and the second may have what it may have.
-        let mut first = bench.call(get_with("/inner", &[("x-plan", "a")]));
-        let mut second = bench.call(get_with("/inner", &[("x-plan", "b")]));
+        let mut first = bench.call(get_with("/inner", &[("referer", "a")]));
+        let mut second = bench.call(get_with("/inner", &[("referer", "b")]));
         assert!(!is_done(&mut released));
         bench.next().await.answer(ok(&[said], "x"));
         bench.settle().await;
@@ -82,19 +82,19 @@ async fn a_regrouped_call_that_would_wait_for_itself_waits_for_no_permit() {
     let mut outer = relay(&bench, "/middle", middle.clone());
 
     // `regrouped` leads the flight of its plan, with the only permit, and waits for `/middle`.
-    let mut first = bench.call(get_with("/x", &[("x-plan", "a")]));
-    let mut regrouped = spawn(outer.call(get_with("/x", &[("x-plan", "b")])));
+    let mut first = bench.call(get_with("/x", &[("referer", "a")]));
+    let mut regrouped = spawn(outer.call(get_with("/x", &[("referer", "b")])));
     assert!(!is_done(&mut regrouped));
-    bench.next().await.answer(ok(&[("vary", "x-plan")], "x"));
+    bench.next().await.answer(ok(&[("vary", "referer")], "x"));
     bench.settle().await;
     assert!(is_done(&mut first));
-    let mut second = bench.call(get_with("/x", &[("x-plan", "a")]));
+    let mut second = bench.call(get_with("/x", &[("referer", "a")]));
     assert!(!is_done(&mut regrouped));
 
     // `/middle`, in a task of its own since it has a second caller, is sent to that flight.
-    let mut other = spawn(middle.call(get_with("/middle", &[("x-plan", "b")])));
+    let mut other = spawn(middle.call(get_with("/middle", &[("referer", "b")])));
     assert!(!is_done(&mut other));
-    bench.next().await.answer(ok(&[("vary", "x-plan")], "x"));
+    bench.next().await.answer(ok(&[("vary", "referer")], "x"));
     bench.settle().await;
     assert!(is_done(&mut second));
     bench.settle().await;

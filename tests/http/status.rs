@@ -32,11 +32,11 @@ async fn t60_released_and_bypassing_requests_say_so_too() {
     for task in tasks {
         members.push(task.await.unwrap().headers()["cache-status"].to_str().unwrap().to_owned());
     }
-    assert_eq!(members, ["here; fwd=uri-miss", "here; fwd=uri-miss; collapsed=?0"]);
+    assert_eq!(members, ["here; fwd=uri-miss", "here; fwd=uri-miss; collapsed=?0; detail=S8CacheControl"]);
 
     for (request, expected) in [
-        (request("POST", "/x", &[]), "here; fwd=method"),
-        (request("GET", "/x", &[("cookie", "a=1")]), "here; fwd=bypass"),
+        (request("POST", "/x", &[]), "here; fwd=method; detail=S1Method"),
+        (request("GET", "/x", &[("cookie", "a=1")]), "here; fwd=bypass; detail=S6Cookie"),
     ] {
         let call = bench.call(request);
         bench.next().await.answer(ok(&[], "x"));
@@ -48,10 +48,10 @@ async fn t60_released_and_bypassing_requests_say_so_too() {
 #[tokio::test]
 async fn t60_who_regroups_and_leads_says_so() {
     let mut bench = bench(HttpSingleflightLayer::new().cache_status("here"));
-    let lines = ["a", "b"].map(|value| bench.call(request("GET", "/x", &[("x-tenant", value)])));
+    let lines = ["a", "b"].map(|value| bench.call(request("GET", "/x", &[("referer", value)])));
     let tasks = lines.map(|call| tokio::spawn(async { call.await.unwrap() }));
     for _ in 0..2 {
-        bench.next().await.answer(ok(&[("vary", "x-tenant")], "x"));
+        bench.next().await.answer(ok(&[("vary", "referer")], "x"));
     }
     let mut members = Vec::new();
     for task in tasks {

@@ -4,11 +4,11 @@ use tower_singleflight::{HttpSingleflightLayer, Reason, Role};
 
 use crate::origin::{bench, get_with, ok, role, text};
 
-/// Answers the request with its own `x-plan`, varying by it.
+/// Answers the request with its own `referer`, varying by it.
 macro_rules! answer {
     ($bench:ident, $vary:expr) => {{
         let held = $bench.next().await;
-        let plan = held.request.headers().get("x-plan").map_or("none", |plan| plan.to_str().unwrap());
+        let plan = held.request.headers().get("referer").map_or("none", |plan| plan.to_str().unwrap());
         let body = match plan {
             "a" => "a",
             "b" => "b",
@@ -24,15 +24,15 @@ async fn t25_s09_followers_that_differ_in_a_varying_field_regroup_by_their_own_v
     let plans = ["a", "a", "b", "b", "", "a"];
     let mut tasks = Vec::new();
     for plan in plans {
-        let headers = [("x-plan", plan)];
+        let headers = [("referer", plan)];
         let call = bench.call(get_with("/x", if plan.is_empty() { &[] } else { &headers }));
         tasks.push(tokio::spawn(async { text(call.await.unwrap()).await }));
     }
     assert_eq!(bench.count().await, 1);
-    answer!(bench, "X-Plan");
+    answer!(bench, "Referer");
     assert_eq!(bench.count().await, 3);
-    answer!(bench, "X-Plan");
-    answer!(bench, "X-Plan");
+    answer!(bench, "Referer");
+    answer!(bench, "Referer");
     let mut texts = Vec::new();
     for task in tasks {
         texts.push(task.await.unwrap());
@@ -45,21 +45,21 @@ async fn t25_s09_followers_that_differ_in_a_varying_field_regroup_by_their_own_v
 #[tokio::test]
 async fn a_field_that_varies_is_compared_line_by_line() {
     for (first, second, together) in [
-        (&[("x-plan", "a")][..], &[("x-plan", "a")][..], true),
-        (&[("x-plan", "a"), ("x-plan", "b")], &[("x-plan", "a"), ("x-plan", "b")], true),
-        (&[("x-plan", "a"), ("x-plan", "b")], &[("x-plan", "b"), ("x-plan", "a")], false),
-        (&[("x-plan", "a"), ("x-plan", "b")], &[("x-plan", "a, b")], false),
-        (&[("x-plan", "")], &[], false),
-        (&[("x-plan", "a")], &[("x-plan", "A")], false),
+        (&[("referer", "a")][..], &[("referer", "a")][..], true),
+        (&[("referer", "a"), ("referer", "b")], &[("referer", "a"), ("referer", "b")], true),
+        (&[("referer", "a"), ("referer", "b")], &[("referer", "b"), ("referer", "a")], false),
+        (&[("referer", "a"), ("referer", "b")], &[("referer", "a, b")], false),
+        (&[("referer", "")], &[], false),
+        (&[("referer", "a")], &[("referer", "A")], false),
     ] {
         let mut bench = bench(HttpSingleflightLayer::new());
         let calls = [bench.call(get_with("/x", first)), bench.call(get_with("/x", second))];
         let tasks = calls.map(|call| tokio::spawn(async { text(call.await.unwrap()).await }));
-        answer!(bench, "x-plan");
+        answer!(bench, "referer");
         let count = bench.count().await;
         assert_eq!(count, if together { 1 } else { 2 }, "{first:?} {second:?}");
         if !together {
-            answer!(bench, "x-plan");
+            answer!(bench, "referer");
         }
         for task in tasks {
             task.await.unwrap();
@@ -98,10 +98,10 @@ async fn s20_an_origin_that_is_allowed_by_name_is_allowed_to_its_like() {
 async fn d3_who_disagrees_with_its_like_too_goes_alone() {
     let mut bench = bench(HttpSingleflightLayer::new());
     let asked = [("a", "1"), ("b", "1"), ("b", "2"), ("b", "3")];
-    let calls = asked.map(|(plan, step)| bench.call(get_with("/x", &[("x-plan", plan), ("x-step", step)])));
+    let calls = asked.map(|(plan, step)| bench.call(get_with("/x", &[("referer", plan), ("user-agent", step)])));
     let tasks = calls.map(|call| tokio::spawn(async { role(&call.await.unwrap()) }));
-    bench.next().await.answer(ok(&[("vary", "x-plan")], "a"));
-    bench.next().await.answer(ok(&[("vary", "x-step")], "b1"));
+    bench.next().await.answer(ok(&[("vary", "referer")], "a"));
+    bench.next().await.answer(ok(&[("vary", "user-agent")], "b1"));
     // At once, and not in turn.
     assert_eq!(bench.count().await, 4);
     bench.next().await.answer(ok(&[], "b2"));
@@ -116,10 +116,10 @@ async fn d3_who_disagrees_with_its_like_too_goes_alone() {
 async fn d3_variants_that_are_known_to_be_unshareable_do_not_wait_for_their_like() {
     let mut bench = bench(HttpSingleflightLayer::new());
     for known in [false, true] {
-        let calls = ["a", "b", "b", "b"].map(|plan| bench.call(get_with("/x", &[("x-plan", plan)])));
+        let calls = ["a", "b", "b", "b"].map(|plan| bench.call(get_with("/x", &[("referer", plan)])));
         let tasks = calls.map(|call| tokio::spawn(async { text(call.await.unwrap()).await }));
         let before = bench.count().await;
-        bench.next().await.answer(ok(&[("vary", "x-plan")], "a"));
+        bench.next().await.answer(ok(&[("vary", "referer")], "a"));
         assert_eq!(bench.count().await - before, if known { 3 } else { 1 });
         for _ in 0..3 {
             bench.next().await.answer(ok(&[("cache-control", "private")], "b"));
