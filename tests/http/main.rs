@@ -26,3 +26,4 @@ mod status;
 mod tonic_client;
 mod variants;
 mod wire;
+mod writes;
