@@ -3,6 +3,7 @@
 
 mod origin;
 
+mod again;
 mod attack;
 mod bodies;
 mod bypass;
@@ -11,6 +12,7 @@ mod content;
 mod context;
 mod extensions;
 mod fields;
+mod groups;
 mod keys;
 mod leaving;
 mod limits;
