@@ -20,6 +20,7 @@ mod limits;
 mod nested;
 mod nesting;
 mod oddities;
+mod personal;
 mod release;
 mod router;
 mod rules;
