@@ -19,12 +19,12 @@ use tower::{
     load_shed::LoadShedLayer,
 };
 use tower_http::timeout::TimeoutLayer;
-use tower_singleflight::{BodySource, CloneBodyLayer, SharedError};
+use tower_singleflight::{BodySource, CloneBodyLayer, SharedError, SingleflightLayer};
 
 use crate::{
-    cases::{Answer, HASTY, Stack},
+    cases::{Answer, HASTY, Stack, soon},
     hold::Hold,
-    origin::Origin,
+    origin::{Origin, whole},
     retry::Once,
     seen::{Flights, Middle, Seen},
     wire,
@@ -211,4 +211,50 @@ async fn a_buffer_below_is_for_services_that_are_not_clone() {
         .buffer::<Request>(8)
         .layer(RateLimitLayer::new(100, HASTY));
     stack(&origin, &seen, layers).await.one_call().await;
+}
+
+/// Why the group is given: without one, each connection has its own, and nothing is shared between them.
+#[tokio::test]
+async fn without_a_group_each_connection_has_its_own() {
+    let origin = Origin::new();
+    let layers = ServiceBuilder::new().layer(SingleflightLayer::new(by_path)).layer(CloneBodyLayer::new());
+    let ask = serve(&origin, layers).await;
+    let callers: Vec<_> = (0..8).map(|_| tokio::spawn(ask("/rows"))).collect();
+    origin.called(8).await;
+    origin.let_go(8);
+    let mut answers = Vec::new();
+    for caller in callers {
+        answers.push(soon("an answer", caller).await.unwrap().unwrap());
+    }
+    answers.sort();
+    assert_eq!(answers, (1..=8).map(whole).collect::<Vec<_>>());
+    assert_eq!(origin.calls(), 8);
+}
+
+/// One group has all routes: the key tells them apart, and what is nested shows its handlers less than was asked for.
+#[tokio::test]
+async fn below_nest_the_uri_that_was_asked_for_tells_routes_apart() {
+    use axum::extract::OriginalUri;
+    let asked_for = |request: &Request| Some(request.extensions().get::<OriginalUri>()?.path().to_owned());
+    let seen = Seen::new();
+    let layers = ServiceBuilder::new().layer(seen.layer(asked_for)).layer(CloneBodyLayer::new());
+    let (annual, monthly) = (Origin::new(), Origin::new());
+    let [years, months] = [&annual, &monthly].map(|origin| {
+        let origin = origin.clone();
+        Router::new().route("/rows", get(move |request: Request| origin.answer(request))).layer(layers.clone())
+    });
+    let app = Router::new().nest("/years", years).nest("/months", months);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let ask = |path| tokio::spawn(wire::ask(address, Version::HTTP_11, path));
+    let (year, month) = (ask("/years/rows"), ask("/months/rows"));
+    annual.called(1).await;
+    monthly.called(1).await;
+    assert_eq!((seen.callers("/years/rows"), seen.callers("/months/rows")), (1, 1));
+    annual.let_go(1);
+    monthly.let_go(1);
+    assert_eq!(soon("an answer", year).await.unwrap(), Ok(whole(1)));
+    assert_eq!(soon("an answer", month).await.unwrap(), Ok(whole(1)));
+    assert!(seen.none());
 }

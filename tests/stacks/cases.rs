@@ -113,6 +113,13 @@ impl Stack {
         assert_eq!(self.flights.outcomes(), HERD);
     }
 
+    /// A failure is one call, and its answer is shared. The origin's first call fails.
+    pub(crate) async fn one_failure(self, expected: &str) {
+        let herd = self.herd().await;
+        self.origin.let_go(1);
+        self.ends(herd, vec![Err(expected.to_owned()); HERD], 1).await;
+    }
+
     /// A timeout above: each caller has its own deadline, and the flight goes on for the others. `hasty` asks through the
     /// same group with a timeout above it.
     pub(crate) async fn timeout_above(self, hasty: impl Future<Output = Answer>, expected: &str) {

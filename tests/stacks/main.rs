@@ -10,6 +10,9 @@ mod seen;
 mod wire;
 
 mod axum;
+mod framing;
 mod hyper_client;
 mod hyper_server;
 mod reqwest;
+mod tonic_client;
+mod tonic_server;
