@@ -15,8 +15,22 @@ pub(crate) type Inspect = Arc<dyn Fn(Role, usize) + Send + Sync>;
 /// not, see [`SharedError`](crate::SharedError), for a service that is not, tower's `buffer`. The layer adds no error
 /// of its own: the service keeps its error type.
 ///
+<<<<<<< HEAD
 /// Each [`layer`](Layer::layer) call makes a group of its own (axum applies a layer once per route and connection), unless
 /// [`group`](Self::group) shares one.
+=======
+/// Each [`layer`](Layer::layer) call makes a group of its own, unless [`group`](Self::group) shares one.
+///
+/// Over HTTP (feature `http`), put `CloneBodyLayer` below it, which makes responses `Clone`, each with a body of its
+/// own. On axum, give it a group, `.group(Group::new())`: axum applies a layer once per route and connection, so that
+/// without one nothing is shared between connections. That group has all routes, so the key has to tell them apart: by
+/// the path that was asked for, which below `Router::nest` is in axum's `OriginalUri`, by the method, and by the host
+/// if there are several. No rule of HTTP is kept: whoever has the same key has the same response, cookies and `private`
+/// and all. That is right where the key function knows all that a response depends on and every response may be shared,
+/// such as between services of one's own. Where requests come from clients, `HttpSingleflightLayer` is right, which
+/// judges each request and each answer; its `key_fn` takes a key function of one's own, and the rules on answers are
+/// kept.
+>>>>>>> 2ed6dc3 (Say how the generic layer is used over HTTP, and which lines each stack needs)
 ///
 /// # Trade-offs
 ///

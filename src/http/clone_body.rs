@@ -25,9 +25,23 @@ use super::{BodySource, SpillStore};
 /// right where the key function knows all that an answer depends on and every answer may be shared, such as inside a
 /// service of one's own. Where requests come from clients,
 /// [`HttpSingleflightLayer`](crate::HttpSingleflightLayer) is right: it judges each request and each answer, and lets
-/// go alone what may not be shared.
+/// go alone what may not be shared. Its [`key_fn`](crate::HttpSingleflightLayer::key_fn) takes a key function of one's own
+/// too.
 ///
 /// A large body that outgrows the [`window`](Self::window) is subject to the [`stall`](Self::stall) rule.
+///
+/// What else a stack needs, from the top down:
+///
+/// | stack | lines beside the two layers |
+/// |---|---|
+/// | axum's `Router` | `.group(g)` on the upper one; where something below fails, `HandleErrorLayer` above both and `.map_err(SharedError::new)` below both |
+/// | a hyper server | none; where something below fails, `.map_err(SharedError::new)` below both |
+/// | hyper-util's client | `.map_err(SharedError::new)` below both |
+/// | reqwest | `.map_response(http::Response::<reqwest::Body>::from)` and `.map_err(SharedError::new)` below both; above both, for reqwest's own responses, `.map_response(\|r: http::Response<_>\| reqwest::Response::from(r.map(reqwest::Body::wrap)))` |
+/// | a tonic server | none; where something below fails, `.map_err(Status::from_error)` below both: a status is `Clone`, and behind a shared error tonic would not find it |
+/// | tonic's `Channel` | `.map_err(SharedError::new)` below both |
+/// | a typed tonic client | neither this layer nor any line: messages and statuses are `Clone` |
+/// | `Retry`, on a server | `.map_request(\|r: Request<Body>\| r.map(BodySource::new))` above it, and `.map_request(\|r: Request<BodySource<Body>>\| r.map(Body::new))` below it: such a request can be sent twice |
 ///
 /// # Examples
 ///
