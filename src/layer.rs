@@ -15,10 +15,6 @@ pub(crate) type Inspect = Arc<dyn Fn(Role, usize) + Send + Sync>;
 /// not, see [`SharedError`](crate::SharedError), for a service that is not, tower's `buffer`. The layer adds no error
 /// of its own: the service keeps its error type.
 ///
-<<<<<<< HEAD
-/// Each [`layer`](Layer::layer) call makes a group of its own (axum applies a layer once per route and connection), unless
-/// [`group`](Self::group) shares one.
-=======
 /// Each [`layer`](Layer::layer) call makes a group of its own, unless [`group`](Self::group) shares one.
 ///
 /// Over HTTP (feature `http`), put `CloneBodyLayer` below it, which makes responses `Clone`, each with a body of its
@@ -30,7 +26,6 @@ pub(crate) type Inspect = Arc<dyn Fn(Role, usize) + Send + Sync>;
 /// such as between services of one's own. Where requests come from clients, `HttpSingleflightLayer` is right, which
 /// judges each request and each answer; its `key_fn` takes a key function of one's own, and the rules on answers are
 /// kept.
->>>>>>> 2ed6dc3 (Say how the generic layer is used over HTTP, and which lines each stack needs)
 ///
 /// # Trade-offs
 ///

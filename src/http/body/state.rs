@@ -201,16 +201,14 @@ impl<B> State<B> {
             Some(End::Error(error)) => return Next::End(Some(error.clone())),
             None => {}
         }
-<<<<<<< HEAD
-        if let Some(job) = self.plan() {
-            return Next::Spill(job);
-        }
-        if self.weight >= self.window && !self.frames.is_empty() {
-=======
         // Whose body says that it is at its end need wait for nobody to hear so: nothing more has to be kept.
-        if self.weight >= self.window && !self.frames.is_empty() && !self.hints.is_end_stream {
->>>>>>> 79a4c29 (Let a reader hear of the end though the window is full)
-            return Next::Wait(For::Room);
+        if !self.hints.is_end_stream {
+            if let Some(job) = self.plan() {
+                return Next::Spill(job);
+            }
+            if self.weight >= self.window && !self.frames.is_empty() {
+                return Next::Wait(For::Room);
+            }
         }
         if !self.ready {
             return Next::Wait(For::Body);
