@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
-use tower_singleflight::{Coalesced, ContentBody, Contents, Heads, HttpSingleflightLayer, Role, Rule};
+use tower_singleflight::{Coalesced, ContentBody, Contents, Heads, HttpKey, HttpSingleflightLayer, Role, Rule};
 
 use crate::origin::{Bench, Held, OriginBody, RequestBody, bench, get, get_with, ok, request, role, status, text};
 
@@ -327,6 +327,24 @@ async fn s21_a_write_over_http_1_is_of_its_host() {
     bench.next().await.answer(ok(&[], "new"));
     for (call, expected) in before.into_iter().chain(after).zip(["old", "old", "new", "old"]) {
         assert_eq!(text(call.await.unwrap()).await, expected);
+    }
+    assert!(bench.group.is_empty());
+}
+
+#[tokio::test]
+async fn flights_that_a_predicate_picks_are_forgotten_and_no_others() {
+    let mut bench: Plain = bench(HttpSingleflightLayer::new());
+    let before = [bench.call(get("/x")), bench.call(get("/y"))];
+    let path = |known: &HttpKey| known.path() == Some("/x") && known.method() == "GET" && known.authority().is_none();
+    assert_eq!(bench.group.forget_where(path), 1);
+    assert_eq!(bench.group.forget_where(path), 0);
+    let after = [bench.call(get("/x")), bench.call(get("/y"))];
+    assert_eq!(bench.count().await, 3);
+    for body in ["old", "y", "new"] {
+        bench.next().await.answer(ok(&[], body));
+    }
+    for (call, body) in before.into_iter().chain(after).zip(["old", "y", "new", "y"]) {
+        assert_eq!(text(call.await.unwrap()).await, body);
     }
     assert!(bench.group.is_empty());
 }
