@@ -1,4 +1,4 @@
-//! Timeout, Retry and ConcurrencyLimit, above and below the layer: what each order means.
+//! Timeout, Retry, ConcurrencyLimit, LoadShed and Buffer, above and below the layer: what each order means.
 //!
 //! `cargo run --example compose`
 
@@ -91,4 +91,14 @@ async fn main() {
 
     let service = stack().layer(layer()).concurrency_limit(1).service(backend(0));
     report("ConcurrencyLimit below", herd(service).await, "a flight takes one permit, followers take none");
+
+    let service = stack().load_shed().concurrency_limit(1).layer(layer()).service(backend(0));
+    report("LoadShed above", herd(service).await, "callers are refused before they can join");
+
+    let below = stack().map_err(SharedError::new).load_shed().concurrency_limit(1).service(backend(0));
+    report("LoadShed below", herd(stack().layer(layer()).service(below)).await, "a flight is refused or not, for all");
+
+    let second = Duration::from_secs(1);
+    let below = stack().map_err(SharedError::new).buffer(1).rate_limit(1, second).service(backend(0));
+    report("Buffer below", herd(stack().layer(layer()).service(below)).await, "for a service that is not `Clone`");
 }
