@@ -18,7 +18,8 @@ pub(crate) type Inspect = Arc<dyn Fn(Role, usize) + Send + Sync>;
 /// Each [`layer`](Layer::layer) call makes a group of its own, unless [`group`](Self::group) shares one.
 ///
 /// Over HTTP (feature `http`), put `CloneBodyLayer` below it, which makes responses `Clone`, each with a body of its
-/// own. On axum, give it a group, `.group(Group::new())`: axum applies a layer once per route and connection, so that
+/// own. On axum, give both to one `.layer(..)`, in a `ServiceBuilder` or a pair, since a router boxes bodies anew at
+/// each; and give it a group, `.group(Group::new())`: axum applies a layer once per route and connection, so that
 /// without one nothing is shared between connections. That group has all routes, so the key has to tell them apart: by
 /// the path that was asked for, which below `Router::nest` is in axum's `OriginalUri`, by the method, and by the host
 /// if there are several. No rule of HTTP is kept: whoever has the same key has the same response, cookies and `private`

@@ -34,7 +34,7 @@ use super::{BodySource, SpillStore};
 ///
 /// | stack | lines beside the two layers |
 /// |---|---|
-/// | axum's `Router` | `.group(g)` on the upper one; where something below fails, `HandleErrorLayer` above both and `.map_err(SharedError::new)` below both |
+/// | axum's `Router` | both in one `.layer(..)`, since a router boxes bodies anew at each, and `.group(g)` on the upper one; where something below fails, `HandleErrorLayer` above both and `.map_err(SharedError::new)` below both |
 /// | a hyper server | none; where something below fails, `.map_err(SharedError::new)` below both |
 /// | hyper-util's client | `.map_err(SharedError::new)` below both |
 /// | reqwest | `.map_response(http::Response::<reqwest::Body>::from)` and `.map_err(SharedError::new)` below both; above both, for reqwest's own responses, `.map_response(\|r: http::Response<_>\| reqwest::Response::from(r.map(reqwest::Body::wrap)))` |

@@ -75,6 +75,13 @@ async fn eight_connections_are_one_call() {
     stack(&origin, &seen, layers).await.one_call().await;
 }
 
+/// In one call of `Router::layer`: between two, a router makes bodies its own again, which are not `Clone`.
+#[tokio::test]
+async fn a_pair_of_layers_will_do() {
+    let (origin, seen) = (Origin::new(), Seen::new());
+    stack(&origin, &seen, (seen.layer(by_path), CloneBodyLayer::new())).await.one_call().await;
+}
+
 #[tokio::test]
 async fn with_the_rules_of_http_and_a_key_function_too() {
     let (origin, middle) = (Origin::new(), Middle::new());
