@@ -58,8 +58,8 @@ impl Service<Request<Full<Bytes>>> for Origin {
         let headers = response.headers_mut();
         headers.insert("content-type", http::HeaderValue::from_static("text/plain"));
         headers.insert("cache-control", http::HeaderValue::from_static("max-age=60"));
-        // Every response of the layer carries its role, and that costs the same without it: a map, its table,
-        // the value.
+        // Every response of the layer carries what became of it. Where there are extensions already, as with servers and
+        // clients, that takes no map and no table, but a value.
         response.extensions_mut().insert(Role::Leader);
         ready(Ok(response))
     }
@@ -88,7 +88,7 @@ where
 }
 
 #[test]
-fn a_lone_response_is_passed_through_with_two_more_allocations() {
+fn a_lone_response_is_passed_through_with_three_more_allocations() {
     let mut layered = HttpSingleflightLayer::new().layer(Origin);
     // Every shard of the group allocates its table once: by then each has had a key, wherever the hasher sends them.
     for hundred in 0..100 {
@@ -97,6 +97,6 @@ fn a_lone_response_is_passed_through_with_two_more_allocations() {
     let bare = allocations(&mut Origin, 10_000);
     let with = allocations(&mut layered, 20_000);
     let more = (with - bare) as f64 / 100.0;
-    // The key and the work.
-    assert!(more <= 2.0, "{more} more allocations for each response");
+    // The key, the work, and what became of it.
+    assert!(more <= 3.0, "{more} more allocations for each response");
 }
