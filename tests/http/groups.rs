@@ -142,7 +142,9 @@ const SHARED: usize = CLIENTS;
 /// The kind: every way to put the layer on a router.
 #[tokio::test]
 async fn s02_one_line_shares_over_connections_in_every_placement() {
-    for placement in 0..7 {
+    // There `layer` is called once, for all connections: without feature `axum` that service's own group holds them.
+    let called_once = 5;
+    for placement in (0..7).filter(|placement| cfg!(feature = "axum") || *placement != called_once) {
         let (gate, layer) = (Gate::new(), HttpSingleflightLayer::new());
         let app = match placement {
             0 => Router::new().route("/x", get(gate.handler())).layer(layer.clone()),
