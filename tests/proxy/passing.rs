@@ -142,3 +142,38 @@ async fn an_upgraded_connection_runs_both_ways() {
         assert_eq!(timeout(LONG, upgraded.read(&mut [0])).await.unwrap().unwrap(), 0, "the end comes back too");
     }
 }
+
+/// One client does not read before the other has read all: what it has yet to read lies on the disk meanwhile.
+#[cfg(feature = "spill")]
+#[tokio::test]
+async fn a_large_download_waits_on_disk_for_a_client_that_reads_later() {
+    const SIZE: usize = 48 << 20;
+    let open = Arc::new(Semaphore::new(0));
+    let origin = {
+        let open = Arc::clone(&open);
+        origin(move |_| {
+            let open = Arc::clone(&open);
+            async move {
+                open.acquire().await.unwrap().forget();
+                let chunks = std::iter::repeat_n(Bytes::from_static(&[7; 64 << 10]), SIZE >> 16);
+                let frames = chunks.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk)));
+                Response::new(StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync())
+            }
+        })
+        .await
+    };
+    let dir = tempfile::tempdir().unwrap();
+    // Nobody would be cut before the test gives up.
+    let options = ["--stall", "600000", "--spill-dir", dir.path().to_str().unwrap()];
+    let proxy = Proxy::start(origin, &options);
+    let (early, late) = (ask(false, proxy.request("/big"), ""), ask(false, proxy.request("/big"), ""));
+    let (early, late) = (tokio::spawn(early), tokio::spawn(late));
+    let key = proxy.key("/big");
+    wait_until(|| proxy.group.callers(&key) == 2).await;
+    open.add_permits(2);
+    let (early, late) = (early.await.unwrap(), late.await.unwrap());
+    let read = |answer: Response<Incoming>| async { answer.into_body().collect().await.unwrap().to_bytes().len() };
+    assert_eq!(timeout(LONG, read(early)).await.unwrap(), SIZE);
+    assert_eq!(timeout(LONG, read(late)).await.unwrap(), SIZE);
+    assert_eq!(open.available_permits(), 1, "both had one answer");
+}
