@@ -4,11 +4,13 @@ mod call;
 mod company;
 mod flight;
 mod follower;
+mod forget;
 mod join;
 mod leader;
 mod loan;
 mod nesting;
 mod panic;
+mod scope;
 mod shard;
 mod table;
 mod task;
@@ -20,7 +22,6 @@ use std::{
     fmt,
     hash::{BuildHasher, Hash, RandomState},
     num::NonZeroUsize,
-    pin::Pin,
     sync::{Arc, atomic::AtomicUsize},
     thread::available_parallelism,
 };
@@ -119,53 +120,6 @@ impl<K, T> Group<K, T> {
         Self { inner: Arc::new(Inner { hasher: RandomState::new(), limits, shards }), scope: None }
     }
 
-    /// Sets what is put round the work of flights led through this handle and its clones: for task-locals and contexts,
-    /// which would be missing once the work has moved to the flight's task.
-    ///
-    /// Called at the work's first poll, in the leader's task, with the work (the call of the closure included); the
-    /// future that it returns has to drive that to its end. Work that runs alone stays in its caller's task, and is not
-    /// scoped; that of [`spawn`](Self::spawn) is scoped in the task that is spawned.
-    ///
-    /// When a second caller joins before the leader was polled, the flight's task waits for that poll as long as the
-    /// leader is there, but no longer than 10 ms, and not at all where tokio has no timers; then the scope is called in
-    /// the flight's task, where a task-local of the leader's cannot be seen.
-    ///
-    /// # Panics
-    ///
-    /// A panic of the scope counts as a panic of the work; so does a scope whose future ends before the work has.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main]
-    /// # async fn main() {
-    /// use tower_singleflight::Group;
-    ///
-    /// tokio::task_local!(static USER: &'static str);
-    ///
-    /// let group = Group::new().scope(|work| match USER.try_get() {
-    ///     Ok(user) => Box::pin(USER.scope(user, work)),
-    ///     Err(_) => work,
-    /// });
-    /// let call = USER.scope("Ann", async { group.call("key", || async { USER.get() }).await.value });
-    /// assert_eq!(call.await, "Ann");
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn scope<F>(self, scope: F) -> Self
-    where
-        F: Fn(Pin<Box<dyn Future<Output = ()> + Send>>) -> Pin<Box<dyn Future<Output = ()> + Send>>
-            + Send
-            + Sync
-            + 'static,
-    {
-        self.scoped(Scope::new(scope))
-    }
-
-    pub(crate) fn scoped(self, scope: Scope) -> Self {
-        Self { scope: Some(scope), ..self }
-    }
-
     /// Returns the limits that the group was made with.
     pub fn limits(&self) -> Limits {
         self.inner.limits
@@ -184,73 +138,7 @@ impl<K, T> Group<K, T> {
     }
 }
 
-impl<K, T> Group<K, T> {
-    /// Makes later callers of all keys that satisfy the predicate start anew; returns how many flights were forgotten.
-    ///
-    /// [`forget`](Self::forget) for many keys: those of one tenant, or below one path. The shards are gone through one
-    /// after the other, so a flight that begins meanwhile may stay. Like `Eq` of a key, the predicate runs under a lock:
-    /// it must not call the group, and should be quick.
-    ///
-    /// # Panics
-    ///
-    /// A panic of the predicate is the caller's; no flight of the shard it was looking at has been forgotten, and the
-    /// group goes on.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// use tower_singleflight::Group;
-    ///
-    /// let group = Group::new();
-    /// let calls = [("a", 1), ("a", 2), ("b", 1)].map(|key| group.call(key, || async {}));
-    /// assert_eq!(group.forget_where(|(tenant, _)| *tenant == "a"), 2);
-    /// assert_eq!(group.in_flight(), 1);
-    /// # drop(calls);
-    /// # }
-    /// ```
-    pub fn forget_where<P>(&self, predicate: P) -> usize
-    where
-        P: Fn(&K) -> bool,
-    {
-        let forget = |shard: &Arc<Shard<K, T>>| {
-            let mut table = shard.lock();
-            // All are asked before any is unlisted: a predicate that panics leaves the table as it was.
-            let keys: Vec<K> =
-                table.joinable_where(&predicate).into_iter().filter_map(|slot| table.unlist(slot)).collect();
-            drop(table);
-            keys.len()
-        };
-        self.inner.shards.iter().map(forget).sum()
-    }
-}
-
 impl<K: Hash + Eq, T> Group<K, T> {
-    /// Makes later callers of the key start anew; returns whether a flight was forgotten.
-    ///
-    /// Go's `Forget`. Callers of the forgotten flight still get its outcome, and its end leaves its successor alone.
-    /// Call it after a write has been committed, and whoever asks from then on sees that write.
-    pub fn forget<Q>(&self, key: &Q) -> bool
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.forget_if(key, |_| true) == Some(true)
-    }
-
-    /// Forgets the key unless two or more live callers share its flight; returns whether no flight that can be joined
-    /// is left.
-    ///
-    /// Go's `ForgetUnshared`, but on live callers: one that has left does not count.
-    pub fn forget_unshared<Q>(&self, key: &Q) -> bool
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.forget_if(key, |callers| callers < 2) != Some(false)
-    }
-
     /// Returns how many live callers the key's flight has; 0 when there is none.
     ///
     /// Tests wait on it instead of sleeping.
@@ -264,29 +152,6 @@ impl<K: Hash + Eq, T> Group<K, T> {
         let Some(slot) = table.find(hash, key) else { return 0 };
         let flight = table.at(slot);
         if flight.is_running() { flight.callers } else { 0 }
-    }
-
-    /// Unlists the key's flight if its callers allow; `None` if there is no flight to join.
-    fn forget_if<Q>(&self, key: &Q, allowed: impl FnOnce(usize) -> bool) -> Option<bool>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        let (shard, hash) = self.shard(key);
-        let mut table = shard.lock();
-        let slot = table.find(hash, key)?;
-        let flight = table.at(slot);
-        // A tombstone stays: the work under it is being dropped still (invariant 5).
-        if !flight.is_running() {
-            return None;
-        }
-        if !allowed(flight.callers) {
-            return Some(false);
-        }
-        let key = table.unlist(slot);
-        drop(table);
-        drop(key);
-        Some(true)
     }
 
     fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> (&Arc<Shard<K, T>>, u64) {

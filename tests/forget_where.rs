@@ -33,3 +33,15 @@ async fn a_predicate_that_panics_leaves_the_group_as_it_was() {
     drop(call);
     assert!(group.is_empty());
 }
+
+#[tokio::test]
+async fn a_predicate_may_call_the_group() {
+    let group = Group::new();
+    let call = group.call("key", || async { 1 });
+    assert_eq!(group.forget_where(|key| group.callers(key) == 1 && !group.forget("other")), 1);
+    // One that forgets the flight itself leaves nothing to be forgotten.
+    let again = group.call("key", || async { 2 });
+    assert_eq!(group.forget_where(|key| group.forget(key)), 0);
+    assert!(group.is_empty());
+    assert_eq!((call.await.value, again.await.value), (1, 2));
+}

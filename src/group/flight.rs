@@ -21,8 +21,8 @@
 //! 5. "Last caller left" and "no longer joinable" are one critical section: nobody joins a dying flight. Until its work
 //!    is dropped the key keeps a tombstone; who finds it leads a new flight, whose work starts when the drop is done.
 //!    (A leader that takes its work back from a lost flight is like one alone, and does not wait.)
-//! 6. User code never runs under a lock; `Eq` of keys and the predicate of `forget_where` are the exceptions: both
-//!    only look at keys, and a panic of them leaves nothing half done.
+//! 6. User code never runs under a lock; `Eq` of keys, and `Clone` of keys for `forget_where`, are the exceptions: both
+//!    look, and change nothing.
 //! 7. Progress never depends on a particular caller being polled.
 //! 8. However a flight ends, the key is free and every caller is told.
 //! 9. A parked caller costs no CPU: one poll to park, one to land, however often the work is woken.

@@ -138,14 +138,24 @@ impl<K, T> Table<K, T> {
         self.index.find(hash, is_key).copied()
     }
 
-    /// Returns the slots of the joinable flights whose keys satisfy the predicate.
+    /// Returns the joinable flights, each with a clone of its key.
     ///
-    /// With `Eq` it is the one user code under a lock (invariant 6): keys that were taken out for it would let a second
-    /// flight begin beside the first (invariant 1), and `Clone` is user code too. It changes nothing, so a panic of it
-    /// leaves nothing half done.
-    pub(super) fn joinable_where(&self, predicate: impl Fn(&K) -> bool) -> Vec<usize> {
-        let satisfies = |flight: &Flight<K, T>| flight.is_running() && flight.key.as_ref().is_some_and(&predicate);
-        self.flights.iter().filter(|(_, flight)| satisfies(flight)).map(|(slot, _)| slot).collect()
+    /// With `Eq` it is the one user code under a lock (invariant 6): keys that were taken out would let a second flight
+    /// begin beside the first (invariant 1). It changes nothing, so a panic of it leaves nothing half done.
+    pub(super) fn joinable(&self) -> Vec<(At, K)>
+    where
+        K: Clone,
+    {
+        let running = self.flights.iter().filter(|(_, flight)| flight.is_running());
+        running
+            .filter_map(|(slot, flight)| Some((At { slot, serial: flight.serial }, flight.key.as_ref()?.clone())))
+            .collect()
+    }
+
+    /// Unlists a flight if it is still there and can be joined (invariant 4); returns its key.
+    pub(super) fn unlist_joinable(&mut self, at: At) -> Option<K> {
+        let joinable = self.get(at).is_some_and(|flight| flight.is_joinable());
+        if joinable { self.unlist(at.slot) } else { None }
     }
 
     /// Lists a new flight under its key; in the place of `old`, if the index has that for the key.

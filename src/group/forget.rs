@@ -1,0 +1,97 @@
+//! Forgetting: later callers start anew, and those aboard still get their outcome.
+
+use std::{borrow::Borrow, hash::Hash, sync::Arc};
+
+use super::{Group, shard::Shard};
+
+impl<K: Clone, T> Group<K, T> {
+    /// Makes later callers of all keys that satisfy the predicate start anew; returns how many flights were forgotten.
+    ///
+    /// [`forget`](Self::forget) for many keys: those of one tenant, or below one path. The shards are gone through one
+    /// after the other, and a flight that begins meanwhile may stay. The predicate sees clones of the keys; like `Eq`,
+    /// `Clone` of a key runs under a lock: it must not call the group.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the predicate is the caller's; no flight of the part that it was looking at has been forgotten, and the
+    /// group goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use tower_singleflight::Group;
+    ///
+    /// let group = Group::new();
+    /// let calls = [("a", 1), ("a", 2), ("b", 1)].map(|key| group.call(key, || async {}));
+    /// assert_eq!(group.forget_where(|(tenant, _)| *tenant == "a"), 2);
+    /// assert_eq!(group.in_flight(), 1);
+    /// # drop(calls);
+    /// # }
+    /// ```
+    pub fn forget_where<P>(&self, predicate: P) -> usize
+    where
+        P: Fn(&K) -> bool,
+    {
+        let forget = |shard: &Arc<Shard<K, T>>| {
+            let asked = shard.lock().joinable();
+            // Unlocked (invariant 6): the predicate may call the group.
+            let chosen: Vec<_> = asked.iter().filter(|(_, key)| predicate(key)).map(|(at, _)| *at).collect();
+            let mut table = shard.lock();
+            let keys: Vec<K> = chosen.into_iter().filter_map(|at| table.unlist_joinable(at)).collect();
+            drop(table);
+            keys.len()
+        };
+        self.inner.shards.iter().map(forget).sum()
+    }
+}
+
+impl<K: Hash + Eq, T> Group<K, T> {
+    /// Makes later callers of the key start anew; returns whether a flight was forgotten.
+    ///
+    /// Go's `Forget`. Callers of the forgotten flight still get its outcome, and its end leaves its successor alone.
+    /// Call it after a write has been committed, and whoever asks from then on sees that write.
+    pub fn forget<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.forget_if(key, |_| true) == Some(true)
+    }
+
+    /// Forgets the key unless two or more live callers share its flight; returns whether no flight that can be joined
+    /// is left.
+    ///
+    /// Go's `ForgetUnshared`, but on live callers: one that has left does not count.
+    pub fn forget_unshared<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.forget_if(key, |callers| callers < 2) != Some(false)
+    }
+
+    /// Unlists the key's flight if its callers allow; `None` if there is no flight to join.
+    fn forget_if<Q>(&self, key: &Q, allowed: impl FnOnce(usize) -> bool) -> Option<bool>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let (shard, hash) = self.shard(key);
+        let mut table = shard.lock();
+        let slot = table.find(hash, key)?;
+        let flight = table.at(slot);
+        // A tombstone stays: the work under it is being dropped still (invariant 5).
+        if !flight.is_running() {
+            return None;
+        }
+        if !allowed(flight.callers) {
+            return Some(false);
+        }
+        let key = table.unlist(slot);
+        drop(table);
+        drop(key);
+        Some(true)
+    }
+}
