@@ -77,6 +77,10 @@ impl Asker {
 
     fn sharing(&self, key: &HttpKey, verdict: Verdict, has_length: bool, began: Option<Instant>) -> Sharing {
         let Verdict { share, mut names, again } = verdict;
+        // As with most answers, there is nothing to compare.
+        if names.is_empty() && again == Again::Never {
+            return Sharing { rule: share.err(), has_length, terms: None };
+        }
         names.retain(|name: &HeaderName| !self.shared.config.recipe.covers(name));
         let compared = !names.is_empty() || again != Again::Never;
         let terms = compared.then(|| {

@@ -61,8 +61,12 @@ impl Fences {
         hasher.write_u8(kind);
         hasher.write_u8(u8::from(authority.is_some()));
         // The letters of a host mean the same in either case (RFC 9110, section 4.2.3).
-        for byte in authority.unwrap_or_default() {
-            hasher.write_u8(byte.to_ascii_lowercase());
+        for piece in authority.unwrap_or_default().chunks(64) {
+            let mut lower = [0; 64];
+            let lower = &mut lower[..piece.len()];
+            lower.copy_from_slice(piece);
+            lower.make_ascii_lowercase();
+            hasher.write(lower);
         }
         hasher.write_u8(0);
         hasher.write(path.as_bytes());
