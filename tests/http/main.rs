@@ -6,6 +6,7 @@ mod origin;
 mod again;
 mod attack;
 mod bodies;
+mod breakage;
 mod bypass;
 mod coalescing;
 mod content;

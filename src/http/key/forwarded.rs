@@ -1,12 +1,15 @@
-//! What a gateway says of the host and the scheme that it was asked for (RFC 7239).
+//! What a gateway says of the request that it was asked (RFC 7239): host, scheme, and whatever else it adds.
 
 use http::{HeaderMap, header};
 
-use super::encode::{Sink, Tag};
+use super::{
+    encode::{Sink, Tag},
+    excepted::is_plain,
+};
 use crate::http::rule::Rule;
 
-/// Writes `host` and `proto` with the hop that each belongs to; `for` and `by` differ between clients that ask the
-/// same. An error if a line is out of order.
+/// Writes all parameters, each with the hop that it belongs to, but `for` and `by`, which differ between clients that ask
+/// the same; these too if their values are odd, as with any field of the list. An error if a line is out of order.
 pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rule> {
     let mut hops = 0_usize;
     let mut found = false;
@@ -15,13 +18,11 @@ pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rul
         let mut rest = line.as_bytes();
         while !rest.trim_ascii_start().is_empty() {
             let (name, value, after) = pair(rest.trim_ascii_start()).ok_or(Rule::S27Field)?;
-            for wanted in ["host", "proto"] {
-                if name.eq_ignore_ascii_case(wanted.as_bytes()) {
-                    found = true;
-                    sink.part(Tag::Forwarded, wanted.as_bytes());
-                    sink.length(hops);
-                    sink.counted(value);
-                }
+            if !is_address(name) || !is_plain("forwarded", value) {
+                found = true;
+                sink.part(Tag::Forwarded, &name.to_ascii_lowercase());
+                sink.length(hops);
+                sink.counted(value);
             }
             hops += usize::from(after.first() == Some(&b','));
             rest = after.get(1..).unwrap_or_default();
@@ -33,6 +34,11 @@ pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rul
         sink.length(hops);
     }
     Ok(())
+}
+
+/// Returns whether a parameter says where the client or the gateway is.
+fn is_address(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"for") || name.eq_ignore_ascii_case(b"by")
 }
 
 /// Returns a name, its value, and the rest from the `;` or `,` on. Values are read more freely than the grammar has it,
