@@ -30,7 +30,8 @@ pub struct HttpGroup {
 struct Inner {
     limits: Limits,
     flights: OnceLock<Box<Node>>,
-    fences: Fences,
+    /// One for all groups of a layer value.
+    fences: Arc<Fences>,
     unshareable: Unshareable,
     /// Made by the first service that limits them.
     releases: OnceLock<Releases>,
@@ -85,10 +86,19 @@ impl HttpGroup {
 
     /// Returns an empty group with the given limits.
     pub fn with_limits(limits: Limits) -> Self {
+        Self::fenced(limits, Arc::default())
+    }
+
+    /// Returns an empty group with the fences of another one: what is written through either is fenced in both.
+    pub(super) fn beside(other: &Self, limits: Limits) -> Self {
+        Self::fenced(limits, Arc::clone(&other.inner.fences))
+    }
+
+    fn fenced(limits: Limits, fences: Arc<Fences>) -> Self {
         let inner = Inner {
             limits,
             flights: OnceLock::new(),
-            fences: Fences::default(),
+            fences,
             unshareable: Unshareable::new(),
             releases: OnceLock::new(),
         };

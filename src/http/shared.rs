@@ -47,7 +47,8 @@ pub(super) enum Plan {
 
 impl Shared {
     pub(super) fn new(config: Config, given: Option<HttpGroup>, routes: HttpGroup) -> Self {
-        let own = HttpGroup::with_limits(config.limits);
+        // A server may make a service for each connection: what is written through one is read through another (S21).
+        let own = HttpGroup::beside(&routes, config.limits);
         Self { config, given, routes, own }
     }
 
