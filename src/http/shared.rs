@@ -151,10 +151,11 @@ impl Shared {
             Grpc::OptedIn | Grpc::Reads => None,
             Grpc::Writes => Some(Box::new(Write::grpc(group(), parts))),
             Grpc::Other => {
-                // A method may be without side effects where it is wanted, and by what its content says.
-                let unasked = self.config.content_if.is_some() && bypass == Rule::S15Content;
+                // A method may be without side effects where it is wanted, and by what its content says: whoever asks
+                // that asks it last, so what goes alone was told that it is not, or was not told.
+                let untold = self.config.content_if.is_some();
                 let opted_in = kind.wanted && self.config.policy.methods.contains(&parts.method);
-                let opted_in = opted_in && !unasked && !matches!(bypass, Rule::D11Content | Rule::S30MethodOverride);
+                let opted_in = opted_in && !untold && bypass != Rule::S30MethodOverride;
                 (!opted_in && policy::is_unsafe(parts)).then(|| Box::new(Write::http(group(), parts)))
             }
         }
