@@ -14,7 +14,6 @@ use super::{
     content::{Content, Contents, GRPC_CONTENT, Heads, HttpContent},
     group::HttpGroup,
     key::HttpKey,
-    passed::Passed,
     service::HttpSingleflight,
     shared::Shared,
 };
@@ -244,8 +243,8 @@ impl<C> HttpSingleflightLayer<C> {
     pub fn key(&self, parts: &request::Parts) -> Option<HttpKey> {
         let shared = self.shared();
         let place = shared.place(parts);
-        let passed = Passed::of(parts, shared.group(place));
-        shared.key(parts, shared.config.kind(parts), &Content::Empty, place, passed).ok().map(|(_, key)| key)
+        let passed = shared.passed(parts);
+        shared.key(parts, shared.config.kind(parts), &Content::Empty, place, &passed).ok().map(|(_, key)| key)
     }
 
     fn shared(&self) -> Shared {

@@ -1,14 +1,14 @@
 //! What all clones of a service share, and what becomes of a request.
 
-use http::{request, response};
+use http::{HeaderName, header, request, response};
 
 use super::{
     config::{Config, Grpc, Kind},
     content::Content,
     group::HttpGroup,
     key::{Beside, HttpKey, epoch, original_uri},
-    passed::Passed,
-    policy::{self, Admission, Credentials, Forwarded},
+    passed::{Lines, Passed},
+    policy::{self, Admission, Forwarded},
     release::Turn,
     rule::{Coalesced, Rule},
     write::Write,
@@ -86,20 +86,41 @@ impl Shared {
         self.config.release_limit.is_some_and(|limit| self.group(place).releases(limit).counts_already())
     }
 
+    /// Returns the group by which requests are marked that have passed a service of this layer value.
+    fn marking(&self) -> &HttpGroup {
+        self.given.as_ref().unwrap_or(&self.routes)
+    }
+
+    /// Returns what is known of a request from the services of this layer value that it has passed.
+    pub(super) fn passed(&self, parts: &request::Parts) -> Passed {
+        Passed::of(parts, self.marking())
+    }
+
     /// Decides what becomes of a request, and marks it as one that has passed.
     pub(super) fn plan(&self, parts: &mut request::Parts, kind: Kind, content: &Content, place: Place) -> Plan {
-        // What a service's own group holds is asked of that service alone.
-        if place == Place::Own {
-            return self.decide(parts, kind, content, place, Passed::default());
+        let passed = self.passed(parts);
+        let plan = self.decide(parts, kind, content, place, &passed);
+        let credentials = self.credentials(parts);
+        // What a service's own group holds is asked of that service alone: how many it was does not matter.
+        if place != Place::Own || !credentials.is_empty() {
+            passed.mark(parts, self.marking(), credentials);
         }
-        let group = self.group(place);
-        let passed = Passed::of(parts, group);
-        let plan = self.decide(parts, kind, content, place, passed);
-        passed.mark(parts, group, matches!(plan, Plan::Bypass(Rule::S5Authorization | Rule::S6Cookie)));
         plan
     }
 
-    fn decide(&self, parts: &request::Parts, kind: Kind, content: &Content, place: Place, passed: Passed) -> Plan {
+    /// Returns the credentials of a request, less cookies that do not count.
+    fn credentials(&self, parts: &request::Parts) -> Lines {
+        let Config { policy, recipe, .. } = &self.config;
+        let counts = |name: &HeaderName| match *name {
+            header::AUTHORIZATION | header::PROXY_AUTHORIZATION => true,
+            header::COOKIE => policy.counts_cookies(&parts.headers, recipe.keys_cookies()),
+            _ => false,
+        };
+        let lines = parts.headers.iter().filter(|(name, _)| counts(name));
+        lines.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    fn decide(&self, parts: &request::Parts, kind: Kind, content: &Content, place: Place, passed: &Passed) -> Plan {
         match self.key(parts, kind, content, place, passed) {
             Err(rule) => Plan::Bypass(rule),
             Ok((Admission::LeadOnly, key)) => Plan::Lead(key),
@@ -115,15 +136,15 @@ impl Shared {
         kind: Kind,
         content: &Content,
         place: Place,
-        passed: Passed,
+        passed: &Passed,
     ) -> Result<(Admission, HttpKey), Rule> {
         let config = &self.config;
         if !kind.wanted {
             return Err(Rule::Unwanted);
         }
-        if passed.with_credentials
-            && config.policy.credentials == Credentials::Bypass
+        if !passed.credentials.is_empty()
             && !config.recipe.knows_who_asks()
+            && self.credentials(parts) != passed.credentials
         {
             return Err(Rule::S5Authorization);
         }

@@ -118,6 +118,11 @@ impl Recipe {
         self.key_fn.is_some() || !self.identities.is_empty()
     }
 
+    /// Returns whether cookies are parts of the key.
+    pub(in crate::http) fn keys_cookies(&self) -> bool {
+        !self.cookies.is_empty() || self.fields.contains(&header::COOKIE)
+    }
+
     pub(in crate::http) fn default_scheme(mut self, scheme: Scheme) -> Self {
         self.default_scheme = scheme;
         self

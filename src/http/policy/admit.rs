@@ -88,6 +88,14 @@ impl Policy {
         Ok(Admitting { policy: self, content, seen: Seen::default() })
     }
 
+    /// Returns whether a request's cookies may tell who asks; `keyed`: some are in the key.
+    pub(in crate::http) fn counts_cookies(&self, headers: &HeaderMap, keyed: bool) -> bool {
+        match &self.cookies {
+            Cookies::Keyed => keyed,
+            Cookies::Bypass | Cookies::Ignored(_) => !self.admits_cookies(headers),
+        }
+    }
+
     /// S6.
     fn admits_cookies(&self, headers: &HeaderMap) -> bool {
         match &self.cookies {
