@@ -219,6 +219,23 @@ async fn s21_a_write_through_one_service_of_a_value_fences_the_reads_through_ano
     assert!(one.group().is_empty() && other.group().is_empty());
 }
 
+/// Trailers come when the head is everybody's: the ones that are announced count at the head (RFC 9110, 6.6.2).
+#[tokio::test]
+async fn s07_announced_trailers_that_hand_out_a_session_keep_an_answer() {
+    for name in ["Set-Cookie", "x, Authentication-Info"] {
+        let mut bench: Plain = bench(HttpSingleflightLayer::new());
+        let one = bench.call(get("http://a/x"));
+        let mut other = bench.call(get("http://a/x"));
+        bench.next().await.answer(ok(&[("trailer", name)], "one"));
+        bench.settle().await;
+        let _ = other.poll();
+        bench.next().await.answer(ok(&[], "other"));
+        assert_eq!(text(one.await.unwrap()).await, "one");
+        assert_eq!(text(other.await.unwrap()).await, "other");
+        assert!(bench.group.is_empty());
+    }
+}
+
 /// A size that is announced, a body that is larger or smaller than the window, every mode: nobody hangs, and a frame that
 /// is not all of it keeps it.
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, Version, header, request, response};
 
-use super::{Credentials, Policy, personal::is_personal, said::Said, vary::vary};
+use super::{Credentials, Policy, list::elements, personal::is_personal, said::Said, vary::vary};
 use crate::http::rule::Rule;
 
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -172,6 +172,11 @@ impl Policy {
                     read.said.read_expires(value, date);
                 }
                 "age" => read.said.read_age(value),
+                // S7: what it announces comes when the head is everybody's (RFC 9110, section 6.6.2).
+                "trailer" => {
+                    let mut announced = elements(value).filter_map(|name| HeaderName::from_bytes(name).ok());
+                    read.personal |= announced.any(|name| is_personal(name.as_str()) || self.kept.contains(&name));
+                }
                 "grpc-status" => read.grpc = Some(value),
                 // S8: what is meant for caches like this one (RFC 9213), of any make.
                 name if name == "surrogate-control" || name.ends_with("cdn-cache-control") => {
