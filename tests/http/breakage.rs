@@ -219,6 +219,27 @@ async fn s21_a_write_through_one_service_of_a_value_fences_the_reads_through_ano
     assert!(one.group().is_empty() && other.group().is_empty());
 }
 
+/// Two paths that the application's key takes for one, one of which was written to more often.
+#[tokio::test]
+async fn s21_epochs_of_two_paths_are_not_taken_for_each_other() {
+    let mut bench: Plain = bench(HttpSingleflightLayer::new().key_fn(|_| Some("all")));
+    let put = async |bench: &mut Plain, uri: &str| {
+        let write = bench.call(request("PUT", uri, &[]));
+        bench.next().await.answer(ok(&[], ""));
+        write.await.unwrap();
+    };
+    put(&mut bench, "http://a/one").await;
+    let before = bench.call(get("http://a/one"));
+    let old = bench.next().await;
+    put(&mut bench, "http://a/two").await;
+    let after = bench.call(get("http://a/two"));
+    bench.next().await.answer(ok(&[], "new"));
+    old.answer(ok(&[], "old"));
+    assert_eq!(text(before.await.unwrap()).await, "old");
+    assert_eq!(text(after.await.unwrap()).await, "new");
+    assert!(bench.group.is_empty());
+}
+
 /// Trailers come when the head is everybody's: the ones that are announced count at the head (RFC 9110, 6.6.2).
 #[tokio::test]
 async fn s07_announced_trailers_that_hand_out_a_session_keep_an_answer() {

@@ -12,6 +12,7 @@ use super::{
     forwarded,
     identity::IdentityFn,
     ignored::Ignored,
+    places::Places,
     target::Target,
 };
 use crate::http::rule::Rule;
@@ -247,6 +248,16 @@ struct UsersKey<'a> {
 impl Write for UsersKey<'_> {
     fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
         write_beside(self.beside, self.parts, sink);
+        // The epochs of two places say nothing of each other, and the function may take both for one (S21).
+        if self.beside.epoch > 0 {
+            let Places { uri, original } = Places::of(self.parts);
+            let host = self.parts.headers.get(header::HOST).map_or(&[][..], HeaderValue::as_bytes);
+            for uri in [uri, original.unwrap_or(uri)] {
+                let authority = uri.authority().map_or(host, |authority| authority.as_str().as_bytes());
+                sink.part(Tag::Epoch, &authority.to_ascii_lowercase());
+                sink.part(Tag::Epoch, uri.path().as_bytes());
+            }
+        }
         if let Some(content) = self.beside.content {
             sink.part(Tag::Content, content);
         }
