@@ -69,6 +69,13 @@ pub(super) enum Cookies {
     Ignored(Vec<Box<str>>),
 }
 
+impl Policy {
+    /// Returns whether requests with credentials or cookies may share.
+    pub(super) fn shares_credentials(&self) -> bool {
+        self.credentials != Credentials::Bypass || self.cookies != Cookies::Bypass
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {

@@ -100,7 +100,9 @@ impl Shared {
     pub(super) fn plan(&self, parts: &mut request::Parts, kind: Kind, content: &Content, place: Place) -> Plan {
         let passed = self.passed(parts);
         let plan = self.decide(parts, kind, content, place, &passed);
-        let credentials = self.credentials(parts);
+        // A request that has some goes alone, unless the layer was told to share such ones.
+        let may_have = matches!(plan, Plan::Bypass(_)) || self.config.policy.shares_credentials();
+        let credentials = if may_have { self.credentials(parts) } else { Lines::new() };
         // What a service's own group holds is asked of that service alone: how many it was does not matter.
         if place != Place::Own || !credentials.is_empty() {
             passed.mark(parts, self.marking(), credentials);
