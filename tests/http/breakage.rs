@@ -119,7 +119,8 @@ async fn around_auth(
 /// in.
 #[tokio::test]
 async fn s02_one_value_above_and_below_an_auth_layer_never_hands_out_anothers_page() {
-    let layers: [(&str, fn() -> HttpSingleflightLayer); 5] = [
+    type Make = fn() -> HttpSingleflightLayer;
+    let layers: [(&str, Make); 5] = [
         ("default", HttpSingleflightLayer::new),
         ("per_credential", || HttpSingleflightLayer::new().per_credential()),
         ("share_authorized", || HttpSingleflightLayer::new().share_authorized()),
