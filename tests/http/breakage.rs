@@ -241,6 +241,12 @@ async fn s21_epochs_of_two_paths_are_not_taken_for_each_other() {
     assert!(bench.group.is_empty());
 }
 
+fn grpc(path: &str, kind: &str, fields: &[(&str, &str)]) -> Request<RequestBody> {
+    let request = Request::post(path).header("content-type", kind);
+    let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.body(Full::from("\0\0\0\0\0")).unwrap()
+}
+
 /// Trailers come when the head is everybody's: the ones that are announced count at the head (RFC 9110, 6.6.2).
 #[tokio::test]
 async fn s07_announced_trailers_that_hand_out_a_session_keep_an_answer() {
@@ -256,6 +262,23 @@ async fn s07_announced_trailers_that_hand_out_a_session_keep_an_answer() {
         assert_eq!(text(other.await.unwrap()).await, "other");
         assert!(bench.group.is_empty());
     }
+}
+
+/// In gRPC-Web trailers are a frame of the body.
+#[tokio::test]
+async fn s28_a_leaders_deadline_in_a_trailers_frame_of_grpc_web_is_its_own() {
+    let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/p.S/Get"]));
+    let kind = "application/grpc-web+proto";
+    let one = bench.call(grpc("http://a/p.S/Get", kind, &[("grpc-timeout", "1m")]));
+    let mut other = bench.call(grpc("http://a/p.S/Get", kind, &[]));
+    let frame: &[u8] = b"\x80\0\0\0\x10grpc-status: 4\r\n";
+    bench.next().await.answer(Response::new(OriginBody::full(Bytes::from_static(frame))));
+    bench.settle().await;
+    let _ = other.poll();
+    bench.next().await.answer(ok(&[], "fine"));
+    assert_eq!(one.await.unwrap().status(), 200);
+    assert_eq!(text(other.await.unwrap()).await, "fine");
+    assert!(bench.group.is_empty());
 }
 
 /// A size that is announced, a body that is larger or smaller than the window, every mode: nobody hangs, and a frame that
