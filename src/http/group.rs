@@ -125,6 +125,8 @@ impl HttpGroup {
     /// Ends the join windows of the flights for a path, with any query, of this host and port, or of every one: whoever
     /// asks from then on does not join a flight from before.
     ///
+    /// Through the group of a layer value it reaches all services of that value.
+    ///
     /// For writes that do not pass the layer, and for what a write changes beside its own URI (its list, say). The path
     /// is the one that was asked for, byte by byte; a query is left out. Callers who have joined still get their answer.
     ///

@@ -5,7 +5,7 @@
 
 use http::{HeaderName, HeaderValue, request};
 
-use super::group::HttpGroup;
+use super::{group::HttpGroup, key::HttpKey};
 
 /// Credentials, line by line.
 pub(super) type Lines = Vec<(HeaderName, HeaderValue)>;
@@ -26,6 +26,9 @@ struct Mark {
 pub(super) struct Passed {
     /// How many they were.
     pub(super) services: u32,
+    /// Its key at the last of them, if it had one there: requests that were told apart there do not meet here, though what
+    /// told them apart may be gone.
+    pub(super) above: Option<HttpKey>,
     /// The credentials that it had at the first of them where it had any. Once they are gone, or others have taken their
     /// place, nothing in the request tells who asks.
     pub(super) credentials: Lines,
@@ -37,10 +40,10 @@ impl Passed {
         marks.iter().find(|mark| mark.group == group.number()).map(|mark| mark.passed.clone()).unwrap_or_default()
     }
 
-    /// Marks a request that passes one service more, with these credentials.
-    pub(super) fn mark(self, parts: &mut request::Parts, group: &HttpGroup, credentials: Lines) {
+    /// Marks a request that passes one service more, with this key and these credentials.
+    pub(super) fn mark(self, parts: &mut request::Parts, group: &HttpGroup, key: Option<HttpKey>, credentials: Lines) {
         let credentials = if self.credentials.is_empty() { credentials } else { self.credentials };
-        let passed = Self { services: self.services.saturating_add(1), credentials };
+        let passed = Self { services: self.services.saturating_add(1), above: key.or(self.above), credentials };
         let mark = Mark { group: group.number(), passed };
         match parts.extensions.get_mut::<Marks>() {
             Some(Marks(marks)) => match marks.iter_mut().find(|mark| mark.group == group.number()) {

@@ -105,7 +105,11 @@ impl Shared {
         let credentials = if may_have { self.credentials(parts) } else { Lines::new() };
         // What a service's own group holds is asked of that service alone: how many it was does not matter.
         if place != Place::Own || !credentials.is_empty() {
-            passed.mark(parts, self.marking(), credentials);
+            let key = match &plan {
+                Plan::Fly(key) | Plan::Lead(key) | Plan::Unshareable(key) => Some(key.clone()),
+                Plan::Bypass(_) => None,
+            };
+            passed.mark(parts, self.marking(), key, credentials);
         }
         plan
     }
@@ -153,7 +157,7 @@ impl Shared {
         let is_grpc = kind.grpc == Grpc::OptedIn;
         let mut admitting = config.policy.admitting(&parts.method, content.known(), is_grpc)?;
         let epoch = epoch(self.group(place).fences(), parts, is_grpc);
-        let beside = Beside { content: content.read(), epoch, passed: passed.services };
+        let beside = Beside { content: content.read(), epoch, passed: passed.services, above: passed.above.as_ref() };
         let key = config.recipe.key(parts, beside, |name, value| admitting.look_at(name, value))?;
         let admission = admitting.done(&parts.headers)?;
         match (&config.content_if, content) {

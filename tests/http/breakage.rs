@@ -85,7 +85,8 @@ async fn around_auth(
     struct User(String);
     let auth = |mut request: Request<RequestBody>| {
         let mut user = String::from("nobody");
-        for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE] {
+        let api_key = header::HeaderName::from_static("x-api-key");
+        for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, api_key] {
             if let Some(value) = request.headers_mut().remove(name) {
                 user = value.to_str().unwrap().to_owned();
             }
@@ -145,6 +146,18 @@ async fn s02_one_value_above_and_below_an_auth_layer_never_hands_out_anothers_pa
                 }
             }
         }
+    }
+}
+
+/// The kind: any field that tells requests apart above, and is gone below.
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn s02_what_tells_requests_apart_above_tells_them_apart_below() {
+    for second in [get("http://a/x"), get_with("http://a/x", &[("x-api-key", "bob")])] {
+        let expected = second.headers().get("x-api-key").map_or("nobody", |_| "bob");
+        let first = get_with("http://a/x", &[("x-api-key", "ann")]);
+        let got = around_auth(HttpSingleflightLayer::new(), [true, true], first, second).await;
+        assert_eq!(got, ["ann", expected]);
     }
 }
 

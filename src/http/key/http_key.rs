@@ -35,6 +35,15 @@ impl HttpKey {
         Self { bytes, end, identities, deadline }
     }
 
+    /// Returns the tagged parts.
+    pub(super) fn parts(&self) -> &[u8] {
+        &self.bytes[..self.end]
+    }
+
+    pub(super) fn identities(&self) -> &[Identity] {
+        self.identities.as_deref().unwrap_or_default()
+    }
+
     /// Returns whether the request that it was made of has a deadline of its own (S28).
     pub(in crate::http) fn has_deadline(&self) -> bool {
         self.deadline

@@ -46,6 +46,8 @@ pub(in crate::http) struct Beside<'a> {
     pub(in crate::http) epoch: u64,
     /// How many services of the group the request has passed before (S2).
     pub(in crate::http) passed: u32,
+    /// The key that it had at the last of them.
+    pub(in crate::http) above: Option<&'a HttpKey>,
 }
 
 impl Recipe {
@@ -169,7 +171,7 @@ impl Recipe {
         // The content has a cap of its own.
         let max = self.max_key_bytes.saturating_add(beside.content.map_or(0, <[u8]>::len));
         let mut found = Found::default();
-        let (encoded, identities) = match &self.key_fn {
+        let (encoded, mut identities) = match &self.key_fn {
             Some(key_fn) => {
                 found.gather(&parts.headers, |_, _, _| Count::Never, look_at)?;
                 let identities = vec![key_fn.read(parts).ok_or(Rule::S3NoKey)?];
@@ -187,6 +189,7 @@ impl Recipe {
                 (encode(&key, &AsAsked(&found.others), max)?, identities)
             }
         };
+        identities.extend(beside.above.into_iter().flat_map(HttpKey::identities).cloned());
         let identities = (!identities.is_empty()).then(|| Arc::from(identities));
         Ok(HttpKey::new(encoded, identities, found.deadline))
     }
@@ -200,6 +203,9 @@ fn write_beside(beside: Beside<'_>, parts: &request::Parts, sink: &mut impl Sink
     }
     if beside.passed > 0 {
         sink.part(Tag::Passed, &beside.passed.to_le_bytes());
+    }
+    if let Some(above) = beside.above {
+        sink.part(Tag::Passed, above.parts());
     }
     sink.part(Tag::Method, parts.method.as_str().as_bytes());
 }

@@ -133,7 +133,7 @@ impl Question {
             .ignore_header("x-own-*")
             .ignore_query(["utm"])
             .identity(|parts| Some(parts.extensions.get::<u8>().copied()));
-        let beside = Beside { content: self.content.as_deref(), epoch: self.epoch, passed: 0 };
+        let beside = Beside { content: self.content.as_deref(), epoch: self.epoch, passed: 0, ..Beside::default() };
         recipe.key(&self.parts(noise), beside, |_, _| Ok(())).ok()
     }
 
