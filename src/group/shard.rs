@@ -53,7 +53,8 @@ impl<K, T> Shard<K, T> {
         let mut table = self.lock();
         let flight = table.at(at.slot);
         match flight.stage {
-            // Solo => gone: nobody joined, so the leader lands it, and nobody waits for it but perhaps a successor.
+            // Solo => gone: nobody joined and nothing waits, so the leader lands it, and the key is freed as below
+            // (invariants 3, 4).
             Stage::Solo if flight.rare.is_none() => {
                 let key = table.unlist(at.slot);
                 let gone = table.remove(at.slot);

@@ -104,7 +104,7 @@ where
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
     E: Clone + Send + Sync + 'static,
 {
-    /// Returns the state of a follower that takes this step; `None`: it takes what its flight landed with.
+    /// Returns the state of a follower that takes this step, or its work back if it takes what its flight landed with.
     fn after(step: Step, mut fetch: BoxedFetch<S, B, RB, E>, joined: Joined) -> Result<Self, BoxedFetch<S, B, RB, E>> {
         let Joined { at, mut tried } = joined;
         let regroups = matches!(step, Step::Regroup(_));

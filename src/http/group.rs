@@ -3,7 +3,10 @@
 use std::{
     any::Any,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,6 +36,8 @@ struct Inner {
     /// One for all groups of a layer value.
     fences: Arc<Fences>,
     unshareable: Unshareable,
+    /// How many services were made that mark requests by this group.
+    services: AtomicUsize,
     /// Made by the first service that limits them.
     releases: OnceLock<Releases>,
 }
@@ -100,6 +105,7 @@ impl HttpGroup {
             flights: OnceLock::new(),
             fences,
             unshareable: Unshareable::new(),
+            services: AtomicUsize::new(0),
             releases: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
@@ -170,6 +176,16 @@ impl HttpGroup {
     /// Returns what tells groups apart.
     pub(super) fn number(&self) -> usize {
         Arc::as_ptr(&self.inner).addr()
+    }
+
+    /// Counts a service that marks requests by this group.
+    pub(super) fn count_service(&self) {
+        self.inner.services.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns whether a request may pass several services that mark by this group.
+    pub(super) fn has_services(&self) -> bool {
+        self.inner.services.load(Ordering::Relaxed) > 1
     }
 
     /// Returns how long a follower waits at most.

@@ -256,7 +256,9 @@ impl<S, C: HttpContent> Layer<S> for HttpSingleflightLayer<C> {
     type Service = C::Service<HttpSingleflight<S>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.shared())))
+        let shared = self.shared();
+        shared.count_service();
+        self.content.wrap(HttpSingleflight::new(inner, Arc::new(shared)))
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a request was when it passed services of one layer value before: how often is a part of its key (S2).
+//! What a request was when it passed services of one layer value before: how many they were, and its key at the last of
+//! them, are parts of its key (S2).
 //!
 //! One layer value may stand above and below an auth layer that strips `Authorization`. What reaches the lower service
 //! then looks as anonymous as what stands before the upper one, and must not meet it.

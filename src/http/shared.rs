@@ -86,6 +86,11 @@ impl Shared {
         self.config.release_limit.is_some_and(|limit| self.group(place).releases(limit).counts_already())
     }
 
+    /// Counts the service that this is for: as long as a layer value has made one only, no request passes two.
+    pub(super) fn count_service(&self) {
+        self.marking().count_service();
+    }
+
     /// Returns the group by which requests are marked that have passed a service of this layer value.
     fn marking(&self) -> &HttpGroup {
         self.given.as_ref().unwrap_or(&self.routes)
@@ -98,6 +103,9 @@ impl Shared {
 
     /// Decides what becomes of a request, and marks it as one that has passed.
     pub(super) fn plan(&self, parts: &mut request::Parts, kind: Kind, content: &Content, place: Place) -> Plan {
+        if !self.marking().has_services() {
+            return self.decide(parts, kind, content, place, &Passed::default());
+        }
         let passed = self.passed(parts);
         let plan = self.decide(parts, kind, content, place, &passed);
         // A request that has some goes alone, unless the layer was told to share such ones.
