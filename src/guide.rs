@@ -24,6 +24,11 @@ pub mod recipes {}
 #[doc = include_str!("../docs/http-rules.md")]
 pub mod http_rules {}
 
+/// What it costs, beside the alternatives.
+#[cfg(feature = "http")]
+#[doc = include_str!("../docs/benchmarks.md")]
+pub mod benchmarks {}
+
 /// Request fields that are no part of the key.
 #[cfg(feature = "http")]
 #[doc(inline)]

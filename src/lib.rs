@@ -1,5 +1,91 @@
-// The README's first examples are of the feature `http`.
-#![cfg_attr(any(feature = "http", not(doctest)), doc = include_str!("../README.md"))]
+//! Runs the same work once for all who ask for it at the same time: singleflight for axum, hyper, tonic, and any Tower
+//! service.
+//!
+//! Many callers ask for the same thing at the same moment: a cache entry has just expired, a page went viral, a fleet
+//! restarted. One of them does the work, and all get its answer. It is no cache: an answer goes to those who were waiting
+//! for it, and is then forgotten.
+//!
+//! # Which part to take
+//!
+//! | you have | take |
+//! |---|---|
+//! | an HTTP server or client whose requests come from others | `HttpSingleflightLayer`: it makes the key, and decides by the rules of HTTP what may be shared |
+//! | a Tower service with `Clone` responses, and a key function that knows all that a response depends on | [`SingleflightLayer`] |
+//! | work, and no service | [`Group`]: Go's `singleflight.Group` |
+//!
+#![cfg_attr(feature = "http", doc = "```")]
+#![cfg_attr(not(feature = "http"), doc = "```ignore")]
+//! use axum::{Router, routing::get};
+//! use tower_singleflight::HttpSingleflightLayer;
+//!
+//! let app: Router = Router::new()
+//!     .route("/report/{id}", get(|| async { "rows" }))
+//!     .layer(HttpSingleflightLayer::new());
+//! # drop(app);
+//! ```
+//!
+//! ```
+//! # #[tokio::main]
+//! # async fn main() {
+//! use tower_singleflight::{Group, Role};
+//!
+//! let group = Group::new();
+//! let (a, b) = tokio::join!(
+//!     group.call("user:7", || async { "Ada" }),
+//!     group.call("user:7", || async { unreachable!("the first caller's work runs") }),
+//! );
+//! assert_eq!((a.value, a.role), ("Ada", Role::Leader));
+//! assert_eq!((b.value, b.role), ("Ada", Role::Follower));
+//! # }
+//! ```
+//!
+//! Three hundred clients, each a line from its arrival to its answer, without the layer and with it:
+//!
+#![cfg_attr(doc, doc = "<style>.herd svg { max-width: 100%; height: auto; }</style>")]
+#![cfg_attr(doc, doc = "<div class=\"herd\">")]
+#![cfg_attr(doc, doc = include_str!("../docs/herd.svg"))]
+#![cfg_attr(doc, doc = "</div>")]
+//!
+//! # The words
+//!
+//! They mean the same in all of the documentation, in the code, and in the names of [`Role`] and [`Reason`].
+//!
+//! - A **group** is a namespace of **keys**. Callers with equal keys are taken to ask for the same thing.
+//! - A **flight** is one run of the work, and all the callers who share it. A key has at most one flight that can be
+//!   joined.
+//! - The **leader** is the caller whose work runs. A **follower** is a caller who has joined the leader's flight, and
+//!   whose own work waits unused.
+//! - To **coalesce** is to let many callers share one flight.
+//! - A caller goes **alone** if it runs its own work outside any flight; [`Reason`] says why.
+//! - A flight **lands** when its outcome is known; then its callers get it, and nobody can join any more.
+//! - A flight is **abandoned** when its last caller leaves; then its work is dropped.
+//! - A flight is **lost** when its task dies without an outcome, because its runtime was shut down.
+//! - An outcome is **shared** if more than one caller got it.
+//! - A follower is **released** if it may not have the leader's outcome; it then goes alone.
+//! - To **forget** a key is to make later callers start anew. Those who are on its flight still get the outcome.
+//!
+//! # Pages
+//!
+//! The [`guide`] has:
+//!
+//! - how to do what is often wanted: [recipes](guide/recipes/index.html), [placement](guide/placement/index.html) among
+//!   other layers, [coming from Go](guide/coming_from_go/index.html);
+//! - what may be shared: [security](guide/security/index.html), with five questions to ask a route, [all rules of
+//!   sharing](guide/http_rules/index.html), [the fields that are no part of the key](guide/excepted_fields/index.html);
+//! - what to do when two requests do not merge, when it does not compile, hangs or is slow:
+//!   [troubleshooting](guide/troubleshooting/index.html);
+//! - how it works: [architecture](guide/architecture/index.html); and what it costs:
+//!   [benchmarks](guide/benchmarks/index.html).
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `http` (default) | `HttpSingleflightLayer`, `CloneBodyLayer`, `SharedBody` |
+//! | `axum` (default) | sharing over all connections of an axum router, and keys by the URI that was asked for (axum's `OriginalUri`); without it, requests share within one connection, unless `group` gives a group |
+//! | `tracing` (default) | the current span goes with the work when it moves to another task |
+//! | `spill` | `LargeBodies::Spill`: what does not fit the window waits in temporary files |
+
 #![forbid(unsafe_code)]
 #![doc(test(attr(deny(warnings))))]
 
@@ -38,3 +124,8 @@ pub use self::{
     outcome::{Outcome, Reason, Role},
     service::Singleflight,
 };
+
+/// Its examples are tested, and nothing else is here.
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
