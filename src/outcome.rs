@@ -30,7 +30,22 @@ pub struct Outcome<T> {
 }
 
 impl<T> Outcome<T> {
-    /// Returns whether more than one caller got this value: the `Shared` flag of Go's `Result`, leader included.
+    /// Returns whether more than one caller got this value. It is the `Shared` flag of Go's `Result`; the leader's is set
+    /// too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use tower_singleflight::Group;
+    ///
+    /// let group = Group::new();
+    /// let (leader, follower) = tokio::join!(group.call(7, || async { "Ada" }), group.call(7, || async { "Bob" }));
+    /// assert!(leader.shared() && follower.shared());
+    /// assert_eq!(follower.into_value(), "Ada");
+    /// # }
+    /// ```
     pub fn shared(&self) -> bool {
         self.callers > 1
     }
@@ -42,6 +57,22 @@ impl<T> Outcome<T> {
 }
 
 /// The part that one caller has in a flight.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use tower_singleflight::{Group, Limits, Reason, Role};
+///
+/// let group = Group::with_limits(Limits::new().max_followers(1));
+/// let call = |name| group.call("user:7", move || async move { name });
+/// let (a, b, c) = tokio::join!(call("Ada"), call("Bob"), call("Cy"));
+/// assert_eq!((a.value, a.role), ("Ada", Role::Leader));
+/// assert_eq!((b.value, b.role), ("Ada", Role::Follower));
+/// assert_eq!((c.value, c.role), ("Cy", Role::Alone(Reason::Full))); // the flight had its one follower
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
@@ -57,21 +88,24 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The request has no key: nothing says which other requests it equals.
+    /// The request has no key, so that nothing says which other requests are equal to it: the key function returned
+    /// `None`, or a rule of HTTP sends the request alone.
     NoKey,
-    /// The request may not have the outcome of work that began before it came, and such work is under way.
+    /// The request asks for an answer that is younger than itself (a browser's reload, say), and the flight under its key
+    /// began earlier.
     MayNotJoin,
     /// A limit was reached: `max_followers` on the flight, or `max_flights` in the group.
     Full,
     /// The flight took longer than the follower's `max_wait`.
     WaitedTooLong,
-    /// The flight landed with an outcome that `share_if`, or a rule of HTTP, keeps for the leader; or the last one for
-    /// the key did.
+    /// `share_if`, or a rule of HTTP, kept the outcome for the leader. Over HTTP also: it did so a moment ago, and the
+    /// key's requests do not wait for the same again.
     NotShareable,
     /// The flight's task died without an outcome: its runtime was shut down.
     Lost,
-    /// The flight was waiting, directly or through others, for this very call.
+    /// The call was made by the flight's own work, directly or through other flights: each would have waited for the
+    /// other.
     Reentrant,
-    /// Sharing would have needed a task (or a timer), and there is no tokio runtime for it where the caller is.
+    /// The flight would have needed a task, or the follower a timer, and the caller is outside any tokio runtime.
     NoRuntime,
 }
