@@ -39,7 +39,20 @@ use std::{error::Error, fmt, sync::Arc};
 pub struct SharedError(Arc<dyn Error + Send + Sync>);
 
 impl SharedError {
-    /// Wraps an error, or a boxed one.
+    /// Wraps an error, or a boxed one. One that is a `SharedError` already is not wrapped again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower::{BoxError, ServiceBuilder, service_fn};
+    /// use tower_singleflight::{SharedError, SingleflightLayer, assert_service};
+    ///
+    /// let service = ServiceBuilder::new()
+    ///     .layer(SingleflightLayer::new(|id: &u64| Some(*id)))
+    ///     .map_err(SharedError::new)
+    ///     .service(service_fn(|id: u64| async move { Ok::<_, BoxError>(id) })); // `BoxError` is not `Clone`
+    /// assert_service::<u64, _>(&service);
+    /// ```
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let error = error.into();
         match error.downcast::<Self>() {
@@ -48,7 +61,7 @@ impl SharedError {
         }
     }
 
-    /// Returns the original error, if it is of this type.
+    /// Returns the original error, if it is of this type; the [type's own example](Self#examples) shows it.
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         self.0.downcast_ref()
     }
@@ -58,7 +71,18 @@ impl SharedError {
         &*self.0
     }
 
-    /// Returns whether both are the same error, not merely equal ones.
+    /// Returns whether both are the same error, not merely equal ones: whether two callers of a service had the same
+    /// flight fail, say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_singleflight::SharedError;
+    ///
+    /// let error = SharedError::new("disk on fire");
+    /// assert!(error.ptr_eq(&error.clone()));
+    /// assert!(!error.ptr_eq(&SharedError::new("disk on fire")));
+    /// ```
     pub fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

@@ -71,6 +71,24 @@ impl Limits {
     }
 
     /// Sets how long a follower waits, from joining, before it goes alone.
+    ///
+    /// For callers who would rather do the work twice than wait for somebody else's slow run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// use std::{future::pending, time::Duration};
+    /// use tower_singleflight::{Group, Limits, Reason, Role};
+    ///
+    /// let group = Group::with_limits(Limits::new().max_wait(Duration::from_secs(2)));
+    /// let stuck = group.call("user:7", pending);
+    /// let outcome = group.call("user:7", || async { "Ada" }).await;
+    /// assert_eq!(outcome.role, Role::Alone(Reason::WaitedTooLong));
+    /// # drop(stuck);
+    /// # }
+    /// ```
     #[must_use]
     pub const fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = Some(wait);
@@ -78,20 +96,57 @@ impl Limits {
     }
 
     /// Sets how old a flight may be, from its leader's call, and still be joined.
+    ///
+    /// It bounds how old an outcome is that a caller gets, and lets newcomers start anew beside a run that is stuck.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// use std::{future::pending, time::Duration};
+    /// use tower_singleflight::{Group, Limits, Role};
+    ///
+    /// let group = Group::with_limits(Limits::new().join_window(Duration::from_secs(1)));
+    /// let stuck = group.call("user:7", pending);
+    /// tokio::time::advance(Duration::from_secs(2)).await;
+    /// let outcome = group.call("user:7", || async { "Ada" }).await;
+    /// assert_eq!(outcome.role, Role::Leader); // of a flight beside the old one
+    /// # drop(stuck);
+    /// # }
+    /// ```
     #[must_use]
     pub const fn join_window(mut self, window: Duration) -> Self {
         self.join_window = Some(window);
         self
     }
 
-    /// Sets how many live followers a flight has at most.
+    /// Sets how many live followers a flight has at most; who comes above that goes alone, as
+    /// [`Role`](crate::Role#examples) shows.
     #[must_use]
     pub const fn max_followers(mut self, followers: usize) -> Self {
         self.max_followers = followers;
         self
     }
 
-    /// Sets how many joinable flights the group has at most.
+    /// Sets how many joinable flights the group has at most; who would lead another one goes alone.
+    ///
+    /// It bounds the group's memory where clients choose the keys.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use tower_singleflight::{Group, Limits, Reason, Role};
+    ///
+    /// let group = Group::with_limits(Limits::new().max_flights(1));
+    /// let first = group.call("user:7", || async { "Ada" });
+    /// let outcome = group.call("user:8", || async { "Bob" }).await;
+    /// assert_eq!(outcome.role, Role::Alone(Reason::Full));
+    /// # drop(first);
+    /// # }
+    /// ```
     #[must_use]
     pub const fn max_flights(mut self, flights: usize) -> Self {
         self.max_flights = flights;
@@ -99,6 +154,25 @@ impl Limits {
     }
 
     /// Sets what becomes of a flight when its last caller leaves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use futures_util::FutureExt;
+    /// use tower_singleflight::{Group, Limits, OnAbandon};
+    ///
+    /// let group = Group::with_limits(Limits::new().on_abandon(OnAbandon::Finish));
+    /// let mut call = group.call("user:7", || async {
+    ///     tokio::task::yield_now().await;
+    ///     "Ada"
+    /// });
+    /// assert!((&mut call).now_or_never().is_none()); // work that has begun
+    /// drop(call);
+    /// assert_eq!(group.call("user:7", || async { "Bob" }).await.value, "Ada"); // it has gone on
+    /// # }
+    /// ```
     #[must_use]
     pub const fn on_abandon(mut self, on_abandon: OnAbandon) -> Self {
         self.on_abandon = on_abandon;

@@ -1,4 +1,4 @@
-//! The service: a key for the request, a seat on its flight.
+//! The service: it asks for the key of a request, and registers the caller on a flight.
 
 use std::{
     fmt,
@@ -29,6 +29,10 @@ use crate::{
 ///
 /// A panic of the wrapped service, in `poll_ready`, in `call` or in its future, is raised again in every caller of that
 /// flight. A panic of the key function is its caller's alone.
+///
+/// # Errors
+///
+/// Those of the wrapped service, cloned for every caller of the flight. It has none of its own.
 pub struct Singleflight<S, F, K, T> {
     inner: S,
     key_fn: F,
@@ -39,6 +43,23 @@ pub struct Singleflight<S, F, K, T> {
 
 impl<S, F, K, T> Singleflight<S, F, K, T> {
     /// Wraps a service, with a group of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::convert::Infallible;
+    /// use tower::{Service, service_fn};
+    /// use tower_singleflight::Singleflight;
+    ///
+    /// let backend = service_fn(|id: u64| async move { Ok::<_, Infallible>(format!("row {id}")) });
+    /// let mut service = Singleflight::new(backend, |id: &u64| Some(*id));
+    /// let (a, b) = (service.call(7), service.call(7)); // registered: one call of the backend
+    /// assert_eq!(service.group().callers(&7), 2);
+    /// assert_eq!(a.await, b.await);
+    /// # }
+    /// ```
     pub fn new(inner: S, key_fn: F) -> Self {
         Self::from_parts(inner, key_fn, Group::new(), None, None)
     }
@@ -63,7 +84,7 @@ impl<S, F, K, T> Singleflight<S, F, K, T> {
         &self.inner
     }
 
-    /// Returns the wrapped service.
+    /// Returns the wrapped service, to change it. Flights that are under way have clones of their own.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
