@@ -1,4 +1,4 @@
-//! (b) A herd on one key with a slow origin: through the proxy example, nginx, Varnish and no proxy at all, in one run.
+//! (b) A herd on one key with a slow origin: through the proxy, nginx, Varnish and no proxy at all, in one run.
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
@@ -46,12 +46,12 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
     let (_origin, upstream) = origin::start(Duration::from_millis(options.delay)).await?;
     let dir = tempfile::tempdir()?;
     let mut rows = Vec::new();
-    for kind in ["proxy example", "nginx", "varnish", NO_PROXY] {
+    for kind in ["proxy", "nginx", "varnish", NO_PROXY] {
         let listen = process::free()?;
         let command = match kind {
             "nginx" if process::installed("nginx", "nginx") => nginx(dir.path(), listen, upstream, true)?,
             "varnish" if process::installed("varnishd", "varnish") => varnish(dir.path(), listen, upstream)?,
-            "proxy example" => process::proxy(listen, upstream)?,
+            "proxy" => process::proxy(listen, upstream)?,
             NO_PROXY => {
                 let mut server = origin::command(listen, Duration::from_millis(options.delay))?;
                 server.arg("--together");

@@ -35,7 +35,7 @@ struct Options {
 enum Bench {
     /// (a) Unique keys through axum on loopback, with the layer and without
     Router(router::Options),
-    /// (b) A herd on one key, through the proxy example, nginx and Varnish
+    /// (b) A herd on one key, through the proxy, nginx and Varnish
     Herd(herd::Options),
     /// (c) A streamed body: how far each chunk is behind the origin
     Stream(stream::Options),
@@ -45,9 +45,9 @@ enum Bench {
     Slow(slow::Options),
     /// One steady slow client among nine fast ones, over sockets: what it costs them
     Pace(pace::Options),
-    /// Unique keys through the proxy example and nginx: CPU per request
+    /// Unique keys through the proxy and nginx: CPU per request
     Proxy(proxied::Options),
-    /// Clients that wait in the proxy example: memory for each
+    /// Clients that wait in the proxy: memory for each
     Waiting(waiting::Options),
     /// Answers that may not be shared: how many rounds of the origin's time they take
     Unshareable(unshareable::Options),

@@ -96,13 +96,13 @@ pub(crate) fn free() -> Result<SocketAddr, Fault> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// Returns the command that runs the proxy example, which has to be built.
+/// Returns the command that runs the proxy, which has to be built.
 pub(crate) fn proxy(listen: SocketAddr, upstream: SocketAddr) -> Result<Command, Fault> {
     let mut path = std::env::current_exe()?;
     path.pop();
-    path.push("examples/proxy");
+    path.push("singleflight-proxy");
     if !path.exists() {
-        return Err("build the proxy first: cargo build --release --example proxy".into());
+        return Err("build the proxy first: cargo build --release -p singleflight-proxy".into());
     }
     let mut command = Command::new(path);
     command.args(["--quiet", "--cache-status", "bench", "--listen", &listen.to_string()]);

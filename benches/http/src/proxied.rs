@@ -1,4 +1,4 @@
-//! Unique keys through the proxy example and a plain nginx: CPU per request.
+//! Unique keys through the proxy and a plain nginx: CPU per request.
 
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
     let dir = tempfile::tempdir()?;
     let mut sides = Vec::new();
     let listen = process::free()?;
-    sides.push(("proxy example", Process::start(process::proxy(listen, upstream)?, listen).await?, listen));
+    sides.push(("proxy", Process::start(process::proxy(listen, upstream)?, listen).await?, listen));
     let listen = process::free()?;
     let mut plain = process::proxy(listen, upstream)?;
     plain.arg("--no-coalesce");
-    sides.push(("proxy example, --no-coalesce", Process::start(plain, listen).await?, listen));
+    sides.push(("proxy, --no-coalesce", Process::start(plain, listen).await?, listen));
     if process::installed("nginx", "nginx") {
         let listen = process::free()?;
         let nginx = herd::nginx(dir.path(), listen, upstream, false)?;

@@ -1,4 +1,4 @@
-//! Clients that wait in the proxy example: memory for each, connection included.
+//! Clients that wait in the proxy: memory for each, connection included.
 
 use std::{net::SocketAddr, time::Duration};
 

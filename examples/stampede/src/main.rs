@@ -1,6 +1,6 @@
 //! A herd of HTTP clients at a server on a real database, without the layer and with it.
 //!
-//! `cargo run --release --example stampede -- --help`
+//! `cargo run --release -p stampede -- --help`
 
 mod chart;
 mod database;

@@ -133,7 +133,7 @@ async fn addresses_share_unless_the_key_has_them() {
         }
         if calls == 1 {
             let request = Request::get("/").header("host", "a").body(()).unwrap();
-            let key = coalesce::layer(&proxy.options).unwrap().key(&request.into_parts().0).unwrap();
+            let key = proxy.layer.as_ref().unwrap().key(&request.into_parts().0).unwrap();
             wait_until(|| proxy.group.callers(&key) == 2).await;
         }
         open.add_permits(2);

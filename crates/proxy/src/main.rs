@@ -1,32 +1,6 @@
-//! A coalescing reverse proxy:
-//! `cargo run --release --example proxy -- --listen 127.0.0.1:8080 --upstream http://127.0.0.1:3000`.
-//!
-//! ```text
-//! server ─► log ─► HttpSingleflightLayer ─► Upstream ─► hyper's client
-//! ```
+//! The program; what it does is in the library.
 
-mod answer;
-mod body;
-mod coalesce;
-mod compact;
-mod connection;
-mod failure;
-mod fields;
-mod forwards;
-mod lines;
-mod link;
-mod log;
-mod options;
-mod pace;
-mod sender;
-mod server;
-mod socket;
 mod stop;
-mod target;
-mod upgrade;
-mod upstream;
-mod wire;
-mod worker;
 
 use std::{
     fmt,
@@ -36,7 +10,10 @@ use std::{
     thread,
 };
 
-use crate::{options::Options, stop::Stop, worker::Workers};
+use singleflight_proxy::{Options, Proxy};
+use tokio::runtime::Builder;
+
+use crate::stop::Stop;
 
 fn main() -> ExitCode {
     let options = match Options::read(std::env::args_os()) {
@@ -50,7 +27,8 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    match worker::runtime() {
+    // For signals and new clients; the workers have runtimes of their own.
+    match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(&options)),
         Err(error) => fail(format_args!("cannot start a runtime: {error}")),
     }
@@ -61,21 +39,16 @@ async fn run(options: &Options) -> ExitCode {
         Ok(stops) => stops,
         Err(error) => return fail(format_args!("cannot wait for signals: {error}")),
     };
-    let listening = server::listen(options.listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
-    let (address, listener) = match listening {
-        Ok(listening) => listening,
-        Err(error) => return fail(format_args!("cannot listen on {}: {error}", options.listen)),
-    };
-    let (layer, cores) = (coalesce::layer(options), thread::available_parallelism().map_or(1, NonZeroUsize::get));
-    let workers = match Workers::start(options, layer.as_ref(), cores) {
-        Ok(workers) => workers,
-        Err(error) => return fail(format_args!("cannot start a worker: {error}")),
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let proxy = match Proxy::start(options, cores) {
+        Ok(proxy) => proxy,
+        Err(error) => return fail(format_args!("{error}")),
     };
     // Whoever started it may not be reading.
-    let _ = writeln!(io::stdout(), "http://{address} => {}", options.upstream);
+    let _ = writeln!(io::stdout(), "http://{} => {}", proxy.address(), options.upstream());
 
     tokio::select! {
-        () = workers.serve(listener, stop.signal()) => {}
+        () = proxy.serve(stop.signal()) => {}
         // The second signal: now.
         () = async { again.signal().await; again.signal().await } => {}
     }

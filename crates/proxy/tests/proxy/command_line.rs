@@ -40,7 +40,7 @@ fn a_bad_option_is_one_line() {
 fn the_help_says_what_the_key_does_not_see() {
     let help = Options::read(["proxy".into(), "--help".into()]).unwrap_err();
     assert!(!help.use_stderr());
-    for word in ["X-Forwarded-For", "TLS client certificates", "--key-address", "--join-window", "TRACE"] {
+    for word in ["X-Forwarded-For", "TLS client certificates", "--key-address", "--join-window", "TRACE", "Examples:"] {
         assert!(help.to_string().contains(word), "{word}");
     }
 }

@@ -23,7 +23,6 @@ pub(crate) fn layer(options: &Options) -> Option<HttpSingleflightLayer> {
         .window(options.window as usize)
         .stall(options.stall.into())
         .large_bodies(large_bodies(options));
-    #[cfg(feature = "spill")]
     if let Some(dir) = &options.spill_dir {
         layer = layer.spill_dir(dir);
     }
@@ -44,8 +43,7 @@ pub(crate) fn layer(options: &Options) -> Option<HttpSingleflightLayer> {
 
 /// Large downloads are what a proxy is for: they are shared, and what a slow client has yet to read goes to the disk.
 fn large_bodies(options: &Options) -> LargeBodies {
-    match options.spill.unwrap_or(1 << 30) {
-        #[cfg(feature = "spill")]
+    match options.spill {
         per_body @ 1.. => LargeBodies::Spill { per_body, total: per_body.saturating_mul(4) },
         _ => LargeBodies::Stream,
     }

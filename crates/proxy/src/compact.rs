@@ -31,3 +31,21 @@ pub(crate) fn compact<B>(request: &mut Request<B>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{HeaderValue, Request, compact};
+
+    #[test]
+    fn a_request_that_lets_go_of_its_buffer_says_the_same() {
+        for target in ["/", "/a?b=c", "*", "http://h:1/a?b", "/?"] {
+            let request = Request::get(target).header("host", "h").header("x", "1").header("x", "").header("x", "3");
+            let request = request.header("y", HeaderValue::from_bytes(b"\xff").unwrap()).body(()).unwrap();
+            let mut copy = request.clone();
+            compact(&mut copy);
+            assert_eq!((copy.uri().to_string(), copy.headers()), (request.uri().to_string(), request.headers()));
+            let buffers = |request: &Request<()>| request.headers()["host"].as_bytes().as_ptr();
+            assert_ne!(buffers(&copy), buffers(&request));
+        }
+    }
+}

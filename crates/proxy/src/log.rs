@@ -1,5 +1,8 @@
 //! One line per request, written when its answer has gone out, or will not.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt,
     io::{self, Write},

@@ -12,12 +12,26 @@ writes into X-Forwarded-For, nor at TLS client certificates, which end in front 
 address (an allowed network, a country), start with --key-address, or an outsider may share the answer of an \
 allowed client. If it answers by a certificate, let what ends TLS name the user in a field, or start with --no-coalesce.
 
-TRACE goes upstream without credentials. OPTIONS and TRACE with Max-Forwards: 0 are answered here.";
+TRACE goes upstream without credentials. OPTIONS and TRACE with Max-Forwards: 0 are answered here.
+
+Examples:
+  singleflight-proxy --upstream http://127.0.0.1:3000
+      Listens on 127.0.0.1:8080, and prints a line for each request.
+  singleflight-proxy --listen 0.0.0.0:80 --upstream http://app:3000 --quiet --cache-status edge
+      For all networks, without the lines; answers say in Cache-Status what became of the request.
+  singleflight-proxy --upstream http://127.0.0.1:50051 --h2
+      In front of an upstream that speaks HTTP/2 only.
+  singleflight-proxy --upstream http://127.0.0.1:3000 --max-wait 500 --release-limit 8
+      Who has waited half a second goes alone, but no more than eight at a time.
+  singleflight-proxy --upstream http://127.0.0.1:3000 --no-coalesce
+      Every request goes upstream: to compare.";
 
 /// A reverse proxy that sends equal requests upstream once, and streams the answer to all who wait.
+//
+// Its first line is what `--help` begins with.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "proxy", version, after_help = UNSEEN)]
-pub(crate) struct Options {
+#[command(name = "singleflight-proxy", version, after_help = UNSEEN)]
+pub struct Options {
     /// Where to listen: an address and a port.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
@@ -53,10 +67,9 @@ pub(crate) struct Options {
     #[arg(long, default_value = "5000")]
     pub(crate) stall: Millis,
     /// How much of a body may go to temporary files when one client reads more slowly than others, in bytes; of all
-    /// together four times that. 0: nothing, the others wait, at most for --stall. Default: 1 GiB, if this program was
-    /// built with the feature `spill`.
-    #[arg(long, value_parser = spill)]
-    pub(crate) spill: Option<u64>,
+    /// together four times that. 0: nothing, the others wait, at most for --stall.
+    #[arg(long, default_value_t = 1 << 30, value_parser = value_parser!(u64).range(..1 << 44))]
+    pub(crate) spill: u64,
     /// Where temporary files go. Default: where the system has them.
     #[arg(long)]
     pub(crate) spill_dir: Option<PathBuf>,
@@ -86,8 +99,12 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads the command line. The error may be the help that was asked for.
-    pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; or the help or the version, if it asks for these.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let options = Self::try_parse_from(arguments)?;
         if options.upstream.0.as_str().parse() == Ok(options.listen) && options.listen.port() != 0 {
             let message = "the upstream is the proxy itself";
@@ -96,11 +113,18 @@ impl Options {
         Ok(options)
     }
 
-    /// What is wrong with the command line, in one line.
-    pub(crate) fn complaint(error: &clap::Error) -> String {
+    /// Returns what is wrong with a command line, in one line.
+    #[must_use]
+    pub fn complaint(error: &clap::Error) -> String {
         let text = error.to_string();
         let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
         lines.join(" ")
+    }
+
+    /// Returns where requests go, as a URL.
+    #[must_use]
+    pub fn upstream(&self) -> impl fmt::Display {
+        &self.upstream
     }
 }
 
@@ -149,16 +173,6 @@ impl FromStr for Millis {
 impl From<Millis> for Duration {
     fn from(Millis(millis): Millis) -> Self {
         Self::from_millis(millis)
-    }
-}
-
-fn spill(text: &str) -> Result<u64, String> {
-    match text.parse() {
-        Ok(bytes) if bytes > 0 && cfg!(not(feature = "spill")) => {
-            Err(format!("this program was built without the feature `spill`, so 0, not {bytes}"))
-        }
-        Ok(bytes @ 0..=0x0fff_ffff_ffff) => Ok(bytes),
-        _ => Err("a whole number of bytes".to_owned()),
     }
 }
 

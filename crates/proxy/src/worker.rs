@@ -61,7 +61,7 @@ pub(crate) struct Workers {
 }
 
 /// Returns the runtime of one thread.
-pub(crate) fn runtime() -> io::Result<Runtime> {
+fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 

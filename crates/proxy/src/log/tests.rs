@@ -3,18 +3,25 @@
 //! Of the same kind: a body that fails at its first frame, and one that is asked again after it has failed.
 
 use std::{
+    convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use hyper::body::SizeHint;
+use http_body_util::{BodyExt, Full};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_singleflight::HttpSingleflightLayer;
 
-use super::*;
+use super::{Body, Bytes, Frame, Line, Logged, Request, Response, SizeHint};
+
+fn full(text: &'static str) -> Full<Bytes> {
+    Full::new(Bytes::from_static(text.as_bytes()))
+}
 
 /// Gives one frame, then an error, then says that it is at its end.
 struct Failing(usize);
 
-impl hyper::body::Body for Failing {
+impl Body for Failing {
     type Data = Bytes;
     type Error = &'static str;
 
@@ -38,7 +45,7 @@ impl hyper::body::Body for Failing {
 
 #[tokio::test]
 async fn a_body_that_has_failed_is_not_whole() {
-    let mut body = log::Logged::new(Failing(0), None, None);
+    let mut body = Logged::new(Failing(0), None, None);
     assert!(body.frame().await.unwrap().is_ok() && !body.is_whole());
     assert!(body.frame().await.unwrap().is_err() && !body.is_whole());
     assert!(body.frame().await.is_none() && !body.is_whole());
@@ -46,26 +53,25 @@ async fn a_body_that_has_failed_is_not_whole() {
 
 #[tokio::test]
 async fn a_body_is_whole_at_its_end_and_no_sooner() {
-    let mut body = log::Logged::new(full("whole"), None, None);
+    let mut body = Logged::new(full("whole"), None, None);
     assert!(!body.is_whole());
     assert!(body.frame().await.unwrap().is_ok());
     assert!(body.is_whole(), "a known length is not asked for its end");
-    let empty = log::Logged::new(full(""), None, None);
+    let empty = Logged::new(full(""), None, None);
     assert!(empty.is_whole());
 }
 
 #[tokio::test]
 async fn a_line_says_what_became_of_a_request_and_by_which_rule() {
-    use tower::{Layer, ServiceExt, service_fn};
-    let pages = service_fn(|_: Request<Body>| async { Ok::<_, std::convert::Infallible>(Response::new(full("page"))) });
-    let pages = tower_singleflight::HttpSingleflightLayer::new().layer(pages);
+    let pages = service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(Response::new(full("page"))) });
+    let pages = HttpSingleflightLayer::new().layer(pages);
     for (field, expected) in [
         ("accept", "leader GET /x 200 "),
         ("cookie", "alone(NoKey) S6Cookie GET /x 200 "),
         ("range", "alone(NoKey) S11Range GET /x 200 "),
     ] {
         let request = Request::get("/x").header(field, "a=b").body(full("")).unwrap();
-        let mut line = log::Line::new(&request);
+        let mut line = Line::new(&request);
         line.answered(&pages.clone().oneshot(request).await.unwrap());
         assert!(line.to_string().starts_with(expected), "{line}");
     }

@@ -144,7 +144,6 @@ async fn an_upgraded_connection_runs_both_ways() {
 }
 
 /// One client does not read before the other has read all: what it has yet to read lies on the disk meanwhile.
-#[cfg(feature = "spill")]
 #[tokio::test]
 async fn a_large_download_waits_on_disk_for_a_client_that_reads_later() {
     const SIZE: usize = 48 << 20;

@@ -1,62 +1,18 @@
-//! The example proxy, over real sockets on the loopback.
+//! The proxy, over real sockets on the loopback.
 
 mod clients;
 mod command_line;
 mod failures;
 mod framing;
 mod hops;
-mod logging;
 mod passing;
 mod stale;
 mod stopping;
 
-#[path = "../../examples/proxy/answer.rs"]
-mod answer;
-#[path = "../../examples/proxy/body.rs"]
-mod body;
-#[path = "../../examples/proxy/coalesce.rs"]
-mod coalesce;
-#[path = "../../examples/proxy/compact.rs"]
-mod compact;
-#[path = "../../examples/proxy/connection.rs"]
-mod connection;
-#[path = "../../examples/proxy/failure.rs"]
-mod failure;
-#[path = "../../examples/proxy/fields.rs"]
-mod fields;
-#[path = "../../examples/proxy/forwards.rs"]
-mod forwards;
-#[path = "../../examples/proxy/lines.rs"]
-mod lines;
-#[path = "../../examples/proxy/link.rs"]
-mod link;
-#[path = "../../examples/proxy/log.rs"]
-mod log;
-#[path = "../../examples/proxy/options.rs"]
-mod options;
-#[path = "../../examples/proxy/pace.rs"]
-mod pace;
-#[path = "../../examples/proxy/sender.rs"]
-mod sender;
-#[path = "../../examples/proxy/server.rs"]
-mod server;
-#[path = "../../examples/proxy/socket.rs"]
-mod socket;
-#[path = "../../examples/proxy/target.rs"]
-mod target;
-#[path = "../../examples/proxy/upgrade.rs"]
-mod upgrade;
-#[path = "../../examples/proxy/upstream.rs"]
-mod upstream;
-#[path = "../../examples/proxy/wire.rs"]
-mod wire;
-#[path = "../../examples/proxy/worker.rs"]
-mod worker;
-
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Frame, Incoming},
@@ -67,6 +23,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
+use singleflight_proxy::Options;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -74,9 +31,7 @@ use tokio::{
     task::{JoinHandle, JoinSet, yield_now},
     time::timeout,
 };
-use tower_singleflight::{HttpGroup, HttpKey};
-
-use crate::{options::Options, worker::Workers};
+use tower_singleflight::{HttpGroup, HttpKey, HttpSingleflightLayer};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -87,7 +42,8 @@ const LONG: Duration = Duration::from_secs(60);
 struct Proxy {
     address: SocketAddr,
     group: HttpGroup,
-    options: Options,
+    /// `None` without coalescing.
+    layer: Option<HttpSingleflightLayer>,
     stop: oneshot::Sender<()>,
     done: JoinHandle<()>,
 }
@@ -97,16 +53,13 @@ impl Proxy {
         let upstream = format!("http://{upstream}");
         let fixed = ["proxy", "--quiet", "--listen", "127.0.0.1:0", "--upstream", &upstream];
         let options = Options::read(fixed.iter().chain(options).map(|option| option.into())).unwrap();
-        let listener = server::listen(options.listen).unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let stopped = async { drop(stopped.await) };
-        let layer = coalesce::layer(&options);
-        let group = layer.as_ref().map_or_else(HttpGroup::new, |layer| layer.get_group().clone());
         // Two: callers of one flight are on different runtimes, whatever the machine.
-        let workers = Workers::start(&options, layer.as_ref(), 2).unwrap();
-        let done = tokio::spawn(workers.serve(listener, stopped));
-        Self { address, group, options, stop, done }
+        let proxy = singleflight_proxy::Proxy::start(&options, 2).unwrap();
+        let (address, layer) = (proxy.address(), proxy.layer().cloned());
+        let group = layer.as_ref().map_or_else(HttpGroup::new, |layer| layer.get_group().clone());
+        let (stop, stopped) = oneshot::channel();
+        let done = tokio::spawn(proxy.serve(async { drop(stopped.await) }));
+        Self { address, group, layer, stop, done }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -129,7 +82,7 @@ impl Proxy {
     /// The key of such a request.
     fn key(&self, path: &str) -> HttpKey {
         let (parts, ()) = self.request(path).body(()).unwrap().into_parts();
-        coalesce::layer(&self.options).unwrap().key(&parts).unwrap()
+        self.layer.as_ref().unwrap().key(&parts).unwrap()
     }
 }
 

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod answer;
+mod body;
+mod coalesce;
+mod compact;
+mod connection;
+mod failure;
+mod fields;
+mod forwards;
+mod lines;
+mod link;
+mod log;
+mod options;
+mod pace;
+mod proxy;
+mod sender;
+mod server;
+mod socket;
+mod target;
+mod upgrade;
+mod upstream;
+mod wire;
+mod worker;
+
+pub use self::{options::Options, proxy::Proxy};

@@ -1,0 +1,64 @@
+//! A proxy from its options to its end.
+
+use std::{fmt, future::Future, io, net::SocketAddr};
+
+use tokio::net::TcpListener;
+use tower_singleflight::HttpSingleflightLayer;
+
+use crate::{coalesce, options::Options, server, worker::Workers};
+
+/// A proxy that listens, with its threads started.
+pub struct Proxy {
+    listener: TcpListener,
+    address: SocketAddr,
+    layer: Option<HttpSingleflightLayer>,
+    workers: Workers,
+}
+
+impl Proxy {
+    /// Listens where the options say, and starts so many threads, which serve once [`serve`](Self::serve) is polled.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be listened on, or a thread cannot be started. The error says which.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime that has I/O and time.
+    pub fn start(options: &Options, threads: usize) -> io::Result<Self> {
+        let said = |what: String| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
+        let listening = server::listen(options.listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) = listening.map_err(said(format!("cannot listen on {}", options.listen)))?;
+        let layer = coalesce::layer(options);
+        let started = Workers::start(options, layer.as_ref(), threads);
+        let workers = started.map_err(said("cannot start a worker".to_owned()))?;
+        Ok(Self { listener, address, layer, workers })
+    }
+
+    /// Returns where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the layer that all requests go through; `None` if the options say that none coalesce.
+    #[must_use]
+    pub fn layer(&self) -> Option<&HttpSingleflightLayer> {
+        self.layer.as_ref()
+    }
+
+    /// Serves clients until `stop` is ready, then gives requests under way the grace time of the options to end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it takes no clients any more, and does not wait for those that it has.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        self.workers.serve(self.listener, stop).await;
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("address", &self.address).finish_non_exhaustive()
+    }
+}
