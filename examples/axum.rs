@@ -1,6 +1,6 @@
 //! On a router: where the layer belongs, and what it is told on each route.
 //!
-//! `cargo run --example axum` sends a small herd to each route and exits; with `-- --listen 127.0.0.1:3000` it serves.
+//! `cargo run --example axum` sends a small herd to each route and exits; with `-- 127.0.0.1:3000` it serves there.
 
 use std::{
     error::Error,
@@ -21,20 +21,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use clap::Parser;
 use futures_util::{future::join_all, stream};
 use http_body_util::BodyExt;
 use tokio::{net::TcpListener, time::sleep};
 use tower::{Service, ServiceExt};
 use tower_singleflight::HttpSingleflightLayer;
-
-/// A router with reports that are heavy to make.
-#[derive(Parser)]
-struct Options {
-    /// Serve here until interrupted, instead of sending a herd to every route.
-    #[arg(long)]
-    listen: Option<SocketAddr>,
-}
 
 /// How many handlers have run.
 type Runs = Arc<AtomicU64>;
@@ -107,8 +98,8 @@ async fn authenticate(mut request: Request, next: Next) -> Response {
 async fn main() -> Result<(), Box<dyn Error>> {
     let runs = Runs::default();
     let app = app(Arc::clone(&runs));
-    if let Some(address) = Options::parse().listen {
-        let listener = TcpListener::bind(address).await?;
+    if let Some(address) = std::env::args().nth(1) {
+        let listener = TcpListener::bind(address.parse::<SocketAddr>()?).await?;
         println!("http://{}/reports/7", listener.local_addr()?);
         return Ok(axum::serve(listener, app).await?);
     }
