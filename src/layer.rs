@@ -17,16 +17,21 @@ pub(crate) type Inspect = Arc<dyn Fn(Role, usize) + Send + Sync>;
 ///
 /// Each [`layer`](Layer::layer) call makes a group of its own, unless [`group`](Self::group) shares one.
 ///
-/// Over HTTP (feature `http`), put `CloneBodyLayer` below it, which makes responses `Clone`, each with a body of its
-/// own. On axum, give both to one `.layer(..)`, in a `ServiceBuilder` or a pair, since a router boxes bodies anew at
-/// each; and give it a group, `.group(Group::new())`: axum applies a layer once per route and connection, so that
-/// without one nothing is shared between connections. That group has all routes, so the key has to tell them apart: by
-/// the path that was asked for, which below `Router::nest` is in axum's `OriginalUri`, by the method, and by the host
-/// if there are several. No rule of HTTP is kept: whoever has the same key has the same response, cookies and `private`
-/// and all. That is right where the key function knows all that a response depends on and every response may be shared,
-/// such as between services of one's own. Where requests come from clients, `HttpSingleflightLayer` is right, which
-/// judges each request and each answer; its `key_fn` takes a key function of one's own, and the rules on answers are
-/// kept.
+/// # Over HTTP
+///
+/// Put `CloneBodyLayer` below it (feature `http`), which makes responses `Clone`, each with a body of its own. No rule of
+/// HTTP is kept: whoever has the same key has the same response, cookies and `private` and all. That is right where the
+/// key function knows all that a response depends on and every response may be shared, such as between services of one's
+/// own. Where requests come from clients, take `HttpSingleflightLayer`, which judges each request and each answer; its
+/// `key_fn` takes a key function of one's own, and the rules on answers are kept.
+///
+/// On axum there are three things to see to:
+///
+/// - Give both layers to one `.layer(..)`, in a `ServiceBuilder` or a pair: a router boxes bodies anew at each.
+/// - Give it a group, `.group(Group::new())`: axum applies a layer once per route and connection, so that without one
+///   nothing is shared between connections.
+/// - That group has all routes, so the key has to tell them apart: by the path that was asked for, which below
+///   `Router::nest` is in axum's `OriginalUri`, by the method, and by the host if there are several.
 ///
 /// # Trade-offs
 ///
@@ -60,19 +65,56 @@ pub struct SingleflightLayer<F, K, T> {
 }
 
 impl<F, K, T> SingleflightLayer<F, K, T> {
-    /// Returns a layer that asks `key_fn` for each request's key; see [`KeyFn`](crate::KeyFn).
+    /// Returns a layer that asks `key_fn` for each request's key; `None` sends a request alone. See
+    /// [`KeyFn`](crate::KeyFn).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use tower::{Layer, service_fn};
+    /// use tower_singleflight::SingleflightLayer;
+    ///
+    /// #[derive(Clone)]
+    /// struct Query { tenant: u32, id: u64, for_update: bool }
+    ///
+    /// // Reads share within their tenant; a read that locks its row does not.
+    /// let layer = SingleflightLayer::new(|query: &Query| (!query.for_update).then_some((query.tenant, query.id)));
+    /// # tower_singleflight::assert_service::<Query, _>(&layer.layer(service_fn(|query: Query| async move {
+    /// #     Ok::<_, Infallible>(query)
+    /// # })));
+    /// ```
     pub const fn new(key_fn: F) -> Self {
         Self { key_fn, group: None, limits: Limits::new(), share_if: None, inspect: None, scope: None }
     }
 
-    /// Makes all services of this layer share a group, which keeps its own limits.
+    /// Makes all services of this layer share a group, which keeps its own limits and can be asked who is in flight.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::convert::Infallible;
+    /// use tower::{Layer, Service, service_fn};
+    /// use tower_singleflight::{Group, SingleflightLayer};
+    ///
+    /// let group = Group::new();
+    /// let layer = SingleflightLayer::new(|id: &u64| Some(*id)).group(group.clone());
+    /// let backend = service_fn(|id: u64| async move { Ok::<_, Infallible>(id) });
+    /// let (mut a, mut b) = (layer.layer(backend), layer.layer(backend));
+    /// let calls = (a.call(7), b.call(7));
+    /// assert_eq!(group.callers(&7), 2); // on one flight
+    /// # drop(calls);
+    /// # }
+    /// ```
     #[must_use]
     pub fn group(mut self, group: Group<K, T>) -> Self {
         self.group = Some(group);
         self
     }
 
-    /// Sets the limits of the groups that this layer makes; one given by [`group`](Self::group) keeps its own.
+    /// Sets the [`Limits`] of the groups that this layer makes; one given by [`group`](Self::group) keeps its own.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -83,6 +125,30 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     ///
     /// Asked once per flight, before it lands. If it says no, the leader keeps the outcome and every follower makes its
     /// own call, alone.
+    ///
+    /// # Examples
+    ///
+    /// An empty answer may be one caller's bad luck; errors are shared here.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::{convert::Infallible, sync::atomic::{AtomicUsize, Ordering::Relaxed}};
+    /// use tower::{Layer, Service, service_fn};
+    /// use tower_singleflight::SingleflightLayer;
+    ///
+    /// static CALLS: AtomicUsize = AtomicUsize::new(0);
+    /// let backend = service_fn(|_: u64| async {
+    ///     CALLS.fetch_add(1, Relaxed);
+    ///     Ok::<_, Infallible>(String::new())
+    /// });
+    /// let layer = SingleflightLayer::new(|id: &u64| Some(*id))
+    ///     .share_if(|outcome: &Result<String, _>| !matches!(outcome, Ok(rows) if rows.is_empty()));
+    /// let mut service = layer.layer(backend);
+    /// tokio::join!(service.call(7), service.call(7)).0.unwrap();
+    /// assert_eq!(CALLS.load(Relaxed), 2);
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
@@ -98,6 +164,25 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
 
     /// Sets what is told the role and the number of callers, once per call that ends with an outcome: for counters and
     /// logs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::{convert::Infallible, sync::atomic::{AtomicUsize, Ordering::Relaxed}};
+    /// use tower::{Layer, Service, service_fn};
+    /// use tower_singleflight::{Role, SingleflightLayer};
+    ///
+    /// static SAVED: AtomicUsize = AtomicUsize::new(0);
+    /// let layer = SingleflightLayer::new(|id: &u64| Some(*id)).inspect(|role, _callers| {
+    ///     SAVED.fetch_add(usize::from(role == Role::Follower), Relaxed);
+    /// });
+    /// let mut service = layer.layer(service_fn(|id: u64| async move { Ok::<_, Infallible>(id) }));
+    /// tokio::join!(service.call(7), service.call(7), service.call(7)).0.unwrap();
+    /// assert_eq!(SAVED.load(Relaxed), 2);
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
@@ -115,6 +200,27 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// would be missing once a call has moved to the flight's task; see [`Group::scope`].
     ///
     /// Overrides the scope of a group given by [`group`](Self::group), for calls through this layer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::convert::Infallible;
+    /// use tower::{Layer, Service, service_fn};
+    /// use tower_singleflight::SingleflightLayer;
+    ///
+    /// tokio::task_local!(static USER: &'static str);
+    ///
+    /// let layer = SingleflightLayer::new(|id: &u64| Some(*id)).scope(|work| match USER.try_get() {
+    ///     Ok(user) => Box::pin(USER.scope(user, work)),
+    ///     Err(_) => work,
+    /// });
+    /// let mut service = layer.layer(service_fn(|_: u64| async { Ok::<_, Infallible>(USER.get()) }));
+    /// let calls = async { tokio::join!(service.call(7), service.call(7)) };
+    /// assert_eq!(USER.scope("Ann", calls).await, (Ok("Ann"), Ok("Ann")));
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
