@@ -19,6 +19,11 @@ pub mod security {}
 #[doc = include_str!("../docs/recipes.md")]
 pub mod recipes {}
 
+/// Why two requests did not merge, and what to do when it does not compile, hangs, is slow or panics.
+#[cfg(feature = "http")]
+#[doc = include_str!("../docs/troubleshooting.md")]
+pub mod troubleshooting {}
+
 /// The rules of sharing over HTTP, by their numbers.
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/http-rules.md")]
