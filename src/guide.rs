@@ -1,4 +1,15 @@
-//! Pages to read: nothing is here but documentation.
+//! Pages to read; there is no code here. The [words](crate#the-words) are those of the crate's first page.
+//!
+//! | you want to | read |
+//! |---|---|
+//! | put the layer on a route, or leave it off | [security](security/index.html): what is promised, what the key cannot see, five questions |
+//! | know whether it goes above or below another layer | [placement](placement/index.html) |
+//! | do what others have done | [recipes](recipes/index.html) |
+//! | see why two requests did not merge | [troubleshooting](troubleshooting/index.html) |
+//! | look up a rule by its number | [http_rules](http_rules/index.html), [excepted_fields](excepted_fields/index.html) |
+//! | use it as you used Go's | [coming_from_go](coming_from_go/index.html) |
+//! | change the crate, or find a fault in it | [architecture](architecture/index.html) |
+//! | know what it costs | [benchmarks](benchmarks/index.html) |
 
 /// Coming from Go.
 #[doc = include_str!("../docs/coming-from-go.md")]
