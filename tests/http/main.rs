@@ -1,5 +1,4 @@
 //! `HttpSingleflightLayer`, polled by hand: every rule of sharing over HTTP, with exact counts and no sleeps.
-#![cfg(feature = "http")]
 
 mod origin;
 
@@ -26,6 +25,7 @@ mod release;
 mod router;
 mod rules;
 mod sockets;
+mod stacks;
 mod status;
 mod tonic_client;
 mod variants;

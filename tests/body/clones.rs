@@ -1,0 +1,101 @@
+//! Responses that are `Clone`, under the generic layer.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use tokio::sync::Notify;
+use tokio_test::{assert_pending, assert_ready, task};
+use tower::{Service, ServiceBuilder, service_fn};
+use tower_singleflight::{BodySource, CloneBodyLayer, Group, SingleflightLayer};
+
+/// Counts down, with trailers behind; not `Unpin`.
+struct Counted(u8, std::marker::PhantomPinned);
+
+impl Counted {
+    fn new(frames: u8) -> Self {
+        Self(frames, std::marker::PhantomPinned)
+    }
+}
+
+impl Body for Counted {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::trailers(HeaderMap::new()))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(u64::from(self.0))
+    }
+}
+
+#[tokio::test]
+async fn callers_of_one_key_are_one_call_and_each_has_the_whole_body() {
+    let (calls, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let (counter, opened) = (Arc::clone(&calls), Arc::clone(&gate));
+    let backend = service_fn(move |_: Request<()>| {
+        counter.fetch_add(1, SeqCst);
+        let opened = Arc::clone(&opened);
+        async move {
+            opened.notified().await;
+            Ok::<_, Infallible>(Response::builder().header("x-made", "once").body(Full::from("rows")).unwrap())
+        }
+    });
+    let group = Group::new();
+    let mut service = ServiceBuilder::new()
+        .layer(SingleflightLayer::new(|request: &Request<()>| Some(request.uri().clone())).group(group.clone()))
+        .layer(CloneBodyLayer::new().window(1 << 10))
+        .service(backend);
+    let request = || Request::get("/report").body(()).unwrap();
+    let mut callers: Vec<_> = (0..3).map(|_| task::spawn(service.call(request()))).collect();
+    callers.iter_mut().for_each(|caller| assert_pending!(caller.poll()));
+    while calls.load(SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    gate.notify_one();
+    for caller in callers {
+        let response = caller.into_inner().await.unwrap();
+        assert_eq!(response.headers()["x-made"], "once");
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "rows");
+    }
+    assert_eq!(calls.load(SeqCst), 1);
+    assert!(group.is_empty());
+}
+
+#[test]
+fn a_body_that_is_never_cloned_passes_through() {
+    let mut body = task::spawn(BodySource::new(Counted::new(7)));
+    assert_eq!(body.size_hint().exact(), Some(7));
+    let frame = assert_ready!(body.enter(|cx, body| body.poll_frame(cx)));
+    assert!(frame.unwrap().unwrap().is_trailers());
+    assert_eq!(body.into_inner().into_reader().size_hint().exact(), Some(7));
+}
+
+/// What the cloned one has had is gone; what it has not had comes to both.
+#[tokio::test]
+async fn a_clone_that_is_made_in_mid_body_goes_on_from_there() {
+    let frames = ["a", "b", "c"].map(|data| Ok::<_, Infallible>(Frame::data(Bytes::from_static(data.as_bytes()))));
+    let mut body = BodySource::new(http_body_util::StreamBody::new(futures_util::stream::iter(frames)));
+    body = body.announced(Some(3));
+    let frame = body.frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "a");
+    let mut second = body.clone();
+    assert_eq!(second.frame().await.unwrap().unwrap().into_data().unwrap(), "b");
+    let third = second.clone();
+    assert_eq!(body.collect().await.unwrap().to_bytes(), "bc");
+    for rest in [second, third] {
+        assert_eq!(rest.collect().await.unwrap().to_bytes(), "c");
+    }
+}

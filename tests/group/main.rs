@@ -1,0 +1,26 @@
+//! `Group` and `SingleflightLayer`, polled by hand: what callers of any kind of work get, whatever they do.
+
+mod work;
+
+mod attack;
+mod failures;
+mod flight;
+mod forget_where;
+mod go;
+mod grace;
+mod hammer;
+mod leaving;
+mod midpoll;
+mod nesting;
+mod tombstones;
+mod unlocked;
+mod walk;
+
+#[cfg(feature = "tracing")]
+mod context;
+mod layer;
+mod shared_error;
+#[cfg(feature = "http")]
+mod stack;
+mod traits;
+mod unshareable;

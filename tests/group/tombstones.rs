@@ -1,0 +1,193 @@
+//! Work whose drop takes its time: nobody joins it, and its replacement waits (invariant 5).
+
+use std::{
+    future::pending,
+    sync::mpsc::{Receiver, Sender, channel},
+    thread::{self, JoinHandle},
+};
+
+use tokio::runtime::Handle;
+use tokio_test::{assert_pending, assert_ready, task};
+use tower_singleflight::{Group, Role};
+
+use crate::work::{Work, never, settle, until};
+
+/// Says when its drop begins, and ends it when it is told.
+struct SlowDrop {
+    begun: Sender<()>,
+    end: Receiver<()>,
+}
+
+impl Drop for SlowDrop {
+    fn drop(&mut self) {
+        self.begun.send(()).expect("the test waits for the drop");
+        self.end.recv().expect("the test ends the drop");
+    }
+}
+
+/// A drop of abandoned work that is under way on a thread of its own.
+struct Dropping {
+    end: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Dropping {
+    /// Leads a flight, polls its work once and leaves.
+    fn of(group: &Group<&'static str, u32>) -> Self {
+        let ((begun, has_begun), (end, ending)) = (channel(), channel());
+        let slow = SlowDrop { begun, end: ending };
+        let mut call = task::spawn(group.call("key", move || async move {
+            let _slow = slow;
+            pending().await
+        }));
+        assert_pending!(call.poll());
+        let thread = thread::spawn(move || drop(call));
+        has_begun.recv().expect("the drop begins");
+        Self { end, thread }
+    }
+
+    fn finish(self) {
+        self.end.send(()).expect("the drop waits for its end");
+        self.thread.join().expect("the drop ends");
+    }
+}
+
+#[test]
+fn a_replacement_does_not_start_before_the_cancelled_work_is_dropped() {
+    let (group, work) = (Group::new(), Work::default());
+    let dropping = Dropping::of(&group);
+    assert_eq!((group.callers("key"), group.in_flight()), (0, 0), "nobody can join it");
+    assert!(!group.forget("key"));
+    assert!(group.forget_unshared("key"));
+
+    let mut next = task::spawn(group.call("key", work.run(2)));
+    assert!(next.is_leader());
+    assert_eq!((group.callers("key"), group.in_flight()), (1, 1));
+    assert_pending!(next.poll());
+    assert_pending!(next.poll());
+    assert_eq!(work.starts(), 0);
+    dropping.finish();
+    assert!(next.is_woken());
+    assert_pending!(next.poll());
+    assert_eq!(work.starts(), 1);
+    work.gate.notify_one();
+    let outcome = assert_ready!(next.poll());
+    assert_eq!((outcome.value, outcome.role), (2, Role::Leader));
+    assert!(group.is_empty());
+}
+
+#[tokio::test]
+async fn a_replacement_that_is_joined_waits_too() {
+    let (group, work) = (Group::new(), Work::default());
+    let dropping = Dropping::of(&group);
+    let leader = group.call("key", work.run(2));
+    let mut follower = task::spawn(group.call("key", never));
+    assert_pending!(follower.poll());
+    settle().await;
+    assert_eq!((work.starts(), group.callers("key")), (0, 2));
+    dropping.finish();
+    until(|| work.starts() == 1).await;
+    work.gate.notify_one();
+    assert_eq!((leader.await.value, follower.await.value), (2, 2));
+    assert!(group.is_empty());
+}
+
+#[test]
+fn a_replacement_that_is_given_up_leaves_the_next_one_waiting() {
+    let (group, work) = (Group::new(), Work::default());
+    let dropping = Dropping::of(&group);
+    let mut given_up = task::spawn(group.call("key", work.run(2)));
+    assert_pending!(given_up.poll());
+    drop(given_up);
+    assert_eq!((group.callers("key"), group.in_flight()), (0, 0));
+
+    let mut next = task::spawn(group.call("key", work.run(3)));
+    assert_pending!(next.poll());
+    assert_eq!((work.starts(), group.callers("key")), (0, 1), "the first work is being dropped still");
+    dropping.finish();
+    assert!(next.is_woken());
+    work.gate.notify_one();
+    assert_eq!(assert_ready!(next.poll()).value, 3);
+    assert_eq!(work.starts(), 1);
+    assert!(group.is_empty());
+}
+
+#[test]
+fn a_replacement_of_a_replacement_waits_for_both_drops() {
+    let (group, work) = (Group::new(), Work::default());
+    let first = Dropping::of(&group);
+    // Never polled, so it is the closure that is dropped.
+    let ((begun, has_begun), (end, ending)) = (channel(), channel());
+    let slow = SlowDrop { begun, end: ending };
+    let second = group.call("key", move || {
+        drop(slow);
+        never()
+    });
+    let thread = thread::spawn(move || drop(second));
+    has_begun.recv().expect("the second drop begins");
+
+    let mut third = task::spawn(group.call("key", work.run(3)));
+    assert_pending!(third.poll());
+    end.send(()).expect("the second drop waits for its end");
+    thread.join().expect("the second drop ends");
+    assert_pending!(third.poll());
+    assert_eq!((work.starts(), group.callers("key")), (0, 1));
+    first.finish();
+    assert!(third.is_woken());
+    work.gate.notify_one();
+    assert_eq!(assert_ready!(third.poll()).value, 3);
+    assert!(group.is_empty());
+}
+
+#[test]
+fn forgetting_a_replacement_lets_others_past_it_and_does_not_start_it() {
+    let (group, work) = (Group::new(), Work::default());
+    let dropping = Dropping::of(&group);
+    let mut forgotten = task::spawn(group.call("key", work.run(2)));
+    assert_pending!(forgotten.poll());
+    assert!(group.forget("key"));
+    assert_eq!(group.in_flight(), 0);
+    assert_pending!(forgotten.poll());
+    assert_eq!(work.starts(), 0);
+
+    work.gate.notify_one();
+    assert_eq!(assert_ready!(task::spawn(group.call("key", work.run(3))).poll()).value, 3);
+    dropping.finish();
+    assert!(forgotten.is_woken());
+    work.gate.notify_one();
+    assert_eq!(assert_ready!(forgotten.poll()).value, 2);
+    assert!(group.is_empty());
+}
+
+/// All leave while the work is being polled: the poller drops it, and only then the key is free.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_abandoned_in_mid_poll_is_dropped_after_that_poll() {
+    let (group, work) = (Group::new(), Work::default());
+    let ((begun, has_begun), (end, ending)) = (channel(), channel());
+    let slow = SlowDrop { begun, end: ending };
+    let ((polled, is_polled), (go_on, wait)) = (channel(), channel::<()>());
+    let leader = group.call("key", move || async move {
+        let _slow = slow;
+        polled.send(()).expect("the test waits for the poll");
+        wait.recv().expect("the test lets the poll go on");
+        pending().await
+    });
+    let follower = group.call("key", never);
+    tokio::task::block_in_place(|| is_polled.recv().expect("the task polls the work"));
+    drop((leader, follower));
+    assert_eq!((group.callers("key"), group.in_flight()), (0, 0));
+
+    let mut next = task::spawn(group.call("key", work.run(2)));
+    assert_pending!(next.poll());
+    assert!(has_begun.try_recv().is_err(), "the work is being polled still");
+    go_on.send(()).expect("the poll waits");
+    tokio::task::block_in_place(|| has_begun.recv().expect("the poller drops the work"));
+    assert_pending!(next.poll());
+    assert_eq!(work.starts(), 0);
+    end.send(()).expect("the drop waits for its end");
+    until(|| next.is_woken()).await;
+    work.gate.notify_one();
+    assert_eq!(assert_ready!(next.poll()).value, 2);
+    assert!(group.is_empty());
+    until(|| Handle::current().metrics().num_alive_tasks() == 0).await;
+}

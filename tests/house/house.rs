@@ -1,0 +1,5 @@
+//! What must hold of the repository itself.
+
+mod files;
+
+mod rules_page;

@@ -1,0 +1,86 @@
+//! Every rule that is cited by its number stands on the page of rules.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use crate::files::{below, root};
+
+const PAGE: &str = include_str!("../../docs/http-rules.md");
+
+/// What may cite rules.
+const PLACES: [&str; 8] = ["src", "tests", "docs", "examples", "benches", "crates", "README.md", "CHANGELOG.md"];
+
+/// Returns the numbers in a text, as `S27` or as in `Rule::S27Field`; those in the names of tests, `s27_..`, if `of_tests`.
+fn numbers(text: &str, of_tests: bool) -> BTreeSet<(char, u32)> {
+    let mut found = BTreeSet::new();
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    for (at, letter) in text.char_indices().filter(|(_, letter)| "SDFsd".contains(*letter)) {
+        let rest = &text[at + 1..];
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+        let (digits, mut behind) = (&rest[..digits], rest[digits..].chars());
+        let next = behind.next().unwrap_or(' ');
+        let cited = if letter.is_ascii_lowercase() {
+            of_tests && next == '_' && text[..at].ends_with("fn ")
+        } else {
+            let named = next.is_ascii_uppercase() && behind.next().is_some_and(|letter| letter.is_ascii_lowercase());
+            !text[..at].ends_with(is_word) && (!is_word(next) || named)
+        };
+        if let (true, 1..=2, Ok(number)) = (cited, digits.len(), digits.parse()) {
+            found.insert((letter.to_ascii_uppercase(), number));
+        }
+    }
+    found
+}
+
+/// Returns the numbers that a paragraph of the page begins with.
+fn explained() -> Vec<(char, u32)> {
+    let paragraphs = PAGE.lines().filter_map(|line| line.strip_prefix("**"));
+    paragraphs.flat_map(|line| numbers(line.split([',', '*']).next().unwrap(), false)).collect()
+}
+
+#[test]
+fn every_number_that_is_cited_is_explained() {
+    let mut found: Vec<_> = PLACES.iter().flat_map(|place| below(&root().join(place), &["rs", "md"])).collect();
+    // This file is no citation: its texts are about citing.
+    found.retain(|path| !path.ends_with("tests/house/rules_page.rs"));
+    let mut cited = BTreeMap::new();
+    for path in found {
+        for number in numbers(&fs::read_to_string(&path).unwrap(), true) {
+            cited.entry(number).or_insert_with(|| path.clone());
+        }
+    }
+    let explained = explained();
+    cited.retain(|number, _| !explained.contains(number));
+    assert!(cited.is_empty(), "not on docs/http-rules.md: {cited:?}");
+}
+
+#[test]
+fn every_rule_is_explained_once() {
+    let explained = explained();
+    let once: BTreeSet<_> = explained.iter().copied().collect();
+    assert_eq!(explained.len(), once.len());
+    let all: BTreeSet<_> = (1..=30).map(|number| ('S', number)).chain((1..=12).map(|number| ('D', number))).collect();
+    assert_eq!(once, all);
+}
+
+#[test]
+fn every_name_of_a_rule_is_on_the_page() {
+    let source = include_str!("../../src/http/rule.rs");
+    let (_, variants) = source.split_once("rules! {").unwrap();
+    let (variants, _) = variants.split_once('}').unwrap();
+    let names: Vec<_> =
+        variants.lines().filter_map(|line| line.trim().strip_suffix(',')).filter(|name| !name.contains(' ')).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(PAGE.contains(&format!("`{name}`")), "{name} is not on docs/http-rules.md");
+    }
+}
+
+#[test]
+fn numbers_are_found_where_they_are_cited_and_nowhere_else() {
+    let found = numbers("S27, (D3): Rule::S30Http10, `F1` fn s02_x fn d9_y; 0xD4 S918B US12 S123 s1 S4Test_ S5x", true);
+    let expected = [('S', 27), ('D', 3), ('S', 30), ('F', 1), ('S', 2), ('D', 9), ('S', 4)];
+    assert_eq!(found, expected.into_iter().collect());
+}
