@@ -40,6 +40,11 @@ pub mod troubleshooting {}
 #[doc = include_str!("../docs/http-rules.md")]
 pub mod http_rules {}
 
+/// How it works: a flight, the invariants, the way of a call and of a request.
+#[cfg(feature = "http")]
+#[doc = include_str!("../docs/architecture.md")]
+pub mod architecture {}
+
 /// What it costs, beside the alternatives.
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/benchmarks.md")]
