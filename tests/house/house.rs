@@ -1,5 +1,15 @@
 //! What must hold of the repository itself.
 
 mod files;
+mod imports;
 
+mod circles;
+mod rooms;
 mod rules_page;
+
+/// Says what does not hold yet.
+fn expect(holds: bool, otherwise: &str) {
+    if !holds {
+        eprintln!("to mend: {otherwise}");
+    }
+}
