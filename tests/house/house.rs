@@ -4,6 +4,7 @@ mod files;
 mod imports;
 
 mod circles;
+mod pages;
 mod rooms;
 mod rules_page;
 

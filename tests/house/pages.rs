@@ -1,0 +1,95 @@
+//! The pages of the documentation name what there is, and all of it.
+
+use std::{collections::BTreeSet, fs};
+
+use syn::{ImplItem, Item, Type, Visibility};
+
+use crate::files::{below, root};
+
+const README: &str = include_str!("../../README.md");
+const GUIDE: &str = include_str!("../../src/guide.rs");
+const RECIPES: &str = include_str!("../../docs/recipes.md");
+const TROUBLESHOOTING: &str = include_str!("../../docs/troubleshooting.md");
+const ARCHITECTURE: &str = include_str!("../../docs/architecture.md");
+
+#[test]
+fn the_readme_is_short() {
+    let words = README.split_whitespace().count();
+    assert!(words < 900, "{words} words");
+}
+
+#[test]
+fn every_page_is_in_the_guide() {
+    for page in below(&root().join("docs"), &["md"]) {
+        let name = page.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(GUIDE.contains(&format!("\"../docs/{name}\"")), "{name} is not in src/guide.rs");
+    }
+}
+
+#[test]
+fn every_page_that_the_readme_links_to_is_there() {
+    for link in README.split("tower_singleflight/guide/").skip(1) {
+        let page = link.split(['/', ')']).next().unwrap();
+        let found = GUIDE.contains(&format!("pub mod {page} ")) || GUIDE.contains(&format!("::{page};"));
+        assert!(found || page == "index.html", "there is no page {page}");
+    }
+}
+
+/// Returns the names of the layer's settings.
+fn settings() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for file in below(&root().join("src/http"), &["rs"]) {
+        for item in syn::parse_file(&fs::read_to_string(file).unwrap()).unwrap().items {
+            let Item::Impl(block) = item else { continue };
+            let of_the_layer = matches!(&*block.self_ty, Type::Path(path)
+                if path.path.segments.last().is_some_and(|name| name.ident == "HttpSingleflightLayer"));
+            if !of_the_layer || block.trait_.is_some() {
+                continue;
+            }
+            found.extend(block.items.iter().filter_map(|item| match item {
+                ImplItem::Fn(function) if matches!(function.vis, Visibility::Public(_)) => {
+                    Some(function.sig.ident.to_string())
+                }
+                _ => None,
+            }));
+        }
+    }
+    found.remove("new");
+    found
+}
+
+#[test]
+fn every_setting_of_the_http_layer_is_listed() {
+    let (_, list) = RECIPES.split_once("# Each setting of the HTTP layer").unwrap();
+    let settings = settings();
+    assert!(settings.len() > 30, "{settings:?}");
+    for setting in settings {
+        let listed = list.contains(&format!("`{setting}(")) || list.contains(&format!("`{setting}::<"));
+        assert!(listed, "{setting} is not in docs/recipes.md");
+    }
+}
+
+#[test]
+fn every_rule_says_what_to_look_at() {
+    let source = include_str!("../../src/http/rule.rs");
+    let (_, variants) = source.split_once("rules! {").unwrap();
+    let (variants, _) = variants.split_once('}').unwrap();
+    let names = variants.lines().filter_map(|line| line.trim().strip_suffix(',')).filter(|name| !name.contains(' '));
+    for name in names {
+        assert!(TROUBLESHOOTING.contains(&format!("\n| `{name}` |")), "{name} is not in docs/troubleshooting.md");
+    }
+}
+
+#[test]
+fn every_file_that_the_architecture_names_is_there() {
+    let named: Vec<_> = ARCHITECTURE
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|text| ["src/", "tests/", "docs/"].iter().any(|place| text.starts_with(place)))
+        .collect();
+    assert!(!named.is_empty());
+    for path in named {
+        assert!(root().join(path).exists(), "{path} is not there");
+    }
+}
