@@ -12,40 +12,48 @@
 //! | know what it costs | [benchmarks](benchmarks/index.html) |
 
 /// Coming from Go.
+///
 #[doc = include_str!("../docs/coming-from-go.md")]
 pub mod coming_from_go {}
 
 /// Where the HTTP layer belongs.
+///
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/placement.md")]
 pub mod placement {}
 
 /// What is promised, what the key cannot see, and how to check a route.
+///
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/security.md")]
 pub mod security {}
 
 /// How to do what is often wanted.
+///
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/recipes.md")]
 pub mod recipes {}
 
 /// Why two requests did not merge, and what to do when it does not compile, hangs, is slow or panics.
+///
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/troubleshooting.md")]
 pub mod troubleshooting {}
 
 /// The rules of sharing over HTTP, by their numbers.
+///
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/http-rules.md")]
 pub mod http_rules {}
 
 /// How it works: a flight, the invariants, the way of a call and of a request.
+///
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
 
 /// What it costs, beside the alternatives.
+///
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/benchmarks.md")]
 pub mod benchmarks {}
