@@ -1,0 +1,48 @@
+//! What is counted, and what is taken off.
+
+mod group;
+mod http;
+
+/// Something that is done so many times.
+pub(crate) type Run = fn(u64);
+
+/// A figure: the instructions of a run over those of the same without the layer, or of what comes before it.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) bare: &'static str,
+    pub(crate) title: &'static str,
+}
+
+const fn case(name: &'static str, bare: &'static str, title: &'static str) -> Case {
+    Case { name, bare, title }
+}
+
+pub(crate) const CASES: [Case; 7] = [
+    case("solo", "solo-bare", "a call that has its flight to itself"),
+    case("join", "nothing", "joining a flight, and parking"),
+    case("landing", "join", "having the outcome of a flight"),
+    case("lone", "lone-bare", "an HTTP request that nobody shares"),
+    case("browser", "browser-bare", "the same with the 14 fields of a browser"),
+    case("post", "post-bare", "a POST without content, which goes alone"),
+    case("authorized", "authorized-bare", "a GET with Authorization, which goes alone"),
+];
+
+/// Returns what runs by this name.
+pub(crate) fn find(name: &str) -> Option<Run> {
+    Some(match name {
+        "nothing" => |_| {},
+        "solo" => group::solo,
+        "solo-bare" => group::solo_bare,
+        "join" => group::join,
+        "landing" => group::landing,
+        "lone" => |times| http::layered(times, http::lone),
+        "lone-bare" => |times| http::bare(times, http::lone),
+        "browser" => |times| http::layered(times, http::browser),
+        "browser-bare" => |times| http::bare(times, http::browser),
+        "post" => |times| http::layered(times, http::post),
+        "post-bare" => |times| http::bare(times, http::post),
+        "authorized" => |times| http::layered(times, http::authorized),
+        "authorized-bare" => |times| http::bare(times, http::authorized),
+        _ => return None,
+    })
+}

@@ -1,0 +1,105 @@
+//! Requests through the HTTP layer, and without it.
+
+use std::{
+    convert::Infallible,
+    fmt::Debug,
+    future::{Ready, ready},
+    hint::black_box,
+    pin::pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderValue, Request, Response};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use tower::{Layer, Service};
+use tower_singleflight::HttpSingleflightLayer;
+
+type Ask = Request<Full<Bytes>>;
+
+/// The fields of a link that was followed in Chromium.
+const BROWSER: [(&str, &str); 14] = [
+    ("connection", "keep-alive"),
+    ("sec-ch-ua", "\"Not:A-Brand\";v=\"8\", \"Chromium\";v=\"156\""),
+    ("sec-ch-ua-mobile", "?0"),
+    ("sec-ch-ua-platform", "\"Linux\""),
+    ("upgrade-insecure-requests", "1"),
+    (
+        "user-agent",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+    ),
+    ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"),
+    ("sec-fetch-site", "same-origin"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-user", "?1"),
+    ("sec-fetch-dest", "document"),
+    ("referer", "http://example.com/start"),
+    ("accept-encoding", "gzip, deflate, br, zstd"),
+    ("accept-language", "en-US,en;q=0.9"),
+];
+
+#[derive(Clone)]
+struct Origin;
+
+impl Service<Ask> for Origin {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Ask) -> Self::Future {
+        let mut response = Response::new(Full::new(Bytes::from_static(b"an item")));
+        response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
+        ready(Ok(response))
+    }
+}
+
+fn request(method: &str, fields: &[(&str, &str)]) -> Ask {
+    let request = Request::builder().method(method).uri("/items/7").header("host", "example.com");
+    let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.body(Full::default()).expect("a request")
+}
+
+pub(super) fn lone() -> Ask {
+    request("GET", &[("accept", "*/*"), ("user-agent", "bench")])
+}
+
+pub(super) fn browser() -> Ask {
+    request("GET", &BROWSER)
+}
+
+pub(super) fn post() -> Ask {
+    request("POST", &[("accept", "*/*"), ("user-agent", "bench")])
+}
+
+pub(super) fn authorized() -> Ask {
+    request("GET", &[("accept", "*/*"), ("user-agent", "bench"), ("authorization", "Bearer ann")])
+}
+
+pub(super) fn layered(times: u64, request: fn() -> Ask) {
+    answers(HttpSingleflightLayer::new().layer(Origin), times, request);
+}
+
+pub(super) fn bare(times: u64, request: fn() -> Ask) {
+    answers(Origin, times, request);
+}
+
+/// Asks so many times, and reads each answer to its first frame, which is all of it.
+fn answers<S, B>(mut service: S, times: u64, request: fn() -> Ask)
+where
+    S: Service<Ask, Response = Response<B>, Error = Infallible>,
+    B: Body<Data = Bytes, Error: Debug>,
+{
+    for _ in 0..times {
+        let Some(Ok(response)) = service.call(black_box(request())).now_or_never() else {
+            unreachable!("the origin is ready at once")
+        };
+        let mut body = pin!(response.into_body());
+        black_box(body.frame().now_or_never());
+    }
+}
