@@ -86,6 +86,7 @@
 //! | `tracing` (default) | the current span goes with the work when it moves to another task |
 //! | `spill` | `LargeBodies::Spill`: what does not fit the window waits in temporary files |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![doc(test(attr(deny(warnings))))]
 

@@ -7,6 +7,7 @@ mod circles;
 mod pages;
 mod rooms;
 mod rules_page;
+mod versions;
 
 /// Says what does not hold yet.
 fn expect(holds: bool, otherwise: &str) {

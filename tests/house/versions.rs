@@ -1,0 +1,58 @@
+//! Which compiler the packages that others use need.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, PackageId};
+
+use crate::files::root;
+
+/// The packages that others use.
+const PUBLIC: [&str; 2] = ["tower-singleflight", "singleflight-proxy"];
+
+fn metadata() -> Metadata {
+    let mut command = MetadataCommand::new();
+    command.manifest_path(root().join("Cargo.toml")).features(CargoOpt::AllFeatures).exec().unwrap()
+}
+
+/// Returns what a package is built of, itself included.
+fn built_of(metadata: &Metadata, package: &PackageId) -> BTreeSet<PackageId> {
+    let nodes: BTreeMap<_, _> =
+        metadata.resolve.iter().flat_map(|all| &all.nodes).map(|node| (&node.id, node)).collect();
+    let (mut found, mut next) = (BTreeSet::new(), vec![package]);
+    while let Some(package) = next.pop() {
+        if found.insert(package.clone()) {
+            let needed = |kind: &DependencyKind| matches!(kind, DependencyKind::Normal | DependencyKind::Build);
+            let all = nodes[package].deps.iter();
+            next.extend(all.filter(|one| one.dep_kinds.iter().any(|of| needed(&of.kind))).map(|one| &one.pkg));
+        }
+    }
+    found
+}
+
+/// Where the compiler itself is not installed, this is what says that it would do; `.ci/run` builds with it where it is.
+#[test]
+fn no_dependency_needs_a_newer_compiler_than_we_say() {
+    let metadata = metadata();
+    for name in PUBLIC {
+        let package = metadata.packages.iter().find(|package| package.name.as_str() == name).unwrap();
+        let said = package.rust_version.clone().unwrap();
+        let built_of = built_of(&metadata, &package.id);
+        assert!(built_of.len() > 20, "{built_of:?}");
+        let newer: Vec<_> = built_of
+            .iter()
+            .map(|id| &metadata[id])
+            .filter(|one| one.rust_version.as_ref().is_some_and(|needed| *needed > said))
+            .map(|one| format!("{} {} needs {:?}", one.name, one.version, one.rust_version))
+            .collect();
+        assert!(newer.is_empty(), "{name} is said to need Rust {said}: {newer:#?}");
+    }
+}
+
+#[test]
+fn packages_that_are_not_for_others_cannot_be_published() {
+    let metadata = metadata();
+    for package in metadata.workspace_packages() {
+        let public = PUBLIC.contains(&package.name.as_str());
+        assert_eq!(package.publish.is_none(), public, "{}: publish = {:?}", package.name, package.publish);
+    }
+}
