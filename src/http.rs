@@ -12,6 +12,7 @@
 
 mod asker;
 mod body;
+mod bypass;
 mod clone_body;
 mod config;
 mod content;

@@ -19,10 +19,7 @@ use super::{
 pub(super) struct Asker {
     pub(super) shared: Arc<Shared>,
     pub(super) place: Place,
-    /// `None` if the request bypasses: its answer is judged for nobody.
-    pub(super) key: Option<HttpKey>,
-    /// The rule that sent it alone, if one did.
-    pub(super) bypass: Option<Rule>,
+    pub(super) key: HttpKey,
     pub(super) asked: Asked,
     /// It is a unary gRPC call: its answer is judged at its first message or its trailers (S28).
     pub(super) unary: bool,
@@ -31,10 +28,9 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// Returns the policy's verdict on the head of an answer; `None` if nobody else asked for it.
-    pub(super) fn verdict(&self, head: &response::Parts, has_length: bool) -> Option<Verdict> {
-        self.key.as_ref()?;
-        Some(self.shared.config.policy.verdict(self.asked, Answer { head, has_length }))
+    /// Returns the policy's verdict on the head of an answer.
+    pub(super) fn verdict(&self, head: &response::Parts, has_length: bool) -> Verdict {
+        self.shared.config.policy.verdict(self.asked, Answer { head, has_length })
     }
 
     /// Returns the claim to a body, as the layer was told to keep it.
@@ -45,22 +41,21 @@ impl Asker {
 
     /// Judges an error of the wrapped service.
     pub(super) fn judge_error(&self, began: Option<Instant>) -> Sharing {
-        let Some(key) = &self.key else { return Sharing::nobody(self.bypass) };
         let verdict = self.shared.config.policy.verdict_on_error(self.asked);
-        self.sharing(key, verdict, true, began)
+        self.sharing(verdict, true, began)
     }
 
     /// Makes the terms of an answer for its followers of the verdict on it; keeps the memory of unshareable keys.
     pub(super) fn judge(
         &self,
-        verdict: Option<Verdict>,
+        verdict: Verdict,
         head: &response::Parts,
         has_length: bool,
         began: Option<Instant>,
     ) -> Sharing {
-        let (Some(key), Some(verdict)) = (&self.key, verdict) else { return Sharing::nobody(self.bypass) };
-        let config = &self.shared.config;
-        let unshareable = self.shared.group(self.place).unshareable();
+        let Self { key, shared, .. } = self;
+        let config = &shared.config;
+        let unshareable = shared.group(self.place).unshareable();
         match verdict.share {
             Ok(()) => unshareable.clear(key),
             // A failing or overloaded origin is no reason to send it the next burst (D4), and what one caller brought
@@ -72,10 +67,10 @@ impl Asker {
             Err(_) if self.released => unshareable.remember(key, config.remember, Evidence::Strong),
             Err(_) => {}
         }
-        self.sharing(key, verdict, has_length, began)
+        self.sharing(verdict, has_length, began)
     }
 
-    fn sharing(&self, key: &HttpKey, verdict: Verdict, has_length: bool, began: Option<Instant>) -> Sharing {
+    fn sharing(&self, verdict: Verdict, has_length: bool, began: Option<Instant>) -> Sharing {
         let Verdict { share, mut names, again } = verdict;
         // As with most answers, there is nothing to compare.
         if names.is_empty() && again == Again::Never {
@@ -86,7 +81,7 @@ impl Asker {
         let terms = compared.then(|| {
             let answered = Instant::now();
             let began = began.unwrap_or(answered);
-            Arc::new(Terms { names, leader: key.clone(), again, began, answered })
+            Arc::new(Terms { names, leader: self.key.clone(), again, began, answered })
         });
         Sharing { rule: share.err(), has_length, terms }
     }

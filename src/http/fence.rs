@@ -12,6 +12,9 @@ use std::{
 /// flight.
 const EPOCHS: usize = 1024;
 
+/// How much of an authority is hashed at once, in bytes: all of it, as a rule.
+const PIECE: usize = 61;
+
 /// One epoch for each place, by hash. The sum of those that a request lies in is a part of its key, so flights from
 /// before any of them was fenced can be joined no more.
 #[derive(Default)]
@@ -52,23 +55,24 @@ impl Fences {
 
     #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
     fn number(&self, place: Place<'_>) -> usize {
-        let mut hasher = self.hasher.build_hasher();
         let (kind, authority, path) = match place {
             Place::Path(authority, path) => (0, authority, path),
             Place::AnyPath(path) => (1, None, path),
             Place::Service(authority, path) => (2, authority, path),
         };
-        hasher.write_u8(kind);
-        hasher.write_u8(u8::from(authority.is_some()));
+        let mut hasher = self.hasher.build_hasher();
+        let mut pieces = authority.unwrap_or_default().chunks(PIECE);
+        let first = pieces.next().unwrap_or_default();
+        // Kind and authority in one piece, as a rule: hashing five small ones took twice as long.
+        let mut lower = [0; 3 + PIECE];
+        lower[..3].copy_from_slice(&[kind, u8::from(authority.is_some()), first.len() as u8]);
+        lower[3..3 + first.len()].copy_from_slice(first);
         // The letters of a host mean the same in either case (RFC 9110, section 4.2.3).
-        for piece in authority.unwrap_or_default().chunks(64) {
-            let mut lower = [0; 64];
-            let lower = &mut lower[..piece.len()];
-            lower.copy_from_slice(piece);
-            lower.make_ascii_lowercase();
-            hasher.write(lower);
+        lower[3..].make_ascii_lowercase();
+        hasher.write(&lower[..3 + first.len()]);
+        for piece in pieces {
+            hasher.write(&piece.to_ascii_lowercase());
         }
-        hasher.write_u8(0);
         hasher.write(path.as_bytes());
         hasher.finish() as usize % EPOCHS
     }

@@ -22,7 +22,6 @@ use super::{
     key::HttpKey,
     landed::Landed,
     release::{Permit, Turn},
-    write::Write,
 };
 use crate::{
     context::{Context, InContext},
@@ -41,9 +40,7 @@ pin_project! {
         turn: Option<Box<Turn>>,
         // `Some` while one who has waited makes its call.
         permit: Option<Permit>,
-        // What the answer will fence; `Some` also behind the head if the trailers will tell (S21).
-        write: Option<Box<Write>>,
-        // When the call was polled first, if it did not answer at once and somebody might share it.
+        // When the call was polled first, if it did not answer at once.
         began: Option<Instant>,
         // `None` once the answer has been judged.
         asker: Option<Asker>,
@@ -54,29 +51,12 @@ pin_project! {
 /// A `Fetch` in its box, before or after it is known who drives it.
 pub(crate) type BoxedFetch<S, B, RB, E> = Pin<Box<Fetch<S, B, RB, E>>>;
 
-/// Raises the fences of a call that panics: what it has changed is not known (S21).
-struct OnPanic<'a>(&'a mut Option<Box<Write>>);
-
-impl Drop for OnPanic<'_> {
-    fn drop(&mut self) {
-        if let Some(write) = self.0.take_if(|_| std::thread::panicking()) {
-            write.failed();
-        }
-    }
-}
-
 impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
-    pub(super) fn new(
-        service: S,
-        request: Request<B>,
-        write: Option<Box<Write>>,
-        asker: Asker,
-    ) -> BoxedFetch<S, B, RB, E> {
-        // What goes alone stays in its caller's task.
-        let scope = asker.shared.config.scope.as_ref().filter(|_| asker.key.is_some());
-        let call = Some(InContext::new(Oneshot::new(service, request), Context::of_call(scope)));
+    pub(super) fn new(service: S, request: Request<B>, asker: Asker) -> BoxedFetch<S, B, RB, E> {
+        let context = Context::of_call(asker.shared.config.scope.as_ref());
+        let call = Some(InContext::new(Oneshot::new(service, request), context));
         let asker = Some(asker);
-        Box::pin(Self { call, judging: None, turn: None, permit: None, write, began: None, asker, landed: None })
+        Box::pin(Self { call, judging: None, turn: None, permit: None, began: None, asker, landed: None })
     }
 
     /// Returns what is known of the caller.
@@ -108,13 +88,8 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
     /// Gives it the key of those who agree with it in the fields that `Vary` names.
     pub(super) fn regroup(self: Pin<&mut Self>, variant: HttpKey) {
         if let Some(asker) = self.project().asker {
-            asker.key = Some(variant);
+            asker.key = variant;
         }
-    }
-
-    /// Takes what the trailers of the answer will fence.
-    pub(super) fn take_write(self: Pin<&mut Self>) -> Option<Box<Write>> {
-        self.project().write.take()
     }
 }
 
@@ -159,20 +134,18 @@ where
         };
         if let Some(call) = this.call.as_mut().as_pin_mut() {
             let polling = this.permit.as_ref().map(Permit::enter);
-            let on_panic = OnPanic(this.write);
             let Poll::Ready(result) = call.poll(cx) else {
                 // An answer that is there at once has no late comers, and asks no clock.
-                if asker.key.is_some() && this.began.is_none() {
+                if this.began.is_none() {
                     *this.began = Some(Instant::now());
                 }
                 return Poll::Pending;
             };
-            drop((on_panic, polling));
+            drop(polling);
             this.call.set(None);
             match result {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
-                    *this.write = this.write.take().and_then(|write| write.answered(&head));
                     let said = AtHead::of(asker, &head, &body, others_wait);
                     if said.until == Until::Head {
                         let sharing = asker.judge(said.verdict, &head, said.has_length, *this.began);
@@ -184,9 +157,6 @@ where
                     }
                 }
                 Err(error) => {
-                    if let Some(write) = this.write.take() {
-                        write.failed();
-                    }
                     let sharing = asker.judge_error(*this.began);
                     *this.landed = Some(Landed { answer: Err(error), sharing, shared: Arc::clone(&asker.shared) });
                 }

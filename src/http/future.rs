@@ -16,12 +16,14 @@ use tower_service::Service;
 
 use super::{
     body::SharedBody,
+    bypass::Bypass,
     fetch::{BoxedFetch, Fetch},
     key::HttpKey,
     landed::{Landed, Sharing, Step, Tried},
     policy::Forwarded,
     rule::{Coalesced, Rule},
     shared::Shared,
+    write::Write,
 };
 use crate::{
     Outcome, Reason, Role,
@@ -46,6 +48,8 @@ pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
 enum State<S: Service<Request<B>>, B, RB, E> {
     /// On a flight.
     Aboard { call: Flown<S, B, RB, E>, joined: Joined },
+    /// In a call that shares nothing.
+    Bypass { bypass: Pin<Box<Bypass<S, B>>> },
     /// In a call of its own: its request is sent once (S23).
     Alone { fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded, rule: Option<Rule> },
 }
@@ -66,13 +70,18 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
         Self { state: State::Aboard { call, joined: Joined { at, tried: Tried::default() } } }
     }
 
-    pub(super) fn alone(
-        fetch: BoxedFetch<S, B, RB, E>,
-        reason: Reason,
-        forwarded: Forwarded,
-        rule: Option<Rule>,
+    pub(super) fn bypass(
+        service: S,
+        request: Request<B>,
+        write: Option<Write>,
+        shared: Arc<Shared>,
+        rule: Rule,
     ) -> Self {
-        Self { state: State::Alone { fetch, reason, forwarded, rule } }
+        Self { state: State::Bypass { bypass: Box::pin(Bypass::new(service, request, write, shared, rule)) } }
+    }
+
+    pub(super) fn alone(fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded, rule: Rule) -> Self {
+        Self { state: State::Alone { fetch, reason, forwarded, rule: Some(rule) } }
     }
 }
 
@@ -118,10 +127,9 @@ where
             Step::Regroup(variant) => {
                 tried.regrouped = true;
                 fetch.as_mut().regroup(variant.clone());
-                Some(variant)
+                variant
             }
         };
-        let Some(key) = key else { unreachable!("who joined a flight has a key") };
         let (shared, place) = (Arc::clone(&fetch.asker().shared), fetch.asker().place);
         let group = shared.group(place);
         // The leader of a flight of those who were released waits for a permit.
@@ -141,10 +149,7 @@ where
     /// Returns what a follower does with what its flight landed with.
     fn step(sharing: &Sharing, fetch: &Fetch<S, B, RB, E>, joined: Joined) -> Step {
         let asker = fetch.asker();
-        match &asker.key {
-            Some(key) => sharing.step(key, asker.asked.http10, joined.at.unwrap_or_else(Instant::now), joined.tried),
-            None => Step::Take,
-        }
+        sharing.step(&asker.key, asker.asked.http10, joined.at.unwrap_or_else(Instant::now), joined.tried)
     }
 }
 
@@ -219,16 +224,12 @@ where
                         }
                     }
                 }
+                State::Bypass { bypass } => return bypass.as_mut().poll(cx),
                 State::Alone { fetch, reason, forwarded, rule } => {
                     ready!(fetch.as_mut().poll_end(cx));
                     let landed = fetch.as_mut().take_value();
-                    let write = fetch.as_mut().take_write();
                     let coalesced = Coalesced { role: Role::Alone(*reason), rule: *rule };
-                    let response = respond(landed, coalesced, 1, *forwarded, None);
-                    return Poll::Ready(response.map(|response| match write {
-                        Some(write) => response.map(|body| write.watch(body)),
-                        None => response,
-                    }));
+                    return Poll::Ready(respond(landed, coalesced, 1, *forwarded, None));
                 }
             };
             self.state = next;

@@ -21,8 +21,7 @@ use super::{
 
 /// What the head of an answer says, and how far into its body the rest of the verdict lies.
 pub(super) struct AtHead {
-    /// `None`: nobody else asked for it.
-    pub(super) verdict: Option<Verdict>,
+    pub(super) verdict: Verdict,
     /// How long the content is said to be, in bytes; `None` also where there is none.
     pub(super) announced: Option<u64>,
     /// Its length is known beforehand, or it has no content.
@@ -55,14 +54,14 @@ impl AtHead {
         let announced = if empty { None } else { announced(head, body) };
         let has_length = empty || announced.is_some() || body.is_end_stream();
         let mut said = Self { verdict: asker.verdict(head, has_length), announced, has_length, until: Until::Head };
-        let Some(Verdict { share: share @ Ok(()), .. }) = &mut said.verdict else { return said };
+        let Verdict { share: share @ Ok(()), .. } = &mut said.verdict else { return said };
         let config = &asker.shared.config;
         let large =
             announced.filter(|length| *length > config.window as u64 && config.large_bodies == LargeBodies::Alone);
         if asker.unary && head.status == StatusCode::OK && !body.is_end_stream() {
             said.until = Until::Message;
         } else if let Some(length) = large {
-            if asker.key.as_ref().is_some_and(others_wait) {
+            if others_wait(&asker.key) {
                 said.until = Until::Whole(length);
             } else {
                 // Nobody waits yet. Who comes before the landing is released at it.
@@ -104,24 +103,19 @@ where
             Until::Message => ready!(poll_message(body, asker, &mut self.said.verdict, cx)),
             Until::Whole(length) => {
                 let whole = matches!(body.poll_next(cx), Poll::Ready(Ahead::Data(data)) if data.len() as u64 == length);
-                if let (Some(verdict), false) = (&mut self.said.verdict, whole) {
-                    verdict.share = Err(Rule::LargeBody);
+                if !whole {
+                    self.said.verdict.share = Err(Rule::LargeBody);
                 }
             }
         }
         let Some((head, body)) = self.answer.take() else { unreachable!("it was there a moment ago") };
-        let sharing = asker.judge(self.said.verdict.take(), &head, self.said.has_length, began);
+        let sharing = asker.judge(self.said.verdict.clone(), &head, self.said.has_length, began);
         Poll::Ready(Judged { sharing, answer: (head, asker.source(body.into_source())) })
     }
 }
 
 /// Reads up to the first message, or to the trailers in its place, and corrects the verdict by these.
-fn poll_message<RB>(
-    body: &mut ReadAhead<RB>,
-    asker: &Asker,
-    verdict: &mut Option<Verdict>,
-    cx: &mut Context<'_>,
-) -> Poll<()>
+fn poll_message<RB>(body: &mut ReadAhead<RB>, asker: &Asker, verdict: &mut Verdict, cx: &mut Context<'_>) -> Poll<()>
 where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -141,7 +135,7 @@ where
             }
         }
     };
-    if let (Some(verdict), Some((rule, again))) = (verdict, found) {
+    if let Some((rule, again)) = found {
         verdict.share = rule.map_or(Ok(()), Err);
         verdict.again = if asker.shared.config.policy.share_server_errors { again } else { Again::Never };
     }

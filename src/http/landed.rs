@@ -70,11 +70,6 @@ impl<RB: Body, E: Clone> Clone for Landed<RB, E> {
 }
 
 impl Sharing {
-    /// Returns how an answer is shared that nobody else asked for: not at all.
-    pub(super) const fn nobody(rule: Option<Rule>) -> Self {
-        Self { rule, has_length: true, terms: None }
-    }
-
     /// Says what a follower does that has this key, and joined then.
     pub(super) fn step(&self, key: &HttpKey, http10: bool, joined: Instant, tried: Tried) -> Step {
         let mismatch = self.terms.as_ref().filter(|terms| !key.agrees(&terms.leader, &terms.names));

@@ -20,6 +20,7 @@ use super::{
     fetch::Fetch,
     future::HttpResponseFuture,
     group::HttpGroup,
+    key::HttpKey,
     policy::Forwarded,
     rule::Rule,
     shared::{Plan, Shared},
@@ -121,30 +122,27 @@ impl<S> HttpSingleflight<S> {
     {
         let shared = &self.shared;
         let place = shared.place(&parts);
-        let plan = shared.plan(&mut parts, kind, content, place);
-        let (bypass, deadline) = match &plan {
-            Plan::Bypass(rule) => (Some(*rule), false),
-            Plan::Fly(key) | Plan::Lead(key) | Plan::Unshareable(key) => (None, key.has_deadline()),
+        let plan = match shared.plan(&mut parts, kind, content, place) {
+            Ok(plan) => plan,
+            Err(rule) => {
+                // Whoever may share a flight changes nothing.
+                let write = shared.write(&parts, kind, place, rule);
+                let request = Request::from_parts(parts, body);
+                return HttpResponseFuture::bypass(self.inner.clone(), request, write, Arc::clone(shared), rule);
+            }
         };
-        let asked = shared.config.policy.asked(&parts, deadline);
-        // Whoever may share a flight changes nothing.
-        let write = bypass.and_then(|bypass| shared.write(&parts, kind, place, bypass));
-        let unary = kind.grpc == Grpc::OptedIn;
-        let fetch = |key| {
-            let asker = Asker { shared: Arc::clone(shared), place, key, bypass, asked, unary, released: false };
-            Fetch::new(self.inner.clone(), Request::from_parts(parts, body), write, asker)
+        let fetch = |key: HttpKey| {
+            let asked = shared.config.policy.asked(&parts, key.has_deadline());
+            let unary = kind.grpc == Grpc::OptedIn;
+            let asker = Asker { shared: Arc::clone(shared), place, key, asked, unary, released: false };
+            Fetch::new(self.inner.clone(), Request::from_parts(parts, body), asker)
         };
         let group = || &shared.group(place).flights::<RB, E>().group;
         match plan {
-            Plan::Fly(key) => HttpResponseFuture::aboard(group().run(key.clone(), fetch(Some(key)))),
-            Plan::Lead(key) => HttpResponseFuture::aboard(group().lead(key.clone(), fetch(Some(key)))),
+            Plan::Fly(key) => HttpResponseFuture::aboard(group().run(key.clone(), fetch(key))),
+            Plan::Lead(key) => HttpResponseFuture::aboard(group().lead(key.clone(), fetch(key))),
             Plan::Unshareable(key) => {
-                let rule = Some(Rule::D3Remembered);
-                HttpResponseFuture::alone(fetch(Some(key)), Reason::NotShareable, Forwarded::Bypass, rule)
-            }
-            Plan::Bypass(rule) => {
-                let forwarded = if rule == Rule::S1Method { Forwarded::Method } else { Forwarded::Bypass };
-                HttpResponseFuture::alone(fetch(None), Reason::NoKey, forwarded, Some(rule))
+                HttpResponseFuture::alone(fetch(key), Reason::NotShareable, Forwarded::Bypass, Rule::D3Remembered)
             }
         }
     }

@@ -33,7 +33,7 @@ pub(super) enum Place {
     Own,
 }
 
-/// What becomes of a request.
+/// What becomes of a request that no rule sends alone.
 pub(super) enum Plan {
     /// It leads a flight or joins one.
     Fly(HttpKey),
@@ -41,8 +41,13 @@ pub(super) enum Plan {
     Lead(HttpKey),
     /// It goes alone; of late, answers to its key could not be shared.
     Unshareable(HttpKey),
-    /// It goes alone.
-    Bypass(Rule),
+}
+
+impl Plan {
+    fn key(&self) -> &HttpKey {
+        let (Self::Fly(key) | Self::Lead(key) | Self::Unshareable(key)) = self;
+        key
+    }
 }
 
 impl Shared {
@@ -101,22 +106,25 @@ impl Shared {
         Passed::of(parts, self.marking())
     }
 
-    /// Decides what becomes of a request, and marks it as one that has passed.
-    pub(super) fn plan(&self, parts: &mut request::Parts, kind: Kind, content: &Content, place: Place) -> Plan {
+    /// Decides what becomes of a request, and marks it as one that has passed; an error: the rule that sends it alone.
+    pub(super) fn plan(
+        &self,
+        parts: &mut request::Parts,
+        kind: Kind,
+        content: &Content,
+        place: Place,
+    ) -> Result<Plan, Rule> {
         if !self.marking().has_services() {
             return self.decide(parts, kind, content, place, &Passed::default());
         }
         let passed = self.passed(parts);
         let plan = self.decide(parts, kind, content, place, &passed);
         // A request that has some goes alone, unless the layer was told to share such ones.
-        let may_have = matches!(plan, Plan::Bypass(_)) || self.config.policy.shares_credentials();
+        let may_have = plan.is_err() || self.config.policy.shares_credentials();
         let credentials = if may_have { self.credentials(parts) } else { Lines::new() };
         // What a service's own group holds is asked of that service alone: how many it was does not matter.
         if place != Place::Own || !credentials.is_empty() {
-            let key = match &plan {
-                Plan::Fly(key) | Plan::Lead(key) | Plan::Unshareable(key) => Some(key.clone()),
-                Plan::Bypass(_) => None,
-            };
+            let key = plan.as_ref().ok().map(|plan| plan.key().clone());
             passed.mark(parts, self.marking(), key, credentials);
         }
         plan
@@ -134,13 +142,19 @@ impl Shared {
         lines.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    fn decide(&self, parts: &request::Parts, kind: Kind, content: &Content, place: Place, passed: &Passed) -> Plan {
-        match self.key(parts, kind, content, place, passed) {
-            Err(rule) => Plan::Bypass(rule),
-            Ok((Admission::LeadOnly, key)) => Plan::Lead(key),
-            Ok((_, key)) if self.group(place).unshareable().contains(&key) => Plan::Unshareable(key),
-            Ok((_, key)) => Plan::Fly(key),
-        }
+    fn decide(
+        &self,
+        parts: &request::Parts,
+        kind: Kind,
+        content: &Content,
+        place: Place,
+        passed: &Passed,
+    ) -> Result<Plan, Rule> {
+        Ok(match self.key(parts, kind, content, place, passed)? {
+            (Admission::LeadOnly, key) => Plan::Lead(key),
+            (_, key) if self.group(place).unshareable().contains(&key) => Plan::Unshareable(key),
+            (_, key) => Plan::Fly(key),
+        })
     }
 
     /// Returns the key of a request and what it may do with it, or the rule that sends it alone.
@@ -163,7 +177,7 @@ impl Shared {
             return Err(Rule::S5Authorization);
         }
         let is_grpc = kind.grpc == Grpc::OptedIn;
-        let mut admitting = config.policy.admitting(&parts.method, content.known(), is_grpc)?;
+        let mut admitting = config.policy.admitting(parts, content.known(), is_grpc)?;
         let epoch = epoch(self.group(place).fences(), parts, is_grpc);
         let beside = Beside { content: content.read(), epoch, passed: passed.services, above: passed.above.as_ref() };
         let key = config.recipe.key(parts, beside, |name, value| admitting.look_at(name, value))?;
@@ -180,18 +194,18 @@ impl Shared {
     }
 
     /// Returns what a request fences that may change something (S21); `bypass` is the rule that sends it alone.
-    pub(super) fn write(&self, parts: &request::Parts, kind: Kind, place: Place, bypass: Rule) -> Option<Box<Write>> {
+    pub(super) fn write(&self, parts: &request::Parts, kind: Kind, place: Place, bypass: Rule) -> Option<Write> {
         let group = || self.group(place).clone();
         match kind.grpc {
             Grpc::OptedIn | Grpc::Reads => None,
-            Grpc::Writes => Some(Box::new(Write::grpc(group(), parts))),
+            Grpc::Writes => Some(Write::grpc(group(), parts)),
             Grpc::Other => {
                 // A method may be without side effects where it is wanted, and by what its content says: whoever asks
                 // that asks it last, so what goes alone was told that it is not, or was not told.
                 let untold = self.config.content_if.is_some();
                 let opted_in = kind.wanted && self.config.policy.methods.contains(&parts.method);
                 let opted_in = opted_in && !untold && bypass != Rule::S30MethodOverride;
-                (!opted_in && policy::is_unsafe(parts)).then(|| Box::new(Write::http(group(), parts)))
+                (!opted_in && policy::is_unsafe(parts)).then(|| Write::http(group(), parts))
             }
         }
     }

@@ -14,9 +14,16 @@ use super::{
 pub(super) struct Write {
     group: HttpGroup,
     kind: Kind,
-    uri: Uri,
-    original: Option<Uri>,
-    host: Option<HeaderValue>,
+    uri: Site,
+    /// What was asked for before a router stripped it, if that is another one.
+    original: Option<Box<Site>>,
+}
+
+/// Authority and path of a URI, in one allocation: all that is kept of a request until its answer is there.
+struct Site {
+    text: Box<[u8]>,
+    /// How many bytes of it the authority takes, if there is one.
+    authority: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,12 +51,13 @@ impl Write {
 
     fn new(group: HttpGroup, parts: &request::Parts, kind: Kind) -> Self {
         let Places { uri, original } = Places::of(parts);
-        let host = parts.headers.get(header::HOST).cloned();
-        Self { group, kind, uri: uri.clone(), original: original.cloned(), host }
+        let host = parts.headers.get(header::HOST).map(HeaderValue::as_bytes);
+        let original = original.map(|original| Box::new(Site::new(original, host)));
+        Self { group, kind, uri: Site::new(uri, host), original }
     }
 
     /// Raises the fences as the head of the answer says, before anyone gets it; returns what is left for its trailers.
-    pub(super) fn answered(self: Box<Self>, head: &response::Parts) -> Option<Box<Self>> {
+    pub(super) fn answered(self, head: &response::Parts) -> Option<Self> {
         match self.kind {
             Kind::Http if head.status.is_client_error() => None,
             Kind::Http => {
@@ -79,7 +87,7 @@ impl Write {
     }
 
     /// Watches the body of an answer for its end.
-    pub(super) fn watch<RB>(self: Box<Self>, body: SharedBody<RB>) -> SharedBody<RB>
+    pub(super) fn watch<RB>(self, body: SharedBody<RB>) -> SharedBody<RB>
     where
         SharedBody<RB>: Body,
     {
@@ -92,24 +100,38 @@ impl Write {
 
     fn raise(&self, head: Option<&HeaderMap>) {
         let fences = self.group.fences();
-        let host = self.host.as_ref().map(HeaderValue::as_bytes);
-        let authority = |uri: &Uri| uri.authority().map(|authority| authority.as_str().to_owned());
-        for uri in [Some(&self.uri), self.original.as_ref()].into_iter().flatten() {
-            let named = authority(uri);
-            let authority = named.as_ref().map(String::as_bytes).or(host);
+        for site in [Some(&self.uri), self.original.as_deref()].into_iter().flatten() {
+            let (authority, path) = site.split();
             match self.kind {
-                Kind::Grpc => fences.raise(Place::Service(authority, service_of(uri.path()))),
+                Kind::Grpc => fences.raise(Place::Service(authority, service_of(path))),
                 Kind::Http => {
-                    fences.raise(Place::Path(authority, uri.path()));
-                    for name in [header::LOCATION, header::CONTENT_LOCATION] {
-                        let value = head.and_then(|head| head.get(name)).and_then(|value| value.to_str().ok());
-                        if let Some(value) = value {
-                            raise_reference(fences, authority, uri.path(), value);
+                    fences.raise(Place::Path(authority, path));
+                    // Each field leads somewhere once; one pass is cheaper than looking both up.
+                    for (name, value) in head.into_iter().flatten() {
+                        let refers = *name == header::LOCATION || *name == header::CONTENT_LOCATION;
+                        if let (true, Ok(value)) = (refers, value.to_str()) {
+                            raise_reference(fences, authority, path, value);
                         }
                     }
                 }
             }
         }
+    }
+}
+
+impl Site {
+    /// Takes the authority of the URI, or else that of `Host`.
+    fn new(uri: &Uri, host: Option<&[u8]>) -> Self {
+        let authority = uri.authority().map(|authority| authority.as_str().as_bytes()).or(host);
+        let text = [authority.unwrap_or_default(), uri.path().as_bytes()].concat().into_boxed_slice();
+        Self { text, authority: authority.map(<[u8]>::len) }
+    }
+
+    /// Returns the authority and the path.
+    fn split(&self) -> (Option<&[u8]>, &str) {
+        let (authority, path) = self.text.split_at(self.authority.unwrap_or_default());
+        // It was that of a URI, which is text.
+        (self.authority.map(|_| authority), std::str::from_utf8(path).unwrap_or_default())
     }
 }
 

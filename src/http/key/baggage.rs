@@ -3,14 +3,14 @@
 use http::HeaderMap;
 
 use super::{
-    encode::{Sink, Tag},
+    encode::{Tag, Written},
     excepted::is_plain,
 };
 use crate::http::rule::Rule;
 
 /// Writes the members that count, in order. Those of a tracer count too if their value is odd, as with any field of the
 /// list. An error if one that counts is not plain ASCII.
-pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rule> {
+pub(super) fn write(headers: &HeaderMap, written: &mut Written) -> Result<(), Rule> {
     let members = || {
         let lines = headers.get_all("baggage").iter().map(http::HeaderValue::as_bytes);
         lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).filter(|member| counts(member))
@@ -18,7 +18,7 @@ pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rul
     if !members().all(<[u8]>::is_ascii) {
         return Err(Rule::S27Field);
     }
-    sink.values(Tag::Field, b"baggage", members);
+    written.values(Tag::Field, b"baggage", members);
     Ok(())
 }
 

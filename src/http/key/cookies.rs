@@ -2,18 +2,18 @@
 
 use http::{HeaderMap, header};
 
-use super::encode::{Sink, Tag};
+use super::encode::{Tag, Written};
 use crate::http::rule::Rule;
 
 /// Writes the values of the named cookies; an error if a `Cookie` field is outside the grammar.
-pub(super) fn write(names: &[Box<str>], headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rule> {
+pub(super) fn write(names: &[Box<str>], headers: &HeaderMap, written: &mut Written) -> Result<(), Rule> {
     if !pairs(headers).all(|pair| pair.is_some()) {
         return Err(Rule::S6Cookie);
     }
     for wanted in names {
         let wanted = wanted.as_bytes();
         let values = || pairs(headers).flatten().filter(|(name, _)| *name == wanted).map(|(_, value)| value);
-        sink.values(Tag::Cookie, wanted, values);
+        written.values(Tag::Cookie, wanted, values);
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! The request's fields: those that count, in the key, and behind it the others as they were asked, since `Vary` may name
+//! The request's fields: those that count, in the key, and before it the others as they were asked, since `Vary` may name
 //! any of them when the request is long gone.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{
-    encode::{Sink, Tag, Write, counted},
+    encode::{Tag, Written, counted},
     excepted::{BY_MEMBER, Listed, listed},
 };
 use crate::http::rule::Rule;
@@ -22,8 +22,6 @@ pub(super) struct Found<'a> {
     pub(super) deadline: bool,
     /// The lines that count, field by field in one order, those of one field as they were asked.
     pub(super) counted: Lines<'a>,
-    /// The lines of all other fields.
-    pub(super) others: Lines<'a>,
 }
 
 /// How a line of a request is to be taken.
@@ -47,16 +45,18 @@ pub(super) struct Lines<'a> {
 
 pub(super) type Line<'a> = (&'a str, &'a HeaderValue);
 
-/// What most requests have at most of either kind; they take no allocation.
+/// What most requests have at most of lines that count; they take no allocation.
 const FEW_LINES: usize = 12;
 
 impl<'a> Found<'a> {
-    /// Fills it, once; in place, since returning it would copy it. `look_at` is shown each line that is no part of the
+    /// Fills it, once; in place, since returning it would copy it. The lines of fields that do not count are written down
+    /// as they were asked. `look_at` is shown each line that is no part of the
     /// key, or begins with an x, and may send the request alone. An error if a line that counts is not plain ASCII,
     /// which recipients read differently, or if `Host` is repeated (RFC 9112, section 3.2).
     pub(super) fn gather(
         &mut self,
         headers: &'a HeaderMap,
+        written: &mut Written,
         count: impl Fn(&HeaderName, Line<'_>, Listed) -> Count,
         mut look_at: impl FnMut(&str, &HeaderValue) -> Result<(), Rule>,
     ) -> Result<(), Rule> {
@@ -74,11 +74,15 @@ impl<'a> Found<'a> {
             self.baggage |= standing == Listed::Settled && line.0 == BY_MEMBER;
             let count = count(name, line, standing);
             if count != Count::Never {
-                value.to_str().map_err(|_| Rule::S27Field)?;
+                // No value holds control characters; what is not ASCII, recipients read differently.
+                if !value.as_bytes().is_ascii() {
+                    return Err(Rule::S27Field);
+                }
                 self.counted.push(line);
             }
             if count != Count::Always {
-                self.others.push(line);
+                written.counted(line.0.as_bytes());
+                written.counted(value.as_bytes());
             }
         }
         self.counted.sort();
@@ -111,65 +115,17 @@ impl<'a> Lines<'a> {
         all.sort_by_key(|line| line.map(|(name, _)| (name.len(), name)));
     }
 
+    /// Writes them as parts of a key.
+    pub(super) fn write(&self, written: &mut Written) {
+        for (name, value) in self.iter() {
+            written.part(Tag::Field, name.as_bytes());
+            written.counted(value.as_bytes());
+        }
+    }
+
     fn iter(&self) -> impl Iterator<Item = Line<'a>> {
         let all = if self.many.is_empty() { &self.few[..self.length] } else { &self.many };
         all.iter().copied().flatten()
-    }
-}
-
-/// Lines that count.
-pub(super) struct Counted<'a>(pub(super) &'a Lines<'a>);
-
-impl Write for Counted<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
-        for (name, value) in self.0.iter() {
-            sink.part(Tag::Field, name.as_bytes());
-            sink.counted(value.as_bytes());
-        }
-        Ok(())
-    }
-}
-
-/// Lines as they were asked.
-pub(super) struct AsAsked<'a>(pub(super) &'a Lines<'a>);
-
-impl Write for AsAsked<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
-        for (name, value) in self.0.iter() {
-            sink.counted(name.as_bytes());
-            sink.counted(value.as_bytes());
-        }
-        Ok(())
-    }
-}
-
-/// Bytes that were written before.
-pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
-
-impl Write for Bytes<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
-        sink.raw(self.0);
-        Ok(())
-    }
-}
-
-/// A key, and the values that its request had in some of its fields (S9; RFC 9111, section 4.1).
-pub(super) struct Variant<'a> {
-    pub(super) key: &'a [u8],
-    pub(super) fields: &'a [u8],
-    /// In order, none twice.
-    pub(super) names: &'a [HeaderName],
-}
-
-impl Write for Variant<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
-        sink.raw(self.key);
-        sink.part(Tag::Variant, &[]);
-        for name in self.names {
-            let name = name.as_str().as_bytes();
-            sink.values(Tag::Field, name, || lines(self.fields, name));
-        }
-        Ok(())
     }
 }
 

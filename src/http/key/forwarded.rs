@@ -3,14 +3,14 @@
 use http::{HeaderMap, header};
 
 use super::{
-    encode::{Sink, Tag},
+    encode::{Tag, Written},
     excepted::is_plain,
 };
 use crate::http::rule::Rule;
 
 /// Writes all parameters, each with the hop that it belongs to, but `for` and `by`, which differ between clients that ask
 /// the same; these too if their values are odd, as with any field of the list. An error if a line is out of order.
-pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rule> {
+pub(super) fn write(headers: &HeaderMap, written: &mut Written) -> Result<(), Rule> {
     let mut hops = 0_usize;
     let mut found = false;
     for line in headers.get_all(header::FORWARDED) {
@@ -20,9 +20,9 @@ pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rul
             let (name, value, after) = pair(rest.trim_ascii_start()).ok_or(Rule::S27Field)?;
             if !is_address(name) || !is_plain("forwarded", value) {
                 found = true;
-                sink.part(Tag::Forwarded, &name.to_ascii_lowercase());
-                sink.length(hops);
-                sink.counted(value);
+                written.part(Tag::Forwarded, &name.to_ascii_lowercase());
+                written.length(hops);
+                written.counted(value);
             }
             hops += usize::from(after.first() == Some(&b','));
             rest = after.get(1..).unwrap_or_default();
@@ -30,8 +30,8 @@ pub(super) fn write(headers: &HeaderMap, sink: &mut impl Sink) -> Result<(), Rul
     }
     // Some readers believe the first hop, others the last.
     if found {
-        sink.part(Tag::Forwarded, &[]);
-        sink.length(hops);
+        written.part(Tag::Forwarded, &[]);
+        written.length(hops);
     }
     Ok(())
 }

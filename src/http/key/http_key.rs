@@ -9,8 +9,8 @@ use std::{
 use http::HeaderName;
 
 use super::{
-    encode::{Tag, counted, encode},
-    fields::{Bytes, Variant, lines},
+    encode::{Tag, Written, counted},
+    fields::lines,
     identity::Identity,
 };
 
@@ -20,10 +20,10 @@ use super::{
 /// it.
 #[derive(Clone)]
 pub struct HttpKey {
-    /// The tagged parts, and behind them the request's fields as they were asked.
+    /// The request's fields that do not count, as they were asked, and behind them the tagged parts.
     bytes: Arc<[u8]>,
-    /// Where the parts end.
-    end: usize,
+    /// Where the parts begin.
+    start: usize,
     /// In the order in which the recipe names them.
     identities: Option<Arc<[Identity]>>,
     /// The request says how long its caller waits, which is no part of what it asks for (S28).
@@ -31,13 +31,18 @@ pub struct HttpKey {
 }
 
 impl HttpKey {
-    pub(super) fn new((bytes, end): (Arc<[u8]>, usize), identities: Option<Arc<[Identity]>>, deadline: bool) -> Self {
-        Self { bytes, end, identities, deadline }
+    pub(super) fn new(bytes: &[u8], start: usize, identities: Option<Arc<[Identity]>>, deadline: bool) -> Self {
+        Self { bytes: Arc::from(bytes), start, identities, deadline }
     }
 
     /// Returns the tagged parts.
     pub(super) fn parts(&self) -> &[u8] {
-        &self.bytes[..self.end]
+        &self.bytes[self.start..]
+    }
+
+    /// Returns the lines of the fields that do not count.
+    fn others(&self) -> &[u8] {
+        &self.bytes[..self.start]
     }
 
     pub(super) fn identities(&self) -> &[Identity] {
@@ -68,7 +73,7 @@ impl HttpKey {
 
     /// Returns the first part of a kind, up to the path.
     fn text(&self, wanted: Tag) -> Option<&str> {
-        let mut rest = &self.bytes[..self.end];
+        let mut rest = self.parts();
         while let Some((&tag, after)) = rest.split_first() {
             let (value, after) = counted(after)?;
             if tag == wanted as u8 {
@@ -87,27 +92,28 @@ impl HttpKey {
         let mut names = names.to_vec();
         names.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
-        let (key, fields) = self.bytes.split_at(self.end);
-        // Never longer than the request was, twice.
-        let encoded = encode(&Variant { key, fields, names: &names }, &Bytes(fields), usize::MAX);
-        match encoded {
-            Ok(encoded) => Self::new(encoded, self.identities.clone(), self.deadline),
-            Err(_) => unreachable!("what was written once can be written again"),
+        let mut written = Written::new();
+        written.raw(&self.bytes);
+        written.part(Tag::Variant, &[]);
+        for name in &names {
+            let name = name.as_str().as_bytes();
+            written.values(Tag::Field, name, || lines(self.others(), name));
         }
+        Self::new(written.bytes(), self.start, self.identities.clone(), self.deadline)
     }
 
     /// Returns whether both requests have the same lines in each of the named fields (S9).
     pub(in crate::http) fn agrees(&self, other: &Self, names: &[HeaderName]) -> bool {
         names.iter().all(|name| {
             let name = name.as_str().as_bytes();
-            lines(&self.bytes[self.end..], name).eq(lines(&other.bytes[other.end..], name))
+            lines(self.others(), name).eq(lines(other.others(), name))
         })
     }
 }
 
 impl PartialEq for HttpKey {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes[..self.end] == other.bytes[..other.end] && self.identities == other.identities
+        self.parts() == other.parts() && self.identities == other.identities
     }
 }
 
@@ -115,7 +121,7 @@ impl Eq for HttpKey {}
 
 impl Hash for HttpKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.bytes[..self.end]);
+        state.write(self.parts());
         if let Some(identities) = &self.identities {
             identities.hash(state);
         }

@@ -6,9 +6,9 @@ use http::{HeaderName, HeaderValue, header, request, uri::Scheme};
 
 use super::{
     HttpKey, baggage, cookies,
-    encode::{Sink, Tag, Write, encode},
+    encode::{Tag, Written},
     excepted::{Listed, is_plain, listed},
-    fields::{AsAsked, Count, Counted, Found, Line},
+    fields::{Count, Found, Line},
     forwarded,
     identity::IdentityFn,
     ignored::Ignored,
@@ -168,106 +168,102 @@ impl Recipe {
         beside: Beside<'_>,
         look_at: impl FnMut(&str, &HeaderValue) -> Result<(), Rule>,
     ) -> Result<HttpKey, Rule> {
-        // The content has a cap of its own.
-        let max = self.max_key_bytes.saturating_add(beside.content.map_or(0, <[u8]>::len));
+        let mut written = Written::new();
         let mut found = Found::default();
-        let (encoded, mut identities) = match &self.key_fn {
+        let (start, mut identities) = match &self.key_fn {
             Some(key_fn) => {
-                found.gather(&parts.headers, |_, _, _| Count::Never, look_at)?;
+                found.gather(&parts.headers, &mut written, |_, _, _| Count::Never, look_at)?;
+                let start = written.len();
                 let identities = vec![key_fn.read(parts).ok_or(Rule::S3NoKey)?];
-                (encode(&UsersKey { parts, beside }, &AsAsked(&found.others), max)?, identities)
+                write_users(parts, beside, &mut written);
+                (start, identities)
             }
             None => {
-                found.gather(&parts.headers, |name, line, listed| self.count(name, line, listed), look_at)?;
+                let count = |name: &HeaderName, line: Line<'_>, listed| self.count(name, line, listed);
+                found.gather(&parts.headers, &mut written, count, look_at)?;
+                let start = written.len();
                 let mut identities = Vec::new();
                 for identity in &self.identities {
                     // That nothing is known of two callers does not make them the same one (S3).
                     identities.push(identity.read(parts).ok_or(Rule::S3NoKey)?);
                 }
                 let target = Target::new(parts, found.host, &self.ignored_query).ok_or(Rule::S2Target)?;
-                let key = Key { recipe: self, target, parts, found: &found, beside };
-                (encode(&key, &AsAsked(&found.others), max)?, identities)
+                self.write(parts, &target, &found, beside, &mut written)?;
+                (start, identities)
             }
         };
+        // The content has a cap of its own.
+        let content = beside.content.map_or(0, <[u8]>::len);
+        if written.len() - start > self.max_key_bytes.saturating_add(content) {
+            return Err(Rule::S26KeyLength);
+        }
         identities.extend(beside.above.into_iter().flat_map(HttpKey::identities).cloned());
         let identities = (!identities.is_empty()).then(|| Arc::from(identities));
-        Ok(HttpKey::new(encoded, identities, found.deadline))
+        Ok(HttpKey::new(written.bytes(), start, identities, found.deadline))
+    }
+
+    /// Writes all parts of a request's key.
+    fn write(
+        &self,
+        parts: &request::Parts,
+        target: &Target<'_>,
+        found: &Found<'_>,
+        beside: Beside<'_>,
+        written: &mut Written,
+    ) -> Result<(), Rule> {
+        write_beside(beside, parts, written);
+        for scheme in target.schemes().into_iter().flatten() {
+            written.part(Tag::Scheme, scheme.unwrap_or(&self.default_scheme).as_str().as_bytes());
+        }
+        target.write(written);
+        found.counted.write(written);
+        if found.forwarded {
+            forwarded::write(&parts.headers, written)?;
+        }
+        if found.baggage {
+            baggage::write(&parts.headers, written)?;
+        }
+        if !self.cookies.is_empty() {
+            cookies::write(&self.cookies, &parts.headers, written)?;
+        }
+        if let Some(content) = beside.content {
+            written.part(Tag::Content, content);
+        }
+        Ok(())
     }
 }
 
 /// What every key begins with.
-fn write_beside(beside: Beside<'_>, parts: &request::Parts, sink: &mut impl Sink) {
+fn write_beside(beside: Beside<'_>, parts: &request::Parts, written: &mut Written) {
     // Epoch 0, of what was never fenced, takes no bytes.
     if beside.epoch > 0 {
-        sink.part(Tag::Epoch, &beside.epoch.to_le_bytes());
+        written.part(Tag::Epoch, &beside.epoch.to_le_bytes());
     }
     if beside.passed > 0 {
-        sink.part(Tag::Passed, &beside.passed.to_le_bytes());
+        written.part(Tag::Passed, &beside.passed.to_le_bytes());
     }
     if let Some(above) = beside.above {
-        sink.part(Tag::Passed, above.parts());
+        written.part(Tag::Passed, above.parts());
     }
-    sink.part(Tag::Method, parts.method.as_str().as_bytes());
+    written.part(Tag::Method, parts.method.as_str().as_bytes());
 }
 
-/// All parts of a request's key.
-struct Key<'a> {
-    recipe: &'a Recipe,
-    target: Target<'a>,
-    parts: &'a request::Parts,
-    found: &'a Found<'a>,
-    beside: Beside<'a>,
-}
-
-impl Write for Key<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
-        let Self { recipe, target, parts, found, beside } = self;
-        write_beside(*beside, parts, sink);
-        for scheme in target.schemes().into_iter().flatten() {
-            sink.part(Tag::Scheme, scheme.unwrap_or(&recipe.default_scheme).as_str().as_bytes());
+/// Writes the parts of a key that go with the one that the user's function found. A `HEAD` has another answer than a
+/// `GET` whatever that says (S4).
+fn write_users(parts: &request::Parts, beside: Beside<'_>, written: &mut Written) {
+    write_beside(beside, parts, written);
+    // The epochs of two places say nothing of each other, and the function may take both for one (S21).
+    if beside.epoch > 0 {
+        let Places { uri, original } = Places::of(parts);
+        let host = parts.headers.get(header::HOST).map_or(&[][..], HeaderValue::as_bytes);
+        for uri in [uri, original.unwrap_or(uri)] {
+            let authority = uri.authority().map_or(host, |authority| authority.as_str().as_bytes());
+            written.part(Tag::Epoch, &authority.to_ascii_lowercase());
+            written.part(Tag::Epoch, uri.path().as_bytes());
         }
-        target.write(sink)?;
-        Counted(&found.counted).write(sink)?;
-        if found.forwarded {
-            forwarded::write(&parts.headers, sink)?;
-        }
-        if found.baggage {
-            baggage::write(&parts.headers, sink)?;
-        }
-        if !recipe.cookies.is_empty() {
-            cookies::write(&recipe.cookies, &parts.headers, sink)?;
-        }
-        if let Some(content) = beside.content {
-            sink.part(Tag::Content, content);
-        }
-        Ok(())
     }
-}
-
-/// The parts of a key that go with the one that the user's function found. A `HEAD` has another answer than a `GET`
-/// whatever that says (S4).
-struct UsersKey<'a> {
-    parts: &'a request::Parts,
-    beside: Beside<'a>,
-}
-
-impl Write for UsersKey<'_> {
-    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
-        write_beside(self.beside, self.parts, sink);
-        // The epochs of two places say nothing of each other, and the function may take both for one (S21).
-        if self.beside.epoch > 0 {
-            let Places { uri, original } = Places::of(self.parts);
-            let host = self.parts.headers.get(header::HOST).map_or(&[][..], HeaderValue::as_bytes);
-            for uri in [uri, original.unwrap_or(uri)] {
-                let authority = uri.authority().map_or(host, |authority| authority.as_str().as_bytes());
-                sink.part(Tag::Epoch, &authority.to_ascii_lowercase());
-                sink.part(Tag::Epoch, uri.path().as_bytes());
-            }
-        }
-        if let Some(content) = self.beside.content {
-            sink.part(Tag::Content, content);
-        }
-        Ok(())
+    if let Some(content) = beside.content {
+        written.part(Tag::Content, content);
     }
 }
 

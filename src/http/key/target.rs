@@ -6,10 +6,9 @@ use http::{
 };
 
 use super::{
-    encode::{Sink, Tag, Write},
+    encode::{Tag, Written},
     original::original_uri,
 };
-use crate::http::rule::Rule;
 
 /// Authority, path and query, and those of the original URI where a router has rewritten it.
 ///
@@ -52,30 +51,27 @@ fn bytes(authority: &Authority) -> &[u8] {
     authority.as_str().as_bytes()
 }
 
-impl Write for Target<'_> {
-    /// What was asked for comes first; what a router made of it follows.
-    fn write(&self, sink: &mut impl Sink) -> Result<(), Rule> {
-        if let Some(original) = &self.original {
-            self.write_uri(original.authority, original.uri, sink);
-            sink.part(Tag::Stripped, &[]);
-        }
-        self.write_uri(self.authority, self.uri, sink);
-        Ok(())
-    }
-}
-
 impl Target<'_> {
-    fn write_uri(&self, authority: Option<&[u8]>, uri: &Uri, sink: &mut impl Sink) {
-        if let Some(authority) = authority {
-            sink.part(Tag::Authority, authority);
+    /// What was asked for comes first; what a router made of it follows.
+    pub(super) fn write(&self, written: &mut Written) {
+        if let Some(original) = &self.original {
+            self.write_uri(original.authority, original.uri, written);
+            written.part(Tag::Stripped, &[]);
         }
-        sink.part(Tag::Path, uri.path().as_bytes());
+        self.write_uri(self.authority, self.uri, written);
+    }
+
+    fn write_uri(&self, authority: Option<&[u8]>, uri: &Uri, written: &mut Written) {
+        if let Some(authority) = authority {
+            written.part(Tag::Authority, authority);
+        }
+        written.part(Tag::Path, uri.path().as_bytes());
         // `/x?` has an empty query, `/x` has none: different targets.
         let Some(query) = uri.query() else { return };
         if self.ignored.is_empty() {
-            return sink.part(Tag::Query, query.as_bytes());
+            return written.part(Tag::Query, query.as_bytes());
         }
-        sink.values(Tag::Query, &[], || query.split('&').filter(|pair| !self.is_ignored(pair)).map(str::as_bytes));
+        written.values(Tag::Query, &[], || query.split('&').filter(|pair| !self.is_ignored(pair)).map(str::as_bytes));
     }
 
     /// By the name as it was sent. A pair with a `;` counts: some servers end a pair there, and read a second one.

@@ -59,20 +59,21 @@ impl Policy {
         content: Content,
         opted_in: bool,
     ) -> Result<Admission, Rule> {
-        let mut admitting = self.admitting(&parts.method, content, opted_in)?;
+        let mut admitting = self.admitting(parts, content, opted_in)?;
         for (name, value) in &parts.headers {
             admitting.look_at(name.as_str(), value)?;
         }
         admitting.done(&parts.headers)
     }
 
-    /// Begins to look at a request, by all but its fields.
+    /// Begins to look at a request, by all that can be said before each of its fields is looked at.
     pub(in crate::http) fn admitting(
         &self,
-        method: &Method,
+        parts: &request::Parts,
         content: Content,
         opted_in: bool,
     ) -> Result<Admitting<'_>, Rule> {
+        let method = &parts.method;
         // S14: a tunnel is one connection's, whatever was opted in (RFC 9110, section 9.3.6).
         if *method == Method::CONNECT {
             return Err(Rule::S1Method);
@@ -84,6 +85,10 @@ impl Policy {
         // S15.
         if content == Content::Unknown {
             return Err(Rule::S15Content);
+        }
+        // S5: what goes alone most often need not be looked at any further.
+        if self.credentials == Credentials::Bypass && parts.headers.contains_key(header::AUTHORIZATION) {
+            return Err(Rule::S5Authorization);
         }
         Ok(Admitting { policy: self, content, seen: Seen::default() })
     }
@@ -116,7 +121,6 @@ impl Admitting<'_> {
             "transfer-encoding" => alone(*content == Content::Empty, Rule::S15Content),
             "content-length" => alone(*content == Content::Empty && value != "0", Rule::S15Content),
             // S5: RFC 9111, section 3.5.
-            "authorization" => alone(policy.credentials == Credentials::Bypass, Rule::S5Authorization),
             "proxy-authorization" => alone(policy.credentials.keeps_proxys(), Rule::S5Authorization),
             "cookie" => {
                 seen.has_cookie = true;

@@ -2,15 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::encode::{Sink, Tag, counted};
-
-struct Written(Vec<u8>);
-
-impl Sink for Written {
-    fn raw(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-}
+use super::super::encode::{Tag, Written, counted};
 
 /// A part with one value, or one with a name and any number of values.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,14 +26,14 @@ fn list() -> impl Strategy<Value = Vec<Part>> {
 }
 
 fn write(list: &[Part]) -> Vec<u8> {
-    let mut sink = Written(Vec::new());
+    let mut written = Written::new();
     for part in list {
         match part {
-            Part::One(value) => sink.part(Tag::Path, value),
-            Part::Many(name, values) => sink.values(Tag::Cookie, name, || values.iter().map(|value| &value[..])),
+            Part::One(value) => written.part(Tag::Path, value),
+            Part::Many(name, values) => written.values(Tag::Cookie, name, || values.iter().map(|value| &value[..])),
         }
     }
-    sink.0
+    written.bytes().to_vec()
 }
 
 /// Reads back what was written: that it can be done shows that it says one thing only.

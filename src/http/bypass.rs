@@ -1,0 +1,91 @@
+//! A request that goes alone from the start: its own call, on whose answer nobody waits for a verdict.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower::util::Oneshot;
+use tower_service::Service;
+
+use super::{
+    body::SharedBody,
+    policy::Forwarded,
+    rule::{Coalesced, Rule},
+    shared::Shared,
+    write::Write,
+};
+use crate::{Reason, Role};
+
+pin_project! {
+    /// A call that shares nothing. It stays in its caller's task, so it takes no context along.
+    pub(super) struct Bypass<S: Service<Request<B>>, B> {
+        #[pin]
+        call: Oneshot<S, Request<B>>,
+        // What the answer will fence (S21).
+        write: Option<Write>,
+        shared: Arc<Shared>,
+        rule: Rule,
+    }
+}
+
+/// Raises the fences of a call that panics: what it has changed is not known (S21).
+struct OnPanic<'a>(&'a mut Option<Write>);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        if let Some(write) = self.0.take_if(|_| std::thread::panicking()) {
+            write.failed();
+        }
+    }
+}
+
+impl<S: Service<Request<B>>, B> Bypass<S, B> {
+    pub(super) fn new(service: S, request: Request<B>, write: Option<Write>, shared: Arc<Shared>, rule: Rule) -> Self {
+        Self { call: Oneshot::new(service, request), write, shared, rule }
+    }
+}
+
+impl<S, B, RB, E> Future for Bypass<S, B>
+where
+    S: Service<Request<B>, Response = Response<RB>, Error = E>,
+    SharedBody<RB>: Body,
+{
+    type Output = Result<Response<SharedBody<RB>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let on_panic = OnPanic(this.write);
+        let result = ready!(this.call.poll(cx));
+        drop(on_panic);
+        let role = Role::Alone(Reason::NoKey);
+        if let Some(inspect) = &this.shared.config.inspect {
+            inspect(role, 1);
+        }
+        let write = this.write.take();
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                if let Some(write) = write {
+                    write.failed();
+                }
+                return Poll::Ready(Err(error));
+            }
+        };
+        let (mut head, body) = response.into_parts();
+        // The fences go up before anyone has the answer.
+        let at_end = write.and_then(|write| write.answered(&head));
+        let forwarded = if *this.rule == Rule::S1Method { Forwarded::Method } else { Forwarded::Bypass };
+        this.shared.head(&mut head, Coalesced { role, rule: Some(*this.rule) }, forwarded);
+        let body = SharedBody::lone(body);
+        let body = match at_end {
+            Some(write) => write.watch(body),
+            None => body,
+        };
+        Poll::Ready(Ok(Response::from_parts(head, body)))
+    }
+}
