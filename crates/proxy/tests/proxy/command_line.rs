@@ -44,3 +44,11 @@ fn the_help_says_what_the_key_does_not_see() {
         assert!(help.to_string().contains(word), "{word}");
     }
 }
+
+#[test]
+fn the_program_says_in_one_line_what_is_wrong() {
+    let program = env!("CARGO_BIN_EXE_singleflight-proxy");
+    let output = std::process::Command::new(program).args(["--upstream", "ftp://x"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+}
