@@ -3,6 +3,7 @@
 mod clients;
 mod command_line;
 mod failures;
+mod fields;
 mod framing;
 mod hops;
 mod passing;
