@@ -7,6 +7,7 @@
 
 mod baggage;
 mod cookies;
+mod directives;
 mod encode;
 mod excepted;
 mod fields;

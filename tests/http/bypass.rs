@@ -138,6 +138,38 @@ async fn t18_s13_a_reload_joins_no_running_flight_but_others_join_the_one_it_lea
     }
 }
 
+/// The kind: every directive but `no-cache`, `no-store`, `only-if-cached` and a `max-age` of 0.
+#[tokio::test]
+async fn s13_directives_that_no_rule_settles_keep_requests_apart() {
+    for (name, value) in [
+        ("cache-control", "no-transform"),
+        ("cache-control", "No-Transform"),
+        ("cache-control", "max-age=60"),
+        ("cache-control", "max-age=\"60\""),
+        ("cache-control", "max-stale"),
+        ("cache-control", "max-stale=5"),
+        ("cache-control", "min-fresh=5"),
+        ("cache-control", "stale-if-error=5"),
+        ("cache-control", "tenant=a"),
+        ("cache-control", "tenant=\"a, b\""),
+        ("cache-control", "no-transform, max-age=60"),
+        ("pragma", "akamai-x-cache-on"),
+    ] {
+        let with = || get_with("/x", &[(name, value)]);
+        assert_eq!(calls_of(with(), with()).await, 1, "{name}: {value}");
+        assert_eq!(calls_of(with(), get("/x")).await, 2, "{name}: {value}");
+        assert_eq!(calls_of(get("/x"), with()).await, 2, "{name}: {value}");
+        let other = get_with("/x", &[(name, &format!("{value}, other"))]);
+        assert_eq!(calls_of(with(), other).await, 2, "{name}: {value}");
+        let ignored = HttpSingleflightLayer::new().ignore_headers([name]);
+        assert_eq!(calls_through(ignored, with(), get("/x")).await, 1, "{name}: {value}");
+    }
+    // What a rule settles, and what says nothing, is no part of the key.
+    for value in ["", " , ", "no-cache", "max-age=0", "max-age=x, no-cache"] {
+        assert_eq!(calls_of(get_with("/x", &[("cache-control", value)]), get("/x")).await, 1, "{value}");
+    }
+}
+
 #[tokio::test]
 async fn t13_per_credential_one_users_duplicates_coalesce_and_two_users_never_do() {
     for name in ["authorization", "proxy-authorization", "cookie"] {

@@ -13,7 +13,8 @@ macro_rules! excepted {
         /// Request fields that are no part of the key.
         ///
         /// Every other field of a request counts, in any spelling. Names are whole unless they end in `*`. Of
-        /// `forwarded` the parameters `for` and `by` do not count, of `baggage` the members `sentry-*`.
+        /// `forwarded` the parameters `for` and `by` do not count, of `baggage` the members `sentry-*`, of `cache-control`
+        /// and `pragma` what says that the request goes alone or is a reload.
         ///
         /// A field of this list counts after all if its value holds anything but letters, digits, spaces and
         /// ``-._~:/?#[]@!$&'()*+,;=%`` (and `"` in `sec-ch-ua*`), so that nobody's odd value is reflected to others;

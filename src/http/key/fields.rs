@@ -18,6 +18,8 @@ pub(super) struct Found<'a> {
     pub(super) forwarded: bool,
     /// There is a `Baggage`.
     pub(super) baggage: bool,
+    /// There is a `Cache-Control` or a `Pragma`.
+    pub(super) directives: bool,
     /// A field says how long the caller waits (S28).
     pub(super) deadline: bool,
     /// The lines that count, field by field in one order, those of one field as they were asked.
@@ -72,6 +74,7 @@ impl<'a> Found<'a> {
             }
             self.deadline |= standing == Listed::Time;
             self.baggage |= standing == Listed::Settled && line.0 == BY_MEMBER;
+            self.directives |= standing == Listed::Settled && matches!(line.0, "cache-control" | "pragma");
             let count = count(name, line, standing);
             if count != Count::Never {
                 // No value holds control characters; what is not ASCII, recipients read differently.

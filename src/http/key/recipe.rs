@@ -5,7 +5,7 @@ use std::{fmt, hash::Hash, sync::Arc};
 use http::{HeaderName, HeaderValue, header, request, uri::Scheme};
 
 use super::{
-    HttpKey, baggage, cookies,
+    HttpKey, baggage, cookies, directives,
     encode::{Tag, Written},
     excepted::{Listed, is_plain, listed},
     fields::{Count, Found, Line},
@@ -222,6 +222,9 @@ impl Recipe {
         }
         if found.baggage {
             baggage::write(&parts.headers, written)?;
+        }
+        if found.directives {
+            directives::write(&parts.headers, |name| !self.ignored.contains(name.as_str()), written);
         }
         if !self.cookies.is_empty() {
             cookies::write(&self.cookies, &parts.headers, written)?;

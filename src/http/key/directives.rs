@@ -1,0 +1,33 @@
+//! `Cache-Control` and `Pragma` of a request: what no rule settles is a part of the key.
+//!
+//! `no-transform` is for every intermediary below (RFC 9111, section 5.2.1.6), an age is for every cache there (sections
+//! 5.2.1.1 to 5.2.1.3), and a directive that this layer does not know may be known to one of them, or to the service
+//! (section 5.2.3). So a request that says such a thing might have got another answer than one that does not.
+
+use http::{HeaderMap, HeaderName, header};
+
+use super::encode::{Tag, Written};
+
+static NAMES: [HeaderName; 2] = [header::CACHE_CONTROL, header::PRAGMA];
+
+/// Writes the directives that count, as they stand and in order. `counts` says of a field whether it does at all.
+pub(super) fn write(headers: &HeaderMap, counts: impl Fn(&HeaderName) -> bool, written: &mut Written) {
+    for name in NAMES.iter().filter(|name| counts(name)) {
+        // A quoted comma makes two pieces of one directive, which are as equal as the whole is.
+        let pieces = || {
+            let lines = headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
+            lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+        };
+        written.values(Tag::Field, name.as_str().as_bytes(), || pieces().filter(|piece| !is_settled(piece)));
+    }
+}
+
+/// Returns whether S13 settles a directive: it sends the request alone, or makes it a reload.
+fn is_settled(directive: &[u8]) -> bool {
+    let equals = directive.iter().position(|byte| *byte == b'=');
+    let (name, argument) = directive.split_at(equals.unwrap_or(directive.len()));
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    // No age, or one that is no number, is 0.
+    let is_above_0 = argument.iter().any(|byte| (b'1'..=b'9').contains(byte));
+    name.is_empty() || is("no-cache") || is("no-store") || is("only-if-cached") || (is("max-age") && !is_above_0)
+}
