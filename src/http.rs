@@ -20,6 +20,7 @@ mod fence;
 mod fetch;
 mod future;
 mod group;
+mod grpc_web;
 mod judge;
 mod key;
 mod landed;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{
     asker::Asker,
     body::{Ahead, BodySource, LargeBodies, ReadAhead},
+    grpc_web,
     key::HttpKey,
     landed::Sharing,
     policy::{Again, Verdict, grpc_status, grpc_verdict},
@@ -123,7 +124,7 @@ where
     let found = loop {
         match ready!(body.poll_next(cx)) {
             Ahead::Data(data) if data.is_empty() => {}
-            Ahead::Data(data) => break web_status(data).and_then(|status| grpc_verdict(asker.asked, status)),
+            Ahead::Data(data) => break grpc_web::status(data).and_then(|status| grpc_verdict(asker.asked, &status)),
             Ahead::End => break None,
             Ahead::Trailers(trailers) => {
                 break grpc_status(trailers).and_then(|status| grpc_verdict(asker.asked, status));
@@ -140,16 +141,6 @@ where
         verdict.again = if asker.shared.config.policy.share_server_errors { again } else { Again::Never };
     }
     Poll::Ready(())
-}
-
-/// Returns the status in a trailers frame of gRPC-Web, which comes in place of a message; those of gRPC never look so.
-fn web_status(frame: &[u8]) -> Option<&[u8]> {
-    let (prefix, lines) = frame.split_at_checked(5)?;
-    let is_trailers = prefix[0] & 0x80 != 0;
-    lines.split(|byte| *byte == b'\n').filter(|_| is_trailers).find_map(|line| {
-        let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
-        name.trim_ascii().eq_ignore_ascii_case(b"grpc-status").then(|| value[1..].trim_ascii())
-    })
 }
 
 /// Returns how long the content is said to be, in bytes.

@@ -1,12 +1,14 @@
 //! A request that may change something: what it fences, once it has been answered (S21).
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request, response};
 use http_body::Body;
 
 use super::{
-    body::SharedBody,
+    body::{SharedBody, Watch},
     fence::{Fences, Place},
     group::HttpGroup,
+    grpc_web,
     key::{Places, service_of},
 };
 
@@ -80,8 +82,11 @@ impl Write {
 
     /// Raises the fence of a gRPC call as its status says; without one, what it has changed is not known.
     pub(super) fn ended(&self, trailers: Option<&HeaderMap>) {
-        let status = trailers.and_then(|trailers| trailers.get(&GRPC_STATUS));
-        if !status.is_some_and(|status| REFUSED.contains(&status.as_bytes())) {
+        self.concluded(trailers.and_then(|trailers| trailers.get(&GRPC_STATUS)).map(HeaderValue::as_bytes));
+    }
+
+    fn concluded(&self, status: Option<&[u8]>) {
+        if !status.is_some_and(|status| REFUSED.contains(&status)) {
             self.raise(None);
         }
     }
@@ -95,7 +100,7 @@ impl Write {
             self.ended(None);
             return body;
         }
-        body.on_end(Box::new(move |trailers| self.ended(trailers)))
+        body.watched(Box::new(Watched { write: Some(self), has_answered: false }))
     }
 
     fn raise(&self, head: Option<&HeaderMap>) {
@@ -132,6 +137,42 @@ impl Site {
         let (authority, path) = self.text.split_at(self.authority.unwrap_or_default());
         // It was that of a URI, which is text.
         (self.authority.map(|_| authority), std::str::from_utf8(path).unwrap_or_default())
+    }
+}
+
+/// A gRPC call whose answer is being read.
+struct Watched {
+    /// `None` once its end is known.
+    write: Option<Write>,
+    /// A message has come: the call has done something, and its caller has been told.
+    has_answered: bool,
+}
+
+impl Watch for Watched {
+    fn data(&mut self, data: &Bytes) {
+        if self.has_answered || data.is_empty() {
+            return;
+        }
+        self.has_answered = true;
+        if let (Some(status), Some(write)) = (grpc_web::status(data), &self.write) {
+            write.concluded(Some(&status));
+            self.write = None;
+        }
+    }
+
+    fn end(mut self: Box<Self>, trailers: Option<&HeaderMap>) {
+        if let Some(write) = self.write.take() {
+            write.ended(trailers);
+        }
+    }
+}
+
+/// Whoever hangs up behind a message may read what it has written; before it, the call is one that was hung up.
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(write) = self.write.take().filter(|_| self.has_answered) {
+            write.failed();
+        }
     }
 }
 

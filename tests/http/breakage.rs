@@ -277,21 +277,26 @@ async fn s07_announced_trailers_that_hand_out_a_session_keep_an_answer() {
     }
 }
 
-/// In gRPC-Web trailers are a frame of the body.
+/// In gRPC-Web trailers are a frame of the body, in base64 perhaps.
 #[tokio::test]
 async fn s28_a_leaders_deadline_in_a_trailers_frame_of_grpc_web_is_its_own() {
-    let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/p.S/Get"]));
-    let kind = "application/grpc-web+proto";
-    let one = bench.call(grpc("http://a/p.S/Get", kind, &[("grpc-timeout", "1m")]));
-    let mut other = bench.call(grpc("http://a/p.S/Get", kind, &[]));
-    let frame: &[u8] = b"\x80\0\0\0\x10grpc-status: 4\r\n";
-    bench.next().await.answer(Response::new(OriginBody::full(Bytes::from_static(frame))));
-    bench.settle().await;
-    let _ = other.poll();
-    bench.next().await.answer(ok(&[], "fine"));
-    assert_eq!(one.await.unwrap().status(), 200);
-    assert_eq!(text(other.await.unwrap()).await, "fine");
-    assert!(bench.group.is_empty());
+    for (kind, frame) in [
+        ("application/grpc-web+proto", &b"\x80\0\0\0\x10grpc-status: 4\r\n"[..]),
+        ("application/grpc-web-text", b"gAAAABBncnBjLXN0YXR1czogNA0K"),
+        ("application/grpc-web-text+proto", b"gAAAAA9ncnBjLXN0YXR1czo0DQo="),
+    ] {
+        let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/p.S/Get"]));
+        let one = bench.call(grpc("http://a/p.S/Get", kind, &[("grpc-timeout", "1m")]));
+        let mut other = bench.call(grpc("http://a/p.S/Get", kind, &[]));
+        bench.next().await.answer(Response::new(OriginBody::full(Bytes::from_static(frame))));
+        bench.settle().await;
+        let _ = other.poll();
+        bench.next().await.answer(ok(&[], "fine"));
+        let own = one.await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(own, frame, "{kind}");
+        assert_eq!(text(other.await.unwrap()).await, "fine", "{kind}");
+        assert!(bench.group.is_empty());
+    }
 }
 
 /// A size that is announced, a body that is larger or smaller than the window, every mode: nobody hangs, and a frame that

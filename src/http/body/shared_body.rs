@@ -27,13 +27,19 @@ pin_project! {
     pub struct SharedBody<B> {
         #[pin]
         body: Inner<B>,
-        // Told how the body ends, before its reader is; `None` once it has been.
-        on_end: Option<OnEnd>,
+        // Told what the reader gets, before it does; `None` once it was told the end.
+        watch: Option<Box<dyn Watch>>,
     }
 }
 
-/// Is told the trailers, or that there are none.
-pub(in crate::http) type OnEnd = Box<dyn FnOnce(Option<&HeaderMap>) + Send + Sync>;
+/// Is told what the reader of a body gets, before it does; dropped without having been told the end if the body is.
+pub(in crate::http) trait Watch: Send + Sync {
+    /// There is this much data more.
+    fn data(&mut self, data: &Bytes);
+
+    /// The body ends with these trailers, or without any.
+    fn end(self: Box<Self>, trailers: Option<&HeaderMap>);
+}
 
 pin_project! {
     #[project = InnerProj]
@@ -51,16 +57,16 @@ impl<B> SharedBody<B> {
     }
 
     pub(super) const fn untouched(body: Origin<B>) -> Self {
-        Self { body: Inner::Lone { body }, on_end: None }
+        Self { body: Inner::Lone { body }, watch: None }
     }
 
-    /// Sets what is told how the body ends; it is told nothing if the body is dropped before that.
-    pub(in crate::http) fn on_end(self, on_end: OnEnd) -> Self {
-        Self { on_end: Some(on_end), ..self }
+    /// Sets what is told what the reader gets.
+    pub(in crate::http) fn watched(self, watch: Box<dyn Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 
     pub(super) const fn shared(reader: Reader<B>) -> Self {
-        Self { body: Inner::Shared { reader }, on_end: None }
+        Self { body: Inner::Shared { reader }, watch: None }
     }
 }
 
@@ -87,11 +93,13 @@ where
             InnerProj::Lone { body } => body.poll_frame(cx),
             InnerProj::Shared { reader } => reader.poll_frame(cx),
         };
-        if let (Poll::Ready(frame), Some(_)) = (&frame, &this.on_end) {
-            let trailers = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.trailers_ref());
-            let more = matches!(frame, Some(Ok(frame)) if frame.is_data()) && !this.body.is_end_stream();
-            if let Some(on_end) = this.on_end.take_if(|_| !more) {
-                on_end(trailers);
+        if let (Poll::Ready(frame), Some(watch)) = (&frame, &mut *this.watch) {
+            let frame = frame.as_ref().and_then(|frame| frame.as_ref().ok());
+            let data = frame.and_then(Frame::data_ref);
+            data.into_iter().for_each(|data| watch.data(data));
+            let more = data.is_some() && !this.body.is_end_stream();
+            if let Some(watch) = this.watch.take_if(|_| !more) {
+                watch.end(frame.and_then(Frame::trailers_ref));
             }
         }
         frame

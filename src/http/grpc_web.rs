@@ -1,0 +1,56 @@
+//! The trailers of gRPC-Web, which are a frame of the body.
+
+use std::borrow::Cow;
+
+use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
+
+/// How a frame of trailers begins in gRPC-Web-text, which is base64: no frame of the other kinds begins so.
+const IN_TEXT: u8 = b'g';
+
+/// Returns the status in a frame of trailers, which comes in place of a message; a frame of gRPC never looks so.
+pub(super) fn status(frame: &[u8]) -> Option<Vec<u8>> {
+    let frame = if frame.first() == Some(&IN_TEXT) { Cow::from(decoded(frame)) } else { Cow::from(frame) };
+    let (prefix, lines) = frame.split_at_checked(5)?;
+    if prefix[0] & 0x80 == 0 {
+        return None;
+    }
+    lines.split(|byte| *byte == b'\n').find_map(|line| {
+        let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
+        name.trim_ascii().eq_ignore_ascii_case(b"grpc-status").then(|| value[1..].trim_ascii().to_vec())
+    })
+}
+
+/// Returns what base64 stands for, up to its padding, or as far as it goes.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let padding = text.iter().position(|byte| *byte == b'=');
+    let end = padding.unwrap_or(text.len() - text.len() % 4);
+    BASE64_STANDARD_NO_PAD.decode(&text[..end]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::status;
+
+    #[test]
+    fn the_status_is_found_in_either_form_and_nowhere_else() {
+        for (frame, expected) in [
+            (&b"\x80\0\0\0\x10grpc-status: 4\r\n"[..], Some(&b"4"[..])),
+            (b"\x80\0\0\0\x0fgrpc-status:16\r\n", Some(b"16")),
+            (b"\x80\0\0\0\x22Grpc-Message: no\r\nGRPC-STATUS: 4\r\n", Some(b"4")),
+            // The same, with padding, without, and with more behind it.
+            (b"gAAAABBncnBjLXN0YXR1czogNA0K", Some(b"4")),
+            (b"gAAAAA9ncnBjLXN0YXR1czo0DQo=", Some(b"4")),
+            (b"gAAAAA9ncnBjLXN0YXR1czo0DQo=AAAA", Some(b"4")),
+            (b"gAAAABBncnBjLXN0YXR1czogNA0KAA", Some(b"4")),
+            // A message, and what is none of all these.
+            (b"\0\0\0\0\x0egrpc-status:4\r\n", None),
+            (b"AAAAAA5ncnBjLXN0YXR1czo0DQo=", None),
+            (b"g!", None),
+            (b"gA", None),
+            (b"\x80\0", None),
+            (b"", None),
+        ] {
+            assert_eq!(status(frame).as_deref(), expected, "{frame:?}");
+        }
+    }
+}
