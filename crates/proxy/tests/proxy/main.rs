@@ -8,6 +8,7 @@ mod framing;
 mod hops;
 mod passing;
 mod stale;
+mod stale_h2;
 mod stopping;
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
