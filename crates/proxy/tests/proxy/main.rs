@@ -130,7 +130,7 @@ async fn echo() -> SocketAddr {
     .await
 }
 
-async fn wait_until(condition: impl Fn() -> bool) {
+async fn wait_until(mut condition: impl FnMut() -> bool) {
     timeout(LONG, async {
         while !condition() {
             yield_now().await;
