@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use tower_singleflight::BodySource;
+use tower_singleflight::http::BodySource;
 
 const CHUNK: usize = 64 << 10;
 const CHUNKS: usize = 64;

@@ -18,7 +18,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::{net::TcpListener, time::sleep};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_singleflight::{CloneBodyLayer, SharedError, SingleflightLayer};
+use tower_singleflight::{SharedError, SingleflightLayer, http::CloneBodyLayer};
 
 async fn rates(State(requests): State<Arc<AtomicU64>>) -> &'static str {
     requests.fetch_add(1, Relaxed);

@@ -29,7 +29,7 @@ use tokio::{
     time::sleep,
 };
 use tower::ServiceBuilder;
-use tower_singleflight::{CloneBodyLayer, Group, SingleflightLayer};
+use tower_singleflight::{Group, SingleflightLayer, http::CloneBodyLayer};
 
 /// All that an answer depends on: it tells the routes apart, and sends alone what must not be shared. The query is left
 /// out, since no handler reads it.

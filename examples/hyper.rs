@@ -21,7 +21,7 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_singleflight::{Coalesced, HttpSingleflightLayer, Role, SharedError};
+use tower_singleflight::{HttpSingleflightLayer, Role, SharedError, http::Coalesced};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {

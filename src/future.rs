@@ -9,7 +9,7 @@ use std::{
 
 use tower_service::Service;
 
-use crate::{group::Call, layer::Inspect, service::ServiceWork};
+use crate::{group::Call, outcome::Inspect, work::ServiceWork};
 
 /// The response future of [`Singleflight`](crate::Singleflight): one caller's seat on a flight.
 ///

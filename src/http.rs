@@ -1,19 +1,28 @@
-//! Coalescing over HTTP: [`HttpSingleflightLayer`](crate::HttpSingleflightLayer) and what it is made of.
+//! Coalescing over HTTP.
 //!
-//! ```text
-//! layer ─► content ─► service ─► future ─► fetch ─► judge
-//!                        │          │        └────────┴──► asker ─► landed ─► body    many readers of one body
-//!                        └──────────┴─► shared ─► write, group ─► fence, release, unshareable
-//!                                          └────► config ─► key      what is asked
-//!                                                      └──► policy   may it be shared, and with whom
-//! ```
+//! [`HttpSingleflightLayer`] is what most need: one line on a router, or round a client. The rest of this module is what
+//! its settings, its answers and its looks from outside are made of:
 //!
-//! Below them lies the [`Group`](crate::Group), which knows no HTTP.
+//! - [`HttpGroup`] is where flights are; [`HttpKey`] is what a request asks for;
+//! - [`Coalesced`], an extension of every response, says what became of the request, and by which [`Rule`];
+//! - [`SharedBody`] is the body of every response; [`BodySource`] and [`CloneBodyLayer`] share bodies without the layer;
+//! - [`LargeBodies`] and [`SpillStore`] say what becomes of bodies that a slow reader would hold up.
+//!
+//! Which rules it keeps, by number: [the page of rules](crate::guide::http_rules). How a request goes through it:
+//! [architecture](crate::guide::architecture).
 
-mod asker;
+// layer ─► content ─► service ─► future ─► bypass                a call that shares nothing
+//                       │          └─────► fetch ─► judge ─► requester ─► answer
+//                       └─► plan ─► coalescer ─► write, passed, group ─► fence, release, unshareable
+//                                       └──────► config ─► key      what is asked
+//                                                  ├─────► policy   may it be shared, and with whom
+//                                                  └─────► body     many readers of one body
+
+mod answer;
 mod body;
 mod bypass;
 mod clone_body;
+mod coalescer;
 mod config;
 mod content;
 mod fence;
@@ -23,14 +32,14 @@ mod group;
 mod grpc_web;
 mod judge;
 mod key;
-mod landed;
 mod layer;
 mod passed;
+mod plan;
 mod policy;
 mod release;
+mod requester;
 mod rule;
 mod service;
-mod shared;
 mod unshareable;
 mod write;
 

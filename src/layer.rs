@@ -4,10 +4,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 
 use tower_layer::Layer;
 
-use crate::{Group, Limits, Role, Singleflight, context::Scope, group::ShareIf};
-
-/// What `inspect` was given.
-pub(crate) type Inspect = Arc<dyn Fn(Role, usize) + Send + Sync>;
+use crate::{Group, Limits, Role, Singleflight, context::Scope, group::ShareIf, outcome::Inspect};
 
 /// Coalesces concurrent calls with equal keys into one call of the wrapped service.
 ///

@@ -99,20 +99,17 @@ mod group;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 #[cfg(feature = "http")]
-mod http;
+pub mod http;
 mod key;
 mod layer;
 mod limits;
 mod outcome;
 mod service;
 mod sync;
+mod work;
 
 #[cfg(feature = "http")]
-pub use self::http::{
-    BodyError, BodySource, CloneBody, CloneBodyFuture, CloneBodyLayer, Coalesced, ContentBody, ContentFuture,
-    ContentSingleflight, Contents, Heads, HttpContent, HttpGroup, HttpKey, HttpResponseFuture, HttpSingleflight,
-    HttpSingleflightLayer, LargeBodies, Rule, SharedBody, SpillStore,
-};
+pub use self::http::{HttpSingleflightLayer, SharedBody};
 pub use self::{
     builder::ServiceBuilderExt,
     check::assert_service,

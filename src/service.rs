@@ -6,14 +6,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use tower::util::Oneshot;
 use tower_service::Service;
 
 use crate::{
     Group, KeyFn, Reason, ResponseFuture,
-    context::Context as CallContext,
-    group::{BoxedWork, Call, Closure, ShareIf, Work},
-    layer::Inspect,
+    group::{Call, ShareIf},
+    outcome::Inspect,
+    work::ServiceWork,
 };
 
 /// A service that coalesces concurrent calls with equal keys; made by [`SingleflightLayer`](crate::SingleflightLayer).
@@ -122,27 +121,6 @@ where
             None => Call::alone(work, Reason::NoKey),
         };
         ResponseFuture::new(call, self.inspect.clone())
-    }
-}
-
-/// One call of the wrapped service, readiness first.
-pub(crate) struct ServiceWork<S, Req, T> {
-    service: S,
-    request: Req,
-    share_if: Option<ShareIf<T>>,
-}
-
-impl<S, Req, Res, Err> Work<Result<Res, Err>> for ServiceWork<S, Req, Result<Res, Err>>
-where
-    S: Service<Req, Response = Res, Error = Err> + Send + 'static,
-    S::Future: Send + 'static,
-    Req: Send + 'static,
-    Res: Send + 'static,
-    Err: Send + 'static,
-{
-    fn boxed(self, context: CallContext) -> BoxedWork<Result<Res, Err>> {
-        let Self { service, request, share_if } = self;
-        Closure::boxed(move || Oneshot::new(service, request), share_if, context)
     }
 }
 

@@ -8,7 +8,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{CloneError, CloneService, Coalesces};
-use crate::{ContentBody, ContentSingleflight, HttpSingleflight};
+use crate::http::{ContentBody, ContentSingleflight, HttpSingleflight};
 
 impl<S, B, RB, E> Coalesces<Request<B>> for HttpSingleflight<S>
 where

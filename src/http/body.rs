@@ -8,10 +8,10 @@
 //! ```
 
 mod checked;
+mod deferred;
+mod end;
 mod error;
-mod freed;
 mod large;
-mod next;
 mod origin;
 mod part;
 mod patience;
@@ -19,6 +19,7 @@ mod read_ahead;
 mod reader;
 mod shared_body;
 mod source;
+mod step;
 // Without the feature there is no disk to spill to.
 #[cfg_attr(not(feature = "spill"), allow(dead_code))]
 mod spill;

@@ -2,7 +2,6 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -14,9 +13,9 @@ use tower_service::Service;
 
 use super::{
     body::SharedBody,
+    coalescer::Coalescer,
     policy::Forwarded,
     rule::{Coalesced, Rule},
-    shared::Shared,
     write::Write,
 };
 use crate::{Reason, Role};
@@ -28,7 +27,6 @@ pin_project! {
         call: Oneshot<S, Request<B>>,
         // What the answer will fence (S21).
         write: Option<Write>,
-        shared: Arc<Shared>,
         rule: Rule,
     }
 }
@@ -45,25 +43,27 @@ impl Drop for OnPanic<'_> {
 }
 
 impl<S: Service<Request<B>>, B> Bypass<S, B> {
-    pub(super) fn new(service: S, request: Request<B>, write: Option<Write>, shared: Arc<Shared>, rule: Rule) -> Self {
-        Self { call: Oneshot::new(service, request), write, shared, rule }
+    pub(super) fn new(service: S, request: Request<B>, write: Option<Write>, rule: Rule) -> Self {
+        Self { call: Oneshot::new(service, request), write, rule }
     }
 }
 
-impl<S, B, RB, E> Future for Bypass<S, B>
-where
-    S: Service<Request<B>, Response = Response<RB>, Error = E>,
-    SharedBody<RB>: Body,
-{
-    type Output = Result<Response<SharedBody<RB>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+impl<S: Service<Request<B>>, B> Bypass<S, B> {
+    pub(super) fn poll<RB>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        coalescer: &Coalescer,
+    ) -> Poll<Result<Response<SharedBody<RB>>, S::Error>>
+    where
+        S: Service<Request<B>, Response = Response<RB>>,
+        SharedBody<RB>: Body,
+    {
         let this = self.project();
         let on_panic = OnPanic(this.write);
         let result = ready!(this.call.poll(cx));
         drop(on_panic);
         let role = Role::Alone(Reason::NoKey);
-        if let Some(inspect) = &this.shared.config.inspect {
+        if let Some(inspect) = &coalescer.config.inspect {
             inspect(role, 1);
         }
         let write = this.write.take();
@@ -80,7 +80,7 @@ where
         // The fences go up before anyone has the answer.
         let at_end = write.and_then(|write| write.answered(&head));
         let forwarded = if *this.rule == Rule::S1Method { Forwarded::Method } else { Forwarded::Bypass };
-        this.shared.head(&mut head, Coalesced { role, rule: Some(*this.rule) }, forwarded);
+        coalescer.head(&mut head, Coalesced { role, rule: Some(*this.rule) }, forwarded);
         let body = SharedBody::lone(body);
         let body = match at_end {
             Some(write) => write.watch(body),

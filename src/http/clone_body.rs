@@ -53,7 +53,7 @@ use super::{BodySource, SpillStore};
 /// use axum::{Router, body::Body, extract::Request, routing::get};
 /// use http_body_util::BodyExt;
 /// use tower::{ServiceBuilder, ServiceExt};
-/// use tower_singleflight::{CloneBodyLayer, Group, SingleflightLayer};
+/// use tower_singleflight::{Group, SingleflightLayer, http::CloneBodyLayer};
 ///
 /// let layers = ServiceBuilder::new()
 ///     .layer(SingleflightLayer::new(|request: &Request| Some(request.uri().clone())).group(Group::new()))

@@ -10,12 +10,12 @@ use super::{
     key::{Recipe, service_of},
     policy::{CacheName, Policy},
 };
-use crate::{Limits, context::Scope, layer::Inspect};
+use crate::{Limits, context::Scope, outcome::Inspect};
 
-/// Asked of each request before anything else.
+/// RequestFacts of each request before anything else.
 pub(super) type CoalesceIf = Arc<dyn Fn(&request::Parts) -> bool + Send + Sync>;
 
-/// Asked of each request whose content has been read.
+/// RequestFacts of each request whose content has been read.
 pub(super) type ContentIf = Arc<dyn Fn(&request::Parts, &Bytes) -> bool + Send + Sync>;
 
 #[derive(Clone)]

@@ -16,12 +16,12 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
-    asker::Asker,
+    answer::Answer,
     body::BodySource,
     judge::{AtHead, Judged, Judging, Until},
     key::HttpKey,
-    landed::Landed,
     release::{Permit, Turn},
+    requester::Requester,
 };
 use crate::{
     context::{Context, InContext},
@@ -43,8 +43,8 @@ pin_project! {
         // When the call was polled first, if it did not answer at once.
         began: Option<Instant>,
         // `None` once the answer has been judged.
-        asker: Option<Asker>,
-        landed: Option<Landed<RB, E>>,
+        requester: Option<Requester>,
+        answer: Option<Answer<RB, E>>,
     }
 }
 
@@ -52,11 +52,11 @@ pin_project! {
 pub(crate) type BoxedFetch<S, B, RB, E> = Pin<Box<Fetch<S, B, RB, E>>>;
 
 impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
-    pub(super) fn new(service: S, request: Request<B>, asker: Asker) -> BoxedFetch<S, B, RB, E> {
-        let context = Context::of_call(asker.shared.config.scope.as_ref());
+    pub(super) fn new(service: S, request: Request<B>, requester: Requester) -> BoxedFetch<S, B, RB, E> {
+        let context = Context::of_call(requester.coalescer.config.scope.as_ref());
         let call = Some(InContext::new(Oneshot::new(service, request), context));
-        let asker = Some(asker);
-        Box::pin(Self { call, judging: None, turn: None, permit: None, began: None, asker, landed: None })
+        let requester = Some(requester);
+        Box::pin(Self { call, judging: None, turn: None, permit: None, began: None, requester, answer: None })
     }
 
     /// Returns what is known of the caller.
@@ -64,9 +64,9 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
     /// # Panics
     ///
     /// Panics once the answer has been judged.
-    pub(super) fn asker(&self) -> &Asker {
-        match &self.asker {
-            Some(asker) => asker,
+    pub(super) fn requester(&self) -> &Requester {
+        match &self.requester {
+            Some(requester) => requester,
             None => unreachable!("asked of a call that has not been answered"),
         }
     }
@@ -74,26 +74,26 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
     /// Lets the call wait for its turn, if it is that of one who has waited and there is a limit (D3, D10).
     pub(super) fn line_up(self: Pin<&mut Self>, has_waited: bool) {
         let this = self.project();
-        let Some(asker) = this.asker else { return };
-        *this.turn = if has_waited { asker.shared.turn(asker.place) } else { None };
+        let Some(requester) = this.requester else { return };
+        *this.turn = if has_waited { requester.coalescer.turn(requester.place) } else { None };
     }
 
-    /// Notes that the caller was released: what its own answer says of sharing is evidence (D3).
+    /// Notes that the caller was released: what its own answer says of audience is evidence (D3).
     pub(super) fn release(self: Pin<&mut Self>) {
-        if let Some(asker) = self.project().asker {
-            asker.released = true;
+        if let Some(requester) = self.project().requester {
+            requester.released = true;
         }
     }
 
     /// Gives it the key of those who agree with it in the fields that `Vary` names.
     pub(super) fn regroup(self: Pin<&mut Self>, variant: HttpKey) {
-        if let Some(asker) = self.project().asker {
-            asker.key = variant;
+        if let Some(requester) = self.project().requester {
+            requester.key = variant;
         }
     }
 }
 
-impl<S, B, RB, E> Work<Landed<RB, E>> for BoxedFetch<S, B, RB, E>
+impl<S, B, RB, E> Work<Answer<RB, E>> for BoxedFetch<S, B, RB, E>
 where
     S: Service<Request<B>, Response = Response<RB>, Error = E> + Send + 'static,
     S::Future: Send + 'static,
@@ -103,16 +103,16 @@ where
     E: Send + Sync + 'static,
 {
     /// It has the context of its call already.
-    fn boxed(self, _: Context) -> BoxedWork<Landed<RB, E>> {
+    fn boxed(self, _: Context) -> BoxedWork<Answer<RB, E>> {
         self
     }
 
     fn is_scoped(&self) -> bool {
-        self.asker().shared.config.scope.is_some()
+        self.requester().coalescer.config.scope.is_some()
     }
 }
 
-impl<S, B, RB, E> Drive<Landed<RB, E>> for Fetch<S, B, RB, E>
+impl<S, B, RB, E> Drive<Answer<RB, E>> for Fetch<S, B, RB, E>
 where
     S: Service<Request<B>, Response = Response<RB>, Error = E> + Send + 'static,
     S::Future: Send + 'static,
@@ -127,10 +127,10 @@ where
             *this.permit = ready!(turn.poll(cx));
             *this.turn = None;
         }
-        let Some(asker) = this.asker.as_ref() else { panic!("a call was polled after it had completed") };
+        let Some(requester) = this.requester.as_ref() else { panic!("a call was polled after it had completed") };
         let others_wait = |key: &HttpKey| {
             // More than a leader: somebody follows.
-            asker.shared.group(asker.place).flights::<RB, E>().group.callers(key) > 1
+            requester.coalescer.group(requester.place).flights::<RB, E>().group.callers(key) > 1
         };
         if let Some(call) = this.call.as_mut().as_pin_mut() {
             let polling = this.permit.as_ref().map(Permit::enter);
@@ -146,29 +146,28 @@ where
             match result {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
-                    let said = AtHead::of(asker, &head, &body, others_wait);
+                    let said = AtHead::of(requester, &head, &body, others_wait);
                     if said.until == Until::Head {
-                        let sharing = asker.judge(said.verdict, &head, said.has_length, *this.began);
-                        let source = asker.source(BodySource::new(body).announced(said.announced));
-                        let shared = Arc::clone(&asker.shared);
-                        *this.landed = Some(Landed { answer: Ok((head, source)), sharing, shared });
+                        let audience = requester.judge(said.verdict, &head, said.has_length, *this.began);
+                        let source = requester.source(BodySource::new(body).announced(said.announced));
+                        *this.answer = Some(Answer { result: Ok((head, source)), audience });
                     } else {
                         *this.judging = Some(Box::new(Judging::new(head, body, said)));
                     }
                 }
                 Err(error) => {
-                    let sharing = asker.judge_error(*this.began);
-                    *this.landed = Some(Landed { answer: Err(error), sharing, shared: Arc::clone(&asker.shared) });
+                    let audience = requester.judge_error(*this.began);
+                    *this.answer = Some(Answer { result: Err(error), audience });
                 }
             }
         }
         if let Some(judging) = this.judging {
-            let Judged { sharing, answer } = ready!(judging.poll(asker, *this.began, cx));
+            let Judged { audience, answer } = ready!(judging.poll(requester, *this.began, cx));
             *this.judging = None;
-            *this.landed = Some(Landed { answer: Ok(answer), sharing, shared: Arc::clone(&asker.shared) });
+            *this.answer = Some(Answer { result: Ok(answer), audience });
         }
         *this.permit = None;
-        *this.asker = None;
+        *this.requester = None;
         Poll::Ready(())
     }
 
@@ -179,16 +178,16 @@ where
     }
 
     fn may_share(&self) -> bool {
-        self.landed.as_ref().is_some_and(|landed| landed.sharing.rule.is_none())
+        self.answer.as_ref().is_some_and(|answer| answer.audience.rule.is_none())
     }
 
     fn note(&self) -> Option<Note> {
-        self.landed.as_ref().map(|landed| Arc::new(landed.sharing.clone()) as Note)
+        self.answer.as_ref().map(|answer| Arc::new(answer.audience.clone()) as Note)
     }
 
-    fn take_value(self: Pin<&mut Self>) -> Landed<RB, E> {
-        match self.project().landed.take() {
-            Some(landed) => landed,
+    fn take_value(self: Pin<&mut Self>) -> Answer<RB, E> {
+        match self.project().answer.take() {
+            Some(answer) => answer,
             None => unreachable!("the value is taken once, when the work has ended"),
         }
     }

@@ -15,22 +15,21 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{
+    answer::{Answer, Audience, Step, Tried},
     body::SharedBody,
     bypass::Bypass,
+    coalescer::Coalescer,
     fetch::{BoxedFetch, Fetch},
     key::HttpKey,
-    landed::{Landed, Sharing, Step, Tried},
     policy::Forwarded,
     rule::{Coalesced, Rule},
-    shared::Shared,
-    write::Write,
 };
 use crate::{
     Outcome, Reason, Role,
     group::{Call, Drive, Landing},
 };
 
-/// The response future of [`HttpSingleflight`](crate::HttpSingleflight).
+/// The response future of [`HttpSingleflight`](crate::http::HttpSingleflight).
 ///
 /// # Cancel safety
 ///
@@ -43,18 +42,20 @@ use crate::{
 #[must_use = "futures do nothing unless you await or poll them"]
 pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
     state: State<S, B, RB, E>,
+    /// What the caller's own layer was told: it may have come by another layer of the group than its leader.
+    coalescer: Arc<Coalescer>,
 }
 
 enum State<S: Service<Request<B>>, B, RB, E> {
     /// On a flight.
-    Aboard { call: Flown<S, B, RB, E>, joined: Joined },
+    OnFlight { call: Flown<S, B, RB, E>, joined: Joined },
     /// In a call that shares nothing.
     Bypass { bypass: Pin<Box<Bypass<S, B>>> },
     /// In a call of its own: its request is sent once (S23).
     Alone { fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded, rule: Option<Rule> },
 }
 
-type Flown<S, B, RB, E> = Call<HttpKey, Landed<RB, E>, BoxedFetch<S, B, RB, E>>;
+type Flown<S, B, RB, E> = Call<HttpKey, Answer<RB, E>, BoxedFetch<S, B, RB, E>>;
 
 /// How a caller came to its flight.
 #[derive(Clone, Copy)]
@@ -65,29 +66,25 @@ struct Joined {
 }
 
 impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
-    pub(super) fn aboard(call: Flown<S, B, RB, E>) -> Self {
+    pub(super) fn on_flight(call: Flown<S, B, RB, E>, coalescer: Arc<Coalescer>) -> Self {
         let at = if call.is_leader() { None } else { Some(Instant::now()) };
-        Self { state: State::Aboard { call, joined: Joined { at, tried: Tried::default() } } }
+        Self { state: State::OnFlight { call, joined: Joined { at, tried: Tried::default() } }, coalescer }
     }
 
-    pub(super) fn bypass(
-        service: S,
-        request: Request<B>,
-        write: Option<Write>,
-        shared: Arc<Shared>,
-        rule: Rule,
-    ) -> Self {
-        Self { state: State::Bypass { bypass: Box::pin(Bypass::new(service, request, write, shared, rule)) } }
+    pub(super) fn bypass(bypass: Bypass<S, B>, coalescer: Arc<Coalescer>) -> Self {
+        Self { state: State::Bypass { bypass: Box::pin(bypass) }, coalescer }
     }
 
-    pub(super) fn alone(fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded, rule: Rule) -> Self {
-        Self { state: State::Alone { fetch, reason, forwarded, rule: Some(rule) } }
+    /// Of late, answers to its key could not be shared (D3).
+    pub(super) fn unshareable(fetch: BoxedFetch<S, B, RB, E>, coalescer: Arc<Coalescer>) -> Self {
+        let (reason, rule) = (Reason::NotShareable, Some(Rule::D3Remembered));
+        Self { state: State::Alone { fetch, reason, forwarded: Forwarded::Bypass, rule }, coalescer }
     }
 }
 
 impl<S: Service<Request<B>>, B, RB, E> State<S, B, RB, E> {
     /// Returns the state of a caller that no flight serves.
-    fn grounded(mut fetch: BoxedFetch<S, B, RB, E>, reason: Reason, rule: Option<Rule>, tried: Tried) -> Self {
+    fn going_alone(mut fetch: BoxedFetch<S, B, RB, E>, reason: Reason, rule: Option<Rule>, tried: Tried) -> Self {
         if reason == Reason::NotShareable {
             fetch.as_mut().release();
         }
@@ -113,16 +110,16 @@ where
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
     E: Clone + Send + Sync + 'static,
 {
-    /// Returns the state of a follower that takes this step, or its work back if it takes what its flight landed with.
+    /// Returns the state of a follower that takes this step, or its work back if it takes what its flight answer with.
     fn after(step: Step, mut fetch: BoxedFetch<S, B, RB, E>, joined: Joined) -> Result<Self, BoxedFetch<S, B, RB, E>> {
         let Joined { at, mut tried } = joined;
         let regroups = matches!(step, Step::Regroup(_));
         let key = match step {
             Step::Take => return Err(fetch),
-            Step::Alone(rule) => return Ok(Self::grounded(fetch, Reason::NotShareable, Some(rule), tried)),
+            Step::Alone(rule) => return Ok(Self::going_alone(fetch, Reason::NotShareable, Some(rule), tried)),
             Step::Again => {
                 tried.again = true;
-                fetch.asker().key.clone()
+                fetch.requester().key.clone()
             }
             Step::Regroup(variant) => {
                 tried.regrouped = true;
@@ -130,44 +127,42 @@ where
                 variant
             }
         };
-        let (shared, place) = (Arc::clone(&fetch.asker().shared), fetch.asker().place);
-        let group = shared.group(place);
+        let (coalescer, place) = (Arc::clone(&fetch.requester().coalescer), fetch.requester().place);
+        let group = coalescer.group(place);
         // The leader of a flight of those who were released waits for a permit.
-        let waits_for_itself = regroups && shared.counts_already(place);
+        let waits_for_itself = regroups && coalescer.counts_already(place);
         if waits_for_itself || group.unshareable().contains(&key) {
             let rule = if waits_for_itself { Rule::S9Vary } else { Rule::D3Remembered };
-            return Ok(Self::grounded(fetch, Reason::NotShareable, Some(rule), tried));
+            return Ok(Self::going_alone(fetch, Reason::NotShareable, Some(rule), tried));
         }
         if regroups {
             fetch.as_mut().line_up(true);
         }
         let called = at.unwrap_or_else(Instant::now);
         let call = group.flights::<RB, E>().group.run_since(called, key, fetch);
-        Ok(Self::Aboard { call, joined: Joined { at: Some(called), tried } })
+        Ok(Self::OnFlight { call, joined: Joined { at: Some(called), tried } })
     }
 
-    /// Returns what a follower does with what its flight landed with.
-    fn step(sharing: &Sharing, fetch: &Fetch<S, B, RB, E>, joined: Joined) -> Step {
-        let asker = fetch.asker();
-        sharing.step(&asker.key, asker.asked.http10, joined.at.unwrap_or_else(Instant::now), joined.tried)
+    /// Returns what a follower does with what its flight answer with.
+    fn step(audience: &Audience, fetch: &Fetch<S, B, RB, E>, joined: Joined) -> Step {
+        let requester = fetch.requester();
+        audience.step(&requester.key, requester.asked.http10, joined.at.unwrap_or_else(Instant::now), joined.tried)
     }
 }
 
-/// Makes a caller's own response of what its flight, or its own call, came to. `own` is what the follower's layer was
-/// told, if it is a follower: it may have come by another layer of the group than its leader.
+/// Makes a caller's own response of what its flight, or its own call, came to.
 fn respond<RB, E>(
-    landed: Landed<RB, E>,
+    answer: Answer<RB, E>,
     coalesced: Coalesced,
     callers: usize,
     forwarded: Forwarded,
-    own: Option<&Shared>,
+    coalescer: &Coalescer,
 ) -> Result<Response<SharedBody<RB>>, E> {
-    let shared = own.unwrap_or(&landed.shared);
-    if let Some(inspect) = &shared.config.inspect {
+    if let Some(inspect) = &coalescer.config.inspect {
         inspect(coalesced.role, callers);
     }
-    let (mut head, body) = landed.answer?;
-    shared.head(&mut head, coalesced, forwarded);
+    let (mut head, body) = answer.result?;
+    coalescer.head(&mut head, coalesced, forwarded);
     Ok(Response::from_parts(head, body.into_reader()))
 }
 
@@ -183,56 +178,52 @@ where
     type Output = Result<Response<SharedBody<RB>>, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { state, coalescer } = &mut *self;
         loop {
-            let next = match &mut self.state {
-                State::Aboard { call, joined } => {
+            let next = match state {
+                State::OnFlight { call, joined } => {
                     let joined = *joined;
                     match ready!(call.poll_landing(cx)) {
-                        Landing::Value(landed, role, own) => {
-                            let Outcome { value: landed, callers, .. } = landed.take(role);
-                            let step = own.as_ref().map(|own| State::step(&landed.sharing, own, joined));
-                            let own = match (step, own) {
-                                (Some(step), Some(own)) => match State::after(step, own, joined) {
-                                    Ok(next) => {
-                                        self.state = next;
-                                        continue;
-                                    }
-                                    Err(own) => Some(own),
-                                },
-                                _ => None,
-                            };
+                        Landing::Value(answer, role, own) => {
+                            let Outcome { value: answer, callers, .. } = answer.take(role);
+                            if let Some(own) = own {
+                                let step = State::step(&answer.audience, &own, joined);
+                                if let Ok(next) = State::after(step, own, joined) {
+                                    *state = next;
+                                    continue;
+                                }
+                            }
                             let forwarded = match role {
                                 Role::Leader if joined.tried.regrouped => Forwarded::Released,
                                 Role::Leader => Forwarded::Leader,
                                 Role::Follower => Forwarded::Follower,
                                 _ => Forwarded::Bypass,
                             };
-                            let coalesced = Coalesced { role, rule: landed.sharing.rule };
-                            let own = own.as_ref().map(|own| &*own.asker().shared);
-                            return Poll::Ready(respond(landed, coalesced, callers, forwarded, own));
+                            let coalesced = Coalesced { role, rule: answer.audience.rule };
+                            return Poll::Ready(respond(answer, coalesced, callers, forwarded, coalescer));
                         }
                         Landing::Grounded(fetch, reason, note) => {
-                            let sharing = note.and_then(|note| note.downcast::<Sharing>().ok());
-                            let step = sharing.map_or(Step::Take, |sharing| State::step(&sharing, &fetch, joined));
+                            let audience = note.and_then(|note| note.downcast::<Audience>().ok());
+                            let step = audience.map_or(Step::Take, |audience| State::step(&audience, &fetch, joined));
                             match State::after(step, fetch, joined) {
                                 Ok(next) => next,
                                 Err(fetch) => {
                                     let rule = (reason == Reason::MayNotJoin).then_some(Rule::S13Reload);
-                                    State::grounded(fetch, reason, rule, joined.tried)
+                                    State::going_alone(fetch, reason, rule, joined.tried)
                                 }
                             }
                         }
                     }
                 }
-                State::Bypass { bypass } => return bypass.as_mut().poll(cx),
+                State::Bypass { bypass } => return bypass.as_mut().poll(cx, coalescer),
                 State::Alone { fetch, reason, forwarded, rule } => {
                     ready!(fetch.as_mut().poll_end(cx));
-                    let landed = fetch.as_mut().take_value();
+                    let answer = fetch.as_mut().take_value();
                     let coalesced = Coalesced { role: Role::Alone(*reason), rule: *rule };
-                    return Poll::Ready(respond(landed, coalesced, 1, *forwarded, None));
+                    return Poll::Ready(respond(answer, coalesced, 1, *forwarded, coalescer));
                 }
             };
-            self.state = next;
+            *state = next;
         }
     }
 }

@@ -11,9 +11,9 @@ use std::{
 };
 
 use super::{
+    answer::Answer,
     fence::{Fences, Place},
     key::HttpKey,
-    landed::Landed,
     release::Releases,
     unshareable::Unshareable,
 };
@@ -50,7 +50,7 @@ struct Node {
 
 /// Flights whose answers have one type.
 pub(super) struct Flights<RB, E> {
-    pub(super) group: Group<HttpKey, Landed<RB, E>>,
+    pub(super) group: Group<HttpKey, Answer<RB, E>>,
 }
 
 trait AnyFlights: Send + Sync {

@@ -11,12 +11,12 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use super::{
-    asker::Asker,
+    answer::Audience,
     body::{Ahead, BodySource, LargeBodies, ReadAhead},
     grpc_web,
     key::HttpKey,
-    landed::Sharing,
     policy::{Again, Verdict, grpc_status, grpc_verdict},
+    requester::Requester,
     rule::Rule,
 };
 
@@ -46,23 +46,23 @@ impl AtHead {
     /// Judges by the head; `others_wait` says whether somebody follows.
     #[inline]
     pub(super) fn of<RB: Body<Data = Bytes>>(
-        asker: &Asker,
+        requester: &Requester,
         head: &response::Parts,
         body: &RB,
         others_wait: impl FnOnce(&HttpKey) -> bool,
     ) -> Self {
-        let empty = asker.asked.head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let empty = requester.asked.head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let announced = if empty { None } else { announced(head, body) };
         let has_length = empty || announced.is_some() || body.is_end_stream();
-        let mut said = Self { verdict: asker.verdict(head, has_length), announced, has_length, until: Until::Head };
+        let mut said = Self { verdict: requester.verdict(head, has_length), announced, has_length, until: Until::Head };
         let Verdict { share: share @ Ok(()), .. } = &mut said.verdict else { return said };
-        let config = &asker.shared.config;
+        let config = &requester.coalescer.config;
         let large =
             announced.filter(|length| *length > config.window as u64 && config.large_bodies == LargeBodies::Alone);
-        if asker.unary && head.status == StatusCode::OK && !body.is_end_stream() {
+        if requester.unary && head.status == StatusCode::OK && !body.is_end_stream() {
             said.until = Until::Message;
         } else if let Some(length) = large {
-            if others_wait(&asker.key) {
+            if others_wait(&requester.key) {
                 said.until = Until::Whole(length);
             } else {
                 // Nobody waits yet. Who comes before the landing is released at it.
@@ -82,7 +82,7 @@ pub(super) struct Judging<RB> {
 
 /// An answer that has been judged.
 pub(super) struct Judged<RB> {
-    pub(super) sharing: Sharing,
+    pub(super) audience: Audience,
     pub(super) answer: (response::Parts, BodySource<RB>),
 }
 
@@ -97,11 +97,16 @@ where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(super) fn poll(&mut self, asker: &Asker, began: Option<Instant>, cx: &mut Context<'_>) -> Poll<Judged<RB>> {
+    pub(super) fn poll(
+        &mut self,
+        requester: &Requester,
+        began: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Judged<RB>> {
         let Some((_, body)) = &mut self.answer else { panic!("an answer is judged once") };
         match self.said.until {
             Until::Head => {}
-            Until::Message => ready!(poll_message(body, asker, &mut self.said.verdict, cx)),
+            Until::Message => ready!(poll_message(body, requester, &mut self.said.verdict, cx)),
             Until::Whole(length) => {
                 let whole = matches!(body.poll_next(cx), Poll::Ready(Ahead::Data(data)) if data.len() as u64 == length);
                 if !whole {
@@ -110,13 +115,18 @@ where
             }
         }
         let Some((head, body)) = self.answer.take() else { unreachable!("it was there a moment ago") };
-        let sharing = asker.judge(self.said.verdict.clone(), &head, self.said.has_length, began);
-        Poll::Ready(Judged { sharing, answer: (head, asker.source(body.into_source())) })
+        let audience = requester.judge(self.said.verdict.clone(), &head, self.said.has_length, began);
+        Poll::Ready(Judged { audience, answer: (head, requester.source(body.into_source())) })
     }
 }
 
 /// Reads up to the first message, or to the trailers in its place, and corrects the verdict by these.
-fn poll_message<RB>(body: &mut ReadAhead<RB>, asker: &Asker, verdict: &mut Verdict, cx: &mut Context<'_>) -> Poll<()>
+fn poll_message<RB>(
+    body: &mut ReadAhead<RB>,
+    requester: &Requester,
+    verdict: &mut Verdict,
+    cx: &mut Context<'_>,
+) -> Poll<()>
 where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -124,21 +134,21 @@ where
     let found = loop {
         match ready!(body.poll_next(cx)) {
             Ahead::Data(data) if data.is_empty() => {}
-            Ahead::Data(data) => break grpc_web::status(data).and_then(|status| grpc_verdict(asker.asked, &status)),
+            Ahead::Data(data) => break grpc_web::status(data).and_then(|status| grpc_verdict(requester.asked, &status)),
             Ahead::End => break None,
             Ahead::Trailers(trailers) => {
-                break grpc_status(trailers).and_then(|status| grpc_verdict(asker.asked, status));
+                break grpc_status(trailers).and_then(|status| grpc_verdict(requester.asked, status));
             }
             // The call has failed (D4), by its deadline perhaps (S28).
             Ahead::Failed => {
-                let failed = asker.shared.config.policy.verdict_on_error(asker.asked);
+                let failed = requester.coalescer.config.policy.verdict_on_error(requester.asked);
                 break Some((failed.share.err(), failed.again));
             }
         }
     };
     if let Some((rule, again)) = found {
         verdict.share = rule.map_or(Ok(()), Err);
-        verdict.again = if asker.shared.config.policy.share_server_errors { again } else { Again::Never };
+        verdict.again = if requester.coalescer.config.policy.share_server_errors { again } else { Again::Never };
     }
     Poll::Ready(())
 }

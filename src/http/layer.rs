@@ -10,12 +10,12 @@ use http::{Method, request};
 use tower_layer::Layer;
 
 use super::{
+    coalescer::Coalescer,
     config::Config,
     content::{Content, Contents, GRPC_CONTENT, Heads, HttpContent},
     group::HttpGroup,
     key::HttpKey,
     service::HttpSingleflight,
-    shared::Shared,
 };
 use crate::{Limits, context::Scope};
 
@@ -151,7 +151,7 @@ impl<C> HttpSingleflightLayer<C> {
     /// content whole and unchanged.
     ///
     /// The content is read before the request joins a flight. The wrapped service gets requests with a
-    /// [`ContentBody`](crate::ContentBody).
+    /// [`ContentBody`](crate::http::ContentBody).
     #[must_use]
     pub fn content_key(self, max_bytes: usize) -> HttpSingleflightLayer<Contents> {
         let Self { config, group, routes, .. } = self;
@@ -238,17 +238,17 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.grpc_reads.extend(methods))
     }
 
-    /// Returns the key of a request without content, for [`HttpGroup::callers`](crate::HttpGroup::callers); `None`: it
+    /// Returns the key of a request without content, for [`HttpGroup::callers`](crate::http::HttpGroup::callers); `None`: it
     /// has none.
     pub fn key(&self, parts: &request::Parts) -> Option<HttpKey> {
-        let shared = self.shared();
-        let place = shared.place(parts);
-        let passed = shared.passed(parts);
-        shared.key(parts, shared.config.kind(parts), &Content::Empty, place, &passed).ok().map(|(_, key)| key)
+        let coalescer = self.coalescer();
+        let place = coalescer.place(parts);
+        let passed = coalescer.passed(parts);
+        coalescer.key(parts, coalescer.config.kind(parts), &Content::Empty, place, &passed).ok().map(|(_, key)| key)
     }
 
-    fn shared(&self) -> Shared {
-        Shared::new(self.config.clone(), self.group.clone(), self.routes.clone())
+    fn coalescer(&self) -> Coalescer {
+        Coalescer::new(self.config.clone(), self.group.clone(), self.routes.clone())
     }
 }
 
@@ -256,9 +256,9 @@ impl<S, C: HttpContent> Layer<S> for HttpSingleflightLayer<C> {
     type Service = C::Service<HttpSingleflight<S>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let shared = self.shared();
-        shared.count_service();
-        self.content.wrap(HttpSingleflight::new(inner, Arc::new(shared)))
+        let coalescer = self.coalescer();
+        coalescer.count_service();
+        self.content.wrap(HttpSingleflight::new(inner, Arc::new(coalescer)))
     }
 }
 

@@ -6,9 +6,9 @@ mod admit;
 mod cache_status;
 mod directives;
 mod follower;
-mod list;
 mod personal;
-mod said;
+mod response_directives;
+mod tokens;
 mod vary;
 mod verdict;
 
@@ -18,10 +18,10 @@ pub(super) use self::{
     admit::{Admission, Content, is_unsafe},
     cache_status::{CacheName, Forwarded},
     follower::follower_head,
-    verdict::{Again, Answer, Asked, Verdict, grpc_status, grpc_verdict},
+    verdict::{Again, AnswerHead, RequestFacts, Verdict, grpc_status, grpc_verdict},
 };
 
-/// What a layer was told of sharing.
+/// What a layer was told of audience.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     /// Beside `GET` and `HEAD`.

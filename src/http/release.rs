@@ -71,16 +71,16 @@ impl Turn {
 
 impl Permit {
     /// Enters the scope of one poll of the call.
-    pub(super) fn enter(&self) -> Polling {
+    pub(super) fn enter(&self) -> PermitScope {
         COUNTED.with(|counted| counted.borrow_mut().push(address(self.0.semaphore())));
-        Polling(())
+        PermitScope(())
     }
 }
 
 /// The scope of one poll of a call that holds a permit.
-pub(super) struct Polling(());
+pub(super) struct PermitScope(());
 
-impl Drop for Polling {
+impl Drop for PermitScope {
     fn drop(&mut self) {
         COUNTED.with(|counted| counted.borrow_mut().pop());
     }

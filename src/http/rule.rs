@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::Role;
 
-/// What became of a request: an extension of every response of [`HttpSingleflight`](crate::HttpSingleflight), for an
+/// What became of a request: an extension of every response of [`HttpSingleflight`](crate::http::HttpSingleflight), for an
 /// outer layer or an access log to read.
 ///
 /// # Examples
@@ -15,7 +15,7 @@ use crate::Role;
 /// use axum::body::Body;
 /// use http::{Request, Response};
 /// use tower::{Layer, ServiceExt, service_fn};
-/// use tower_singleflight::{Coalesced, HttpSingleflightLayer, Rule};
+/// use tower_singleflight::{HttpSingleflightLayer, http::{Coalesced, Rule}};
 ///
 /// let pages = service_fn(|_: Request<Body>| async { Ok::<_, std::convert::Infallible>(Response::new(Body::empty())) });
 /// let request = Request::get("/").header("authorization", "Bearer ann").body(Body::empty()).unwrap();
@@ -35,7 +35,7 @@ pub struct Coalesced {
 
 macro_rules! rules {
     ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
-        /// A rule of sharing over HTTP, by its number on [the page of rules](crate::guide::http_rules).
+        /// A rule of audience over HTTP, by its number on [the page of rules](crate::guide::http_rules).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Rule {

@@ -13,19 +13,18 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{
-    asker::Asker,
     body::SharedBody,
+    bypass::Bypass,
+    coalescer::Coalescer,
     config::{Grpc, Kind},
     content::Content,
     fetch::Fetch,
     future::HttpResponseFuture,
     group::HttpGroup,
     key::HttpKey,
-    policy::Forwarded,
-    rule::Rule,
-    shared::{Plan, Shared},
+    plan::Plan,
+    requester::Requester,
 };
-use crate::Reason;
 
 /// A service that coalesces HTTP requests; made by [`HttpSingleflightLayer`](crate::HttpSingleflightLayer).
 ///
@@ -41,12 +40,12 @@ use crate::Reason;
 /// A panic of the wrapped service is raised again in every caller of that flight.
 pub struct HttpSingleflight<S> {
     inner: S,
-    shared: Arc<Shared>,
+    coalescer: Arc<Coalescer>,
 }
 
 impl<S> HttpSingleflight<S> {
-    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
-        Self { inner, shared }
+    pub(super) fn new(inner: S, coalescer: Arc<Coalescer>) -> Self {
+        Self { inner, coalescer }
     }
 
     /// Returns the group of this service: the one that was given, or else its own, which holds the requests that do not
@@ -54,7 +53,7 @@ impl<S> HttpSingleflight<S> {
     ///
     /// [`HttpSingleflightLayer::get_group`]: crate::HttpSingleflightLayer::get_group
     pub fn group(&self) -> &HttpGroup {
-        self.shared.service_group()
+        self.coalescer.service_group()
     }
 
     /// Returns the wrapped service.
@@ -72,8 +71,8 @@ impl<S> HttpSingleflight<S> {
         self.inner
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(super) fn coalescer(&self) -> &Arc<Coalescer> {
+        &self.coalescer
     }
 }
 
@@ -98,7 +97,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let content = Content::of(&body);
-        let kind = self.shared.config.kind(&parts);
+        let kind = self.coalescer.config.kind(&parts);
         self.send(parts, kind, body, &content)
     }
 }
@@ -120,37 +119,37 @@ impl<S> HttpSingleflight<S> {
         RB::Error: Into<Box<dyn Error + Send + Sync>>,
         E: Clone + Send + Sync + 'static,
     {
-        let shared = &self.shared;
-        let place = shared.place(&parts);
-        let plan = match shared.plan(&mut parts, kind, content, place) {
+        let coalescer = &self.coalescer;
+        let place = coalescer.place(&parts);
+        let plan = match coalescer.plan(&mut parts, kind, content, place) {
             Ok(plan) => plan,
             Err(rule) => {
                 // Whoever may share a flight changes nothing.
-                let write = shared.write(&parts, kind, place, rule);
+                let write = coalescer.write(&parts, kind, place, rule);
                 let request = Request::from_parts(parts, body);
-                return HttpResponseFuture::bypass(self.inner.clone(), request, write, Arc::clone(shared), rule);
+                let bypass = Bypass::new(self.inner.clone(), request, write, rule);
+                return HttpResponseFuture::bypass(bypass, Arc::clone(coalescer));
             }
         };
         let fetch = |key: HttpKey| {
-            let asked = shared.config.policy.asked(&parts, key.has_deadline());
+            let asked = coalescer.config.policy.asked(&parts, key.has_deadline());
             let unary = kind.grpc == Grpc::OptedIn;
-            let asker = Asker { shared: Arc::clone(shared), place, key, asked, unary, released: false };
-            Fetch::new(self.inner.clone(), Request::from_parts(parts, body), asker)
+            let requester = Requester { coalescer: Arc::clone(coalescer), place, key, asked, unary, released: false };
+            Fetch::new(self.inner.clone(), Request::from_parts(parts, body), requester)
         };
-        let group = || &shared.group(place).flights::<RB, E>().group;
+        let group = || &coalescer.group(place).flights::<RB, E>().group;
+        let own = Arc::clone(coalescer);
         match plan {
-            Plan::Fly(key) => HttpResponseFuture::aboard(group().run(key.clone(), fetch(key))),
-            Plan::Lead(key) => HttpResponseFuture::aboard(group().lead(key.clone(), fetch(key))),
-            Plan::Unshareable(key) => {
-                HttpResponseFuture::alone(fetch(key), Reason::NotShareable, Forwarded::Bypass, Rule::D3Remembered)
-            }
+            Plan::Fly(key) => HttpResponseFuture::on_flight(group().run(key.clone(), fetch(key)), own),
+            Plan::Lead(key) => HttpResponseFuture::on_flight(group().lead(key.clone(), fetch(key)), own),
+            Plan::Unshareable(key) => HttpResponseFuture::unshareable(fetch(key), own),
         }
     }
 }
 
 impl<S: Clone> Clone for HttpSingleflight<S> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared) }
+        Self { inner: self.inner.clone(), coalescer: Arc::clone(&self.coalescer) }
     }
 }
 

@@ -17,7 +17,10 @@ use http_body_util::{BodyExt, Full};
 use tokio::sync::Notify;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Service, ServiceBuilder, service_fn};
-use tower_singleflight::{BodySource, CloneBodyLayer, Group, SingleflightLayer};
+use tower_singleflight::{
+    Group, SingleflightLayer,
+    http::{BodySource, CloneBodyLayer},
+};
 
 /// Counts down, with trailers behind; not `Unpin`.
 struct Counted(u8, std::marker::PhantomPinned);

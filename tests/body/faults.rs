@@ -18,7 +18,10 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready, task};
-use tower_singleflight::{BodyError, BodySource, SharedBody};
+use tower_singleflight::{
+    SharedBody,
+    http::{BodyError, BodySource},
+};
 
 /// Has all its frames at once, then pends or ends.
 #[derive(Default)]

@@ -13,7 +13,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio_test::{assert_ready, task};
-use tower_singleflight::{BodyError, BodySource, SharedBody};
+use tower_singleflight::{
+    SharedBody,
+    http::{BodyError, BodySource},
+};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fault;

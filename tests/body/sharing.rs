@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio_test::{assert_pending, assert_ready, task};
-use tower_singleflight::BodySource;
+use tower_singleflight::http::BodySource;
 
 use crate::inner::{Fault, Item, PollFrame, Reader, body, error, readers, text};
 

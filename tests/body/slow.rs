@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready, task};
-use tower_singleflight::BodySource;
+use tower_singleflight::http::BodySource;
 
 use crate::inner::{Inner, Item, PollFrame, body, error, readers, text};
 

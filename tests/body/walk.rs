@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::time::advance;
 use tokio_test::task;
-use tower_singleflight::BodySource;
+use tower_singleflight::http::BodySource;
 
 use crate::inner::{Fault, Item, PollFrame, Polled, Reader, body};
 

@@ -259,7 +259,7 @@ async fn a_shared_error_leads_to_the_original_through_a_boxed_one() {
 async fn a_service_of_which_all_is_asserted_is_one() {
     use axum::body::Body;
     use http::{Request, Response};
-    use tower_singleflight::{ContentBody, HttpSingleflightLayer, assert_service};
+    use tower_singleflight::{HttpSingleflightLayer, assert_service, http::ContentBody};
     let service = ServiceBuilder::new()
         .layer(SingleflightLayer::new(by_id))
         .map_err(SharedError::new)
@@ -285,7 +285,7 @@ async fn a_service_of_which_all_is_asserted_is_one() {
 async fn the_builders_methods_put_the_layers_where_they_are_called() {
     use axum::body::Body;
     use http::{Request, Response};
-    use tower_singleflight::{Coalesced, Role, ServiceBuilderExt};
+    use tower_singleflight::{Role, ServiceBuilderExt, http::Coalesced};
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
     let mut service = ServiceBuilder::new()

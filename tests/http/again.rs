@@ -7,7 +7,8 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use tokio::{task::JoinHandle, time::advance};
 use tower_singleflight::{
-    Coalesced, ContentBody, Contents, Heads, HttpGroup, HttpSingleflightLayer, Limits, Reason, Role, Rule, SharedBody,
+    HttpSingleflightLayer, Limits, Reason, Role, SharedBody,
+    http::{Coalesced, ContentBody, Contents, Heads, HttpGroup, Rule},
 };
 
 use crate::origin::{

@@ -16,7 +16,8 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
 use tower_singleflight::{
-    BodySource, ContentBody, Contents, Heads, HttpGroup, HttpSingleflight, HttpSingleflightLayer, Limits, Role,
+    HttpSingleflightLayer, Limits, Role,
+    http::{BodySource, ContentBody, Contents, Heads, HttpGroup, HttpSingleflight},
 };
 
 use crate::origin::{

@@ -7,7 +7,10 @@ use http_body_util::{BodyExt, Full};
 use tokio::sync::mpsc;
 use tokio_test::task::spawn;
 use tower::{Layer, Service, ServiceBuilder};
-use tower_singleflight::{ContentBody, Contents, Heads, HttpSingleflightLayer, LargeBodies};
+use tower_singleflight::{
+    HttpSingleflightLayer,
+    http::{ContentBody, Contents, Heads, LargeBodies},
+};
 
 use crate::origin::{Bench, Held, Origin, OriginBody, RequestBody, bench, get, get_with, ok, request, status, text};
 

@@ -1,7 +1,10 @@
 //! What goes alone with no configuration.
 
 use http::Request;
-use tower_singleflight::{Coalesced, HttpSingleflightLayer, Reason, Role, Rule};
+use tower_singleflight::{
+    HttpSingleflightLayer, Reason, Role,
+    http::{Coalesced, Rule},
+};
 
 use crate::origin::{RequestBody, bench, coalesced, get, get_with, ok, request, text};
 

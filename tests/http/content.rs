@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
-use tower_singleflight::{Coalesced, ContentBody, Contents, HttpSingleflightLayer, Reason, Role, Rule};
+use tower_singleflight::{
+    HttpSingleflightLayer, Reason, Role,
+    http::{Coalesced, ContentBody, Contents, Rule},
+};
 
 use crate::origin::{Bench, RequestBody, bench, coalesced, get, ok, role, text};
 
@@ -60,7 +63,7 @@ async fn all_callers_of_equal_content_get_the_answer() {
 
 #[tokio::test]
 async fn without_a_content_key_content_goes_alone() {
-    let mut bench: Bench<tower_singleflight::Heads, RequestBody> = bench(HttpSingleflightLayer::new());
+    let mut bench: Bench<tower_singleflight::http::Heads, RequestBody> = bench(HttpSingleflightLayer::new());
     let with_content = || {
         let mut request = get("/x");
         *request.body_mut() = Full::new(Bytes::from_static(b"a"));

@@ -17,7 +17,7 @@ use opentelemetry::context::{Context, FutureExt};
 use tokio::sync::Notify;
 use tokio_test::{assert_pending, task::spawn};
 use tower::ServiceExt;
-use tower_singleflight::{HttpGroup, HttpSingleflightLayer};
+use tower_singleflight::{HttpSingleflightLayer, http::HttpGroup};
 
 tokio::task_local!(static USER: &'static str);
 

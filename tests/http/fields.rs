@@ -5,7 +5,10 @@ mod counted;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::Full;
-use tower_singleflight::{ContentBody, Contents, Heads, HttpSingleflightLayer};
+use tower_singleflight::{
+    HttpSingleflightLayer,
+    http::{ContentBody, Contents, Heads},
+};
 
 pub(crate) use counted::COUNTED;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use tower_singleflight::{HttpGroup, HttpSingleflightLayer, Limits, Reason, Role};
+use tower_singleflight::{HttpSingleflightLayer, Limits, Reason, Role, http::HttpGroup};
 
 use crate::origin::{OriginBody, bench, bench_in, get, ok, request, role, text};
 

@@ -1,7 +1,10 @@
 //! What untrusted input cannot grow, and what readiness costs.
 
 use tower::{Layer, Service, limit::ConcurrencyLimit, service_fn};
-use tower_singleflight::{HttpGroup, HttpSingleflightLayer, Limits, Reason, Role, Rule};
+use tower_singleflight::{
+    HttpSingleflightLayer, Limits, Reason, Role,
+    http::{HttpGroup, Rule},
+};
 
 use crate::origin::{OriginBody, RequestBody, bench, bench_in, coalesced, get, ok, role};
 

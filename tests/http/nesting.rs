@@ -5,7 +5,7 @@ use std::task::Poll;
 use http::{Request, Response};
 use tokio_test::task::spawn;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_singleflight::{Heads, HttpSingleflightLayer, SharedBody};
+use tower_singleflight::{HttpSingleflightLayer, SharedBody, http::Heads};
 
 use crate::origin::{Bench, Call, Fault, Held, OriginBody, RequestBody, bench, get_with, ok, text};
 

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Version};
-use tower_singleflight::{Heads, HttpSingleflightLayer};
+use tower_singleflight::{HttpSingleflightLayer, http::Heads};
 
 use crate::{
     fields::COUNTED,

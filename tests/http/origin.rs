@@ -17,7 +17,10 @@ use http_body_util::{BodyExt, Full};
 use tokio::sync::{mpsc, oneshot};
 use tokio_test::task::{Spawn, spawn};
 use tower::{Layer, Service};
-use tower_singleflight::{Coalesced, HttpContent, HttpGroup, HttpSingleflightLayer, Role, SharedBody};
+use tower_singleflight::{
+    HttpSingleflightLayer, Role, SharedBody,
+    http::{Coalesced, HttpContent, HttpGroup},
+};
 
 pub(crate) type RequestBody = Full<Bytes>;
 pub(crate) type Answer = Result<Response<SharedBody<OriginBody>>, Fault>;
@@ -166,7 +169,7 @@ impl<B: Send + 'static> Service<Request<B>> for Origin<B> {
 pub(crate) struct Bench<C: HttpContent, B> {
     pub(crate) layer: HttpSingleflightLayer<C>,
     pub(crate) group: HttpGroup,
-    pub(crate) service: C::Service<tower_singleflight::HttpSingleflight<Origin<B>>>,
+    pub(crate) service: C::Service<tower_singleflight::http::HttpSingleflight<Origin<B>>>,
     pub(crate) held: mpsc::UnboundedReceiver<Held<B>>,
     /// How many requests the origin has got, as far as the test has looked.
     pub(crate) calls: Arc<Mutex<usize>>,
@@ -193,7 +196,7 @@ impl<C: HttpContent, B: Send + 'static> Bench<C, B> {
     /// Sends a request and polls its future once.
     pub(crate) fn call<F>(&mut self, request: Request<RequestBody>) -> Call<F>
     where
-        C::Service<tower_singleflight::HttpSingleflight<Origin<B>>>: Service<Request<RequestBody>, Future = F>,
+        C::Service<tower_singleflight::http::HttpSingleflight<Origin<B>>>: Service<Request<RequestBody>, Future = F>,
         F: Future<Output = Answer>,
     {
         let mut call = spawn(self.service.call(request));

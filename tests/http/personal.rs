@@ -10,7 +10,10 @@ use http::{HeaderName, Method, Request, Version};
 use http_body_util::{BodyExt, Full};
 use tower::util::Either;
 use tower::{Layer, Service, ServiceExt};
-use tower_singleflight::{Coalesced, Heads, HttpSingleflightLayer, LargeBodies, Reason, Role, Rule};
+use tower_singleflight::{
+    HttpSingleflightLayer, Reason, Role,
+    http::{Coalesced, Heads, LargeBodies, Rule},
+};
 
 use crate::origin::{Bench, OriginBody, RequestBody, bench, get, get_with, ok, request, role, status, text};
 

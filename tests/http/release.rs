@@ -1,7 +1,7 @@
 //! Answers that followers may not have.
 
 use http::Response;
-use tower_singleflight::{HttpGroup, HttpSingleflightLayer, Limits, Reason, Role, SharedBody};
+use tower_singleflight::{HttpSingleflightLayer, Limits, Reason, Role, SharedBody, http::HttpGroup};
 
 use crate::origin::{Bench, OriginBody, RequestBody, bench, bench_in, get, ok, role, status, text};
 
@@ -117,7 +117,7 @@ async fn s05_authorized_requests_share_what_the_response_allows() {
 
 type Answers = Vec<tokio::task::JoinHandle<Response<SharedBody<OriginBody>>>>;
 
-fn burst(bench: &mut Bench<tower_singleflight::Heads, RequestBody>, callers: usize) -> Answers {
+fn burst(bench: &mut Bench<tower_singleflight::http::Heads, RequestBody>, callers: usize) -> Answers {
     let calls: Vec<_> = (0..callers).map(|_| bench.call(get("/x"))).collect();
     calls.into_iter().map(|call| tokio::spawn(async { call.await.unwrap() })).collect()
 }

@@ -41,7 +41,7 @@ async fn connections_of_a_router_without_state_share_flights() {
 }
 
 #[cfg(feature = "axum")]
-async fn share(layered: impl FnOnce(Router) -> Router, group: &tower_singleflight::HttpGroup) {
+async fn share(layered: impl FnOnce(Router) -> Router, group: &tower_singleflight::http::HttpGroup) {
     use http_body_util::BodyExt;
     use tokio::net::TcpListener;
 

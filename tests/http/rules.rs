@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use tower_singleflight::{BodySource, HttpSingleflightLayer, Role};
+use tower_singleflight::{HttpSingleflightLayer, Role, http::BodySource};
 
 use crate::origin::{bench, get, get_with, ok, role, status, text};
 

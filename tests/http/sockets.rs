@@ -20,7 +20,7 @@ use tokio::{
     task::{JoinSet, yield_now},
     time::timeout,
 };
-use tower_singleflight::{Heads, HttpSingleflightLayer};
+use tower_singleflight::{HttpSingleflightLayer, http::Heads};
 
 use crate::origin::{Bench, Held, OriginBody, bench, get_with, ok};
 

@@ -29,7 +29,10 @@ use tokio::{
     time::timeout,
 };
 use tower::Service;
-use tower_singleflight::{Heads, HttpSingleflight, HttpSingleflightLayer, SharedBody};
+use tower_singleflight::{
+    HttpSingleflightLayer, SharedBody,
+    http::{Heads, HttpSingleflight},
+};
 
 use crate::{
     origin::{Bench, Fault, Held, Origin, OriginBody, bench, get_with},

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
-use tower_singleflight::{Coalesced, ContentBody, Contents, Heads, HttpKey, HttpSingleflightLayer, Role, Rule};
+use tower_singleflight::{
+    HttpSingleflightLayer, Role,
+    http::{Coalesced, ContentBody, Contents, Heads, HttpKey, Rule},
+};
 
 use crate::origin::{Bench, Held, OriginBody, RequestBody, bench, get, get_with, ok, request, role, status, text};
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::task::{JoinSet, coop::consume_budget};
-use tower_singleflight::BodySource;
+use tower_singleflight::http::BodySource;
 
 use crate::{Fault, process::resident, stats::target};
 

@@ -15,7 +15,10 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
-use tower_singleflight::{HttpGroup, HttpSingleflightLayer, LargeBodies};
+use tower_singleflight::{
+    HttpSingleflightLayer,
+    http::{HttpGroup, LargeBodies},
+};
 
 use crate::{
     Fault,

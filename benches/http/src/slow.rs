@@ -15,7 +15,7 @@ use tokio::{
     task::{JoinSet, coop::consume_budget},
     time::{Instant, Sleep, sleep},
 };
-use tower_singleflight::{BodySource, SharedBody};
+use tower_singleflight::{SharedBody, http::BodySource};
 
 use crate::{
     Fault,

@@ -17,7 +17,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::task::{JoinSet, yield_now};
 use tower::{Layer, Service, service_fn};
-use tower_singleflight::{Coalesced, HttpSingleflight, HttpSingleflightLayer, Role};
+use tower_singleflight::{
+    HttpSingleflightLayer, Role,
+    http::{Coalesced, HttpSingleflight},
+};
 
 use crate::{Fault, stats::target};
 

@@ -2,7 +2,10 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use tower_singleflight::{HttpGroup, HttpSingleflightLayer, LargeBodies, Limits};
+use tower_singleflight::{
+    HttpSingleflightLayer, Limits,
+    http::{HttpGroup, LargeBodies},
+};
 
 use crate::options::Options;
 

@@ -16,7 +16,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
-use tower_singleflight::{Coalesced, Role};
+use tower_singleflight::{Role, http::Coalesced};
 
 use crate::{pace, wire::Wire};
 

@@ -13,7 +13,7 @@ use http::{Method, Request, Response, StatusCode, Version, header, uri::Authorit
 use http_body_util::{Either, Full};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tower::Service;
-use tower_singleflight::HttpSingleflight;
+use tower_singleflight::http::HttpSingleflight;
 
 use crate::{body::Lively, failure::Failure, fields, forwards, options::Options, sender::Sender, target, upgrade};
 

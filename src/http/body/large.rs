@@ -19,7 +19,7 @@ pub enum LargeBodies {
     Spill {
         /// In bytes, of one body at a time.
         per_body: u64,
-        /// In bytes, of all bodies that share a [`SpillStore`](crate::SpillStore).
+        /// In bytes, of all bodies that share a [`SpillStore`](crate::http::SpillStore).
         total: u64,
     },
 }

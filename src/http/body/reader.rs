@@ -14,14 +14,15 @@ use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
 use super::{
     checked::{Checked, Source},
+    deferred::Deferred,
+    end::End,
     error::BodyError,
-    freed::Freed,
-    next::{End, For, Next},
     origin::{Hints, Origin},
     part::Part,
     spill::Spilling,
     stall::Stall,
-    stream::{Polling, Stream},
+    step::{Step, WaitFor},
+    stream::{PanicGuard, Stream},
 };
 
 /// A reader or the claim to one; gone from the stream when it is dropped or has come to the end.
@@ -95,19 +96,19 @@ where
             let Some(Seat { stream, place }) = &self.seat else { return Poll::Ready(None) };
             let mut state = stream.lock();
             let waits = match state.next(*place) {
-                Next::Take(part, freed) => {
+                Step::Take(part, deferred) => {
                     drop(state);
-                    freed.wake();
+                    deferred.wake();
                     return Poll::Ready(Some(Ok(part.into_frame())));
                 }
-                Next::End(error) => {
+                Step::End(error) => {
                     drop(state);
                     self.seat = None;
                     self.failed = error.is_some();
                     self.stall = Stall::default();
                     return Poll::Ready(error.map(Err));
                 }
-                Next::Poll(body) => {
+                Step::Poll(body) => {
                     drop(state);
                     match poll_body(stream, *place, body, spare.take(), cx) {
                         Poll::Ready(None) => continue,
@@ -115,7 +116,7 @@ where
                         Poll::Pending => return Poll::Pending,
                     }
                 }
-                Next::Read(segment, at, bytes) => {
+                Step::Read(segment, at, bytes) => {
                     drop(state);
                     let read = move || segment.read(at, bytes);
                     match Handle::try_current() {
@@ -129,12 +130,12 @@ where
                     }
                     continue;
                 }
-                Next::Spill(job) => {
+                Step::Spill(job) => {
                     drop(state);
                     Spilling::begin(stream, job);
                     continue;
                 }
-                Next::Wait(waits) => waits,
+                Step::Wait(waits) => waits,
             };
             let Some(waker) = spare.take() else {
                 drop(state);
@@ -143,15 +144,15 @@ where
             };
             let old = state.park(*place, waits, waker);
             let deadline = match waits {
-                For::Body => None,
-                For::Room => state.wait(Instant::now()),
+                WaitFor::Body => None,
+                WaitFor::Room => state.wait(Instant::now()),
             };
             drop(state);
             drop(old);
             match deadline {
                 Some(deadline) if self.stall.has_elapsed(deadline, cx) => {
-                    let freed = stream.lock().cut_due(Instant::now());
-                    freed.wake();
+                    let deferred = stream.lock().cut_due(Instant::now());
+                    deferred.wake();
                 }
                 _ => return Poll::Pending,
             }
@@ -169,9 +170,9 @@ impl<B> Reader<B> {
             return Some(Err(BodyError::lagged()));
         };
         let mut state = stream.lock();
-        let freed = state.has_read(*place, data.len() as u64)?;
+        let deferred = state.has_read(*place, data.len() as u64)?;
         drop(state);
-        freed.wake();
+        deferred.wake();
         Some(Ok(data))
     }
 }
@@ -189,7 +190,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     // Armed before the body is dropped by unwinding (invariant 7).
-    let polling = Polling::new(stream);
+    let polling = PanicGuard::new(stream);
     let polled = body.poll_part(&mut Context::from_waker(&Waker::from(Arc::clone(stream))));
     // After its end or an error it is not asked: who has yet to hear of that is told what was true before.
     let hints =
@@ -197,34 +198,34 @@ where
     let waker = polled.is_pending().then(|| spare.unwrap_or_else(|| cx.waker().clone()));
     polling.done();
     let mut state = stream.lock();
-    let (part, freed) = match polled {
+    let (part, deferred) = match polled {
         Poll::Pending => {
-            let mut freed = Freed::default();
+            let mut deferred = Deferred::default();
             state.told(hints);
             state.source = Source::Begun(body);
-            let old = waker.and_then(|waker| state.park(place, For::Body, waker));
+            let old = waker.and_then(|waker| state.park(place, WaitFor::Body, waker));
             // Woken in mid-poll: whoever came meanwhile found no body to poll (invariant 4).
             if state.ready {
-                state.call(For::Body, &mut freed);
+                state.take_wakers(WaitFor::Body, &mut deferred);
             }
             drop(state);
             drop(old);
-            freed.wake();
+            deferred.wake();
             return Poll::Pending;
         }
         Poll::Ready(Some(Ok(part))) => {
             state.source = Source::Begun(body);
-            let freed = state.came(&part, hints, place);
+            let deferred = state.received(&part, hints, place);
             drop(state);
-            (Some(part), freed)
+            (Some(part), deferred)
         }
         Poll::Ready(end) => {
-            let freed = state.finish(end.and_then(Result::err).map_or(End::Clean, End::Error));
+            let deferred = state.finish(end.and_then(Result::err).map_or(End::Clean, End::Error));
             drop(state);
-            (None, freed)
+            (None, deferred)
         }
     };
-    freed.wake();
+    deferred.wake();
     Poll::Ready(part)
 }
 
@@ -241,8 +242,8 @@ impl<B> Clone for Reader<B> {
 
 impl<B> Drop for Seat<B> {
     fn drop(&mut self) {
-        let (place, freed, source) = self.stream.lock().leave(self.place);
-        freed.wake();
+        let (place, deferred, source) = self.stream.lock().leave(self.place);
+        deferred.wake();
         drop((place, source));
     }
 }

@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use super::{error::BodyError, origin::Origin, reader::Reader};
 
 pin_project! {
-    /// A body that others may be reading too; see [`BodySource`](crate::BodySource).
+    /// A body that others may be reading too; see [`BodySource`](crate::http::BodySource).
     ///
     /// # Cancel safety
     ///

@@ -40,7 +40,7 @@ use crate::sync::{Mutex, lock};
 /// 4. Between the fastest and the slowest reader or claim at most a window is kept (default 1 MiB, one frame over at
 ///    most). When it is full the fast ones wait, in sum over the whole body at most for the stall time (default 5 s),
 ///    whomever they wait for. Once that is used up, who is last while the window is full and somebody would have to
-///    wait is cut at once, and ends in an error that [is lagged](crate::BodyError::is_lagged).
+///    wait is cut at once, and ends in an error that [is lagged](crate::http::BodyError::is_lagged).
 /// 5. A size that was announced is kept: an end before or after it is an error.
 /// 6. With its last reader and claim the inner body is dropped.
 ///
@@ -58,7 +58,7 @@ use crate::sync::{Mutex, lock};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// use http_body_util::{BodyExt, Full};
-/// use tower_singleflight::BodySource;
+/// use tower_singleflight::http::BodySource;
 ///
 /// let one = BodySource::new(Full::from("rows"));
 /// let other = one.clone();
@@ -68,14 +68,14 @@ use crate::sync::{Mutex, lock};
 /// ```
 pub struct BodySource<B> {
     /// `None` only while a clone is made.
-    claim: Mutex<Option<Claim<B>>>,
+    claim: Mutex<Option<Handle<B>>>,
     window: usize,
     stall: Duration,
     announced: Option<u64>,
     spill: SpillStore,
 }
 
-enum Claim<B> {
+enum Handle<B> {
     /// The only one so far.
     Lone(Origin<B>),
     Shared(Reader<B>),
@@ -88,7 +88,7 @@ impl<B> BodySource<B> {
     }
 
     pub(super) fn from_origin(body: Origin<B>) -> Self {
-        let claim = Mutex::new(Some(Claim::Lone(body)));
+        let claim = Mutex::new(Some(Handle::Lone(body)));
         Self { claim, window: 1 << 20, stall: Duration::from_secs(5), announced: None, spill: SpillStore::default() }
     }
 
@@ -122,14 +122,14 @@ impl<B> BodySource<B> {
 
     /// Sets where frames go that do not fit the window, instead of readers' waiting for slower ones; before the first
     /// clone. Without a runtime nothing goes there. What cannot be read back is lost for the readers that still need
-    /// it: they end in an error that [is lagged](crate::BodyError::is_lagged).
+    /// it: they end in an error that [is lagged](crate::http::BodyError::is_lagged).
     #[must_use]
     pub fn spill(mut self, store: SpillStore) -> Self {
         self.spill = store;
         self
     }
 
-    fn claim(&mut self) -> &mut Claim<B> {
+    fn claim(&mut self) -> &mut Handle<B> {
         match self.claim.get_mut().unwrap_or_else(PoisonError::into_inner) {
             Some(claim) => claim,
             None => unreachable!("a claim is taken out under its lock only"),
@@ -139,8 +139,8 @@ impl<B> BodySource<B> {
     /// Returns the reader that was claimed.
     pub fn into_reader(self) -> SharedBody<B> {
         match self.claim.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(Claim::Lone(body)) => SharedBody::untouched(body),
-            Some(Claim::Shared(reader)) => reader.into_lone().map_or_else(SharedBody::shared, SharedBody::untouched),
+            Some(Handle::Lone(body)) => SharedBody::untouched(body),
+            Some(Handle::Shared(reader)) => reader.into_lone().map_or_else(SharedBody::shared, SharedBody::untouched),
             None => unreachable!("a claim is taken out under its lock only"),
         }
     }
@@ -161,22 +161,22 @@ impl<B: Body> Clone for BodySource<B> {
         let mut claim = lock(&self.claim);
         // The one thing that is asked of the body under this lock; before it is moved, so that a panic loses nothing.
         let hints = match &*claim {
-            Some(Claim::Lone(body)) => body.hints(),
+            Some(Handle::Lone(body)) => body.hints(),
             _ => Hints::default(),
         };
         let reader = match claim.take() {
-            Some(Claim::Lone(body)) => {
+            Some(Handle::Lone(body)) => {
                 let log = Log::new(self.spill.store().cloned());
                 let missing = Missing::new(self.announced, &hints);
                 Reader::first(Arc::new(Stream::new(body, missing, hints, log, self.window, self.stall)))
             }
-            Some(Claim::Shared(reader)) => reader,
+            Some(Handle::Shared(reader)) => reader,
             None => unreachable!("a claim is taken out under its lock only"),
         };
         let other = reader.clone();
-        *claim = Some(Claim::Shared(reader));
+        *claim = Some(Handle::Shared(reader));
         drop(claim);
-        let claim = Mutex::new(Some(Claim::Shared(other)));
+        let claim = Mutex::new(Some(Handle::Shared(other)));
         Self { claim, window: self.window, stall: self.stall, announced: self.announced, spill: self.spill.clone() }
     }
 }
@@ -191,7 +191,7 @@ where
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.claim() {
-            Claim::Lone(body) => {
+            Handle::Lone(body) => {
                 let polled = body.pin().poll_part(cx).map_ok(Part::into_frame);
                 if let Poll::Ready(Some(Ok(frame))) = &polled {
                     let length = frame.data_ref().map_or(0, Bytes::len) as u64;
@@ -199,23 +199,23 @@ where
                 }
                 polled
             }
-            Claim::Shared(reader) => reader.poll_frame(cx),
+            Handle::Shared(reader) => reader.poll_frame(cx),
         }
     }
 
     /// Asks the body itself under the claim's own lock, as a clone does.
     fn is_end_stream(&self) -> bool {
         match &*lock(&self.claim) {
-            Some(Claim::Lone(body)) => body.is_end_stream(),
-            Some(Claim::Shared(reader)) => reader.is_end_stream(),
+            Some(Handle::Lone(body)) => body.is_end_stream(),
+            Some(Handle::Shared(reader)) => reader.is_end_stream(),
             None => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &*lock(&self.claim) {
-            Some(Claim::Lone(body)) => body.size_hint(),
-            Some(Claim::Shared(reader)) => reader.size_hint(),
+            Some(Handle::Lone(body)) => body.size_hint(),
+            Some(Handle::Shared(reader)) => reader.size_hint(),
             None => SizeHint::new(),
         }
     }

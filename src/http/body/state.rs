@@ -20,24 +20,27 @@
 //! 10. A file is given back once no reader that is not cut has anything to read from it. While a write is waited for no
 //!     time counts, unless it hangs; then it counts as failed, and nothing more is written.
 
+mod buffered;
+mod hints;
 mod pace;
 mod spilled;
-mod told;
 
 use std::{collections::VecDeque, mem::replace, task::Waker, time::Duration};
 
 use slab::Slab;
 use tokio::time::Instant;
 
+use self::buffered::BufferedFrame;
 use super::{
     checked::{Checked, Missing, Source},
+    deferred::Deferred,
+    end::End,
     error::BodyError,
-    freed::Freed,
-    next::{End, For, Next},
     origin::{Hints, Origin},
     part::Part,
     patience::Patience,
     spill::Log,
+    step::{Step, WaitFor},
 };
 
 /// Guarded by the stream's lock.
@@ -49,7 +52,7 @@ pub(super) struct State<B> {
     missing: Missing,
     /// What the inner body said of itself last.
     hints: Hints,
-    frames: VecDeque<Kept>,
+    frames: VecDeque<BufferedFrame>,
     /// What was spilled, and comes before the first frame.
     log: Log,
     /// The number of the first frame that is kept.
@@ -57,7 +60,7 @@ pub(super) struct State<B> {
     /// What the kept frames weigh, in bytes.
     weight: usize,
     window: usize,
-    readers: Slab<Place>,
+    readers: Slab<Cursor>,
     /// Readers that are not cut.
     live: usize,
     /// The readers with a waker, by what they wait for. A reader that has taken less than all frames has none.
@@ -67,7 +70,7 @@ pub(super) struct State<B> {
 
 /// Where a reader is.
 #[derive(Default)]
-pub(super) struct Place {
+pub(super) struct Cursor {
     /// The number of the frame that it takes next.
     next: u64,
     /// Its place in the log; then its next frame is the first. `None` once it has read all that is there.
@@ -77,26 +80,9 @@ pub(super) struct Place {
     /// `Some` while it waits.
     waker: Option<Waker>,
     /// Which of the waiting it then is.
-    waits: Option<(For, usize)>,
+    waits: Option<(WaitFor, usize)>,
     /// How long others have waited for it.
     held: Duration,
-}
-
-struct Kept {
-    frame: Part,
-    /// What the inner body said of itself before it came.
-    before: Hints,
-    /// How many readers have yet to take it.
-    readers: usize,
-}
-
-/// What a frame weighs beside its data, in bytes, so that empty ones count too.
-const FRAME: usize = 64;
-
-impl Kept {
-    fn weight(&self) -> usize {
-        self.frame.len() + FRAME
-    }
 }
 
 impl<B> State<B> {
@@ -129,7 +115,7 @@ impl<B> State<B> {
     /// Adds a reader where another one is; the first at the start.
     pub(super) fn enter(&mut self, beside: Option<usize>) -> usize {
         let beside = beside.map(|reader| &self.readers[reader]);
-        let place = beside.map_or_else(Place::default, |place| Place { waker: None, waits: None, ..*place });
+        let place = beside.map_or_else(Cursor::default, |place| Cursor { waker: None, waits: None, ..*place });
         if !place.cut {
             self.live += 1;
             let passed = self.passed(place.next);
@@ -139,8 +125,8 @@ impl<B> State<B> {
     }
 
     /// Takes a reader out. The last one takes the inner body with it.
-    pub(super) fn leave(&mut self, reader: usize) -> (Place, Freed, Source<B>) {
-        let mut freed = Freed::default();
+    pub(super) fn leave(&mut self, reader: usize) -> (Cursor, Deferred, Source<B>) {
+        let mut deferred = Deferred::default();
         let place = self.readers.remove(reader);
         if let Some((waits, at)) = place.waits {
             let waiting = &mut self.waiting[waits as usize];
@@ -149,18 +135,18 @@ impl<B> State<B> {
                 self.readers[*moved].waits = Some((waits, at));
             }
         }
-        if self.waiting[For::Room as usize].is_empty() {
+        if self.waiting[WaitFor::Room as usize].is_empty() {
             self.patience.rest();
         }
         if !place.cut {
-            self.give_up(place.next, &mut freed);
-            self.trim(&mut freed);
+            self.give_up(place.next, &mut deferred);
+            self.trim(&mut deferred);
         }
         let source = if self.live == 0 { replace(&mut self.source, Source::Out) } else { Source::Out };
         if self.readers.is_empty() {
-            freed.end = self.end.take();
+            deferred.end = self.end.take();
         }
-        (place, freed, source)
+        (place, deferred, source)
     }
 
     /// Takes the inner body out if nothing has been read and only one reader is left.
@@ -175,13 +161,13 @@ impl<B> State<B> {
     }
 
     /// Says what a reader does next.
-    pub(super) fn next(&mut self, reader: usize) -> Next<B> {
+    pub(super) fn next(&mut self, reader: usize) -> Step<B> {
         let place = &mut self.readers[reader];
         if place.cut {
-            return Next::End(Some(BodyError::lagged()));
+            return Step::End(Some(BodyError::lagged()));
         }
         if let Some((segment, at, bytes)) = place.behind.and_then(|place| self.log.find(place)) {
-            return Next::Read(segment, at, bytes);
+            return Step::Read(segment, at, bytes);
         }
         let passed = place.next.saturating_sub(self.first);
         if let Some(kept) = usize::try_from(passed).ok().and_then(|passed| self.frames.get_mut(passed)) {
@@ -190,61 +176,61 @@ impl<B> State<B> {
                 place.held += self.patience.waited(Instant::now());
             }
             kept.readers -= 1;
-            let mut freed = Freed::default();
+            let mut deferred = Deferred::default();
             // Who takes it last is behind all others, and the frame is the first.
-            let part = if kept.readers == 0 { self.shift(&mut freed) } else { None };
+            let part = if kept.readers == 0 { self.shift(&mut deferred) } else { None };
             let part = part.unwrap_or_else(|| self.frames[passed as usize].frame.clone());
-            return Next::Take(part, freed);
+            return Step::Take(part, deferred);
         }
         match &self.end {
-            Some(End::Clean) => return Next::End(None),
-            Some(End::Error(error)) => return Next::End(Some(error.clone())),
+            Some(End::Clean) => return Step::End(None),
+            Some(End::Error(error)) => return Step::End(Some(error.clone())),
             None => {}
         }
         // Whose body says that it is at its end need wait for nobody to hear so: nothing more has to be kept.
         if !self.hints.is_end_stream {
             if let Some(job) = self.plan() {
-                return Next::Spill(job);
+                return Step::Spill(job);
             }
             if self.weight >= self.window && !self.frames.is_empty() {
-                return Next::Wait(For::Room);
+                return Step::Wait(WaitFor::Room);
             }
         }
         if !self.ready {
-            return Next::Wait(For::Body);
+            return Step::Wait(WaitFor::Body);
         }
         let body = match replace(&mut self.source, Source::Out) {
             Source::Fresh(body) => Checked::new(body.pinned(), self.missing),
             Source::Begun(body) => body,
-            Source::Out => return Next::Wait(For::Body),
+            Source::Out => return Step::Wait(WaitFor::Body),
         };
         self.ready = false;
-        Next::Poll(body)
+        Step::Poll(body)
     }
 
     /// Keeps a frame for all readers but the one that polled it, which gets it.
     /// `hints`: what the inner body says of itself now.
-    pub(super) fn came(&mut self, part: &Part, hints: Hints, reader: usize) -> Freed {
+    pub(super) fn received(&mut self, part: &Part, hints: Hints, reader: usize) -> Deferred {
         let before = replace(&mut self.hints, hints);
         self.ready = true;
         let place = &mut self.readers[reader];
         place.next += 1;
         // It has caught up.
         place.held = Duration::ZERO;
-        let mut freed = Freed::default();
+        let mut deferred = Deferred::default();
         if self.live > 1 {
-            self.weight += part.len() + FRAME;
-            self.frames.push_back(Kept { frame: part.clone(), before, readers: self.live - 1 });
-            self.call(For::Body, &mut freed);
+            self.weight += BufferedFrame::weight_of(part);
+            self.frames.push_back(BufferedFrame { frame: part.clone(), before, readers: self.live - 1 });
+            self.take_wakers(WaitFor::Body, &mut deferred);
         } else {
             // Nobody else: passed through.
             self.first += 1;
         }
-        freed
+        deferred
     }
 
     /// Parks a reader; returns the waker that this one replaces.
-    pub(super) fn park(&mut self, reader: usize, waits: For, waker: Waker) -> Option<Waker> {
+    pub(super) fn park(&mut self, reader: usize, waits: WaitFor, waker: Waker) -> Option<Waker> {
         let place = &mut self.readers[reader];
         let waiting = &mut self.waiting[waits as usize];
         // If it waits already it is for the same: what ends one kind of waiting wakes all who do.
@@ -256,42 +242,42 @@ impl<B> State<B> {
     }
 
     /// Takes the wakers of all who wait for this.
-    pub(super) fn call(&mut self, waits: For, freed: &mut Freed) {
-        if matches!(waits, For::Room) {
+    pub(super) fn take_wakers(&mut self, waits: WaitFor, deferred: &mut Deferred) {
+        if matches!(waits, WaitFor::Room) {
             self.patience.rest();
         }
         for reader in self.waiting[waits as usize].drain(..) {
             let place = &mut self.readers[reader];
             place.waits = None;
-            freed.wakers.extend(place.waker.take());
+            deferred.wakers.extend(place.waker.take());
         }
     }
 
     /// Ends the body for all who have taken what there is (invariant 7).
-    pub(super) fn finish(&mut self, end: End) -> Freed {
-        let mut freed = Freed::default();
+    pub(super) fn finish(&mut self, end: End) -> Deferred {
+        let mut deferred = Deferred::default();
         self.end = Some(end);
-        self.call(For::Body, &mut freed);
-        freed
+        self.take_wakers(WaitFor::Body, &mut deferred);
+        deferred
     }
 
     /// Lets go of the frames from this one on, on behalf of one reader.
-    fn give_up(&mut self, next: u64, freed: &mut Freed) {
+    fn give_up(&mut self, next: u64, deferred: &mut Deferred) {
         self.live -= 1;
         let passed = self.passed(next);
         self.frames.iter_mut().skip(passed).for_each(|kept| kept.readers -= 1);
         while self.frames.front().is_some_and(|kept| kept.readers == 0) {
-            let part = self.shift(freed);
-            freed.frames.extend(part);
+            let part = self.shift(deferred);
+            deferred.frames.extend(part);
         }
     }
 
     /// Takes out the first frame, which all have taken; the slowest has made progress.
-    fn shift(&mut self, freed: &mut Freed) -> Option<Part> {
+    fn shift(&mut self, deferred: &mut Deferred) -> Option<Part> {
         let kept = self.frames.pop_front()?;
         self.first += 1;
         self.weight -= kept.weight();
-        self.call(For::Room, freed);
+        self.take_wakers(WaitFor::Room, deferred);
         Some(kept.frame)
     }
 

@@ -4,12 +4,13 @@ use std::{sync::Arc, task::Wake, time::Duration};
 
 use super::{
     checked::Missing,
+    deferred::Deferred,
+    end::End,
     error::BodyError,
-    freed::Freed,
-    next::{End, For},
     origin::{Hints, Origin},
     spill::Log,
     state::State,
+    step::WaitFor,
 };
 use crate::sync::{Mutex, MutexGuard, lock};
 
@@ -42,22 +43,22 @@ impl<B> Wake for Stream<B> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let mut freed = Freed::default();
+        let mut deferred = Deferred::default();
         let mut state = self.lock();
         state.ready = true;
-        state.call(For::Body, &mut freed);
+        state.take_wakers(WaitFor::Body, &mut deferred);
         drop(state);
-        freed.wake();
+        deferred.wake();
     }
 }
 
 /// Ends the body should its poll panic.
-pub(super) struct Polling<'a, B> {
+pub(super) struct PanicGuard<'a, B> {
     stream: &'a Stream<B>,
     armed: bool,
 }
 
-impl<'a, B> Polling<'a, B> {
+impl<'a, B> PanicGuard<'a, B> {
     pub(super) const fn new(stream: &'a Stream<B>) -> Self {
         Self { stream, armed: true }
     }
@@ -67,11 +68,11 @@ impl<'a, B> Polling<'a, B> {
     }
 }
 
-impl<B> Drop for Polling<'_, B> {
+impl<B> Drop for PanicGuard<'_, B> {
     fn drop(&mut self) {
         if self.armed {
-            let freed = self.stream.lock().finish(End::Error(BodyError::panicked()));
-            freed.wake();
+            let deferred = self.stream.lock().finish(End::Error(BodyError::panicked()));
+            deferred.wake();
         }
     }
 }

@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::{Content, body::ContentBody, future::ContentFuture, read::Reading};
 use crate::http::service::HttpSingleflight;
 
-/// [`HttpSingleflight`](crate::HttpSingleflight) with request content in the key; made by
+/// [`HttpSingleflight`](crate::http::HttpSingleflight) with request content in the key; made by
 /// [`HttpSingleflightLayer::content_key`](crate::HttpSingleflightLayer::content_key).
 ///
 /// # Cancel safety
@@ -59,10 +59,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let shared = self.inner.shared();
-        let kind = shared.config.kind(&parts);
+        let coalescer = self.inner.coalescer();
+        let kind = coalescer.config.kind(&parts);
         let fits = body.size_hint().lower() <= self.max as u64;
-        if body.is_end_stream() || !fits || !shared.reads_content(&parts, kind) {
+        if body.is_end_stream() || !fits || !coalescer.reads_content(&parts, kind) {
             let content = Content::of(&body);
             return ContentFuture::calling(self.inner.send(parts, kind, ContentBody::whole(body), &content));
         }

@@ -73,7 +73,7 @@ impl<C> HttpSingleflightLayer<C> {
     }
 
     /// Sets what is told the role and the number of callers, once per request that ends with an answer or an error: for
-    /// counters and logs. [`Coalesced`](crate::Coalesced) in the extensions of the response says more.
+    /// counters and logs. [`Coalesced`](crate::http::Coalesced) in the extensions of the response says more.
     ///
     /// # Panics
     ///

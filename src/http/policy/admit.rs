@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, header, request};
 use super::{
     Cookies, Credentials, Policy,
     directives::{Directive, directives},
-    list::elements,
+    tokens::elements,
 };
 use crate::http::{key::are_all_named, rule::Rule};
 

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::list::is_token_byte;
+use super::tokens::is_token_byte;
 use crate::http::rule::Rule;
 
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");

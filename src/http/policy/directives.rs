@@ -3,7 +3,7 @@
 //! Crates that read it leave out what they do not know, and so miss a `private` behind a broken element; here a line
 //! that is not in order says so.
 
-use super::list::is_token_byte;
+use super::tokens::is_token_byte;
 
 /// A directive and its argument; compare the name without regard to case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

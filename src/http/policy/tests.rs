@@ -9,7 +9,7 @@ mod personal;
 mod strict;
 
 use super::{
-    Admission, Again, Answer, Asked, CacheName, Content, Cookies, Credentials, Forwarded, Policy,
+    Admission, Again, AnswerHead, CacheName, Content, Cookies, Credentials, Forwarded, Policy, RequestFacts,
     directives::directives, follower_head, is_unsafe, vary::vary,
 };
 use crate::http::rule::Rule;
@@ -37,13 +37,13 @@ fn admit(fields: &[(&str, &str)]) -> Result<Admission, Rule> {
 }
 
 /// Judges an answer of known length.
-fn judge(policy: &Policy, asked: Asked, head: &response::Parts) -> (Share, Again) {
-    let verdict = policy.verdict(asked, Answer { head, has_length: true });
+fn judge(policy: &Policy, asked: RequestFacts, head: &response::Parts) -> (Share, Again) {
+    let verdict = policy.verdict(asked, AnswerHead { head, has_length: true });
     (verdict.share.map(|()| verdict.names), verdict.again)
 }
 
 fn verdict(status: u16, fields: &[(&str, &str)]) -> Share {
-    judge(&Policy::default(), Asked::default(), &response(status, fields)).0
+    judge(&Policy::default(), RequestFacts::default(), &response(status, fields)).0
 }
 
 fn matching(names: &[&'static str]) -> Share {
@@ -264,7 +264,7 @@ fn s07_s08_answers_for_the_leader_alone() {
     assert_eq!(verdict(200, &[("cache-control", "x=\"a, private\"")]), ALL);
     assert_eq!(verdict(200, &[("cache-control", "max-age=0, must-revalidate")]), ALL);
     let stripping = Policy { strip_set_cookie: true, ..Policy::default() };
-    assert_eq!(judge(&stripping, Asked::default(), &response(200, &[("set-cookie", "a=b")])).0, ALL);
+    assert_eq!(judge(&stripping, RequestFacts::default(), &response(200, &[("set-cookie", "a=b")])).0, ALL);
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn s10_d4_statuses() {
     }
     let strict = Policy { share_server_errors: false, ..Policy::default() };
     let failed = response(503, &[("cache-control", "max-age=1")]);
-    assert_eq!(judge(&strict, Asked::default(), &failed), (Err(Rule::D4Failure), Again::Never));
+    assert_eq!(judge(&strict, RequestFacts::default(), &failed), (Err(Rule::D4Failure), Again::Never));
     let validated = Policy { validators: true, ..Policy::default() };
     let asked = validated.asked(&request("GET", &[("if-none-match", "\"1\"")]), false);
     assert_eq!(judge(&validated, asked, &response(304, &[])).0, ALL);
@@ -403,7 +403,7 @@ proptest! {
                 let _ = Policy::default().admit(&asks, Content::Empty, false);
                 let mut head = response(200, &[]);
                 head.headers.insert(&name, value.clone());
-                let _ = judge(&Policy::default(), Asked::default(), &head);
+                let _ = judge(&Policy::default(), RequestFacts::default(), &head);
                 follower_head(&mut head, &[]);
             }
         }

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::list::{elements, is_token};
+use super::tokens::{elements, is_token};
 
 /// The most names that are compared; what has more of them is not meant for others. Origins are not always to be
 /// trusted, and each name costs every follower a look (S26).

@@ -2,14 +2,16 @@
 
 use http::{HeaderMap, HeaderName, Version, header, request, response};
 
-use super::{Credentials, Policy, list::elements, personal::is_personal, said::Said, vary::vary};
+use super::{
+    Credentials, Policy, personal::is_personal, response_directives::ResponseDirectives, tokens::elements, vary::vary,
+};
 use crate::http::rule::Rule;
 
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// What the verdict has to know of the leader's request.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::http) struct Asked {
+pub(in crate::http) struct RequestFacts {
     /// It carried credentials, and the response is to say whether it may be shared (S5).
     authorized: bool,
     /// It carried validators, which are in the key.
@@ -52,7 +54,7 @@ struct Head<'a> {
     ranged: bool,
     event_stream: bool,
     by_origin: bool,
-    said: Said,
+    said: ResponseDirectives,
     names: Vec<HeaderName>,
     /// The gRPC status, where there is no message.
     grpc: Option<&'a [u8]>,
@@ -60,7 +62,7 @@ struct Head<'a> {
 
 /// An answer as the policy sees it.
 #[derive(Clone, Copy)]
-pub(in crate::http) struct Answer<'a> {
+pub(in crate::http) struct AnswerHead<'a> {
     pub(in crate::http) head: &'a response::Parts,
     /// Its length is known beforehand, or it has no content.
     pub(in crate::http) has_length: bool,
@@ -75,9 +77,9 @@ impl Verdict {
 
 impl Policy {
     /// Notes what the verdict will have to know of a request; `deadline`: it brought one.
-    pub(in crate::http) fn asked(&self, parts: &request::Parts, deadline: bool) -> Asked {
+    pub(in crate::http) fn asked(&self, parts: &request::Parts, deadline: bool) -> RequestFacts {
         let has = |name| parts.headers.contains_key(name);
-        Asked {
+        RequestFacts {
             authorized: self.credentials == Credentials::ByResponse && has(header::AUTHORIZATION),
             validated: self.validators && (has(header::IF_NONE_MATCH) || has(header::IF_MODIFIED_SINCE)),
             deadline,
@@ -87,7 +89,7 @@ impl Policy {
     }
 
     /// Judges an error of the wrapped service (D4); that of a leader with a deadline may be its deadline's (S28).
-    pub(in crate::http) fn verdict_on_error(&self, asked: Asked) -> Verdict {
+    pub(in crate::http) fn verdict_on_error(&self, asked: RequestFacts) -> Verdict {
         let share = match (self.share_server_errors, asked.deadline) {
             (false, _) => return Verdict::nobody(Rule::D4Failure),
             (true, true) => Err(Rule::S28Deadline),
@@ -97,7 +99,7 @@ impl Policy {
     }
 
     /// Says with whom an answer may be shared.
-    pub(in crate::http) fn verdict(&self, asked: Asked, answer: Answer<'_>) -> Verdict {
+    pub(in crate::http) fn verdict(&self, asked: RequestFacts, answer: AnswerHead<'_>) -> Verdict {
         let head = self.read(answer.head);
         // Nobody's second chance: it is the leader's by what it says of itself (D9).
         if head.personal {
@@ -189,7 +191,7 @@ impl Policy {
     }
 
     /// S10: RFC 9110, section 15.1; RFC 9111, section 3.
-    fn shares(&self, status: u16, storable: bool, asked: Asked) -> Result<(), Rule> {
+    fn shares(&self, status: u16, storable: bool, asked: RequestFacts) -> Result<(), Rule> {
         let shares = match status {
             // Interim; a part, or a change to what its caller has (RFC 3229, section 10.4.1); about one request's
             // condition, credentials, connection, rate or fields.
@@ -209,7 +211,7 @@ impl Policy {
 
 /// Says what a gRPC status means for followers: the rule that keeps the answer from them, if one does, and whether they
 /// may try again; `None` for success, and for an answer to what all have asked.
-pub(in crate::http) fn grpc_verdict(asked: Asked, status: &[u8]) -> Option<(Option<Rule>, Again)> {
+pub(in crate::http) fn grpc_verdict(asked: RequestFacts, status: &[u8]) -> Option<(Option<Rule>, Again)> {
     match status {
         // Cancelled, deadline exceeded, resource exhausted (S28).
         b"1" | b"4" | b"8" if asked.deadline => Some((Some(Rule::S28Deadline), Again::IfLate)),

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use tower::{timeout::Timeout, util::BoxCloneSyncService};
-use tower_singleflight::{HttpSingleflight, Singleflight, assert_service};
+use tower_singleflight::{Singleflight, assert_service, http::HttpSingleflight};
 
 type Service = BoxCloneSyncService<u64, u64, Infallible>;
 

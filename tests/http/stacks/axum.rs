@@ -19,7 +19,10 @@ use tower::{
     load_shed::LoadShedLayer,
 };
 use tower_http::timeout::TimeoutLayer;
-use tower_singleflight::{BodySource, CloneBodyLayer, SharedError, SingleflightLayer};
+use tower_singleflight::{
+    SharedError, SingleflightLayer,
+    http::{BodySource, CloneBodyLayer},
+};
 
 use crate::stacks::{
     cases::{Answer, HASTY, Stack, soon},

@@ -16,7 +16,7 @@ use tokio::{
     net::TcpStream,
 };
 use tower::{ServiceBuilder, service_fn};
-use tower_singleflight::CloneBodyLayer;
+use tower_singleflight::http::CloneBodyLayer;
 
 use crate::stacks::{
     cases::soon,

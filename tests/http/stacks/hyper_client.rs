@@ -17,7 +17,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use tower::{Service, ServiceBuilder, ServiceExt, limit::RateLimitLayer, service_fn};
-use tower_singleflight::{CloneBodyLayer, SharedError};
+use tower_singleflight::{SharedError, http::CloneBodyLayer};
 
 use crate::stacks::{
     cases::{Answer, HASTY, Stack},

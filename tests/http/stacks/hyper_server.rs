@@ -17,7 +17,10 @@ use tower::{
     service_fn,
 };
 use tower_http::{cors::CorsLayer, timeout::TimeoutLayer};
-use tower_singleflight::{BodySource, CloneBodyLayer, SharedBody, SharedError};
+use tower_singleflight::{
+    SharedBody, SharedError,
+    http::{BodySource, CloneBodyLayer},
+};
 
 use crate::stacks::{
     cases::{HASTY, Stack},

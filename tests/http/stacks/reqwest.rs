@@ -12,7 +12,7 @@ use std::{
 use http::{Method, Response};
 use reqwest::{Body, Client, Request};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, limit::RateLimitLayer, service_fn};
-use tower_singleflight::{CloneBodyLayer, SharedError};
+use tower_singleflight::{SharedError, http::CloneBodyLayer};
 
 use crate::stacks::{
     cases::{Answer, HASTY, Stack},

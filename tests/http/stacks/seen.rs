@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use http::Request;
-use tower_singleflight::{Group, HttpGroup, HttpSingleflightLayer, SingleflightLayer};
+use tower_singleflight::{Group, HttpSingleflightLayer, SingleflightLayer, http::HttpGroup};
 
 /// What the cases ask of a group.
 pub(crate) trait Flights: Send + Sync {

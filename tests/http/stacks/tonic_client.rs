@@ -14,7 +14,10 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use tower::{Service, ServiceBuilder, ServiceExt, layer::util::Identity, limit::RateLimitLayer, service_fn};
-use tower_singleflight::{BodySource, CloneBodyLayer, SharedError};
+use tower_singleflight::{
+    SharedError,
+    http::{BodySource, CloneBodyLayer},
+};
 
 use crate::stacks::{
     cases::{Answer, HASTY, Stack},

@@ -31,7 +31,10 @@ use tower::{
     BoxError, Layer, Service, ServiceBuilder,
     limit::{ConcurrencyLimitLayer, RateLimitLayer},
 };
-use tower_singleflight::{BodySource, CloneBodyLayer, HttpGroup, HttpSingleflightLayer, SharedError};
+use tower_singleflight::{
+    HttpSingleflightLayer, SharedError,
+    http::{BodySource, CloneBodyLayer, HttpGroup},
+};
 
 use crate::stacks::{
     cases::{Answer, HASTY, Stack},

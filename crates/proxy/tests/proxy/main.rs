@@ -33,7 +33,10 @@ use tokio::{
     task::{JoinHandle, JoinSet, yield_now},
     time::timeout,
 };
-use tower_singleflight::{HttpGroup, HttpKey, HttpSingleflightLayer};
+use tower_singleflight::{
+    HttpSingleflightLayer,
+    http::{HttpGroup, HttpKey},
+};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 

@@ -147,9 +147,9 @@ impl Log {
     }
 
     /// Gives back what lies before this place.
-    pub(in crate::http::body) fn trim(&mut self, place: u64, freed: &mut Vec<Arc<Segment>>) {
+    pub(in crate::http::body) fn trim(&mut self, place: u64, deferred: &mut Vec<Arc<Segment>>) {
         while self.files.front().is_some_and(|file| file.end <= place) {
-            freed.extend(self.files.pop_front().map(|file| file.segment));
+            deferred.extend(self.files.pop_front().map(|file| file.segment));
         }
         while self.marks.get(1).is_some_and(|(mark, _)| *mark <= place) {
             self.marks.pop_front();

@@ -44,11 +44,11 @@ pub(in crate::http::body) struct Segment {
 }
 
 impl SpillStore {
-    /// Returns a store with the limits of [`LargeBodies::Spill`](crate::LargeBodies), in this directory, by default the
+    /// Returns a store with the limits of [`LargeBodies::Spill`](crate::http::LargeBodies), in this directory, by default the
     /// system's own for temporary files; one that takes nothing for other values.
     ///
     /// A directory that is not there, full or read-only is found out when it is needed, and is no error: bodies are
-    /// then treated as by [`LargeBodies::Stream`](crate::LargeBodies).
+    /// then treated as by [`LargeBodies::Stream`](crate::http::LargeBodies).
     #[cfg_attr(not(feature = "spill"), allow(unused_variables))]
     pub fn new(large: LargeBodies, dir: Option<PathBuf>) -> Self {
         match large {

@@ -32,10 +32,10 @@ impl<B> Drop for Spilling<B> {
     fn drop(&mut self) {
         self.job = None;
         let written = take(&mut self.written);
-        let (freed, weight) = self.stream.lock().spilled(written);
-        freed.wake();
+        let (deferred, weight) = self.stream.lock().spilled(written);
+        deferred.wake();
         // There is room once the frames are gone.
-        let freed = self.stream.lock().settle(weight);
-        freed.wake();
+        let deferred = self.stream.lock().settle(weight);
+        deferred.wake();
     }
 }

@@ -2,9 +2,9 @@
 
 use tokio::time::Instant;
 
-use super::{For, Freed, Place, State};
+use super::{Cursor, Deferred, State, WaitFor};
 
-impl Place {
+impl Cursor {
     /// Returns whether nobody is further behind: in the log, if any reader is there, else at the first frame.
     fn is_last(&self, first: u64, behind: Option<u64>) -> bool {
         !self.cut && self.next == first && (behind.is_none() || self.behind == behind)
@@ -33,19 +33,19 @@ impl<B> State<B> {
     }
 
     /// Cuts the slowest if the readers have waited for too long by now, and somebody still does (invariant 8).
-    pub(in crate::http::body) fn cut_due(&mut self, now: Instant) -> Freed {
+    pub(in crate::http::body) fn cut_due(&mut self, now: Instant) -> Deferred {
         if self.log.deadline().is_some_and(|deadline| deadline <= now) {
-            let mut freed = Freed::default();
+            let mut deferred = Deferred::default();
             self.log.fail();
-            self.call(For::Room, &mut freed);
-            return freed;
+            self.take_wakers(WaitFor::Room, &mut deferred);
+            return deferred;
         }
-        if self.deadline(now).is_some_and(|deadline| deadline <= now) { self.cut(now) } else { Freed::default() }
+        if self.deadline(now).is_some_and(|deadline| deadline <= now) { self.cut(now) } else { Deferred::default() }
     }
 
     /// Cuts those who are last, and have been waited for.
-    fn cut(&mut self, now: Instant) -> Freed {
-        let mut freed = Freed::default();
+    fn cut(&mut self, now: Instant) -> Deferred {
+        let mut deferred = Deferred::default();
         let (first, behind) = (self.first, self.last_behind());
         let mut slowest = 0;
         for (_, place) in self.readers.iter_mut().filter(|(_, place)| place.is_last(first, behind)) {
@@ -56,9 +56,9 @@ impl<B> State<B> {
             slowest += 1;
         }
         for _ in 0..slowest {
-            self.give_up(first, &mut freed);
+            self.give_up(first, &mut deferred);
         }
-        self.trim(&mut freed);
-        freed
+        self.trim(&mut deferred);
+        deferred
     }
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     super::spill::{BATCH, Job, Segment},
-    For, Freed, Part, State,
+    Deferred, Part, State, WaitFor,
 };
 
 impl<B> State<B> {
@@ -41,8 +41,8 @@ impl<B> State<B> {
 
     /// Lets go of the frames that were written; `None`: they could not be, and stay. Returns also what they weigh, which
     /// counts until it is settled.
-    pub(in crate::http::body) fn spilled(&mut self, written: Option<Arc<Segment>>) -> (Freed, usize) {
-        let (mut freed, mut weight) = (Freed::default(), 0);
+    pub(in crate::http::body) fn spilled(&mut self, written: Option<Arc<Segment>>) -> (Deferred, usize) {
+        let (mut deferred, mut weight) = (Deferred::default(), 0);
         let writing = self.log.written();
         match (writing, written) {
             (Some(writing), Some(segment)) if writing.to > self.first && self.live > 0 => {
@@ -60,7 +60,7 @@ impl<B> State<B> {
                     place += kept.frame.len() as u64;
                     weight += kept.weight();
                     self.first += 1;
-                    freed.frames.push(kept.frame);
+                    deferred.frames.push(kept.frame);
                 }
                 for (_, reader) in self.readers.iter_mut().filter(|(_, reader)| !reader.cut) {
                     if reader.next < self.first {
@@ -69,25 +69,25 @@ impl<B> State<B> {
                         reader.next = self.first;
                     }
                 }
-                self.trim(&mut freed);
+                self.trim(&mut deferred);
             }
-            (_, Some(segment)) => freed.segments.push(segment),
+            (_, Some(segment)) => deferred.segments.push(segment),
             (_, None) => self.log.fail(),
         }
-        (freed, weight)
+        (deferred, weight)
     }
 
     /// Frames that were written are gone: there is room.
-    pub(in crate::http::body) fn settle(&mut self, weight: usize) -> Freed {
-        let mut freed = Freed::default();
+    pub(in crate::http::body) fn settle(&mut self, weight: usize) -> Deferred {
+        let mut deferred = Deferred::default();
         self.weight -= weight;
-        self.call(For::Room, &mut freed);
-        freed
+        self.take_wakers(WaitFor::Room, &mut deferred);
+        deferred
     }
 
     /// A reader has read so many bytes from disk.
-    pub(in crate::http::body) fn has_read(&mut self, reader: usize, bytes: u64) -> Option<Freed> {
-        let mut freed = Freed::default();
+    pub(in crate::http::body) fn has_read(&mut self, reader: usize, bytes: u64) -> Option<Deferred> {
+        let mut deferred = Deferred::default();
         let (end, last) = (self.log.end(), self.last_behind());
         let place = &mut self.readers[reader];
         if place.cut {
@@ -97,8 +97,8 @@ impl<B> State<B> {
             place.held += self.patience.waited(Instant::now());
         }
         place.behind = place.behind.map(|place| place + bytes).filter(|place| *place < end);
-        self.trim(&mut freed);
-        Some(freed)
+        self.trim(&mut deferred);
+        Some(deferred)
     }
 
     /// Returns the place of the reader that is furthest behind, if any reads from disk.
@@ -107,14 +107,14 @@ impl<B> State<B> {
     }
 
     /// Gives back what all have passed.
-    pub(super) fn trim(&mut self, freed: &mut Freed) {
+    pub(super) fn trim(&mut self, deferred: &mut Deferred) {
         if self.log.is_empty() {
             return;
         }
-        let before = freed.segments.len();
-        self.log.trim(self.last_behind().unwrap_or(self.log.end()), &mut freed.segments);
-        if freed.segments.len() > before {
-            self.call(For::Room, freed);
+        let before = deferred.segments.len();
+        self.log.trim(self.last_behind().unwrap_or(self.log.end()), &mut deferred.segments);
+        if deferred.segments.len() > before {
+            self.take_wakers(WaitFor::Room, deferred);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::{ALL, Asked, Rule, admit, judge, matching, request, response, verdict};
+use super::{ALL, RequestFacts, Rule, admit, judge, matching, request, response, verdict};
 use crate::http::policy::{Admission, CacheName, Content, Credentials, Forwarded, Policy, follower_head};
 
 #[test]
@@ -91,7 +91,7 @@ fn t22_a_cookie_is_the_leaders_for_anonymous_followers_too() {
     }
     let stripping = Policy { strip_set_cookie: true, ..Policy::default() };
     let mut head = response(200, &[("set-cookie", "id=1"), ("set-cookie", "b=2"), ("etag", "\"1\"")]);
-    assert_eq!(judge(&stripping, Asked::default(), &head).0, ALL);
+    assert_eq!(judge(&stripping, RequestFacts::default(), &head).0, ALL);
     follower_head(&mut head, &[]);
     assert_eq!(head.headers, response(200, &[("etag", "\"1\"")]).headers);
 }

@@ -2,14 +2,14 @@
 
 use http::{Version, header::AUTHORIZATION};
 
-use super::{ALL, Again, Answer, Asked, Policy, Rule, judge, matching, request, response};
+use super::{ALL, Again, AnswerHead, Policy, RequestFacts, Rule, judge, matching, request, response};
 use crate::http::policy::{Credentials, grpc_verdict};
 
-fn of(asked: Asked, status: u16, fields: &[(&str, &str)]) -> (super::Share, Again) {
+fn of(asked: RequestFacts, status: u16, fields: &[(&str, &str)]) -> (super::Share, Again) {
     judge(&Policy::default(), asked, &response(status, fields))
 }
 
-fn asked(deadline: bool) -> Asked {
+fn asked(deadline: bool) -> RequestFacts {
     Policy::default().asked(&request("GET", &[]), deadline)
 }
 
@@ -37,8 +37,10 @@ fn d9_an_answer_that_may_be_due_to_the_leaders_own_request_lets_others_try_again
 
 #[test]
 fn d9_who_agrees_in_what_varies_tries_again() {
-    let verdict = Policy::default()
-        .verdict(Asked::default(), Answer { head: &response(401, &[("vary", "user-agent")]), has_length: true });
+    let verdict = Policy::default().verdict(
+        RequestFacts::default(),
+        AnswerHead { head: &response(401, &[("vary", "user-agent")]), has_length: true },
+    );
     assert_eq!((verdict.share, verdict.again), (Err(Rule::S10Status), Again::Always));
     assert_eq!(Ok(verdict.names), matching(&["user-agent"]));
 }
@@ -136,7 +138,7 @@ fn s30_a_leader_of_http_1_0_shares_answers_of_known_length_only() {
         let mut parts = request("GET", &[]);
         parts.version = version;
         let policy = Policy::default();
-        let verdict = policy.verdict(policy.asked(&parts, false), Answer { head: &response(200, &[]), has_length });
+        let verdict = policy.verdict(policy.asked(&parts, false), AnswerHead { head: &response(200, &[]), has_length });
         assert_eq!((verdict.share, verdict.again), expected, "{version:?} {has_length}");
     }
 }
@@ -144,6 +146,6 @@ fn s30_a_leader_of_http_1_0_shares_answers_of_known_length_only() {
 #[test]
 fn s05_a_second_try_is_for_those_without_credentials_too() {
     let policy = Policy { credentials: Credentials::ByResponse, ..Policy::default() };
-    let verdict = policy.verdict(Asked::default(), Answer { head: &response(503, &[]), has_length: true });
+    let verdict = policy.verdict(RequestFacts::default(), AnswerHead { head: &response(503, &[]), has_length: true });
     assert_eq!((verdict.share, verdict.names), (Ok(()), vec![AUTHORIZATION]));
 }

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::{ALL, Again, Asked, Policy, Rule, follower_head, judge, response, verdict};
+use super::{ALL, Again, Policy, RequestFacts, Rule, follower_head, judge, response, verdict};
 
 const PERSONAL: [&str; 13] = [
     "Set-Cookie",
@@ -27,7 +27,7 @@ fn s07_what_hands_out_a_session_a_token_or_a_nonce_is_the_leaders_and_no_second_
             // Whatever the answer is otherwise, also a failure.
             for status in [200, 204, 301, 401, 404, 429, 500, 503] {
                 for fields in [&[(&*name, "x")][..], &[(&*name, "")], &[("cache-control", "public"), (&*name, "x")]] {
-                    let judged = judge(&Policy::default(), Asked::default(), &response(status, fields));
+                    let judged = judge(&Policy::default(), RequestFacts::default(), &response(status, fields));
                     assert_eq!(judged, (Err(Rule::S7Personal), Again::Never), "{status} {fields:?}");
                 }
             }
@@ -42,7 +42,7 @@ fn s07_what_hands_out_a_session_a_token_or_a_nonce_is_the_leaders_and_no_second_
 fn s07_the_application_adds_to_the_list_and_strips_cookies_only() {
     let policy =
         Policy { kept: vec![HeaderName::from_static("x-own-token")], strip_set_cookie: true, ..Policy::default() };
-    let of = |name| judge(&policy, Asked::default(), &response(200, &[(name, "x")]));
+    let of = |name| judge(&policy, RequestFacts::default(), &response(200, &[(name, "x")]));
     assert_eq!(of("x-own-token"), (Err(Rule::S7Personal), Again::Never));
     assert_eq!(of("mcp-session-id"), (Err(Rule::S7Personal), Again::Never));
     assert_eq!((of("set-cookie").0, of("set-cookie2").0), (ALL, ALL));
@@ -78,7 +78,7 @@ fn s29_event_streams_are_shared_with_a_lifetime_or_public() {
     }
     let sharing = Policy { share_event_streams: true, ..Policy::default() };
     let stream = response(200, &[("content-type", "text/event-stream")]);
-    assert_eq!(judge(&sharing, Asked::default(), &stream).0, ALL);
+    assert_eq!(judge(&sharing, RequestFacts::default(), &stream).0, ALL);
     for value in ["text/event-streams", "application/json", "text/plain; x=text/event-stream"] {
         assert_eq!(verdict(200, &[("content-type", value)]), ALL, "{value}");
     }
@@ -107,7 +107,7 @@ fn s17_followers_get_no_field_that_names_one_exchange() {
     ] {
         let mut head = response(200, &[(name, "1"), (name, "2"), ("etag", "\"1\"")]);
         // It does not keep an answer from being shared.
-        assert_eq!(judge(&Policy::default(), Asked::default(), &head).0, ALL, "{name}");
+        assert_eq!(judge(&Policy::default(), RequestFacts::default(), &head).0, ALL, "{name}");
         follower_head(&mut head, &[]);
         assert_eq!(head.headers, response(200, &[("etag", "\"1\"")]).headers, "{name}");
     }

@@ -3,7 +3,7 @@
 use http::{HeaderName, Method};
 use proptest::prelude::*;
 
-use super::{ALL, Asked, Rule, admit, judge, matching, request, response, verdict};
+use super::{ALL, RequestFacts, Rule, admit, judge, matching, request, response, verdict};
 use crate::http::policy::{Admission, Content, Credentials, Policy, vary::vary};
 
 #[test]
@@ -196,6 +196,6 @@ proptest! {
             prop_assert!(["public", "s-maxage", "must-revalidate"].iter().any(|name| line.contains(name)), "{}", line);
         }
         prop_assert_eq!(judge(&policy, asked, &response(200, &[])).0, Err(Rule::S5Authorization));
-        prop_assert_eq!(judge(&policy, Asked::default(), &response(200, &[])).0, matching(&["authorization"]));
+        prop_assert_eq!(judge(&policy, RequestFacts::default(), &response(200, &[])).0, matching(&["authorization"]));
     }
 }

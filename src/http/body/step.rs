@@ -4,28 +4,22 @@ use std::sync::Arc;
 
 use super::{
     checked::Checked,
+    deferred::Deferred,
     error::BodyError,
-    freed::Freed,
     part::Part,
     spill::{Job, Segment},
 };
 
-/// How the inner body ended.
-pub(super) enum End {
-    Clean,
-    Error(BodyError),
-}
-
 /// What a reader waits for.
 #[derive(Clone, Copy)]
-pub(super) enum For {
+pub(super) enum WaitFor {
     Body,
     Room,
 }
 
 /// What a reader is to do next.
-pub(super) enum Next<B> {
-    Take(Part, Freed),
+pub(super) enum Step<B> {
+    Take(Part, Deferred),
     End(Option<BodyError>),
     /// Poll the inner body.
     Poll(Checked<B>),
@@ -33,5 +27,5 @@ pub(super) enum Next<B> {
     Read(Arc<Segment>, u64, usize),
     /// Have this written, then ask again.
     Spill(Job),
-    Wait(For),
+    Wait(WaitFor),
 }

@@ -6,7 +6,7 @@ use super::directives::{Directive, directives, seconds};
 
 /// All lines of one answer, taken together.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Said {
+pub(super) struct ResponseDirectives {
     /// It says `private`, with or without fields (S8; section 5.2.2.7).
     pub(super) private: bool,
     /// It says `no-store` or `no-cache`, with or without fields (S8; sections 5.2.2.4, 5.2.2.5).
@@ -27,7 +27,7 @@ pub(super) struct Said {
     age: u64,
 }
 
-impl Said {
+impl ResponseDirectives {
     /// Reads one line; `None` if it is not in order.
     pub(super) fn read(&mut self, line: &[u8]) -> Option<()> {
         for directive in directives(line) {

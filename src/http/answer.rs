@@ -6,19 +6,17 @@ use http::{HeaderName, response};
 use http_body::Body;
 use tokio::time::Instant;
 
-use super::{body::BodySource, key::HttpKey, policy::Again, rule::Rule, shared::Shared};
+use super::{body::BodySource, key::HttpKey, policy::Again, rule::Rule};
 
 /// What a flight lands with.
-pub(crate) struct Landed<RB, E> {
-    pub(super) answer: Result<(response::Parts, BodySource<RB>), E>,
-    pub(super) sharing: Sharing,
-    /// The leader's.
-    pub(super) shared: Arc<Shared>,
+pub(crate) struct Answer<RB, E> {
+    pub(super) result: Result<(response::Parts, BodySource<RB>), E>,
+    pub(super) audience: Audience,
 }
 
 /// With whom an answer is shared.
 #[derive(Clone)]
-pub(super) struct Sharing {
+pub(super) struct Audience {
     /// The rule that keeps it for the leader, if one does.
     pub(super) rule: Option<Rule>,
     /// Its length is known beforehand, or it has no content (S30).
@@ -63,13 +61,13 @@ pub(super) enum Step {
 /// since deadlines are short where services are fast: its followers may not have it, and would all go alone.
 const SOON: Duration = Duration::from_millis(25);
 
-impl<RB: Body, E: Clone> Clone for Landed<RB, E> {
+impl<RB: Body, E: Clone> Clone for Answer<RB, E> {
     fn clone(&self) -> Self {
-        Self { answer: self.answer.clone(), sharing: self.sharing.clone(), shared: Arc::clone(&self.shared) }
+        Self { result: self.result.clone(), audience: self.audience.clone() }
     }
 }
 
-impl Sharing {
+impl Audience {
     /// Says what a follower does that has this key, and joined then.
     pub(super) fn step(&self, key: &HttpKey, http10: bool, joined: Instant, tried: Tried) -> Step {
         let mismatch = self.terms.as_ref().filter(|terms| !key.agrees(&terms.leader, &terms.names));

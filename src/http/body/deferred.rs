@@ -6,19 +6,19 @@ use std::{
     task::Waker,
 };
 
-use super::{next::End, part::Part, spill::Segment};
+use super::{end::End, part::Part, spill::Segment};
 
-/// Taken out under the lock. Dropping it wakes nobody; call [`wake`](Freed::wake).
+/// Taken out under the lock. Dropping it wakes nobody; call [`wake`](Deferred::wake).
 #[derive(Default)]
 #[must_use]
-pub(super) struct Freed {
+pub(super) struct Deferred {
     pub(super) wakers: Vec<Waker>,
     pub(super) frames: Vec<Part>,
     pub(super) segments: Vec<Arc<Segment>>,
     pub(super) end: Option<End>,
 }
 
-impl Freed {
+impl Deferred {
     /// Wakes all, even past a waker that panics: it is another reader's, and fails neither this one nor those after it.
     /// Drops the rest.
     pub(super) fn wake(self) {

@@ -1,0 +1,38 @@
+//! What is known of a request's content.
+
+use bytes::Bytes;
+use http_body::Body;
+
+use crate::http::policy;
+
+/// What is known of a request's content.
+pub(in crate::http) enum Content {
+    Empty,
+    /// All of it.
+    Read(Bytes),
+    Unknown,
+}
+
+impl Content {
+    /// Returns the content, if it was read.
+    pub(in crate::http) fn read(&self) -> Option<&[u8]> {
+        match self {
+            Self::Read(content) => Some(content),
+            Self::Empty | Self::Unknown => None,
+        }
+    }
+
+    /// Returns how much is known.
+    pub(in crate::http) const fn known(&self) -> policy::Content {
+        match self {
+            Self::Empty => policy::Content::Empty,
+            Self::Read(_) => policy::Content::Keyed,
+            Self::Unknown => policy::Content::Unknown,
+        }
+    }
+
+    /// Returns what is known without reading. One of no bytes may still carry trailers.
+    pub(in crate::http) fn of(body: &impl Body) -> Self {
+        if body.is_end_stream() { Self::Empty } else { Self::Unknown }
+    }
+}
