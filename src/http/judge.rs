@@ -134,7 +134,9 @@ where
     let found = loop {
         match ready!(body.poll_next(cx)) {
             Ahead::Data(data) if data.is_empty() => {}
-            Ahead::Data(data) => break grpc_web::status(data).and_then(|status| grpc_verdict(requester.asked, &status)),
+            Ahead::Data(data) => {
+                break grpc_web::status(data).and_then(|status| grpc_verdict(requester.asked, &status));
+            }
             Ahead::End => break None,
             Ahead::Trailers(trailers) => {
                 break grpc_status(trailers).and_then(|status| grpc_verdict(requester.asked, status));
