@@ -178,7 +178,7 @@ pub(super) enum Listed {
 }
 
 /// Looks a field up, by its name in small letters.
-#[inline]
+#[inline(always)]
 pub(super) fn listed(name: &str) -> Listed {
     let bucket = bucket(name.as_bytes());
     for at in STARTS[bucket]..STARTS[bucket + 1] {
