@@ -56,3 +56,21 @@ fn packages_that_are_not_for_others_cannot_be_published() {
         assert_eq!(package.publish.is_none(), public, "{}: publish = {:?}", package.name, package.publish);
     }
 }
+
+/// Their package is of the crate's sources, and has no other way to know what these need.
+#[test]
+fn the_models_have_what_the_crate_depends_on() {
+    let metadata = metadata();
+    let of = |name: &str| {
+        let package = metadata.packages.iter().find(|package| package.name.as_str() == name).unwrap();
+        let normal = package.dependencies.iter().filter(|one| one.kind == DependencyKind::Normal);
+        normal.map(|one| (one.name.clone(), one.req.to_string())).collect::<BTreeMap<_, _>>()
+    };
+    let models = of("shuttle-models");
+    for (name, version) in of("tower-singleflight") {
+        // Those of features that the models are built without.
+        if !["axum", "tempfile", "tracing"].contains(&name.as_str()) {
+            assert_eq!(models.get(&name), Some(&version), "{name} in tests/shuttle/Cargo.toml");
+        }
+    }
+}
