@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use shuttle::{future::block_on, sync::Mutex, thread};
-use shuttle_models::{BodySource, SharedBody};
+use shuttle_models::http::{BodySource, SharedBody};
 
 /// A tenth without optimisation.
 const SCHEDULES: usize = if cfg!(debug_assertions) { 2_000 } else { 20_000 };
