@@ -1,12 +1,13 @@
 //! What a request was when it passed services of one layer value before: how many they were, and its key at the last of
 //! them, are parts of its key (S2).
 //!
-//! One layer value may stand above and below an auth layer that strips `Authorization`. What reaches the lower service
-//! then looks as anonymous as what stands before the upper one, and must not meet it.
+//! One layer value may stand above and below an auth layer that strips the field which says who asks. What reaches the
+//! lower service then looks as anonymous as what stands before the upper one, and as another user's, and must meet
+//! neither. Where the upper service saw no key, nothing tells who that is, and the request goes alone below too.
 
 use http::{HeaderName, HeaderValue, request};
 
-use super::{group::HttpGroup, key::HttpKey};
+use super::{group::HttpGroup, key::HttpKey, rule::Rule};
 
 /// Credentials, line by line.
 pub(super) type Lines = Vec<(HeaderName, HeaderValue)>;
@@ -30,6 +31,9 @@ pub(super) struct Passed {
     /// Its key at the last of them, if it had one there: requests that were told apart there do not meet here, though what
     /// told them apart may be gone.
     pub(super) above: Option<HttpKey>,
+    /// The rule that sent it alone at one of them, but for its credentials: what told it apart there is not known, and
+    /// may be gone.
+    pub(super) alone: Option<Rule>,
     /// The credentials that it had at the first of them where it had any. Once they are gone, or others have taken their
     /// place, nothing in the request tells who asks.
     pub(super) credentials: Lines,
@@ -41,10 +45,20 @@ impl Passed {
         marks.iter().find(|mark| mark.group == group.number()).map(|mark| mark.passed.clone()).unwrap_or_default()
     }
 
-    /// Marks a request that passes one service more, with this key and these credentials.
-    pub(super) fn mark(self, parts: &mut request::Parts, group: &HttpGroup, key: Option<HttpKey>, credentials: Lines) {
-        let credentials = if self.credentials.is_empty() { credentials } else { self.credentials };
-        let passed = Self { services: self.services.saturating_add(1), above: key.or(self.above), credentials };
+    /// Marks a request that passes one service more, with this key, or alone by this rule, and with these credentials.
+    pub(super) fn mark(
+        self,
+        parts: &mut request::Parts,
+        group: &HttpGroup,
+        key: Result<HttpKey, Rule>,
+        credentials: Lines,
+    ) {
+        let passed = Self {
+            services: self.services.saturating_add(1),
+            alone: self.alone.or(key.as_ref().err().copied().filter(|rule| !is_by_credentials(*rule))),
+            above: key.ok().or(self.above),
+            credentials: if self.credentials.is_empty() { credentials } else { self.credentials },
+        };
         let mark = Mark { group: group.number(), passed };
         match parts.extensions.get_mut::<Marks>() {
             Some(Marks(marks)) => match marks.iter_mut().find(|mark| mark.group == group.number()) {
@@ -54,4 +68,9 @@ impl Passed {
             None => drop(parts.extensions.insert(Marks(vec![mark]))),
         }
     }
+}
+
+/// Returns whether a rule sends requests alone for the credentials that are kept, and compared below.
+const fn is_by_credentials(rule: Rule) -> bool {
+    matches!(rule, Rule::S5Authorization | Rule::S6Cookie)
 }

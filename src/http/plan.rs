@@ -46,11 +46,8 @@ impl Coalescer {
         // A request that has some goes alone, unless the layer was told to share such ones.
         let may_have = plan.is_err() || self.config.policy.shares_credentials();
         let credentials = if may_have { self.credentials(parts) } else { Lines::new() };
-        // What a service's own group holds is asked of that service alone: how many it was does not matter.
-        if place != Place::Own || !credentials.is_empty() {
-            let key = plan.as_ref().ok().map(|plan| plan.key().clone());
-            passed.mark(parts, self.marking(), key, credentials);
-        }
+        let key = plan.as_ref().map(|plan| plan.key().clone()).map_err(|rule| *rule);
+        passed.mark(parts, self.marking(), key, credentials);
         plan
     }
 
@@ -94,11 +91,11 @@ impl Coalescer {
         if !kind.wanted {
             return Err(Rule::Unwanted);
         }
-        if !passed.credentials.is_empty()
-            && !config.recipe.knows_who_asks()
-            && self.credentials(parts) != passed.credentials
-        {
-            return Err(Rule::S5Authorization);
+        if !config.recipe.knows_who_asks() {
+            if !passed.credentials.is_empty() && self.credentials(parts) != passed.credentials {
+                return Err(Rule::S5Authorization);
+            }
+            passed.alone.map_or(Ok(()), Err)?;
         }
         let is_grpc = kind.grpc == Grpc::OptedIn;
         let mut admitting = config.policy.admitting(parts, content.known(), is_grpc)?;

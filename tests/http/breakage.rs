@@ -152,15 +152,29 @@ async fn s02_one_value_above_and_below_an_auth_layer_never_hands_out_anothers_pa
     }
 }
 
-/// The kind: any field that tells requests apart above, and is gone below.
-#[cfg(feature = "axum")]
+/// The kind: any field that tells requests apart above, or sends them alone there, and is gone below; whether or not the
+/// requests show their URI.
 #[tokio::test]
 async fn s02_what_tells_requests_apart_above_tells_them_apart_below() {
-    for second in [get("http://a/x"), get_with("http://a/x", &[("x-api-key", "bob")])] {
-        let expected = second.headers().get("x-api-key").map_or("nobody", |_| "bob");
-        let first = get_with("http://a/x", &[("x-api-key", "ann")]);
-        let got = around_auth(HttpSingleflightLayer::new(), [true, true], first, second).await;
-        assert_eq!(got, ["ann", expected]);
+    let key = |value: &str| get_with("http://a/x", &[("x-api-key", value)]);
+    let long = |user: &str| format!("{user}{}", "x".repeat(9000));
+    type Make = fn() -> HttpSingleflightLayer;
+    let layers: [Make; 3] = [
+        HttpSingleflightLayer::new,
+        || HttpSingleflightLayer::new().per_credential(),
+        || HttpSingleflightLayer::new().coalesce_if(|parts| !parts.headers.contains_key("x-api-key")),
+    ];
+    for layer in layers {
+        for shows in [[false, false], [false, true], [true, true]] {
+            for (ann, bob) in [("ann".to_owned(), "bob".to_owned()), (long("ann"), long("bob"))] {
+                let got = around_auth(layer(), shows, key(&ann), key(&bob)).await;
+                assert_eq!(got, [&*ann, &bob], "{shows:?}");
+                let got = around_auth(layer(), shows, key(&ann), get("http://a/x")).await;
+                assert_eq!(got, [&*ann, "nobody"], "{shows:?}");
+                let got = around_auth(layer(), shows, get("http://a/x"), key(&bob)).await;
+                assert_eq!(got, ["nobody", &*bob], "{shows:?}");
+            }
+        }
     }
 }
 
