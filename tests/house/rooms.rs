@@ -97,7 +97,7 @@ fn no_file_is_long() {
     let mut lengths: Vec<_> = lengths.collect();
     lengths.sort_unstable();
     let longer: Vec<_> = lengths.iter().filter(|(lines, _)| *lines > LONGEST).collect();
-    expect(longer.is_empty(), &format!("more than {LONGEST} lines: {longer:?}"));
+    assert!(longer.is_empty(), "more than {LONGEST} lines: {longer:?}");
     let (median, file) = &lengths[lengths.len() / 2];
     assert!(*median <= MEDIAN, "half of the files have {median} lines or more, such as {file}");
 }
