@@ -16,6 +16,14 @@ use crate::{
 impl<C> HttpSingleflightLayer<C> {
     /// Sets whether failures, statuses 500 to 599 and errors, reach those who wait (default); else they try for
     /// themselves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().share_server_errors(false); // who waits for a 503 tries for itself
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn share_server_errors(self, share: bool) -> Self {
         self.with(|config| config.policy.share_server_errors = share)
@@ -23,12 +31,28 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Lets followers have event streams that say nothing of a lifetime or of `public`: token streams of a model, say, keyed
     /// by content. By default such a stream is taken for one that was opened for its leader.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().share_event_streams();
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn share_event_streams(self) -> Self {
         self.with(|config| config.policy.share_event_streams = true)
     }
 
     /// Lets followers have answers that set cookies, without the `Set-Cookie` fields. By default they are released.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().strip_set_cookie(); // right only where no page is one user's
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn strip_set_cookie(self) -> Self {
         self.with(|config| config.policy.strip_set_cookie = true)
@@ -36,6 +60,15 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Keeps answers that carry this field for the leader, as those that carry `Set-Cookie` or another field that hands out
     /// a session, a token or a nonce are kept anyway.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::HeaderName;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().keep_header(HeaderName::from_static("x-acme-session"));
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn keep_header(self, name: HeaderName) -> Self {
         self.with(|config| config.policy.kept.push(name))
@@ -43,12 +76,33 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Takes this field out of what followers get: one that names a single exchange. `X-Request-Id`, `Traceresponse` and
     /// their like are taken out anyway.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::HeaderName;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().drop_header(HeaderName::from_static("x-acme-call"));
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn drop_header(self, name: HeaderName) -> Self {
         self.with(|config| config.policy.dropped.push(name))
     }
 
     /// Copies this type from the extensions of the leader's response to those of its followers; no others are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// /// Put into the response by the handler, for an access log above.
+    /// #[derive(Clone)]
+    /// struct Rows(usize);
+    ///
+    /// let layer = HttpSingleflightLayer::new().share_extension::<Rows>();
+    /// # drop((layer, Rows(7).0));
+    /// ```
     #[must_use]
     pub fn share_extension<T: Clone + Send + Sync + 'static>(self) -> Self {
         self.with(|config| {
@@ -61,6 +115,23 @@ impl<C> HttpSingleflightLayer<C> {
     }
 
     /// Adds `Cache-Status` (RFC 9211) to responses, under this name: what became of each request. Never the key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # use http::{Request, Response};
+    /// # use std::convert::Infallible;
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// # let backend = service_fn(|_: Request<String>| async { Ok::<_, Infallible>(Response::new(String::new())) });
+    /// let service = HttpSingleflightLayer::new().cache_status("reports").layer(backend);
+    /// let request = Request::get("/").header("cookie", "session=1").body(String::new()).unwrap();
+    /// let response = service.oneshot(request).await.unwrap();
+    /// assert_eq!(response.headers()["cache-status"], "reports; fwd=bypass; detail=S6Cookie");
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
@@ -75,6 +146,18 @@ impl<C> HttpSingleflightLayer<C> {
     /// Sets what is told the role and the number of callers, once per request that ends with an answer or an error: for
     /// counters and logs. [`Coalesced`](crate::http::Coalesced) in the extensions of the response says more.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    /// # use tower_singleflight::{HttpSingleflightLayer, Role};
+    /// static SAVED: AtomicUsize = AtomicUsize::new(0);
+    /// let layer = HttpSingleflightLayer::new().inspect(|role, _callers| {
+    ///     SAVED.fetch_add(usize::from(role == Role::Follower), Relaxed);
+    /// });
+    /// # drop(layer);
+    /// ```
+    ///
     /// # Panics
     ///
     /// A panic of the callback is raised in the caller whose request has just been answered.
@@ -87,6 +170,14 @@ impl<C> HttpSingleflightLayer<C> {
     }
 
     /// Sets how much of a body is kept between its fastest and its slowest reader, in bytes (default 1 MiB).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().window(4 << 20); // 4 MiB
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn window(self, bytes: usize) -> Self {
         self.with(|config| config.window = bytes)
@@ -94,12 +185,29 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Sets how long readers may be held up by slower ones, in sum over one body (default 5 s); then who holds them up is
     /// cut: its body ends in an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().stall(Duration::from_secs(1));
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn stall(self, time: Duration) -> Self {
         self.with(|config| config.stall = time)
     }
 
     /// Sets what becomes of bodies that are larger than the window (default: [`LargeBodies::Alone`]).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tower_singleflight::{HttpSingleflightLayer, http::LargeBodies};
+    /// let layer = HttpSingleflightLayer::new().large_bodies(LargeBodies::Stream); // a slow reader may be cut
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn large_bodies(self, large_bodies: LargeBodies) -> Self {
         self.with(|config| {
@@ -111,6 +219,15 @@ impl<C> HttpSingleflightLayer<C> {
     /// Sets the directory that bodies spill to (default: that of temporary files), with
     /// [`LargeBodies::Spill`]. A directory that is full, read-only or gone is no error: bodies are then treated as by
     /// [`LargeBodies::Stream`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tower_singleflight::{HttpSingleflightLayer, http::LargeBodies};
+    /// let spill = LargeBodies::Spill { per_body: 1 << 30, total: 4 << 30 }; // bytes
+    /// let layer = HttpSingleflightLayer::new().large_bodies(spill).spill_dir("/var/tmp");
+    /// # drop(layer);
+    /// ```
     #[cfg(feature = "spill")]
     #[must_use]
     pub fn spill_dir(self, dir: impl Into<std::path::PathBuf>) -> Self {
