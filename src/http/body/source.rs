@@ -97,6 +97,21 @@ impl<B> BodySource<B> {
     /// held to it.
     ///
     /// Not for answers to HEAD, nor for 204 and 304, whose `Content-Length` is not of their content.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use http_body_util::{BodyExt, Full};
+    /// use tower_singleflight::http::BodySource;
+    ///
+    /// let body = BodySource::new(Full::from("rows")).announced(Some(5)); // its `Content-Length` says one more
+    /// let reader = body.clone().into_reader();
+    /// assert!(reader.collect().await.unwrap_err().is_incomplete());
+    /// # drop(body);
+    /// # }
+    /// ```
     #[must_use]
     pub fn announced(mut self, bytes: Option<u64>) -> Self {
         self.announced = bytes;
@@ -104,6 +119,17 @@ impl<B> BodySource<B> {
     }
 
     /// Sets how much is kept between the fastest and the slowest reader, in bytes; before the first clone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body_util::Full;
+    /// use tower_singleflight::http::BodySource;
+    ///
+    /// let body = BodySource::new(Full::<Bytes>::from("rows")).window(64 << 10); // 64 KiB
+    /// # drop(body);
+    /// ```
     #[must_use]
     pub fn window(mut self, bytes: usize) -> Self {
         self.window = bytes;

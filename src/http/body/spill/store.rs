@@ -49,6 +49,21 @@ impl SpillStore {
     ///
     /// A directory that is not there, full or read-only is found out when it is needed, and is no error: bodies are
     /// then treated as by [`LargeBodies::Stream`](crate::http::LargeBodies).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "spill")] {
+    /// use bytes::Bytes;
+    /// use http_body_util::Full;
+    /// use tower_singleflight::http::{BodySource, LargeBodies, SpillStore};
+    ///
+    /// let store = SpillStore::new(LargeBodies::Spill { per_body: 1 << 30, total: 4 << 30 }, None);
+    /// let body = BodySource::new(Full::<Bytes>::from("rows")).spill(store.clone());
+    /// assert_eq!(store.used(), 0); // nothing has outgrown the window
+    /// # drop(body);
+    /// # }
+    /// ```
     #[cfg_attr(not(feature = "spill"), allow(unused_variables))]
     pub fn new(large: LargeBodies, dir: Option<PathBuf>) -> Self {
         match large {
