@@ -157,11 +157,43 @@ impl HttpGroup {
     /// Makes later callers of the key start anew; returns whether a flight was forgotten.
     ///
     /// Callers of the forgotten flight still get its answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # use http::{Request, Response};
+    /// # use std::convert::Infallible;
+    /// # use tower::{Layer, Service, service_fn};
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// # let backend = service_fn(|_: Request<String>| async { Ok::<_, Infallible>(Response::new(String::new())) });
+    /// let layer = HttpSingleflightLayer::new();
+    /// let mut service = layer.layer(backend);
+    /// let request = || Request::get("/report").body(String::new()).unwrap();
+    /// let calls = (service.call(request()), service.call(request()));
+    /// let key = layer.key(&request().into_parts().0).unwrap();
+    /// assert!(service.group().forget(&key));
+    /// assert_eq!(service.group().callers(&key), 0); // a new caller leads a new flight
+    /// # drop(calls);
+    /// # }
+    /// ```
     pub fn forget(&self, key: &HttpKey) -> bool {
         self.nodes().filter(|node| node.flights.forget(key)).count() > 0
     }
 
     /// Makes later callers start anew of every key that the predicate picks; returns how many flights were forgotten.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_singleflight::http::HttpGroup;
+    ///
+    /// let group = HttpGroup::new();
+    /// // After a change of many reports:
+    /// let below = |path: &str| path.starts_with("/reports/");
+    /// assert_eq!(group.forget_where(|key| key.path().is_some_and(below)), 0); // nobody was asking for one
+    /// ```
     ///
     /// # Panics
     ///
