@@ -6,33 +6,39 @@ use std::{
     task::{self, Poll, ready},
 };
 
-use pin_project_lite::pin_project;
+use pin_project::pin_project;
 
 use super::{BoxFuture, Context, Scope};
 
-pin_project! {
-    /// Drives a future in the span of its first poll, inside what the scope makes of it.
-    #[derive(Debug)]
-    pub(crate) struct InContext<F, T> {
-        // Its span is that of the call until the first poll, from then on that of the first poll.
-        context: Context,
-        // Somebody has polled it, or is about to in a task that is not the caller's: the span is settled.
-        settled: bool,
-        #[pin]
-        state: State<F, T>,
-    }
+/// Drives a future in the span of its first poll, inside what the scope makes of it.
+#[pin_project]
+#[derive(Debug)]
+pub(crate) struct InContext<F, T> {
+    /// Its span is that of the call until the first poll, from then on that of the first poll.
+    context: Context,
+    /// Somebody has polled it, or is about to in a task that is not the caller's: the span is settled.
+    settled: bool,
+    #[pin]
+    state: State<F, T>,
 }
 
-pin_project! {
-    #[project = StateProj]
-    #[derive(Debug)]
-    enum State<F, T> {
-        // There is no scope, and the future stays in its place.
-        Plain { #[pin] future: F },
-        // The first poll hands the future to the scope.
-        Unscoped { future: Option<F>, scope: Scope },
-        Scoped { wrapped: Wrapped, output: Output<T> },
-    }
+#[pin_project(project = StateProj)]
+#[derive(Debug)]
+enum State<F, T> {
+    /// There is no scope, and the future stays in its place.
+    Plain {
+        #[pin]
+        future: F,
+    },
+    /// The first poll hands the future to the scope.
+    Unscoped {
+        future: Option<F>,
+        scope: Scope,
+    },
+    Scoped {
+        wrapped: Wrapped,
+        output: Output<T>,
+    },
 }
 
 /// Where work inside a scope leaves its output: what a scope sees has none. Nobody waits for this lock.

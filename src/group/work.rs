@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use pin_project_lite::pin_project;
+use pin_project::pin_project;
 
 use crate::context::{Context as CallContext, InContext};
 
@@ -57,22 +57,30 @@ pub(crate) type Note = Arc<dyn Any + Send + Sync>;
 /// Says whether followers may have a value.
 pub(crate) type ShareIf<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
 
-pin_project! {
-    /// A closure and the future that it makes, in their context; then the value of that.
-    #[project = ClosureProj]
-    pub(crate) enum Closure<T, F, Fut> {
-        Running { #[pin] future: InContext<Start<F, Fut>, T>, share_if: Option<ShareIf<T>> },
-        Ended { value: Option<T>, share_if: Option<ShareIf<T>> },
-    }
+/// A closure and the future that it makes, in their context; then the value of that.
+#[pin_project(project = ClosureProj)]
+pub(crate) enum Closure<T, F, Fut> {
+    Running {
+        #[pin]
+        future: InContext<Start<F, Fut>, T>,
+        share_if: Option<ShareIf<T>>,
+    },
+    Ended {
+        value: Option<T>,
+        share_if: Option<ShareIf<T>>,
+    },
 }
 
-pin_project! {
-    /// A closure that is called at the first poll, then the future that it has made.
-    #[project = StartProj]
-    pub(crate) enum Start<F, Fut> {
-        Ready { start: Option<F> },
-        Running { #[pin] future: Fut },
-    }
+/// A closure that is called at the first poll, then the future that it has made.
+#[pin_project(project = StartProj)]
+pub(crate) enum Start<F, Fut> {
+    Ready {
+        start: Option<F>,
+    },
+    Running {
+        #[pin]
+        future: Fut,
+    },
 }
 
 impl<F, Fut> Future for Start<F, Fut>

@@ -7,7 +7,7 @@ use std::{
 
 use http::{Request, Response};
 use http_body::Body;
-use pin_project_lite::pin_project;
+use pin_project::pin_project;
 use tower::util::Oneshot;
 use tower_service::Service;
 
@@ -20,15 +20,14 @@ use super::{
 };
 use crate::{Reason, Role};
 
-pin_project! {
-    /// A call that shares nothing. It stays in its caller's task, so it takes no context along.
-    pub(super) struct Bypass<S: Service<Request<B>>, B> {
-        #[pin]
-        call: Oneshot<S, Request<B>>,
-        // What the answer will fence (S21).
-        write: Option<Write>,
-        rule: Rule,
-    }
+/// A call that shares nothing. It stays in its caller's task, so it takes no context along.
+#[pin_project]
+pub(super) struct Bypass<S: Service<Request<B>>, B> {
+    #[pin]
+    call: Oneshot<S, Request<B>>,
+    /// What the answer will fence (S21).
+    write: Option<Write>,
+    rule: Rule,
 }
 
 /// Raises the fences of a call that panics: what it has changed is not known (S21).

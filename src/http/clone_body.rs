@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::Response;
-use pin_project_lite::pin_project;
+use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -76,19 +76,18 @@ pub struct CloneBody<S> {
     told: Told,
 }
 
-pin_project! {
-    /// The response future of [`CloneBody`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it drops the call of the wrapped service.
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless you await or poll them"]
-    pub struct CloneBodyFuture<F> {
-        #[pin]
-        call: F,
-        told: Told,
-    }
+/// The response future of [`CloneBody`].
+///
+/// # Cancel safety
+///
+/// Dropping it drops the call of the wrapped service.
+#[pin_project]
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you await or poll them"]
+pub struct CloneBodyFuture<F> {
+    #[pin]
+    call: F,
+    told: Told,
 }
 
 /// What each body is told.

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use pin_project_lite::pin_project;
+use pin_project::pin_project;
 use tokio::time::Instant;
 use tower::util::Oneshot;
 use tower_service::Service;
@@ -28,24 +28,26 @@ use crate::{
     group::{BoxedWork, Drive, Note, Work},
 };
 
-pin_project! {
-    /// One call of the wrapped service, in the box that it stays in: a flight's work, or its caller's own.
-    pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
-        // `None` once the head of the answer is there.
-        #[pin]
-        call: Option<InContext<Oneshot<S, Request<B>>, Result<S::Response, S::Error>>>,
-        // `Some` from the head on until the answer has been judged.
-        judging: Option<Box<Judging<RB>>>,
-        // `Some` until one who has waited may begin.
-        turn: Option<Box<Turn>>,
-        // `Some` while one who has waited makes its call.
-        permit: Option<Permit>,
-        // When the call was polled first, if it did not answer at once.
-        began: Option<Instant>,
-        // `None` once the answer has been judged.
-        requester: Option<Requester>,
-        answer: Option<Answer<RB, E>>,
-    }
+/// The wrapped service's readiness and its answer, in the context of the call.
+type Inner<S, R> = InContext<Oneshot<S, R>, Result<<S as Service<R>>::Response, <S as Service<R>>::Error>>;
+
+/// One call of the wrapped service, in the box that it stays in: a flight's work, or its caller's own.
+#[pin_project]
+pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
+    /// `None` once the head of the answer is there.
+    #[pin]
+    call: Option<Inner<S, Request<B>>>,
+    /// `Some` from the head on until the answer has been judged.
+    judging: Option<Box<Judging<RB>>>,
+    /// `Some` until one who has waited may begin.
+    turn: Option<Box<Turn>>,
+    /// `Some` while one who has waited makes its call.
+    permit: Option<Permit>,
+    /// When the call was polled first, if it did not answer at once.
+    began: Option<Instant>,
+    /// `None` once the answer has been judged.
+    requester: Option<Requester>,
+    answer: Option<Answer<RB, E>>,
 }
 
 /// A `Fetch` in its box, before or after it is known who drives it.

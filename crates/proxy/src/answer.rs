@@ -9,21 +9,20 @@ use std::{
 
 use http::Response;
 use hyper::body::Body;
-use pin_project_lite::pin_project;
+use pin_project::pin_project;
 
 use crate::{
     log::{Line, Logged},
     wire::Wire,
 };
 
-pin_project! {
-    /// Waits for an answer, with the line that it will be logged in. An async block would keep room for it twice.
-    pub(crate) struct Answer<F> {
-        #[pin]
-        answer: F,
-        line: Option<Box<Line>>,
-        wire: Option<Arc<Wire>>,
-    }
+/// Waits for an answer, with the line that it will be logged in. An async block would keep room for it twice.
+#[pin_project]
+pub(crate) struct Answer<F> {
+    #[pin]
+    answer: F,
+    line: Option<Box<Line>>,
+    wire: Option<Arc<Wire>>,
 }
 
 impl<F> Answer<F> {

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
+use pin_project::{pin_project, pinned_drop};
 use tokio::time::Instant;
 use tower_singleflight::{Role, http::Coalesced};
 
@@ -90,27 +90,27 @@ enum End {
     Failed,
 }
 
-pin_project! {
-    /// A body on its way to a client, and the line that it ends in.
-    #[derive(Debug)]
-    pub(crate) struct Logged<B: Body> {
-        #[pin]
-        body: B,
-        line: Option<Box<Line>>,
-        wire: Option<Arc<Wire>>,
-        end: End,
-    }
+/// A body on its way to a client, and the line that it ends in.
+#[pin_project(PinnedDrop)]
+#[derive(Debug)]
+pub(crate) struct Logged<B: Body> {
+    #[pin]
+    body: B,
+    line: Option<Box<Line>>,
+    wire: Option<Arc<Wire>>,
+    end: End,
+}
 
-    impl<B: Body> PinnedDrop for Logged<B> {
-        fn drop(this: Pin<&mut Self>) {
-            let whole = this.is_whole();
-            let this = this.project();
-            if let Some(line) = this.line {
-                line.whole = whole;
-            }
-            if let Some(wire) = this.wire.as_ref().filter(|_| whole) {
-                wire.ended();
-            }
+#[pinned_drop]
+impl<B: Body> PinnedDrop for Logged<B> {
+    fn drop(self: Pin<&mut Self>) {
+        let whole = self.is_whole();
+        let this = self.project();
+        if let Some(line) = this.line {
+            line.whole = whole;
+        }
+        if let Some(wire) = this.wire.as_ref().filter(|_| whole) {
+            wire.ended();
         }
     }
 }

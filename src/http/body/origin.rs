@@ -10,19 +10,22 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
+use pin_project::pin_project;
 
 use super::{error::BodyError, part::Part};
 
-pin_project! {
-    /// A body that nobody shares yet.
-    #[project = OriginProj]
-    pub(super) enum Origin<B> {
-        Untouched { #[pin] body: B },
-        Pinned { body: Pinned<B> },
-        // Only while it is being pinned.
-        Moving,
-    }
+/// A body that nobody shares yet.
+#[pin_project(project = OriginProj)]
+pub(super) enum Origin<B> {
+    Untouched {
+        #[pin]
+        body: B,
+    },
+    Pinned {
+        body: Pinned<B>,
+    },
+    /// Only while it is being pinned.
+    Moving,
 }
 
 /// A body that has been polled, perhaps further than its reader knows.

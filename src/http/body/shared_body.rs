@@ -10,26 +10,25 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
+use pin_project::pin_project;
 
 use super::{error::BodyError, origin::Origin, reader::Reader};
 
-pin_project! {
-    /// A body that others may be reading too; see [`BodySource`](crate::http::BodySource).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it gives up one reader. With the last one the inner body is dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`BodyError`]: the inner body's own error, its end before its announced size, or this reader's being cut.
-    pub struct SharedBody<B> {
-        #[pin]
-        body: Inner<B>,
-        // Told what the reader gets, before it does; `None` once it was told the end.
-        watch: Option<Box<dyn Watch>>,
-    }
+/// A body that others may be reading too; see [`BodySource`](crate::http::BodySource).
+///
+/// # Cancel safety
+///
+/// Dropping it gives up one reader. With the last one the inner body is dropped.
+///
+/// # Errors
+///
+/// [`BodyError`]: the inner body's own error, its end before its announced size, or this reader's being cut.
+#[pin_project]
+pub struct SharedBody<B> {
+    #[pin]
+    body: Inner<B>,
+    /// Told what the reader gets, before it does; `None` once it was told the end.
+    watch: Option<Box<dyn Watch>>,
 }
 
 /// Is told what the reader of a body gets, before it does; dropped without having been told the end if the body is.
@@ -41,13 +40,16 @@ pub(in crate::http) trait Watch: Send + Sync {
     fn end(self: Box<Self>, trailers: Option<&HeaderMap>);
 }
 
-pin_project! {
-    #[project = InnerProj]
-    enum Inner<B> {
-        /// The only reader there ever was: the body itself.
-        Lone { #[pin] body: Origin<B> },
-        Shared { reader: Reader<B> },
-    }
+#[pin_project(project = InnerProj)]
+enum Inner<B> {
+    /// The only reader there ever was: the body itself.
+    Lone {
+        #[pin]
+        body: Origin<B>,
+    },
+    Shared {
+        reader: Reader<B>,
+    },
 }
 
 impl<B> SharedBody<B> {

@@ -9,50 +9,50 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
+use pin_project::pin_project;
 
-pin_project! {
-    /// A request body as the wrapped service gets it: what was read for the key, then the rest, unchanged.
-    ///
-    /// Axum's routes take any body. A service that takes one type only, such as tonic's `Channel`, gets its own by a line
-    /// between the layer and the service.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use axum::body::Body;
-    /// use http::{Request, Response};
-    /// use tower::{BoxError, ServiceBuilder, service_fn};
-    /// use tower_singleflight::{HttpSingleflightLayer, SharedError, assert_service};
-    ///
-    /// let channel = service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(Body::empty())) });
-    /// let service = ServiceBuilder::new()
-    ///     .layer(HttpSingleflightLayer::new().grpc(["/reports.Reports/Get"]))
-    ///     .map_request(|request: Request<_>| request.map(Body::new))
-    ///     .map_err(SharedError::new)
-    ///     .service(channel);
-    /// assert_service::<Request<Body>, _>(&service);
-    /// ```
-    pub struct ContentBody<B: Body> {
-        // Read, and not handed on yet.
-        pub(super) read: VecDeque<Frame<Bytes>>,
-        // What ended the reading; comes after the frames.
-        pub(super) error: Option<B::Error>,
-        #[pin]
-        pub(super) rest: Rest<B>,
-    }
+/// A request body as the wrapped service gets it: what was read for the key, then the rest, unchanged.
+///
+/// Axum's routes take any body. A service that takes one type only, such as tonic's `Channel`, gets its own by a line
+/// between the layer and the service.
+///
+/// # Examples
+///
+/// ```
+/// use axum::body::Body;
+/// use http::{Request, Response};
+/// use tower::{BoxError, ServiceBuilder, service_fn};
+/// use tower_singleflight::{HttpSingleflightLayer, SharedError, assert_service};
+///
+/// let channel = service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(Body::empty())) });
+/// let service = ServiceBuilder::new()
+///     .layer(HttpSingleflightLayer::new().grpc(["/reports.Reports/Get"]))
+///     .map_request(|request: Request<_>| request.map(Body::new))
+///     .map_err(SharedError::new)
+///     .service(channel);
+/// assert_service::<Request<Body>, _>(&service);
+/// ```
+#[pin_project]
+pub struct ContentBody<B: Body> {
+    /// Read, and not handed on yet.
+    pub(super) read: VecDeque<Frame<Bytes>>,
+    /// What ended the reading; comes after the frames.
+    pub(super) error: Option<B::Error>,
+    #[pin]
+    pub(super) rest: Rest<B>,
 }
 
-pin_project! {
-    #[project = RestProj]
-    pub(super) enum Rest<B> {
-        // Nothing was read.
-        Whole { #[pin] body: B },
-        /// Something was read, and there is more.
-        Begun { body: Pin<Box<B>> },
-        /// All was read.
-        Ended,
-    }
+#[pin_project(project = RestProj)]
+pub(super) enum Rest<B> {
+    /// Nothing was read.
+    Whole {
+        #[pin]
+        body: B,
+    },
+    /// Something was read, and there is more.
+    Begun { body: Pin<Box<B>> },
+    /// All was read.
+    Ended,
 }
 
 impl<B: Body> ContentBody<B> {

@@ -10,38 +10,38 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, request};
 use http_body::Body;
-use pin_project_lite::pin_project;
+use pin_project::pin_project;
 use tower_service::Service;
 
 use super::{Content, body::ContentBody, read::Reading};
 use crate::http::{body::SharedBody, config::Kind, future::HttpResponseFuture, service::HttpSingleflight};
 
-pin_project! {
-    /// The response future of a request whose content is read for the key first.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it stops the reading, or leaves the flight, as [`HttpResponseFuture`] says.
-    ///
-    /// # Panics
-    ///
-    /// As [`HttpResponseFuture`].
-    #[must_use = "futures do nothing unless you await or poll them"]
-    pub struct ContentFuture<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> {
-        #[pin]
-        state: State<S, B, RB, E>,
-    }
+/// The response future of a request whose content is read for the key first.
+///
+/// # Cancel safety
+///
+/// Dropping it stops the reading, or leaves the flight, as [`HttpResponseFuture`] says.
+///
+/// # Panics
+///
+/// As [`HttpResponseFuture`].
+#[pin_project]
+#[must_use = "futures do nothing unless you await or poll them"]
+pub struct ContentFuture<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> {
+    #[pin]
+    state: State<S, B, RB, E>,
 }
 
-pin_project! {
-    #[project = StateProj]
-    #[allow(clippy::large_enum_variant)]
-    enum State<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> {
-        /// Reads the content. `None` once it has.
-        Reading { reading: Option<(HttpSingleflight<S>, request::Parts, Kind, Reading<B>)> },
-        /// Has asked for a flight.
-        Calling { #[pin] call: HttpResponseFuture<S, ContentBody<B>, RB, E> },
-    }
+#[pin_project(project = StateProj)]
+#[allow(clippy::large_enum_variant)]
+enum State<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> {
+    /// Reads the content. `None` once it has.
+    Reading { reading: Option<(HttpSingleflight<S>, request::Parts, Kind, Reading<B>)> },
+    /// Has asked for a flight.
+    Calling {
+        #[pin]
+        call: HttpResponseFuture<S, ContentBody<B>, RB, E>,
+    },
 }
 
 impl<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> ContentFuture<S, B, RB, E> {
