@@ -36,6 +36,7 @@ pub(crate) use self::{
     work::{Drive, Note},
 };
 use self::{
+    call::Spawned,
     join::{Boarding, Joined},
     shard::Shard,
 };
@@ -208,7 +209,10 @@ where
                 let context = Context::of_call(self.scope.as_ref());
                 Call::spawned_alone(shard.spawn_alone(work, reason, context, spawner))
             }
-            (joined, _) => Call::new(joined, || self.deadline(), Some(Arc::clone(shard))),
+            (joined, _) => {
+                let spawned = Spawned { shard: Arc::clone(shard), scope: self.scope.clone() };
+                Call::new(joined, || self.deadline(), Some(Box::new(spawned)))
+            }
         }
     }
 

@@ -20,7 +20,11 @@ use super::{
     shard::Shard,
     work::{BoxedWork, Note, Work},
 };
-use crate::{Outcome, Reason, Role, context::Context as CallContext, sync::Spawner};
+use crate::{
+    Outcome, Reason, Role,
+    context::{Context as CallContext, Scope},
+    sync::Spawner,
+};
 
 /// A call under way: resolves to the [`Outcome`] of the flight that it is on.
 ///
@@ -41,7 +45,13 @@ use crate::{Outcome, Reason, Role, context::Context as CallContext, sync::Spawne
 pub struct Call<K, T, W> {
     state: State<K, T, W>,
     /// `Some` if made by `spawn`: what it runs alone runs to its end too, as a flight of this shard.
-    spawned: Option<Arc<Shard<K, T>>>,
+    spawned: Option<Box<Spawned<K, T>>>,
+}
+
+/// What `spawn` needs to start work alone in a task of its own.
+pub(super) struct Spawned<K, T> {
+    pub(super) shard: Arc<Shard<K, T>>,
+    pub(super) scope: Option<Scope>,
 }
 
 enum State<K, T, W> {
@@ -76,7 +86,7 @@ impl<K, T, W> Call<K, T, W> {
     pub(super) fn new(
         joined: Joined<K, T, W>,
         deadline: impl FnOnce() -> Option<Instant>,
-        spawned: Option<Arc<Shard<K, T>>>,
+        spawned: Option<Box<Spawned<K, T>>>,
     ) -> Self {
         let state = match joined {
             Joined::Leader(leader) => State::Leading(leader),
@@ -195,10 +205,10 @@ where
                 Fate::Unshareable(company) => (Reason::NotShareable, company.note()),
             };
             let Some(work) = self.leave() else { continue };
-            match self.spawned.as_ref().zip(Spawner::current()) {
+            match self.spawned.as_deref().zip(Spawner::current()) {
                 // What `spawn` made goes on in a task of its own.
-                Some((shard, spawner)) => {
-                    let context = CallContext::of_call(None);
+                Some((Spawned { shard, scope }, spawner)) => {
+                    let context = CallContext::of_call(scope.as_ref());
                     self.state = State::Leading(shard.spawn_alone(work, reason, context, spawner));
                 }
                 None => return Poll::Ready(Landing::Grounded(work, reason, note)),

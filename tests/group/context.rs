@@ -8,13 +8,14 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use futures_util::FutureExt;
 use tokio::{sync::Notify, task::yield_now};
 use tokio_test::{assert_pending, task::spawn};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_singleflight::{Group, SingleflightLayer};
+use tower_singleflight::{Group, Limits, Reason, Role, SingleflightLayer};
 use tracing::{Instrument, Span, instrument::WithSubscriber, span};
 use tracing_subscriber::{Layer as _, Registry, layer::SubscriberExt, registry::LookupSpan};
 
@@ -179,6 +180,25 @@ async fn the_layers_scope_goes_with_a_call_of_the_service() {
     assert_eq!(follower.await, Ok((Some("Ann"), Some("Ann"))));
     assert_eq!(leader.await, Ok((Some("Ann"), Some("Ann"))));
     assert!(service.group().is_empty());
+}
+
+/// The kind: every reason for which a spawned call goes alone behind a flight: it waited too long, the flight was lost.
+#[tokio::test(start_paused = true)]
+async fn a_spawned_call_that_goes_alone_after_a_flight_is_scoped() {
+    let mut limits = Limits::new();
+    limits.max_wait = Some(Duration::from_millis(10));
+    let group = Group::with_limits(limits).scope(|work| Box::pin(USER.scope("the scope's", work)));
+    let go = Arc::new(Notify::new());
+    let work = go.clone();
+    let leader = group.call("key", || async move {
+        work.notified().await;
+        None
+    });
+    let outcome = group.spawn("key", || async { user() }).await;
+    assert_eq!((outcome.role, outcome.value), (Role::Alone(Reason::WaitedTooLong), Some("the scope's")));
+    go.notify_one();
+    assert_eq!(leader.await.value, None);
+    assert!(group.is_empty());
 }
 
 /// Counts how often spans are entered.
