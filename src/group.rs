@@ -172,11 +172,24 @@ where
     ///
     /// Go's `Do`. The caller is registered when this returns; the closure runs at the work's first poll, in whichever
     /// task polls it. A follower's own work is kept until the landing and dropped unused, unless the follower has to go
-    /// alone.
+    /// alone. [`Call`] says what dropping it does.
     ///
     /// # Panics
     ///
     /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use tower_singleflight::Group;
+    ///
+    /// let group = Group::new();
+    /// let (a, b) = tokio::join!(group.call(7, || async { "Ada" }), group.call(7, || async { "Bob" }));
+    /// assert_eq!((a.value, b.value, b.callers), ("Ada", "Ada", 2));
+    /// # }
+    /// ```
     pub fn call<F, Fut>(&self, key: K, work: F) -> Call<K, T, F>
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -188,11 +201,25 @@ where
     /// Starts the work at once in a task, or joins the flight for the key; it runs to its end even if every caller
     /// leaves.
     ///
-    /// Go's `DoChan`. A flight joined by `spawn` runs to its end too. Who does not want the outcome drops the call.
+    /// Go's `DoChan`. A flight joined by `spawn` runs to its end too. To take no part in the outcome, drop the call.
     ///
     /// # Panics
     ///
     /// Panics outside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use tower_singleflight::Group;
+    ///
+    /// let group = Group::new();
+    /// drop(group.spawn("warm up", || async { "done" })); // goes on, and can be joined
+    /// let outcome = group.call("warm up", || async { "again" }).await;
+    /// assert_eq!(outcome.value, "done");
+    /// # }
+    /// ```
     #[track_caller]
     pub fn spawn<F, Fut>(&self, key: K, work: F) -> Call<K, T, F>
     where

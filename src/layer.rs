@@ -123,6 +123,10 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// Asked once per flight, before it lands. If it says no, the leader keeps the outcome and every follower makes its
     /// own call, alone.
     ///
+    /// # Panics
+    ///
+    /// A panic of the predicate counts as a panic of the work.
+    ///
     /// # Examples
     ///
     /// An empty answer may be one caller's bad luck; errors are shared here.
@@ -146,10 +150,6 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// assert_eq!(CALLS.load(Relaxed), 2);
     /// # }
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// A panic of the predicate counts as a panic of the work.
     #[must_use]
     pub fn share_if<P>(mut self, share_if: P) -> Self
     where
@@ -161,6 +161,10 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
 
     /// Sets what is told the role and the number of callers, once per call that ends with an outcome: for counters and
     /// logs.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the callback is raised in the caller whose call has just ended.
     ///
     /// # Examples
     ///
@@ -180,10 +184,6 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// assert_eq!(SAVED.load(Relaxed), 2);
     /// # }
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// A panic of the callback is raised in the caller whose call has just ended.
     #[must_use]
     pub fn inspect<I>(mut self, inspect: I) -> Self
     where
@@ -197,6 +197,10 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// would be missing once a call has moved to the flight's task; see [`Group::scope`].
     ///
     /// Overrides the scope of a group given by [`group`](Self::group), for calls through this layer.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the scope counts as a panic of the work; so does a scope whose future ends before the work has.
     ///
     /// # Examples
     ///
@@ -218,10 +222,6 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// assert_eq!(USER.scope("Ann", calls).await, (Ok("Ann"), Ok("Ann")));
     /// # }
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// A panic of the scope counts as a panic of the work; so does a scope whose future ends before the work has.
     #[must_use]
     pub fn scope<P>(mut self, scope: P) -> Self
     where

@@ -52,6 +52,22 @@ impl<K: Hash + Eq, T> Group<K, T> {
     ///
     /// Go's `Forget`. Callers of the forgotten flight still get its outcome, and its end leaves its successor alone.
     /// Call it after a write has been committed, and whoever asks from then on sees that write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use tower_singleflight::Group;
+    ///
+    /// let group = Group::new();
+    /// let before = group.call("user:7", || async { "old name" });
+    /// // ... the new name is committed; then:
+    /// assert!(group.forget("user:7"));
+    /// let after = group.call("user:7", || async { "new name" });
+    /// assert_eq!((before.await.value, after.await.value), ("old name", "new name"));
+    /// # }
+    /// ```
     pub fn forget<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -64,6 +80,23 @@ impl<K: Hash + Eq, T> Group<K, T> {
     /// is left.
     ///
     /// Go's `ForgetUnshared`, but on live callers: one that has left does not count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use tower_singleflight::Group;
+    ///
+    /// let group = Group::new();
+    /// let a = group.call(7, || async {});
+    /// let b = group.call(7, || async {});
+    /// assert!(!group.forget_unshared(&7)); // two callers share it
+    /// drop(b);
+    /// assert!(group.forget_unshared(&7));
+    /// # drop(a);
+    /// # }
+    /// ```
     pub fn forget_unshared<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,

@@ -184,6 +184,10 @@ impl HttpGroup {
 
     /// Makes later callers start anew of every key that the predicate picks; returns how many flights were forgotten.
     ///
+    /// # Panics
+    ///
+    /// A panic of the predicate is the caller's.
+    ///
     /// # Examples
     ///
     /// ```
@@ -194,10 +198,6 @@ impl HttpGroup {
     /// let below = |path: &str| path.starts_with("/reports/");
     /// assert_eq!(group.forget_where(|key| key.path().is_some_and(below)), 0); // nobody was asking for one
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// A panic of the predicate is the caller's.
     pub fn forget_where<F>(&self, predicate: F) -> usize
     where
         F: Fn(&HttpKey) -> bool,

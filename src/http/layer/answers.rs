@@ -116,6 +116,10 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Adds `Cache-Status` (RFC 9211) to responses, under this name: what became of each request. Never the key.
     ///
+    /// # Panics
+    ///
+    /// Panics if the name is not printable ASCII.
+    ///
     /// # Examples
     ///
     /// ```
@@ -132,10 +136,6 @@ impl<C> HttpSingleflightLayer<C> {
     /// assert_eq!(response.headers()["cache-status"], "reports; fwd=bypass; detail=S6Cookie");
     /// # }
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// Panics if the name is not printable ASCII.
     #[must_use]
     #[track_caller]
     pub fn cache_status(self, name: &str) -> Self {
@@ -145,6 +145,10 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Sets what is told the role and the number of callers, once per request that ends with an answer or an error: for
     /// counters and logs. [`Coalesced`](crate::http::Coalesced) in the extensions of the response says more.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the callback is raised in the caller whose request has just been answered.
     ///
     /// # Examples
     ///
@@ -157,10 +161,6 @@ impl<C> HttpSingleflightLayer<C> {
     /// });
     /// # drop(layer);
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// A panic of the callback is raised in the caller whose request has just been answered.
     #[must_use]
     pub fn inspect<I>(self, inspect: I) -> Self
     where
