@@ -183,9 +183,7 @@ where
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
-    /// use tower_singleflight::Group;
-    ///
-    /// let group = Group::new();
+    /// let group = tower_singleflight::Group::new();
     /// let (a, b) = tokio::join!(group.call(7, || async { "Ada" }), group.call(7, || async { "Bob" }));
     /// assert_eq!((a.value, b.value, b.callers), ("Ada", "Ada", 2));
     /// # }
@@ -212,12 +210,9 @@ where
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
-    /// use tower_singleflight::Group;
-    ///
-    /// let group = Group::new();
-    /// drop(group.spawn("warm up", || async { "done" })); // goes on, and can be joined
-    /// let outcome = group.call("warm up", || async { "again" }).await;
-    /// assert_eq!(outcome.value, "done");
+    /// let group = tower_singleflight::Group::new();
+    /// drop(group.spawn(7, || async { "done" })); // goes on, and can be joined
+    /// assert_eq!(group.call(7, || async { "again" }).await.value, "done");
     /// # }
     /// ```
     #[track_caller]
