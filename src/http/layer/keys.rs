@@ -1,8 +1,8 @@
-//! What of a request is in its key.
+//! Who asks: credentials and cookies, and a key function in place of everything.
 
 use std::{hash::Hash, mem::take};
 
-use http::{HeaderName, request, uri::Scheme};
+use http::request;
 
 use super::HttpSingleflightLayer;
 use crate::http::policy::{Cookies, Credentials};
@@ -10,6 +10,20 @@ use crate::http::policy::{Cookies, Credentials};
 impl<C> HttpSingleflightLayer<C> {
     /// Makes `Authorization`, `Proxy-Authorization` and `Cookie` parts of the key: one user's duplicates coalesce, two
     /// users' never do. Without it, requests that carry one of them go alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().per_credential();
+    /// let key = |value| {
+    ///     let request = Request::get("/").header("authorization", value).body(()).unwrap();
+    ///     layer.key(&request.into_parts().0)
+    /// };
+    /// assert_eq!(key("Ann"), key("Ann"));
+    /// assert_ne!(key("Ann"), key("Bob"));
+    /// ```
     #[must_use]
     pub fn per_credential(self) -> Self {
         self.with(|config| {
@@ -28,6 +42,20 @@ impl<C> HttpSingleflightLayer<C> {
     }
 
     /// Makes the cookies of these names parts of the key, and leaves the others out: no answer may depend on those.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().key_cookies(["language"]);
+    /// let key = |value| {
+    ///     let request = Request::get("/").header("cookie", value).body(()).unwrap();
+    ///     layer.key(&request.into_parts().0)
+    /// };
+    /// assert_eq!(key("language=de; seen=1"), key("language=de; seen=2"));
+    /// assert_ne!(key("language=de"), key("language=en"));
+    /// ```
     #[must_use]
     pub fn key_cookies<I>(self, names: I) -> Self
     where
@@ -42,6 +70,19 @@ impl<C> HttpSingleflightLayer<C> {
     }
 
     /// Leaves cookies out of the decision: no answer may depend on them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().ignore_cookies();
+    /// let key = |value| {
+    ///     let request = Request::get("/").header("cookie", value).body(()).unwrap();
+    ///     layer.key(&request.into_parts().0)
+    /// };
+    /// assert_eq!(key("session=1"), key("session=2")); // right only where no page is one user's
+    /// ```
     #[must_use]
     pub fn ignore_cookies(self) -> Self {
         self.with(|config| config.policy.cookies = Cookies::Keyed)
@@ -49,6 +90,20 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Leaves out of the decision and of the key cookies of these names (analytics, say): no answer may depend on them. A
     /// request with any other cookie, or with one that does not parse, still goes alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().ignore_cookies_named(["_ga", "_gid"]);
+    /// let key = |value| {
+    ///     let request = Request::get("/").header("cookie", value).body(()).unwrap();
+    ///     layer.key(&request.into_parts().0)
+    /// };
+    /// assert_eq!(key("_ga=1"), key("_ga=2; _gid=3"));
+    /// assert!(key("_ga=1; session=4").is_none());
+    /// ```
     #[must_use]
     pub fn ignore_cookies_named<I>(self, names: I) -> Self
     where
@@ -95,89 +150,5 @@ impl<C> HttpSingleflightLayer<C> {
             config.policy.credentials = Credentials::Keyed;
             config.policy.cookies = Cookies::Keyed;
         })
-    }
-
-    /// Makes a request field a part of the key that is not, since it is on
-    /// [the list](crate::guide::excepted_fields): `user-agent`, say, or `x-forwarded-for` where answers depend on the
-    /// address. All other fields are anyway.
-    #[must_use]
-    pub fn key_header(self, name: HeaderName) -> Self {
-        self.with(|config| config.recipe = take(&mut config.recipe).key_header(name))
-    }
-
-    /// Leaves more request fields out of the key than [the list](crate::guide::excepted_fields) does: no answer may depend
-    /// on them, but by `Vary`. A name with a `*` at its end stands for all that begin so. A line whose value is odd counts
-    /// all the same, as with the fields of the list.
-    ///
-    /// # Panics
-    ///
-    /// Panics if a name is empty or no field name, apart from a `*` at its end.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use tower_singleflight::HttpSingleflightLayer;
-    ///
-    /// let layer = HttpSingleflightLayer::new().ignore_headers(["x-acme-trace", "x-acme-span-*"]);
-    /// # drop(layer);
-    /// ```
-    #[must_use]
-    #[track_caller]
-    pub fn ignore_headers<I>(self, names: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        let mut names = names.into_iter();
-        self.with(|config| {
-            let recipe = take(&mut config.recipe);
-            config.recipe = names.by_ref().fold(recipe, |recipe, name| recipe.ignore_header(name.as_ref()));
-        })
-    }
-
-    /// Leaves these query parameters out of the key: no answer may depend on them.
-    #[must_use]
-    pub fn ignore_query<I>(self, names: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        self.with(|config| config.recipe = take(&mut config.recipe).ignore_query(names))
-    }
-
-    /// Makes what an outer layer knows of the user or tenant a part of the key; `None` sends the request alone.
-    ///
-    /// # Panics
-    ///
-    /// A panic of the function is raised in its caller; no flight is touched.
-    #[must_use]
-    pub fn identity<F, I>(self, identity: F) -> Self
-    where
-        F: Fn(&request::Parts) -> Option<I> + Send + Sync + 'static,
-        I: Hash + Eq + Send + Sync + 'static,
-    {
-        self.with(|config| config.recipe = take(&mut config.recipe).identity(identity))
-    }
-
-    /// Makes `If-None-Match` and `If-Modified-Since` parts of the key, so that equal conditions coalesce.
-    #[must_use]
-    pub fn key_validators(self) -> Self {
-        self.with(|config| {
-            config.recipe = take(&mut config.recipe).key_validators();
-            config.policy.validators = true;
-        })
-    }
-
-    /// Sets the scheme of requests whose URI has none (default `http`): over HTTP/1.1 a server is not told. Behind TLS,
-    /// `https` lets requests of both versions of HTTP share.
-    #[must_use]
-    pub fn default_scheme(self, scheme: Scheme) -> Self {
-        self.with(|config| config.recipe = take(&mut config.recipe).default_scheme(scheme))
-    }
-
-    /// Sets how long a key may be, in bytes (default 8 KiB); a request with a longer one goes alone.
-    #[must_use]
-    pub fn max_key_bytes(self, bytes: usize) -> Self {
-        self.with(|config| config.recipe = take(&mut config.recipe).max_key_bytes(bytes))
     }
 }

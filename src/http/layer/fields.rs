@@ -1,0 +1,167 @@
+//! What of a request is in its key: fields, query, identity, and what else is told apart.
+
+use std::{hash::Hash, mem::take};
+
+use http::{HeaderName, request, uri::Scheme};
+
+use super::HttpSingleflightLayer;
+
+impl<C> HttpSingleflightLayer<C> {
+    /// Makes a request field a part of the key that is not, since it is on
+    /// [the list](crate::guide::excepted_fields): `user-agent`, say, or `x-forwarded-for` where answers depend on the
+    /// address. All other fields are anyway.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::{HeaderName, Request};
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().key_header(HeaderName::from_static("x-forwarded-for"));
+    /// let key = |address| {
+    ///     let request = Request::get("/").header("x-forwarded-for", address).body(()).unwrap();
+    ///     layer.key(&request.into_parts().0)
+    /// };
+    /// assert_ne!(key("192.0.2.1"), key("192.0.2.2")); // by default they are equal
+    /// ```
+    #[must_use]
+    pub fn key_header(self, name: HeaderName) -> Self {
+        self.with(|config| config.recipe = take(&mut config.recipe).key_header(name))
+    }
+
+    /// Leaves more request fields out of the key than [the list](crate::guide::excepted_fields) does: no answer may depend
+    /// on them, but by `Vary`. A name with a `*` at its end stands for all that begin so. A line whose value is odd counts
+    /// all the same, as with the fields of the list.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a name is empty or no field name, apart from a `*` at its end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_singleflight::HttpSingleflightLayer;
+    ///
+    /// let layer = HttpSingleflightLayer::new().ignore_headers(["x-acme-trace", "x-acme-span-*"]);
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn ignore_headers<I>(self, names: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut names = names.into_iter();
+        self.with(|config| {
+            let recipe = take(&mut config.recipe);
+            config.recipe = names.by_ref().fold(recipe, |recipe, name| recipe.ignore_header(name.as_ref()));
+        })
+    }
+
+    /// Leaves these query parameters out of the key: no answer may depend on them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().ignore_query(["utm_source"]);
+    /// let key = |uri| layer.key(&Request::get(uri).body(()).unwrap().into_parts().0);
+    /// assert_eq!(key("/a?id=7&utm_source=mail"), key("/a?id=7"));
+    /// assert_ne!(key("/a?id=7"), key("/a?id=8"));
+    /// ```
+    #[must_use]
+    pub fn ignore_query<I>(self, names: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.with(|config| config.recipe = take(&mut config.recipe).ignore_query(names))
+    }
+
+    /// Makes what an outer layer knows of the user or tenant a part of the key; `None` sends the request alone.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the function is raised in its caller; no flight is touched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// /// Put into the request's extensions by an auth layer above.
+    /// #[derive(Clone, PartialEq, Eq, Hash)]
+    /// struct User(u64);
+    ///
+    /// let layer = HttpSingleflightLayer::new().identity(|parts| parts.extensions.get::<User>().cloned());
+    /// let key = |id| layer.key(&Request::get("/").extension(User(id)).body(()).unwrap().into_parts().0);
+    /// assert_eq!(key(7), key(7));
+    /// assert_ne!(key(7), key(8));
+    /// ```
+    #[must_use]
+    pub fn identity<F, I>(self, identity: F) -> Self
+    where
+        F: Fn(&request::Parts) -> Option<I> + Send + Sync + 'static,
+        I: Hash + Eq + Send + Sync + 'static,
+    {
+        self.with(|config| config.recipe = take(&mut config.recipe).identity(identity))
+    }
+
+    /// Makes `If-None-Match` and `If-Modified-Since` parts of the key, so that equal conditions coalesce.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().key_validators();
+    /// let key = |value| {
+    ///     let request = Request::get("/").header("if-none-match", value).body(()).unwrap();
+    ///     layer.key(&request.into_parts().0)
+    /// };
+    /// assert_eq!(key("\"v1\""), key("\"v1\""));
+    /// assert_ne!(key("\"v1\""), key("\"v2\""));
+    /// ```
+    #[must_use]
+    pub fn key_validators(self) -> Self {
+        self.with(|config| {
+            config.recipe = take(&mut config.recipe).key_validators();
+            config.policy.validators = true;
+        })
+    }
+
+    /// Sets the scheme of requests whose URI has none (default `http`): over HTTP/1.1 a server is not told. Behind TLS,
+    /// `https` lets requests of both versions of HTTP share.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::{Request, uri::Scheme};
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().default_scheme(Scheme::HTTPS);
+    /// let key = |uri| layer.key(&Request::get(uri).header("host", "a.test").body(()).unwrap().into_parts().0);
+    /// assert_eq!(key("/rows"), key("https://a.test/rows"));
+    /// ```
+    #[must_use]
+    pub fn default_scheme(self, scheme: Scheme) -> Self {
+        self.with(|config| config.recipe = take(&mut config.recipe).default_scheme(scheme))
+    }
+
+    /// Sets how long a key may be, in bytes (default 8 KiB); a request with a longer one goes alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().max_key_bytes(256);
+    /// let key = |uri: String| layer.key(&Request::get(uri).body(()).unwrap().into_parts().0);
+    /// assert!(key("/short".into()).is_some());
+    /// assert!(key(format!("/{}", "long".repeat(64))).is_none());
+    /// ```
+    #[must_use]
+    pub fn max_key_bytes(self, bytes: usize) -> Self {
+        self.with(|config| config.recipe = take(&mut config.recipe).max_key_bytes(bytes))
+    }
+}
