@@ -19,12 +19,28 @@ use super::{
 };
 use crate::{Group, Limits};
 
-/// A namespace of HTTP keys, to be shared by services that answer alike, and to look into.
+/// The flights of one or more HTTP services: who is in flight, what to forget, and what a write has changed.
 ///
-/// Clones are handles to the same group. A layer value and its clones have one for requests that show the URI they were
-/// asked for, as all do below an axum router (with feature `axum`), and each [`layer`](tower_layer::Layer::layer) call
-/// has one for the others; [`HttpSingleflightLayer::group`](crate::HttpSingleflightLayer::group) gives one in place of
-/// both.
+/// Clones are handles to the same group. Requests can share only within a group:
+///
+/// - a layer value and its clones have one group for requests that show the URI they were asked for, as all requests
+///   inside an axum router do (feature `axum`);
+/// - each [`layer`](tower_layer::Layer::layer) call makes one group for all other requests;
+/// - a group that is given to [`HttpSingleflightLayer::group`](crate::HttpSingleflightLayer::group) takes the place of
+///   both.
+///
+/// # Examples
+///
+/// ```
+/// use http::Request;
+/// use tower_singleflight::HttpSingleflightLayer;
+///
+/// let layer = HttpSingleflightLayer::new();
+/// let (parts, ()) = Request::get("/report/7").header("host", "example.com").body(()).unwrap().into_parts();
+/// let key = layer.key(&parts).unwrap();
+/// assert_eq!(layer.get_group().callers(&key), 0); // nobody asks for it now
+/// assert!(layer.get_group().is_empty());
+/// ```
 #[derive(Clone)]
 pub struct HttpGroup {
     inner: Arc<Inner>,

@@ -193,13 +193,30 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.scope = Some(Scope::new(scope)))
     }
 
-    /// Sets how many of those who have waited for a flight make their own call at a time, until its answer is there; by
-    /// default all do at once.
+    /// Limits how many released callers send their own requests at the same time; by default all do at once.
     ///
-    /// They are those whose flight's answer they may not have, who have waited for [`max_wait`](Limits::max_wait), and
-    /// whose flight was lost. Each waits for its turn at most as long as `max_wait` once more, then it goes. A call that
-    /// is made while such a call is being polled counts with it and does not wait; one that it makes from another task
-    /// waits for a turn, and may then be waited for by the call that holds it: set `max_wait` where that can be.
+    /// A caller is released if it may not have its flight's answer, if it has waited for
+    /// [`max_wait`](Limits::max_wait), or if its flight was lost. It holds one of the `calls` permits until its own answer
+    /// is there. It waits for a permit at most for `max_wait`; then it sends its request without one.
+    ///
+    /// # Deadlock
+    ///
+    /// A released call that sends a request through the same layer *from a task it spawned* needs a second permit for
+    /// that request. If it holds the last permit itself and there is no `max_wait`, both wait for ever: set `max_wait`
+    /// where handlers do so. Requests that it sends from its own task share its permit and do not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_singleflight::{HttpSingleflightLayer, Limits};
+    ///
+    /// // Of a herd whose answer turns out to be private, eight at a time ask for their own.
+    /// let layer = HttpSingleflightLayer::new()
+    ///     .limits(Limits::new().max_wait(Duration::from_secs(5)))
+    ///     .release_limit(8);
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn release_limit(self, calls: usize) -> Self {
         self.with(|config| config.release_limit = Some(calls.max(1)))

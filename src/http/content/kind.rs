@@ -23,9 +23,12 @@ impl Contents {
     }
 }
 
-/// Whether content counts: the parameter of [`HttpSingleflightLayer`](crate::HttpSingleflightLayer).
+/// Says whether the content of requests is a part of their keys: the type parameter of
+/// [`HttpSingleflightLayer`](crate::HttpSingleflightLayer).
 ///
-/// Sealed: [`Heads`] and [`Contents`] are all there are. Name it to be generic over both.
+/// It is sealed, and has two implementations: [`Heads`], and [`Contents`] after
+/// [`content_key`](crate::HttpSingleflightLayer::content_key) or [`grpc`](crate::HttpSingleflightLayer::grpc). Name it
+/// only to write a function that takes a layer of either kind.
 pub trait HttpContent: Sealed {
     /// The service that the layer makes of the one that looks at heads.
     type Service<S>;

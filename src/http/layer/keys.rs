@@ -33,9 +33,25 @@ impl<C> HttpSingleflightLayer<C> {
         })
     }
 
-    /// Lets requests with `Authorization` coalesce if the response allows it: by `public`, `s-maxage` or
-    /// `must-revalidate` (RFC 9111, section 3.5), unless it is stale on arrival. Otherwise an answer is for those
-    /// without credentials, if for any.
+    /// Lets requests with `Authorization` join flights, and leaves it to each answer who may have it.
+    ///
+    /// An answer that says `public`, `s-maxage` or `must-revalidate`, and is not stale on arrival, reaches all who wait,
+    /// with credentials or without (S5; RFC 9111, section 3.5). Any other answer to a request with `Authorization` is its
+    /// leader's alone, and any other answer to one without reaches only those who sent none.
+    ///
+    /// # Trade-offs
+    ///
+    /// An origin that marks a user's page as `public` by mistake has it shared, as a shared cache would.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_singleflight::HttpSingleflightLayer;
+    ///
+    /// // A catalogue that only customers may read, and that is the same for all: it says `Cache-Control: public`.
+    /// let layer = HttpSingleflightLayer::new().share_authorized();
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn share_authorized(self) -> Self {
         self.with(|config| config.policy.credentials = Credentials::ByResponse)
