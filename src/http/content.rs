@@ -13,4 +13,4 @@ pub use self::{
     kind::{Contents, Heads, HttpContent},
     service::ContentSingleflight,
 };
-pub(super) use self::{kind::GRPC_CONTENT, known::Content};
+pub(super) use self::{kind::GRPC_CONTENT, known::RequestContent};

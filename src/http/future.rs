@@ -146,7 +146,7 @@ where
     /// Returns what a follower does with what its flight answer with.
     fn step(audience: &Audience, fetch: &Fetch<S, B, RB, E>, joined: Joined) -> Step {
         let requester = fetch.requester();
-        audience.step(&requester.key, requester.asked.http10, joined.at.unwrap_or_else(Instant::now), joined.tried)
+        audience.step(&requester.key, requester.facts.http10, joined.at.unwrap_or_else(Instant::now), joined.tried)
     }
 }
 

@@ -51,7 +51,7 @@ impl AtHead {
         body: &RB,
         others_wait: impl FnOnce(&HttpKey) -> bool,
     ) -> Self {
-        let empty = requester.asked.head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let empty = requester.facts.head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let announced = if empty { None } else { announced(head, body) };
         let has_length = empty || announced.is_some() || body.is_end_stream();
         let mut said = Self { verdict: requester.verdict(head, has_length), announced, has_length, until: Until::Head };
@@ -135,15 +135,15 @@ where
         match ready!(body.poll_next(cx)) {
             Ahead::Data(data) if data.is_empty() => {}
             Ahead::Data(data) => {
-                break grpc_web::status(data).and_then(|status| grpc_verdict(requester.asked, &status));
+                break grpc_web::status(data).and_then(|status| grpc_verdict(requester.facts, &status));
             }
             Ahead::End => break None,
             Ahead::Trailers(trailers) => {
-                break grpc_status(trailers).and_then(|status| grpc_verdict(requester.asked, status));
+                break grpc_status(trailers).and_then(|status| grpc_verdict(requester.facts, status));
             }
             // The call has failed (D4), by its deadline perhaps (S28).
             Ahead::Failed => {
-                let failed = requester.coalescer.config.policy.verdict_on_error(requester.asked);
+                let failed = requester.coalescer.config.policy.verdict_on_error(requester.facts);
                 break Some((failed.share.err(), failed.again));
             }
         }

@@ -13,7 +13,7 @@ use tower_layer::Layer;
 use super::{
     coalescer::Coalescer,
     config::Config,
-    content::{Content, Contents, GRPC_CONTENT, Heads, HttpContent},
+    content::{Contents, GRPC_CONTENT, Heads, HttpContent, RequestContent},
     group::HttpGroup,
     key::HttpKey,
     service::HttpSingleflight,
@@ -262,7 +262,10 @@ impl<C> HttpSingleflightLayer<C> {
         let coalescer = self.coalescer();
         let place = coalescer.place(parts);
         let passed = coalescer.passed(parts);
-        coalescer.key(parts, coalescer.config.kind(parts), &Content::Empty, place, &passed).ok().map(|(_, key)| key)
+        coalescer
+            .key(parts, coalescer.config.kind(parts), &RequestContent::Empty, place, &passed)
+            .ok()
+            .map(|(_, key)| key)
     }
 
     fn coalescer(&self) -> Coalescer {

@@ -5,7 +5,7 @@ use http::{HeaderName, header, request};
 use super::{
     coalescer::{Coalescer, Place},
     config::{Config, Grpc, Kind},
-    content::Content,
+    content::RequestContent,
     key::{Beside, HttpKey, epoch},
     passed::{Lines, Passed},
     policy::{self, Admission},
@@ -35,7 +35,7 @@ impl Coalescer {
         &self,
         parts: &mut request::Parts,
         kind: Kind,
-        content: &Content,
+        content: &RequestContent,
         place: Place,
     ) -> Result<Plan, Rule> {
         if !self.marking().has_services() {
@@ -67,7 +67,7 @@ impl Coalescer {
         &self,
         parts: &request::Parts,
         kind: Kind,
-        content: &Content,
+        content: &RequestContent,
         place: Place,
         passed: &Passed,
     ) -> Result<Plan, Rule> {
@@ -83,7 +83,7 @@ impl Coalescer {
         &self,
         parts: &request::Parts,
         kind: Kind,
-        content: &Content,
+        content: &RequestContent,
         place: Place,
         passed: &Passed,
     ) -> Result<(Admission, HttpKey), Rule> {
@@ -104,7 +104,7 @@ impl Coalescer {
         let key = config.recipe.key(parts, beside, |name, value| admitting.look_at(name, value))?;
         let admission = admitting.done(&parts.headers)?;
         match (&config.content_if, content) {
-            (Some(content_if), Content::Read(content)) if !content_if(parts, content) => Err(Rule::D11Content),
+            (Some(content_if), RequestContent::Read(content)) if !content_if(parts, content) => Err(Rule::D11Content),
             _ => Ok((admission, key)),
         }
     }

@@ -20,7 +20,7 @@ pub(super) struct Requester {
     pub(super) coalescer: Arc<Coalescer>,
     pub(super) place: Place,
     pub(super) key: HttpKey,
-    pub(super) asked: RequestFacts,
+    pub(super) facts: RequestFacts,
     /// It is a unary gRPC call: its answer is judged at its first message or its trailers (S28).
     pub(super) unary: bool,
     /// It waited for an answer that it might not have (D3).
@@ -30,7 +30,7 @@ pub(super) struct Requester {
 impl Requester {
     /// Returns the policy's verdict on the head of an answer.
     pub(super) fn verdict(&self, head: &response::Parts, has_length: bool) -> Verdict {
-        self.coalescer.config.policy.verdict(self.asked, AnswerHead { head, has_length })
+        self.coalescer.config.policy.verdict(self.facts, AnswerHead { head, has_length })
     }
 
     /// Returns the claim to a body, as the layer was told to keep it.
@@ -41,7 +41,7 @@ impl Requester {
 
     /// Judges an error of the wrapped service.
     pub(super) fn judge_error(&self, began: Option<Instant>) -> Audience {
-        let verdict = self.coalescer.config.policy.verdict_on_error(self.asked);
+        let verdict = self.coalescer.config.policy.verdict_on_error(self.facts);
         self.audience(verdict, true, began)
     }
 

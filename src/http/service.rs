@@ -17,7 +17,7 @@ use super::{
     bypass::Bypass,
     coalescer::Coalescer,
     config::{Grpc, Kind},
-    content::Content,
+    content::RequestContent,
     fetch::Fetch,
     future::HttpResponseFuture,
     group::HttpGroup,
@@ -96,7 +96,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let content = Content::of(&body);
+        let content = RequestContent::of(&body);
         let kind = self.coalescer.config.kind(&parts);
         self.send(parts, kind, body, &content)
     }
@@ -109,7 +109,7 @@ impl<S> HttpSingleflight<S> {
         mut parts: request::Parts,
         kind: Kind,
         body: B,
-        content: &Content,
+        content: &RequestContent,
     ) -> HttpResponseFuture<S, B, RB, E>
     where
         S: Service<Request<B>, Response = Response<RB>, Error = E> + Clone + Send + 'static,
@@ -132,9 +132,9 @@ impl<S> HttpSingleflight<S> {
             }
         };
         let fetch = |key: HttpKey| {
-            let asked = coalescer.config.policy.asked(&parts, key.has_deadline());
+            let facts = coalescer.config.policy.facts(&parts, key.has_deadline());
             let unary = kind.grpc == Grpc::OptedIn;
-            let requester = Requester { coalescer: Arc::clone(coalescer), place, key, asked, unary, released: false };
+            let requester = Requester { coalescer: Arc::clone(coalescer), place, key, facts, unary, released: false };
             Fetch::new(self.inner.clone(), Request::from_parts(parts, body), requester)
         };
         let group = || &coalescer.group(place).flights::<RB, E>().group;

@@ -13,7 +13,7 @@ use http_body::Body;
 use pin_project::pin_project;
 use tower_service::Service;
 
-use super::{Content, body::ContentBody, read::Reading};
+use super::{RequestContent, body::ContentBody, read::Reading};
 use crate::http::{body::SharedBody, config::Kind, future::HttpResponseFuture, service::HttpSingleflight};
 
 /// The response future of a request whose content is read for the key first.
@@ -83,7 +83,7 @@ where
                     let (content, error) = ready!(reading.poll(cx));
                     let Some((service, parts, kind, reading)) = place.take() else { continue };
                     let body = reading.into_body(content.is_some(), error);
-                    let content = content.map_or(Content::Unknown, Content::Read);
+                    let content = content.map_or(RequestContent::Unknown, RequestContent::Read);
                     let call = service.send(parts, kind, body, &content);
                     state.set(State::Calling { call });
                 }

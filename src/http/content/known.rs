@@ -6,14 +6,14 @@ use http_body::Body;
 use crate::http::policy;
 
 /// What is known of a request's content.
-pub(in crate::http) enum Content {
+pub(in crate::http) enum RequestContent {
     Empty,
     /// All of it.
     Read(Bytes),
     Unknown,
 }
 
-impl Content {
+impl RequestContent {
     /// Returns the content, if it was read.
     pub(in crate::http) fn read(&self) -> Option<&[u8]> {
         match self {

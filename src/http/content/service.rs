@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{Content, body::ContentBody, future::ContentFuture, read::Reading};
+use super::{RequestContent, body::ContentBody, future::ContentFuture, read::Reading};
 use crate::http::service::HttpSingleflight;
 
 /// [`HttpSingleflight`](crate::http::HttpSingleflight) with request content in the key; made by
@@ -63,7 +63,7 @@ where
         let kind = coalescer.config.kind(&parts);
         let fits = body.size_hint().lower() <= self.max as u64;
         if body.is_end_stream() || !fits || !coalescer.reads_content(&parts, kind) {
-            let content = Content::of(&body);
+            let content = RequestContent::of(&body);
             return ContentFuture::calling(self.inner.send(parts, kind, ContentBody::whole(body), &content));
         }
         ContentFuture::reading(self.inner.clone(), parts, kind, Reading::new(body, self.max))

@@ -37,8 +37,8 @@ fn admit(fields: &[(&str, &str)]) -> Result<Admission, Rule> {
 }
 
 /// Judges an answer of known length.
-fn judge(policy: &Policy, asked: RequestFacts, head: &response::Parts) -> (Share, Again) {
-    let verdict = policy.verdict(asked, AnswerHead { head, has_length: true });
+fn judge(policy: &Policy, facts: RequestFacts, head: &response::Parts) -> (Share, Again) {
+    let verdict = policy.verdict(facts, AnswerHead { head, has_length: true });
     (verdict.share.map(|()| verdict.names), verdict.again)
 }
 
@@ -221,8 +221,8 @@ fn s06_cookies_of_no_account_may_be_named() {
 #[test]
 fn s05_authorized_answers_are_shared_if_they_say_so() {
     let policy = Policy { credentials: Credentials::ByResponse, ..Policy::default() };
-    let asked = policy.asked(&request("GET", &[("authorization", "a")]), false);
-    let of = |asked, fields: &[(&str, &str)]| judge(&policy, asked, &response(200, fields)).0;
+    let facts = policy.facts(&request("GET", &[("authorization", "a")]), false);
+    let of = |facts, fields: &[(&str, &str)]| judge(&policy, facts, &response(200, fields)).0;
     for (line, expected) in [
         ("public", ALL),
         ("s-maxage=1", ALL),
@@ -231,11 +231,11 @@ fn s05_authorized_answers_are_shared_if_they_say_so() {
         ("public, private", Err(Rule::S8CacheControl)),
         ("x=\"public\"", Err(Rule::S5Authorization)),
     ] {
-        assert_eq!(of(asked, &[("cache-control", line)]), expected, "{line}");
+        assert_eq!(of(facts, &[("cache-control", line)]), expected, "{line}");
     }
-    assert_eq!(of(asked, &[("cdn-cache-control", "public")]), Err(Rule::S5Authorization));
+    assert_eq!(of(facts, &[("cdn-cache-control", "public")]), Err(Rule::S5Authorization));
     // What an anonymous leader got is not what others ask for with their credentials.
-    let anonymous = policy.asked(&request("GET", &[]), false);
+    let anonymous = policy.facts(&request("GET", &[]), false);
     assert_eq!(of(anonymous, &[]), matching(&["authorization"]));
     assert_eq!(of(anonymous, &[("cache-control", "public")]), ALL);
     let varying = [("vary", "Authorization"), ("access-control-allow-origin", "https://a")];
@@ -297,8 +297,8 @@ fn s10_d4_statuses() {
     let failed = response(503, &[("cache-control", "max-age=1")]);
     assert_eq!(judge(&strict, RequestFacts::default(), &failed), (Err(Rule::D4Failure), Again::Never));
     let validated = Policy { validators: true, ..Policy::default() };
-    let asked = validated.asked(&request("GET", &[("if-none-match", "\"1\"")]), false);
-    assert_eq!(judge(&validated, asked, &response(304, &[])).0, ALL);
+    let facts = validated.facts(&request("GET", &[("if-none-match", "\"1\"")]), false);
+    assert_eq!(judge(&validated, facts, &response(304, &[])).0, ALL);
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Verdict {
 
 impl Policy {
     /// Notes what the verdict will have to know of a request; `deadline`: it brought one.
-    pub(in crate::http) fn asked(&self, parts: &request::Parts, deadline: bool) -> RequestFacts {
+    pub(in crate::http) fn facts(&self, parts: &request::Parts, deadline: bool) -> RequestFacts {
         let has = |name| parts.headers.contains_key(name);
         RequestFacts {
             authorized: self.credentials == Credentials::ByResponse && has(header::AUTHORIZATION),
@@ -89,8 +89,8 @@ impl Policy {
     }
 
     /// Judges an error of the wrapped service (D4); that of a leader with a deadline may be its deadline's (S28).
-    pub(in crate::http) fn verdict_on_error(&self, asked: RequestFacts) -> Verdict {
-        let share = match (self.share_server_errors, asked.deadline) {
+    pub(in crate::http) fn verdict_on_error(&self, facts: RequestFacts) -> Verdict {
+        let share = match (self.share_server_errors, facts.deadline) {
             (false, _) => return Verdict::nobody(Rule::D4Failure),
             (true, true) => Err(Rule::S28Deadline),
             (true, false) => Ok(()),
@@ -99,7 +99,7 @@ impl Policy {
     }
 
     /// Says with whom an answer may be shared.
-    pub(in crate::http) fn verdict(&self, asked: RequestFacts, answer: AnswerHead<'_>) -> Verdict {
+    pub(in crate::http) fn verdict(&self, facts: RequestFacts, answer: AnswerHead<'_>) -> Verdict {
         let head = self.read(answer.head);
         // Nobody's second chance: it is the leader's by what it says of itself (D9).
         if head.personal {
@@ -112,7 +112,7 @@ impl Policy {
             return Verdict::nobody(Rule::S9Vary);
         }
         let status = answer.head.status.as_u16();
-        let grpc = head.grpc.and_then(|status| grpc_verdict(asked, status));
+        let grpc = head.grpc.and_then(|status| grpc_verdict(facts, status));
         let again = match (status, grpc) {
             // Its fault, as far as anyone can tell.
             (400 | 401 | 403 | 407 | 408 | 411..=417 | 421 | 425 | 428 | 429 | 431, _) => Again::Always,
@@ -120,13 +120,13 @@ impl Policy {
             (499..=599, _) => Again::IfLate,
             (_, Some((_, again))) => again,
             // A connection of HTTP/1.0 is its leader's own.
-            (..) if asked.http10 && !answer.has_length => Again::Always,
+            (..) if facts.http10 && !answer.has_length => Again::Always,
             (..) => Again::Never,
         };
         // S5: unless the answer is for all, it is for those without credentials, if it is for others at all. Its origin
         // need not name the field in Vary (RFC 9110, section 12.5.5).
         let by_credentials = self.credentials == Credentials::ByResponse && !head.said.is_for_all();
-        let share = if asked.deadline && matches!(status, 408 | 499 | 504) {
+        let share = if facts.deadline && matches!(status, 408 | 499 | 504) {
             Err(Rule::S28Deadline)
         } else if let Some((Some(rule), _)) = grpc {
             Err(rule)
@@ -136,12 +136,12 @@ impl Policy {
             Err(Rule::S10Status)
         } else if head.event_stream && !self.share_event_streams && !head.said.is_meant_for_all() {
             Err(Rule::S29EventStream)
-        } else if by_credentials && asked.authorized {
+        } else if by_credentials && facts.authorized {
             Err(Rule::S5Authorization)
-        } else if asked.http10 && !answer.has_length {
+        } else if facts.http10 && !answer.has_length {
             Err(Rule::S30Http10)
         } else {
-            self.shares(status, head.said.storable, asked)
+            self.shares(status, head.said.storable, facts)
         };
         let mut names = head.names;
         for (name, compared) in [(header::ORIGIN, head.by_origin), (header::AUTHORIZATION, by_credentials)] {
@@ -191,12 +191,12 @@ impl Policy {
     }
 
     /// S10: RFC 9110, section 15.1; RFC 9111, section 3.
-    fn shares(&self, status: u16, storable: bool, asked: RequestFacts) -> Result<(), Rule> {
+    fn shares(&self, status: u16, storable: bool, facts: RequestFacts) -> Result<(), Rule> {
         let shares = match status {
             // Interim; a part, or a change to what its caller has (RFC 3229, section 10.4.1); about one request's
             // condition, credentials, connection, rate or fields.
             ..=199 | 206 | 226 | 401 | 403 | 407 | 408 | 421 | 425 | 429 | 431 | 511 => false,
-            304 => asked.validated,
+            304 => facts.validated,
             // D4.
             500..=599 => return if self.share_server_errors { Ok(()) } else { Err(Rule::D4Failure) },
             // Heuristically cacheable.
@@ -211,10 +211,10 @@ impl Policy {
 
 /// Says what a gRPC status means for followers: the rule that keeps the answer from them, if one does, and whether they
 /// may try again; `None` for success, and for an answer to what all have asked.
-pub(in crate::http) fn grpc_verdict(asked: RequestFacts, status: &[u8]) -> Option<(Option<Rule>, Again)> {
+pub(in crate::http) fn grpc_verdict(facts: RequestFacts, status: &[u8]) -> Option<(Option<Rule>, Again)> {
     match status {
         // Cancelled, deadline exceeded, resource exhausted (S28).
-        b"1" | b"4" | b"8" if asked.deadline => Some((Some(Rule::S28Deadline), Again::IfLate)),
+        b"1" | b"4" | b"8" if facts.deadline => Some((Some(Rule::S28Deadline), Again::IfLate)),
         // About one call's deadline, credentials or rate, as the statuses of S10 are.
         b"1" | b"4" | b"7" | b"8" | b"16" => Some((Some(Rule::S10Status), Again::Always)),
         // Unknown, aborted, internal, unavailable, data loss: failures (D4).

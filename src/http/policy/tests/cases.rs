@@ -56,8 +56,8 @@ fn t16_only_conditions_that_are_in_the_key_may_coalesce() {
     ] {
         assert_eq!(keyed.admit(&request("GET", &[(name, "x")]), Content::Empty, false), expected, "{name}");
     }
-    let asked = keyed.asked(&request("GET", &[]), false);
-    assert_eq!(judge(&keyed, asked, &response(304, &[])).0, Err(Rule::S10Status));
+    let facts = keyed.facts(&request("GET", &[]), false);
+    assert_eq!(judge(&keyed, facts, &response(304, &[])).0, Err(Rule::S10Status));
 }
 
 #[test]

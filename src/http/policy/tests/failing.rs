@@ -5,12 +5,12 @@ use http::{Version, header::AUTHORIZATION};
 use super::{ALL, Again, AnswerHead, Policy, RequestFacts, Rule, judge, matching, request, response};
 use crate::http::policy::{Credentials, grpc_verdict};
 
-fn of(asked: RequestFacts, status: u16, fields: &[(&str, &str)]) -> (super::Share, Again) {
-    judge(&Policy::default(), asked, &response(status, fields))
+fn of(facts: RequestFacts, status: u16, fields: &[(&str, &str)]) -> (super::Share, Again) {
+    judge(&Policy::default(), facts, &response(status, fields))
 }
 
-fn asked(deadline: bool) -> RequestFacts {
-    Policy::default().asked(&request("GET", &[]), deadline)
+fn facts(deadline: bool) -> RequestFacts {
+    Policy::default().facts(&request("GET", &[]), deadline)
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn d9_an_answer_that_may_be_due_to_the_leaders_own_request_lets_others_try_again
     for status in [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 428, 429, 431] {
         // Before S10 and S8 apply, whatever the answer says of its lifetime.
         for fields in [&[][..], &[("cache-control", "public, max-age=60")], &[("cache-control", "no-store")]] {
-            assert_eq!(of(asked(false), status, fields).1, Again::Always, "{status} {fields:?}");
+            assert_eq!(of(facts(false), status, fields).1, Again::Always, "{status} {fields:?}");
         }
         for (field, rule) in [
             (("set-cookie", "a=1"), Rule::S7Personal),
@@ -27,11 +27,11 @@ fn d9_an_answer_that_may_be_due_to_the_leaders_own_request_lets_others_try_again
             (("cache-control", "a b"), Rule::S8CacheControl),
             (("vary", "*"), Rule::S9Vary),
         ] {
-            assert_eq!(of(asked(false), status, &[field]), (Err(rule), Again::Never), "{status} {field:?}");
+            assert_eq!(of(facts(false), status, &[field]), (Err(rule), Again::Never), "{status} {field:?}");
         }
     }
     for status in [200, 204, 206, 301, 302, 304, 402, 404, 405, 406, 409, 410, 422, 451] {
-        assert_eq!(of(asked(false), status, &[]).1, Again::Never, "{status}");
+        assert_eq!(of(facts(false), status, &[]).1, Again::Never, "{status}");
     }
 }
 
@@ -48,37 +48,37 @@ fn d9_who_agrees_in_what_varies_tries_again() {
 #[test]
 fn d9_d4_a_failure_reaches_those_who_waited_and_lets_the_late_try_again() {
     for status in [500, 501, 502, 503, 504, 505, 507, 599] {
-        assert_eq!(of(asked(false), status, &[]), (ALL, Again::IfLate), "{status}");
+        assert_eq!(of(facts(false), status, &[]), (ALL, Again::IfLate), "{status}");
         // Error pages say this of storing, and nothing is stored.
         for line in ["no-store", "no-cache", "no-cache, no-store, must-revalidate, max-age=0", "No-Cache=\"x\""] {
             for name in ["cache-control", "cdn-cache-control", "surrogate-control"] {
-                assert_eq!(of(asked(false), status, &[(name, line)]), (ALL, Again::IfLate), "{status} {name}: {line}");
+                assert_eq!(of(facts(false), status, &[(name, line)]), (ALL, Again::IfLate), "{status} {name}: {line}");
             }
         }
         for line in ["private", "no-store, private", "private=\"x\", no-cache"] {
-            let judged = of(asked(false), status, &[("cache-control", line)]);
+            let judged = of(facts(false), status, &[("cache-control", line)]);
             assert_eq!(judged, (Err(Rule::S8CacheControl), Again::Never), "{status} {line}");
         }
         let strict = Policy { share_server_errors: false, ..Policy::default() };
-        assert_eq!(judge(&strict, asked(false), &response(status, &[])).1, Again::Never, "{status}");
+        assert_eq!(judge(&strict, facts(false), &response(status, &[])).1, Again::Never, "{status}");
     }
-    assert_eq!(of(asked(false), 511, &[]).0, Err(Rule::S10Status));
-    assert_eq!(of(asked(false), 499, &[]).1, Again::IfLate);
+    assert_eq!(of(facts(false), 511, &[]).0, Err(Rule::S10Status));
+    assert_eq!(of(facts(false), 499, &[]).1, Again::IfLate);
 }
 
 #[test]
 fn s28_what_may_be_due_to_the_leaders_deadline_reaches_nobody_else() {
     for status in [408, 499, 504] {
-        assert_eq!(of(asked(true), status, &[]).0, Err(Rule::S28Deadline), "{status}");
-        assert_ne!(of(asked(true), status, &[]).1, Again::Never, "{status}");
+        assert_eq!(of(facts(true), status, &[]).0, Err(Rule::S28Deadline), "{status}");
+        assert_ne!(of(facts(true), status, &[]).1, Again::Never, "{status}");
     }
     for status in [200, 404, 500, 502, 503] {
-        assert_eq!(of(asked(true), status, &[]).0, ALL, "{status}");
+        assert_eq!(of(facts(true), status, &[]).0, ALL, "{status}");
     }
-    assert_eq!(of(asked(false), 504, &[]).0, ALL);
+    assert_eq!(of(facts(false), 504, &[]).0, ALL);
     for status in ["1", "4", "8"] {
         assert_eq!(
-            of(asked(true), 200, &[("grpc-status", status)]),
+            of(facts(true), 200, &[("grpc-status", status)]),
             (Err(Rule::S28Deadline), Again::IfLate),
             "{status}"
         );
@@ -88,7 +88,7 @@ fn s28_what_may_be_due_to_the_leaders_deadline_reaches_nobody_else() {
 #[test]
 fn s28_an_error_of_the_service_is_everybodys_unless_the_leader_had_a_deadline() {
     let of = |policy: &Policy, deadline| {
-        let verdict = policy.verdict_on_error(asked(deadline));
+        let verdict = policy.verdict_on_error(facts(deadline));
         (verdict.share, verdict.again)
     };
     assert_eq!(of(&Policy::default(), false), (Ok(()), Again::IfLate));
@@ -120,8 +120,8 @@ fn s28_d4_grpc_statuses() {
         ("16", Err(Rule::S10Status), Again::Always),
         ("x", ALL, Again::Never),
     ] {
-        assert_eq!(of(asked(false), 200, &[("grpc-status", status)]), (share.clone(), again), "{status}");
-        let in_trailers = grpc_verdict(asked(false), status.as_bytes()).unwrap_or((None, Again::Never));
+        assert_eq!(of(facts(false), 200, &[("grpc-status", status)]), (share.clone(), again), "{status}");
+        let in_trailers = grpc_verdict(facts(false), status.as_bytes()).unwrap_or((None, Again::Never));
         assert_eq!(in_trailers, (share.err(), again), "{status}");
     }
 }
@@ -138,7 +138,7 @@ fn s30_a_leader_of_http_1_0_shares_answers_of_known_length_only() {
         let mut parts = request("GET", &[]);
         parts.version = version;
         let policy = Policy::default();
-        let verdict = policy.verdict(policy.asked(&parts, false), AnswerHead { head: &response(200, &[]), has_length });
+        let verdict = policy.verdict(policy.facts(&parts, false), AnswerHead { head: &response(200, &[]), has_length });
         assert_eq!((verdict.share, verdict.again), expected, "{version:?} {has_length}");
     }
 }

@@ -40,8 +40,8 @@ fn s13_a_pragma_that_is_not_in_order_is_a_reload() {
 #[test]
 fn s05_an_authorized_answer_that_is_stale_on_arrival_and_must_be_revalidated_is_the_leaders() {
     let policy = Policy { credentials: Credentials::ByResponse, ..Policy::default() };
-    let asked = policy.asked(&request("GET", &[("authorization", "a")]), false);
-    let judge = |fields: &[(&str, &str)]| judge(&policy, asked, &response(200, fields)).0;
+    let facts = policy.facts(&request("GET", &[("authorization", "a")]), false);
+    let judge = |fields: &[(&str, &str)]| judge(&policy, facts, &response(200, fields)).0;
     for line in [
         "must-revalidate, max-age=0",
         "max-age=0, must-revalidate",
@@ -71,10 +71,10 @@ fn s05_an_authorized_answer_that_is_stale_on_arrival_and_must_be_revalidated_is_
 #[test]
 fn s05_a_permission_that_is_malformed_permits_nothing() {
     let policy = Policy { credentials: Credentials::ByResponse, ..Policy::default() };
-    let asked = policy.asked(&request("GET", &[("authorization", "a")]), false);
+    let facts = policy.facts(&request("GET", &[("authorization", "a")]), false);
     for line in ["public=no", "public=\"x\"", "s-maxage", "s-maxage=x", "s-maxage=-1", "must-revalidate=x"] {
         let head = response(200, &[("cache-control", line)]);
-        assert_eq!(judge(&policy, asked, &head).0, Err(Rule::S5Authorization), "{line}");
+        assert_eq!(judge(&policy, facts, &head).0, Err(Rule::S5Authorization), "{line}");
     }
 }
 
@@ -190,12 +190,12 @@ proptest! {
     #[test]
     fn what_is_asked_with_credentials_needs_a_permission(line in "[ -~]{0,40}") {
         let policy = Policy { credentials: Credentials::ByResponse, ..Policy::default() };
-        let asked = policy.asked(&request("GET", &[("authorization", "a")]), false);
-        if judge(&policy, asked, &response(200, &[("cache-control", &line)])).0.is_ok() {
+        let facts = policy.facts(&request("GET", &[("authorization", "a")]), false);
+        if judge(&policy, facts, &response(200, &[("cache-control", &line)])).0.is_ok() {
             let line = line.to_ascii_lowercase();
             prop_assert!(["public", "s-maxage", "must-revalidate"].iter().any(|name| line.contains(name)), "{}", line);
         }
-        prop_assert_eq!(judge(&policy, asked, &response(200, &[])).0, Err(Rule::S5Authorization));
+        prop_assert_eq!(judge(&policy, facts, &response(200, &[])).0, Err(Rule::S5Authorization));
         prop_assert_eq!(judge(&policy, RequestFacts::default(), &response(200, &[])).0, matching(&["authorization"]));
     }
 }
