@@ -9,6 +9,26 @@ use crate::SharedError;
 /// It stands in for the inner body's own error: it shows that error's text, and its [source](Error::source) is that
 /// error's source, so that a chain of errors shows each text once. The error itself is found by
 /// [`downcast_ref`](Self::downcast_ref), not by walking the chain.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::io;
+/// use bytes::Bytes;
+/// use futures_util::stream;
+/// use http_body::Frame;
+/// use http_body_util::{BodyExt, StreamBody};
+/// use tower_singleflight::http::BodySource;
+///
+/// let frames = [Ok(Frame::data(Bytes::from("rows"))), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
+/// let reader = BodySource::new(StreamBody::new(stream::iter(frames))).into_reader();
+/// let error = reader.collect().await.unwrap_err();
+/// assert_eq!(error.downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::ConnectionReset);
+/// assert!(!error.is_lagged() && !error.is_incomplete());
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct BodyError(Kind);
 

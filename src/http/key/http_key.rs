@@ -16,8 +16,19 @@ use super::{
 
 /// What an HTTP request asks for; requests with equal keys may share a flight.
 ///
-/// Opaque, compared in full, cheap to clone. [`HttpSingleflightLayer::key`](crate::HttpSingleflightLayer::key) makes
-/// it.
+/// It is compared in full, and cheap to clone. [`HttpSingleflightLayer::key`](crate::HttpSingleflightLayer::key) makes it.
+///
+/// # Examples
+///
+/// ```
+/// use http::Request;
+/// use tower_singleflight::HttpSingleflightLayer;
+///
+/// let (parts, ()) = Request::get("https://example.com/report/7?page=2").body(()).unwrap().into_parts();
+/// let key = HttpSingleflightLayer::new().key(&parts).unwrap();
+/// assert_eq!((key.method(), key.authority()), ("GET", Some("example.com")));
+/// assert_eq!(key.path(), Some("/report/7"));
+/// ```
 #[derive(Clone)]
 pub struct HttpKey {
     /// The request's fields that do not count, as they were asked, and behind them the tagged parts.
