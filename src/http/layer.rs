@@ -3,17 +3,17 @@
 mod answers;
 mod fields;
 mod keys;
+mod requests;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http::{Method, request};
+use http::request;
 use tower_layer::Layer;
 
 use super::{
     coalescer::Coalescer,
     config::Config,
-    content::{Contents, GRPC_CONTENT, Heads, HttpContent, RequestContent},
+    content::{Heads, HttpContent, RequestContent},
     group::HttpGroup,
     key::HttpKey,
     service::HttpSingleflight,
@@ -86,6 +86,23 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Makes all services of this layer share a group, which keeps its own limits. They must answer equal requests
     /// alike.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::{Request, Response};
+    /// # use std::convert::Infallible;
+    /// # use tower::{Layer, Service, service_fn};
+    /// use tower_singleflight::{HttpSingleflightLayer, http::HttpGroup};
+    ///
+    /// # let backend = service_fn(|_: Request<String>| async { Ok::<_, Infallible>(Response::new(String::new())) });
+    /// let group = HttpGroup::new();
+    /// let layer = HttpSingleflightLayer::new().group(group.clone());
+    /// let (mut a, mut b) = (layer.layer(backend), layer.layer(backend)); // two connections, say
+    /// let calls = (a.call(Request::get("/").body(String::new()).unwrap()), b.call(Request::default()));
+    /// assert_eq!(group.in_flight(), 1);
+    /// # drop(calls);
+    /// ```
     #[must_use]
     pub fn group(mut self, group: HttpGroup) -> Self {
         self.group = Some(group);
@@ -99,64 +116,22 @@ impl<C> HttpSingleflightLayer<C> {
     }
 
     /// Sets the limits of the groups that this layer makes; one given by [`group`](Self::group) keeps its own.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.routes = HttpGroup::with_limits(limits);
-        self.with(|config| config.limits = limits)
-    }
-
-    /// Asks this of every request first; `false` sends it alone. The off switch, per route or request.
-    #[must_use]
-    pub fn coalesce_if<F>(self, coalesce_if: F) -> Self
-    where
-        F: Fn(&request::Parts) -> bool + Send + Sync + 'static,
-    {
-        self.with(|config| config.coalesce_if = Some(Arc::new(coalesce_if)))
-    }
-
-    /// Adds methods without side effects that may coalesce, such as `QUERY`, or `POST` on a GraphQL endpoint without
-    /// mutations. Their content belongs in the key: [`content_key`](Self::content_key).
-    #[must_use]
-    pub fn methods<I: IntoIterator<Item = Method>>(self, methods: I) -> Self {
-        self.with(|config| config.policy.methods.extend(methods))
-    }
-
-    /// Asks this of every request whose content is in the key; `false` sends it alone, as a write (S21): GraphQL mutations,
-    /// say.
     ///
     /// # Examples
     ///
     /// ```
-    /// use http::Method;
-    /// use tower_singleflight::HttpSingleflightLayer;
+    /// # use std::time::Duration;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// use tower_singleflight::Limits;
     ///
-    /// let layer = HttpSingleflightLayer::new()
-    ///     .methods([Method::POST])
-    ///     .content_if(|_, content| !content.windows(8).any(|word| word == b"mutation"))
-    ///     .content_key(64 << 10);
+    /// let limits = Limits::new().max_wait(Duration::from_secs(2)).max_flights(10_000);
+    /// let layer = HttpSingleflightLayer::new().limits(limits);
     /// # drop(layer);
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// A panic of the function is raised in its caller; no flight is touched.
     #[must_use]
-    pub fn content_if<F>(self, content_if: F) -> Self
-    where
-        F: Fn(&request::Parts, &Bytes) -> bool + Send + Sync + 'static,
-    {
-        self.with(|config| config.content_if = Some(Arc::new(content_if)))
-    }
-
-    /// Makes content of up to `max_bytes` a part of the key, for requests that have some. One with more goes alone, its
-    /// content whole and unchanged.
-    ///
-    /// The content is read before the request joins a flight. The wrapped service gets requests with a
-    /// [`ContentBody`](crate::http::ContentBody).
-    #[must_use]
-    pub fn content_key(self, max_bytes: usize) -> HttpSingleflightLayer<Contents> {
-        let Self { config, group, routes, .. } = self;
-        HttpSingleflightLayer { config, group, routes, content: Contents::new(max_bytes) }
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.routes = HttpGroup::with_limits(limits);
+        self.with(|config| config.limits = limits)
     }
 
     /// Sets what is put round calls of the wrapped service that may be shared: for task-locals and contexts of an outer
@@ -224,40 +199,34 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Sets how long a key whose answer could not be shared sends its requests alone (default 10 s), or until one can
     /// be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().remember_unshareable(Duration::from_secs(60));
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn remember_unshareable(self, time: Duration) -> Self {
         self.with(|config| config.remember = time)
     }
 
-    /// Coalesces these gRPC methods, `/package.Service/Method`: unary ones without side effects.
-    ///
-    /// Their key is the path, the authority, the metadata less what belongs to one call or hop, and the message.
-    #[must_use]
-    pub fn grpc<I>(self, methods: I) -> HttpSingleflightLayer<Contents>
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-        C: HttpContent,
-    {
-        let max = self.content.max().unwrap_or(GRPC_CONTENT);
-        self.with(|config| config.grpc.extend(methods.into_iter().map(|method| method.into().into_boxed_str())))
-            .content_key(max)
-    }
-
-    /// Names gRPC methods that only read and are not to be shared (streams, lists): a call of any other method of a service
-    /// that has an opted-in one ends the join windows of those, since it may have changed what they read (S21).
-    #[must_use]
-    pub fn grpc_reads<I>(self, methods: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        let methods = methods.into_iter().map(|method| method.into().into_boxed_str());
-        self.with(|config| config.grpc_reads.extend(methods))
-    }
-
     /// Returns the key of a request without content, for [`HttpGroup::callers`](crate::http::HttpGroup::callers); `None`: it
     /// has none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new();
+    /// let key = |request: http::request::Builder| layer.key(&request.body(()).unwrap().into_parts().0);
+    /// assert_eq!(key(Request::get("/a").header("user-agent", "x")), key(Request::get("/a").header("user-agent", "y")));
+    /// assert_ne!(key(Request::get("/a").header("accept", "x")), key(Request::get("/a").header("accept", "y")));
+    /// assert!(key(Request::delete("/a")).is_none());
+    /// ```
     pub fn key(&self, parts: &request::Parts) -> Option<HttpKey> {
         let coalescer = self.coalescer();
         let place = coalescer.place(parts);

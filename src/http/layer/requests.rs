@@ -1,0 +1,141 @@
+//! Which requests may share: the switch, methods, content, and gRPC.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, request};
+
+use super::HttpSingleflightLayer;
+use crate::http::content::{Contents, GRPC_CONTENT, HttpContent};
+
+impl<C> HttpSingleflightLayer<C> {
+    /// Asks this of every request first; `false` sends it alone. The off switch, per route or request.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().coalesce_if(|parts| !parts.uri.path().starts_with("/account"));
+    /// let key = |path| layer.key(&Request::get(path).body(()).unwrap().into_parts().0);
+    /// assert!(key("/report").is_some());
+    /// assert!(key("/account").is_none());
+    /// ```
+    #[must_use]
+    pub fn coalesce_if<F>(self, coalesce_if: F) -> Self
+    where
+        F: Fn(&request::Parts) -> bool + Send + Sync + 'static,
+    {
+        self.with(|config| config.coalesce_if = Some(Arc::new(coalesce_if)))
+    }
+
+    /// Adds methods without side effects that may coalesce, such as `QUERY`, or `POST` on a GraphQL endpoint without
+    /// mutations. Their content belongs in the key: [`content_key`](Self::content_key).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Method;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let query = Method::from_bytes(b"QUERY").unwrap();
+    /// let layer = HttpSingleflightLayer::new().methods([query]).content_key(64 << 10);
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn methods<I: IntoIterator<Item = Method>>(self, methods: I) -> Self {
+        self.with(|config| config.policy.methods.extend(methods))
+    }
+
+    /// Asks this of every request whose content is in the key; `false` sends it alone, as a write (S21): GraphQL mutations,
+    /// say.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the function is raised in its caller; no flight is touched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tower_singleflight::HttpSingleflightLayer;
+    ///
+    /// let layer = HttpSingleflightLayer::new()
+    ///     .methods([Method::POST])
+    ///     .content_if(|_, content| !content.windows(8).any(|word| word == b"mutation"))
+    ///     .content_key(64 << 10);
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn content_if<F>(self, content_if: F) -> Self
+    where
+        F: Fn(&request::Parts, &Bytes) -> bool + Send + Sync + 'static,
+    {
+        self.with(|config| config.content_if = Some(Arc::new(content_if)))
+    }
+
+    /// Makes content of up to `max_bytes` a part of the key, for requests that have some. One with more goes alone, its
+    /// content whole and unchanged.
+    ///
+    /// The content is read before the request joins a flight. The wrapped service gets requests with a
+    /// [`ContentBody`](crate::http::ContentBody).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::Method;
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// // Searches by `POST`, told apart by what they search for. What has more than 64 KiB goes alone.
+    /// let layer = HttpSingleflightLayer::new().methods([Method::POST]).content_key(64 << 10);
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn content_key(self, max_bytes: usize) -> HttpSingleflightLayer<Contents> {
+        let Self { config, group, routes, .. } = self;
+        HttpSingleflightLayer { config, group, routes, content: Contents::new(max_bytes) }
+    }
+
+    /// Coalesces these gRPC methods, `/package.Service/Method`: unary ones without side effects.
+    ///
+    /// Their key is the path, the authority, the metadata less what belongs to one call or hop, and the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new().grpc(["/reports.Reports/Get"]);
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn grpc<I>(self, methods: I) -> HttpSingleflightLayer<Contents>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+        C: HttpContent,
+    {
+        let max = self.content.max().unwrap_or(GRPC_CONTENT);
+        self.with(|config| config.grpc.extend(methods.into_iter().map(|method| method.into().into_boxed_str())))
+            .content_key(max)
+    }
+
+    /// Names gRPC methods that only read and are not to be shared (streams, lists): a call of any other method of a service
+    /// that has an opted-in one ends the join windows of those, since it may have changed what they read (S21).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// let layer = HttpSingleflightLayer::new()
+    ///     .grpc(["/reports.Reports/Get"]) // shared
+    ///     .grpc_reads(["/reports.Reports/Watch"]); // not shared; any other method of the service may be a write
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn grpc_reads<I>(self, methods: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let methods = methods.into_iter().map(|method| method.into().into_boxed_str());
+        self.with(|config| config.grpc_reads.extend(methods))
+    }
+}
