@@ -11,11 +11,15 @@ use tower_service::Service;
 
 use crate::{group::Call, outcome::Inspect, work::ServiceWork};
 
-/// The response future of [`Singleflight`](crate::Singleflight): one caller's seat on a flight.
+/// The response future of [`Singleflight`](crate::Singleflight): it waits for the outcome of its flight.
 ///
 /// # Cancel safety
 ///
 /// Dropping it leaves the flight, as dropping a [`Call`] does.
+///
+/// # Panics
+///
+/// A panic of the wrapped service is raised again here. Panics if polled after it has completed.
 #[must_use = "futures do nothing unless you await or poll them"]
 pub struct ResponseFuture<S, K, Req, T> {
     call: Call<K, T, ServiceWork<S, Req, T>>,

@@ -38,6 +38,10 @@ use super::{
 /// # Panics
 ///
 /// A panic of the wrapped service is raised again in every caller of that flight.
+///
+/// # Errors
+///
+/// Those of the wrapped service, cloned for every caller who shares one. It has none of its own.
 pub struct HttpSingleflight<S> {
     inner: S,
     coalescer: Arc<Coalescer>,
