@@ -118,6 +118,16 @@ impl CloneBodyLayer {
     }
 
     /// Sets how much is kept between the fastest and the slowest reader of a body, in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tower_singleflight::http::CloneBodyLayer;
+    ///
+    /// let layer = CloneBodyLayer::new().window(4 << 20).stall(Duration::from_secs(1)); // 4 MiB
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn window(mut self, bytes: usize) -> Self {
         self.told.window = Some(bytes);
@@ -132,6 +142,18 @@ impl CloneBodyLayer {
     }
 
     /// Sets where goes what does not fit the window, instead of readers' waiting; see [`BodySource::spill`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "spill")] {
+    /// use tower_singleflight::http::{CloneBodyLayer, LargeBodies, SpillStore};
+    ///
+    /// let spill = LargeBodies::Spill { per_body: 1 << 30, total: 4 << 30 }; // bytes
+    /// let layer = CloneBodyLayer::new().spill(SpillStore::new(spill, None));
+    /// # drop(layer);
+    /// # }
+    /// ```
     #[must_use]
     pub fn spill(mut self, store: SpillStore) -> Self {
         self.told.spill = store;
