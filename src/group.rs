@@ -1,20 +1,23 @@
 //! Which flight a key is on.
 
+mod after_unlock;
 mod call;
-mod company;
 mod flight;
 mod follower;
 mod forget;
 mod join;
 mod leader;
-mod loan;
-mod nesting;
+mod lifecycle;
 mod panic;
+mod poll_guard;
+mod reentrancy;
+mod run;
 mod scope;
 mod shard;
+mod shared_outcome;
 mod table;
 mod task;
-mod wake;
+mod wake_list;
 mod work;
 
 use std::{
@@ -26,18 +29,16 @@ use std::{
     thread::available_parallelism,
 };
 
-use tokio::time::Instant;
-
 pub use self::call::Call;
 pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
 #[cfg(feature = "http")]
 pub(crate) use self::{
-    call::Landing,
+    call::Resolution,
     work::{Drive, Note},
 };
 use self::{
     call::Spawned,
-    join::{Boarding, Joined},
+    join::{JoinMode, Joined},
     shard::Shard,
 };
 use crate::{
@@ -149,9 +150,9 @@ impl<K: Hash + Eq, T> Group<K, T> {
         Q: Hash + Eq + ?Sized,
     {
         let (shard, hash) = self.shard(key);
-        let mut table = shard.lock();
-        let Some(slot) = table.find(hash, key) else { return 0 };
-        let flight = table.at(slot);
+        let mut locked = shard.lock();
+        let Some(slot) = locked.find(hash, key) else { return 0 };
+        let flight = locked.at(slot);
         if flight.is_running() { flight.callers } else { 0 }
     }
 
@@ -226,7 +227,7 @@ where
         };
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
-        match (shard.join(hash, key, work, context, Boarding::Spawn(spawner)), Spawner::current()) {
+        match (shard.join(hash, key, work, context, JoinMode::Spawn(spawner)), Spawner::current()) {
             (Joined::Alone(work, reason), Some(spawner)) => {
                 let context = Context::of_call(self.scope.as_ref());
                 Call::spawned_alone(shard.spawn_alone(work, reason, context, spawner))
@@ -236,44 +237,6 @@ where
                 Call::new(joined, || self.deadline(), Some(Box::new(spawned)))
             }
         }
-    }
-
-    /// [`call`](Self::call), for any kind of work that takes its context from the group.
-    #[inline]
-    pub(crate) fn run_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
-        self.board(key, work, Context::of_call(self.scope.as_ref()), Boarding::Any)
-    }
-
-    /// [`call`](Self::call), for work that has its context already.
-    #[cfg(feature = "http")]
-    #[inline]
-    pub(crate) fn run<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
-        self.board(key, work, Context::default(), Boarding::Any)
-    }
-
-    /// [`call`](Self::call), for work that joins no flight: it leads one, or goes alone beside the one there is.
-    #[cfg(feature = "http")]
-    pub(crate) fn lead<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
-        self.board(key, work, Context::default(), Boarding::Lead)
-    }
-
-    /// [`call`](Self::call), for work of a caller that called before, and has waited since.
-    #[cfg(feature = "http")]
-    pub(crate) fn run_since<W: Work<T>>(&self, called: Instant, key: K, work: W) -> Call<K, T, W> {
-        let (shard, hash) = self.shard(&key);
-        let deadline = || self.inner.limits.max_wait.and_then(|wait| called.checked_add(wait));
-        Call::new(shard.join(hash, key, work, Context::default(), Boarding::Any), deadline, None)
-    }
-
-    #[inline]
-    fn board<W: Work<T>>(&self, key: K, work: W, context: Context, boarding: Boarding) -> Call<K, T, W> {
-        let (shard, hash) = self.shard(&key);
-        Call::new(shard.join(hash, key, work, context, boarding), || self.deadline(), None)
-    }
-
-    /// Returns until when a follower that joins now waits.
-    fn deadline(&self) -> Option<Instant> {
-        self.inner.limits.max_wait.and_then(|wait| Instant::now().checked_add(wait))
     }
 }
 

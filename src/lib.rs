@@ -106,6 +106,7 @@ mod limits;
 mod outcome;
 mod service;
 mod sync;
+mod timer;
 mod work;
 
 #[cfg(feature = "http")]

@@ -54,7 +54,7 @@ pub enum OnAbandon {
     /// whose last caller leaves outside any tokio runtime, is cancelled.
     Finish,
     /// The work runs on for this long, and can be joined; then it is dropped. Each leaving of the last caller starts
-    /// the time anew. Absorbs clients that reconnect.
+    /// the time anew. Absorbs clients that reconnect. On a runtime without timers it is dropped at once.
     CancelAfter(Duration),
 }
 

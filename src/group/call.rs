@@ -1,4 +1,4 @@
-//! One caller's seat on a flight, as a future.
+//! One caller's part in a flight, as a future.
 
 use std::{
     fmt,
@@ -9,21 +9,21 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::{
-    company::{Fate, Value},
     follower::Follower,
     join::Joined,
     leader::Leader,
-    panic::catch,
     shard::Shard,
+    shared_outcome::{Part, PartValue},
     work::{BoxedWork, Note, Work},
 };
 use crate::{
     Outcome, Reason, Role,
     context::{Context as CallContext, Scope},
     sync::Spawner,
+    timer::Timer,
 };
 
 /// A call under way: resolves to the [`Outcome`] of the flight that it is on.
@@ -55,30 +55,22 @@ pub(super) struct Spawned<K, T> {
 }
 
 enum State<K, T, W> {
-    /// Aboard the flight that runs its work.
+    /// Registered with the flight that runs its work.
     Leading(Leader<K, T>),
-    /// Aboard another's flight.
-    Following(Follower<K, T>, Ground<W>),
+    /// Registered with another's flight.
+    Following(Follower<K, T>, Fallback<W>),
     /// To run its own work, from the next poll on.
-    Grounded(W, Reason),
+    GoingAlone(W, Reason),
     /// Runs its own work.
     Alone(BoxedWork<T>, Reason),
-    /// A leader that took its work back from a lost flight. Its seat tells its role, and from which work it was called.
-    Back(Leader<K, T>, BoxedWork<T>),
     Done(Role),
 }
 
-/// What a follower keeps on the ground until the flight has landed.
-struct Ground<W> {
+/// What a follower goes alone with, kept until the flight has landed.
+struct Fallback<W> {
     work: W,
-    wait: Wait,
-}
-
-/// The limit of a follower's wait.
-enum Wait {
-    Unlimited,
-    Until(Instant),
-    Timer(Pin<Box<Sleep>>),
+    /// The limit of the wait.
+    wait: Option<Timer>,
 }
 
 impl<K, T, W> Call<K, T, W> {
@@ -91,17 +83,16 @@ impl<K, T, W> Call<K, T, W> {
         let state = match joined {
             Joined::Leader(leader) => State::Leading(leader),
             Joined::Follower(follower, work) => {
-                let wait = deadline().map_or(Wait::Unlimited, Wait::Until);
-                State::Following(follower, Ground { work, wait })
+                State::Following(follower, Fallback { work, wait: deadline().map(Timer::at) })
             }
-            Joined::Alone(work, reason) => State::Grounded(work, reason),
+            Joined::Alone(work, reason) => State::GoingAlone(work, reason),
         };
         Self { state, spawned }
     }
 
     /// Returns a call that runs alone.
     pub(crate) fn alone(work: W, reason: Reason) -> Self {
-        Self { state: State::Grounded(work, reason), spawned: None }
+        Self { state: State::GoingAlone(work, reason), spawned: None }
     }
 
     /// Returns a call made by `spawn` whose work runs alone, in a task that it has already.
@@ -117,47 +108,29 @@ impl<K, T, W> Call<K, T, W> {
     /// Returns the part this caller has, or had at its end; a follower may yet go alone.
     pub(crate) fn role(&self) -> Role {
         match &self.state {
-            State::Leading(leader) | State::Back(leader, _) => leader.role(),
+            State::Leading(leader) => leader.role(),
             State::Following(..) => Role::Follower,
-            State::Grounded(_, reason) | State::Alone(_, reason) => Role::Alone(*reason),
+            State::GoingAlone(_, reason) | State::Alone(_, reason) => Role::Alone(*reason),
             State::Done(role) => *role,
         }
     }
 }
 
-impl<W> Ground<W> {
+impl<W> Fallback<W> {
     /// Returns why the follower waits no longer, once it does not.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
-        if matches!(self.wait, Wait::Until(_)) && Spawner::current().is_none() {
-            return Poll::Ready(Reason::NoRuntime);
-        }
-        // tokio panics where there are no timers, or not any more, and there is no way to ask.
-        match catch(|| self.wait.poll(cx)) {
-            Ok(elapsed) => elapsed.map(|()| Reason::WaitedTooLong),
-            Err(_) => Poll::Ready(Reason::NoRuntime),
-        }
+        let Some(wait) = &mut self.wait else { return Poll::Pending };
+        wait.poll(cx).map(|elapsed| elapsed.map_or(Reason::NoRuntime, |()| Reason::WaitedTooLong))
     }
 }
 
-impl Wait {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Self::Until(deadline) = *self {
-            *self = Self::Timer(Box::pin(sleep_until(deadline)));
-        }
-        match self {
-            Self::Timer(sleep) => sleep.as_mut().poll(cx),
-            Self::Unlimited | Self::Until(_) => Poll::Pending,
-        }
-    }
-}
-
-/// What a call has come to, before a caller that is on the ground starts its own work.
-pub(crate) enum Landing<K, T, W> {
+/// The result of waiting on a flight. `Alone` hands the caller's own work back, not yet started.
+pub(crate) enum Resolution<T, W> {
     /// The value, to be taken, the caller's role, and the work that a follower did not need.
-    Value(Value<K, T>, Role, Option<W>),
-    /// No flight serves the caller, for this reason; with the note of the work whose value it may not have.
+    Value(PartValue<T>, Role, Option<W>),
+    /// With the reason, and the note of the work whose value the caller may not have.
     #[allow(dead_code, reason = "only the HTTP layer reads the note")]
-    Grounded(W, Reason, Option<Note>),
+    Alone(W, Reason, Option<Note>),
 }
 
 impl<K, T, W> Call<K, T, W>
@@ -165,44 +138,36 @@ where
     K: Eq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// Waits for the landing; leaves it to the caller to take the value, and to run work that goes alone.
-    pub(crate) fn poll_landing(&mut self, cx: &mut Context<'_>) -> Poll<Landing<K, T, W>>
+    /// Waits on the flight; leaves it to the caller to take the value, and to run work that goes alone.
+    pub(crate) fn poll_resolution(&mut self, cx: &mut Context<'_>) -> Poll<Resolution<T, W>>
     where
         W: Work<T>,
     {
         loop {
-            let fate = match &mut self.state {
+            let part = match &mut self.state {
                 State::Leading(leader) => ready!(leader.poll(cx)),
-                State::Following(follower, ground) => match follower.poll(cx) {
-                    Poll::Ready(fate) => fate,
-                    Poll::Pending => Fate::Alone(ready!(ground.poll_wait(cx))),
+                State::Following(follower, fallback) => match follower.poll(cx) {
+                    Poll::Ready(part) => part,
+                    Poll::Pending => Part::Alone(ready!(fallback.poll_wait(cx)), None),
                 },
-                State::Grounded(_, reason) => Fate::Alone(*reason),
-                State::Alone(work, _) | State::Back(_, work) => {
+                State::GoingAlone(_, reason) => Part::Alone(*reason, None),
+                State::Alone(work, _) => {
                     ready!(work.as_mut().poll_end(cx));
                     let done = State::Done(self.role());
                     match replace(&mut self.state, done) {
-                        State::Alone(work, _) | State::Back(_, work) => Fate::Value(Value::Own(work)),
+                        State::Alone(work, _) => Part::Value(PartValue::Own(work)),
                         _ => unreachable!("it was there a moment ago"),
                     }
                 }
                 State::Done(_) => panic!("a call was polled after it had completed"),
             };
-            let (reason, note) = match fate {
-                Fate::Value(value) => return Poll::Ready(Landing::Value(value, self.role(), self.leave())),
-                Fate::Panic(payload) => {
+            let (reason, note) = match part {
+                Part::Value(value) => return Poll::Ready(Resolution::Value(value, self.role(), self.leave())),
+                Part::Panic(payload) => {
                     drop(self.leave());
                     resume_unwind(payload);
                 }
-                Fate::Back(work) => {
-                    let done = State::Done(self.role());
-                    if let State::Leading(leader) = replace(&mut self.state, done) {
-                        self.state = State::Back(leader, work);
-                    }
-                    continue;
-                }
-                Fate::Alone(reason) => (reason, None),
-                Fate::Unshareable(company) => (Reason::NotShareable, company.note()),
+                Part::Alone(reason, note) => (reason, note),
             };
             let Some(work) = self.leave() else { continue };
             match self.spawned.as_deref().zip(Spawner::current()) {
@@ -211,7 +176,7 @@ where
                     let context = CallContext::of_call(scope.as_ref());
                     self.state = State::Leading(shard.spawn_alone(work, reason, context, spawner));
                 }
-                None => return Poll::Ready(Landing::Grounded(work, reason, note)),
+                None => return Poll::Ready(Resolution::Alone(work, reason, note)),
             }
         }
     }
@@ -223,9 +188,9 @@ where
         W: Work<T>,
     {
         loop {
-            match ready!(self.poll_landing(cx)) {
-                Landing::Value(value, role, _) => return Poll::Ready(value.take(role)),
-                Landing::Grounded(work, reason, _) => {
+            match ready!(self.poll_resolution(cx)) {
+                Resolution::Value(value, role, _) => return Poll::Ready(value.take(role)),
+                Resolution::Alone(work, reason, _) => {
                     self.state = State::Alone(work.boxed(CallContext::default()), reason)
                 }
             }
@@ -235,12 +200,12 @@ where
     /// Leaves the flight, if the caller is on one; returns its work, if that has not been started.
     fn leave(&mut self) -> Option<W> {
         let done = State::Done(self.role());
-        if !matches!(self.state, State::Following(..) | State::Grounded(..)) {
+        if !matches!(self.state, State::Following(..) | State::GoingAlone(..)) {
             self.state = done;
             return None;
         }
         match replace(&mut self.state, done) {
-            State::Following(_, Ground { work, .. }) | State::Grounded(work, _) => Some(work),
+            State::Following(_, Fallback { work, .. }) | State::GoingAlone(work, _) => Some(work),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! A caller aboard another's flight: how it waits, gets its part of the end, and leaves.
+//! A caller that joined another's flight: how it waits, gets its part of the outcome, and leaves.
 
 use std::{
     sync::Arc,
@@ -6,14 +6,19 @@ use std::{
 };
 
 use super::{
-    company::{Company, Fate},
-    nesting::Edge,
+    flight::NeedsWaker,
+    reentrancy::Edge,
+    shard::Shard,
+    shared_outcome::{Part, SharedOutcome},
+    table::FlightRef,
 };
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Follower<K, T> {
+    shard: Arc<Shard<K, T>>,
+    flight: FlightRef,
     /// `None` once the caller has its part.
-    company: Option<Arc<Company<K, T>>>,
+    outcome: Option<Arc<SharedOutcome<T>>>,
     /// The place among the flight's waiters, once the caller has parked.
     parked: Option<usize>,
     /// `Some` if the call was made by the work of another flight; held for its `Drop`.
@@ -21,38 +26,63 @@ pub(super) struct Follower<K, T> {
 }
 
 impl<K, T> Follower<K, T> {
-    /// Takes a seat that the flight has counted.
-    pub(super) fn new(company: Arc<Company<K, T>>, edge: Option<Box<Edge>>) -> Self {
-        Self { company: Some(company), parked: None, _edge: edge }
+    /// Stands for a caller that the flight has counted.
+    pub(super) fn new(
+        shard: Arc<Shard<K, T>>,
+        flight: FlightRef,
+        outcome: Arc<SharedOutcome<T>>,
+        edge: Option<Box<Edge>>,
+    ) -> Self {
+        Self { shard, flight, outcome: Some(outcome), parked: None, _edge: edge }
     }
 
     /// Waits for the end of the flight: one poll to park, one to get it (invariant 9).
     #[inline]
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Fate<K, T>> {
-        let Some(company) = &self.company else { panic!("a call was polled after it had completed") };
-        if !company.has_ended() && company.park(&mut self.parked, cx) {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T>> {
+        let Some(outcome) = &self.outcome else { panic!("a call was polled after it had completed") };
+        if !outcome.is_told() && Self::park(&self.shard, self.flight, outcome, &mut self.parked, cx) {
             return Poll::Pending;
         }
-        match self.company.take() {
-            Some(company) => Poll::Ready(company.fate()),
+        match self.outcome.take() {
+            Some(outcome) => Poll::Ready(outcome.part()),
             None => unreachable!("it was there a moment ago"),
+        }
+    }
+
+    /// Parks the caller until the flight ends; returns false if it has ended just now.
+    fn park(
+        shard: &Shard<K, T>,
+        at: FlightRef,
+        outcome: &SharedOutcome<T>,
+        parked: &mut Option<usize>,
+        cx: &Context<'_>,
+    ) -> bool {
+        // As a rule it parks once, with a waker that is cloned before the lock is taken.
+        let mut spare = parked.is_none().then(|| cx.waker().clone());
+        loop {
+            let mut locked = shard.lock();
+            // Asked first: after a loss the flight may be there still, its leader's alone.
+            let flight = if outcome.is_told() { None } else { locked.get(at) };
+            let Some(flight) = flight else {
+                locked.unlock();
+                return false;
+            };
+            let done = flight.park_follower(parked, spare.take(), cx);
+            locked.unlock();
+            match done {
+                Ok(superfluous) => {
+                    drop(superfluous);
+                    return true;
+                }
+                Err(NeedsWaker) => spare = Some(cx.waker().clone()),
+            }
         }
     }
 }
 
 impl<K, T> Drop for Follower<K, T> {
     fn drop(&mut self) {
-        let Some(company) = self.company.take_if(|company| !company.has_ended()) else { return };
-        let mut table = company.shard.lock();
-        let Some(flight) = company.flight(&mut table) else { return };
-        flight.callers -= 1;
-        let waker = self.parked.and_then(|parked| flight.rare_mut().waiters.try_remove(parked));
-        if flight.callers == 0 && flight.is_running() {
-            // Shared => (Shared | Dying), in the same critical section (invariant 5).
-            company.shard.unattended(table, company.at);
-        } else {
-            drop(table);
-        }
-        drop(waker);
+        let Some(outcome) = self.outcome.take_if(|outcome| !outcome.is_told()) else { return };
+        self.shard.lock().leave_as_follower(self.flight, &outcome, self.parked).run();
     }
 }

@@ -1,4 +1,4 @@
-//! Forgetting: later callers start anew, and those aboard still get their outcome.
+//! Forgetting: later callers start anew, and its callers still get their outcome.
 
 use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
@@ -35,12 +35,14 @@ impl<K: Clone, T> Group<K, T> {
         P: Fn(&K) -> bool,
     {
         let forget = |shard: &Arc<Shard<K, T>>| {
-            let asked = shard.lock().joinable();
+            let locked = shard.lock();
+            let asked = locked.joinable();
+            locked.unlock();
             // Unlocked (invariant 6): the predicate may call the group.
             let chosen: Vec<_> = asked.iter().filter(|(_, key)| predicate(key)).map(|(at, _)| *at).collect();
-            let mut table = shard.lock();
-            let keys: Vec<K> = chosen.into_iter().filter_map(|at| table.unlist_joinable(at)).collect();
-            drop(table);
+            let mut locked = shard.lock();
+            let keys: Vec<K> = chosen.into_iter().filter_map(|at| locked.unlist_joinable(at)).collect();
+            locked.unlock();
             keys.len()
         };
         self.inner.shards.iter().map(forget).sum()
@@ -112,9 +114,9 @@ impl<K: Hash + Eq, T> Group<K, T> {
         Q: Hash + Eq + ?Sized,
     {
         let (shard, hash) = self.shard(key);
-        let mut table = shard.lock();
-        let slot = table.find(hash, key)?;
-        let flight = table.at(slot);
+        let mut locked = shard.lock();
+        let slot = locked.find(hash, key)?;
+        let flight = locked.at(slot);
         // A tombstone stays: the work under it is being dropped still (invariant 5).
         if !flight.is_running() {
             return None;
@@ -122,8 +124,8 @@ impl<K: Hash + Eq, T> Group<K, T> {
         if !allowed(flight.callers) {
             return Some(false);
         }
-        let key = table.unlist(slot);
-        drop(table);
+        let key = locked.unlist(slot);
+        locked.unlock();
         drop(key);
         Some(true)
     }

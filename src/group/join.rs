@@ -1,34 +1,33 @@
-//! How a caller gets its seat: it joins the flight that its key is on, leads a new one, or goes alone.
+//! How a caller is registered: it joins the flight that its key is on, leads a new one, or goes alone.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::{
-    company::Company,
-    flight::{Flight, Stage},
+    flight::{Flight, New, Stage},
     follower::Follower,
     leader::Leader,
-    nesting::{self, Edge, FlightId},
+    reentrancy::{self, Edge, FlightId},
     shard::Shard,
-    table::At,
+    table::FlightRef,
     task::launch,
     work::Work,
 };
 use crate::{Reason, Role, context::Context, sync::Spawner};
 
-/// How a caller wants to come aboard.
-pub(super) enum Boarding {
+/// How a caller wants to be registered.
+pub(super) enum JoinMode {
     /// As it comes.
-    Any,
+    JoinOrLead,
     /// Not as a follower.
     #[cfg(feature = "http")]
-    Lead,
+    LeadOnly,
     /// Go's `DoChan`: the flight runs to its end, in a task from the start.
     Spawn(Spawner),
 }
 
-/// A caller aboard a flight, or its work back with the reason why it goes alone.
+/// A registered caller, or its work back with the reason why it goes alone.
 pub(super) enum Joined<K, T, W> {
     Leader(Leader<K, T>),
     Follower(Follower<K, T>, W),
@@ -42,8 +41,9 @@ where
 {
     /// Joins or leads in one critical section (invariants 1, 2).
     ///
-    /// Keys are dropped last, and by name: should one panic, the seat is a local still, and its caller leaves
-    /// (invariant 8). A value that is being returned already would be leaked.
+    /// `K::drop` is user code and may panic. Keys are dropped last and by name, while the handle is still a local:
+    /// unwinding then drops the handle, and the caller leaves its flight (invariant 8). A handle already moved into the
+    /// value that is returned would be leaked.
     #[inline]
     pub(super) fn join<W: Work<T>>(
         self: &Arc<Self>,
@@ -51,89 +51,59 @@ where
         key: K,
         work: W,
         context: Context,
-        boarding: Boarding,
+        mode: JoinMode,
     ) -> Joined<K, T, W> {
-        let (leads, mut spawner) = match boarding {
-            Boarding::Any => (false, None),
+        let (leads, mut spawner) = match mode {
+            JoinMode::JoinOrLead => (false, None),
             #[cfg(feature = "http")]
-            Boarding::Lead => (true, None),
-            Boarding::Spawn(spawner) => (false, Some(spawner)),
+            JoinMode::LeadOnly => (true, None),
+            JoinMode::Spawn(spawner) => (false, Some(spawner)),
         };
         let finish = spawner.is_some();
-        let from = nesting::current();
+        let from = reentrancy::current();
         let now = self.limits.join_window.map(|_| Instant::now());
-        let mut table = self.lock();
-        let listed = table.find(hash, &key);
-        let (joinable, young) = listed.map_or((false, false), |slot| {
-            let flight = table.at(slot);
-            (flight.is_running(), flight.is_running() && !self.is_too_old(flight, now))
-        });
-
-        if leads && young {
-            drop(table);
-            drop(key);
-            return Joined::Alone(work, Reason::MayNotJoin);
-        }
-        if let (Some(slot), true) = (listed, young) {
-            let flight = table.at(slot);
-            let at = At { slot, serial: flight.serial };
-            let edge = match self.admit(flight, at, from, &mut spawner) {
-                Ok(edge) => edge,
-                Err(reason) => {
-                    drop(table);
-                    drop(key);
-                    return Joined::Alone(work, reason);
+        let mut locked = self.lock();
+        let listed = locked.find(hash, &key);
+        let mut joinable = false;
+        if let Some(slot) = listed {
+            let flight = locked.at(slot);
+            joinable = flight.is_running();
+            if joinable && !self.is_too_old(flight, now) {
+                let at = FlightRef { slot, serial: flight.serial };
+                let admitted = if leads { Err(Reason::MayNotJoin) } else { self.admit(flight, at, from, &mut spawner) };
+                let edge = match admitted {
+                    Ok(edge) => edge,
+                    Err(reason) => {
+                        locked.unlock();
+                        drop(key);
+                        return Joined::Alone(work, reason);
+                    }
+                };
+                let followed = locked.follow(at, finish);
+                let follower = Follower::new(Arc::clone(self), at, followed.outcome, edge);
+                if let (true, Some(spawner)) = (followed.moves, spawner) {
+                    launch(spawner, Arc::clone(self), at);
                 }
-            };
-            flight.callers += 1;
-            flight.finish |= finish;
-            if flight.grace().is_some() {
-                flight.rare_mut().grace = None;
+                drop(key);
+                return Joined::Follower(follower, work);
             }
-            // Solo => Shared: from now on the flight's task polls the work.
-            let moves = matches!(flight.stage, Stage::Solo);
-            flight.stage = Stage::Shared;
-            let company = Arc::clone(flight.company.get_or_insert_with(|| Company::new(Arc::clone(self), at)));
-            drop(table);
-            let follower = Follower::new(company, edge);
-            if let (true, Some(spawner)) = (moves, spawner) {
-                launch(spawner, Arc::clone(self), at);
-            }
-            drop(key);
-            return Joined::Follower(follower, work);
         }
 
         // A flight too old to be joined makes room for the new one.
-        if !table.joinable.try_add(usize::from(joinable)) {
-            drop(table);
+        if !locked.joinable.try_add(usize::from(joinable)) {
+            locked.unlock();
             drop(key);
             return Joined::Alone(work, Reason::Full);
         }
         // A flight that starts in its task does not wait for its leader.
-        let scoped = (context.is_scoped() || work.is_scoped()) && spawner.is_none();
-        let at = table.insert(hash, work.boxed(context), launch);
-        let flight = table.at(at.slot);
-        if now.is_some() {
-            flight.rare_mut().called = now;
-        }
-        flight.finish = finish;
-        flight.scoped = scoped;
-        if spawner.is_some() {
-            flight.stage = Stage::Shared;
-        }
-        // A tombstone: the new work starts when the old one's drop is done (invariant 5).
-        if let Some(old) = listed.filter(|_| !joinable) {
-            flight.rare_mut().blocked_by = Some(old);
-            table.at(old).rare_mut().successor = Some(at.slot);
-        }
-        let old_key = table.list(at.slot, key, listed);
-        let edge = from.map(|from| Edge::to_new(at.id(self.number), from));
-        drop(table);
-        let leader = Leader::new(Arc::clone(self), at, Role::Leader, edge);
+        let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
+        let new = New { hash, work: work.boxed(context), spawned: finish, scoped, called: now, from };
+        let led = locked.lead(new, Some(key), listed);
+        let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
         if let Some(spawner) = spawner {
-            launch(spawner, Arc::clone(self), at);
+            launch(spawner, Arc::clone(self), led.flight);
         }
-        drop(old_key);
+        drop(led.old_key);
         Joined::Leader(leader)
     }
 
@@ -147,24 +117,18 @@ where
         context: Context,
         spawner: Spawner,
     ) -> Leader<K, T> {
-        let work = work.boxed(context);
-        let from = nesting::current();
-        let mut table = self.lock();
-        let at = table.insert(0, work, launch);
-        let flight = table.at(at.slot);
-        flight.finish = true;
-        flight.stage = Stage::Shared;
-        let edge = from.map(|from| Edge::to_new(at.id(self.number), from));
-        drop(table);
-        launch(spawner, Arc::clone(self), at);
-        Leader::new(Arc::clone(self), at, Role::Alone(reason), edge)
+        let from = reentrancy::current();
+        let new = New { hash: 0, work: work.boxed(context), spawned: true, scoped: false, called: None, from };
+        let led = self.lock().lead(new, None, None);
+        launch(spawner, Arc::clone(self), led.flight);
+        Leader::new(Arc::clone(self), led.flight, launch, Role::Alone(reason), led.edge)
     }
 
-    /// Says whether a follower may come aboard; takes care that the flight will not wait for itself.
+    /// Says whether a follower may join; takes care that the flight will not wait for itself.
     fn admit(
         &self,
         flight: &Flight<K, T>,
-        at: At,
+        at: FlightRef,
         from: Option<FlightId>,
         spawner: &mut Option<Spawner>,
     ) -> Result<Option<Box<Edge>>, Reason> {
@@ -185,7 +149,7 @@ where
     }
 
     fn is_too_old(&self, flight: &Flight<K, T>, now: Option<Instant>) -> bool {
-        match (self.limits.join_window, flight.rare.as_ref().and_then(|rare| rare.called), now) {
+        match (self.limits.join_window, flight.waiting.as_ref().and_then(|waiting| waiting.called), now) {
             (Some(window), Some(called), Some(now)) => now.saturating_duration_since(called) > window,
             _ => false,
         }

@@ -6,39 +6,47 @@ use std::{
 };
 
 use super::{
-    company::{Fate, Value},
-    flight::{Ending, NeedsWaker, Own, Stage, park},
-    loan::Loan,
-    nesting::Edge,
-    shard::{Lander, Shard},
-    table::{At, Table},
-    wake::Wakes,
+    flight::{Ending, NeedsWaker, Stage, park},
+    lifecycle::Driver,
+    poll_guard::PollGuard,
+    reentrancy::Edge,
+    shard::{Launch, Shard},
+    shared_outcome::{Part, PartValue},
+    table::FlightRef,
 };
-use crate::{Reason, Role, sync::MutexGuard};
+use crate::{Reason, Role};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Leader<K, T> {
     shard: Arc<Shard<K, T>>,
-    seat: Seat,
+    /// What starts a task for work that goes on when the leader leaves it.
+    launch: Launch<K, T>,
     /// `Some` if the call was made by the work of another flight; held for its `Drop`.
     _edge: Option<Box<Edge>>,
+    seat: Seat,
 }
 
 /// What a leader knows of itself; the rest is the flight's.
 struct Seat {
-    at: At,
+    flight: FlightRef,
     role: Role,
     /// The flight has had its waker.
     parked: bool,
     /// Still counted by the flight.
-    aboard: bool,
+    registered: bool,
 }
 
 impl<K, T> Leader<K, T> {
-    /// Takes a seat that the flight has counted.
+    /// Stands for a caller that the flight has counted.
     #[inline]
-    pub(super) fn new(shard: Arc<Shard<K, T>>, at: At, role: Role, edge: Option<Box<Edge>>) -> Self {
-        Self { shard, seat: Seat { at, role, parked: false, aboard: true }, _edge: edge }
+    pub(super) fn new(
+        shard: Arc<Shard<K, T>>,
+        flight: FlightRef,
+        launch: Launch<K, T>,
+        role: Role,
+        edge: Option<Box<Edge>>,
+    ) -> Self {
+        Self { shard, launch, _edge: edge, seat: Seat { flight, role, parked: false, registered: true } }
     }
 
     pub(super) fn role(&self) -> Role {
@@ -46,18 +54,19 @@ impl<K, T> Leader<K, T> {
     }
 
     /// Waits for the landing; alone on its flight it polls the work itself.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Fate<K, T>> {
+    #[inline]
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T>> {
         self.seat.poll(&self.shard, cx)
     }
 }
 
 impl Seat {
-    fn poll<K, T>(&mut self, shard: &Shard<K, T>, cx: &mut Context<'_>) -> Poll<Fate<K, T>> {
+    fn poll<K, T>(&mut self, shard: &Shard<K, T>, cx: &mut Context<'_>) -> Poll<Part<T>> {
         let mut spare = None;
         loop {
-            let mut table = shard.lock();
-            let Some(flight) = table.get(self.at) else {
-                drop(table);
+            let mut locked = shard.lock();
+            let Some(flight) = locked.get(self.flight) else {
+                locked.unlock();
                 panic!("a call was polled after it had panicked");
             };
             let drives = match flight.stage {
@@ -66,21 +75,21 @@ impl Seat {
                 _ => false,
             };
             match flight.stage {
-                // Solo => (Solo | Shared | Landed | Lost); and a scope's first poll, which the flight's task leaves to the
+                // Solo => (Solo | Shared | Landed); and a scope's first poll, which the flight's task leaves to the
                 // leader: as if a follower had joined in mid-poll.
                 _ if drives => {
-                    let Some(loan) = Loan::take(shard, self.at, flight) else { return Poll::Pending };
-                    drop(table);
-                    match self.poll_work(shard, loan, cx) {
-                        Poll::Ready(Some(fate)) => return Poll::Ready(fate),
+                    let Some(work) = PollGuard::take(shard, self.flight, flight) else { return Poll::Pending };
+                    locked.unlock();
+                    match self.poll_work(shard, work, cx) {
+                        Poll::Ready(Some(part)) => return Poll::Ready(part),
                         Poll::Ready(None) => {}
                         Poll::Pending => return Poll::Pending,
                     }
                 }
                 // The same: the work is in another's hands, and the landing wakes this caller (invariants 7, 9).
-                Stage::Solo | Stage::Shared | Stage::Dying => {
+                Stage::Solo | Stage::Shared | Stage::Dropping => {
                     let parked = park(&mut flight.leader_waker, spare.take(), cx);
-                    drop(table);
+                    locked.unlock();
                     match parked {
                         Ok(superfluous) => {
                             self.parked = true;
@@ -90,97 +99,85 @@ impl Seat {
                         Err(NeedsWaker) => spare = Some(cx.waker().clone()),
                     }
                 }
-                Stage::Landed(_) | Stage::Lost => return Poll::Ready(self.end(table)),
+                // Landed => gone
+                Stage::Landed(_) => {
+                    self.registered = false;
+                    let gone = locked.take_landed(self.flight);
+                    return Poll::Ready(match (gone.stage, gone.outcome) {
+                        (Stage::Landed(Some(ending)), _) => own_part(ending),
+                        (_, Some(outcome)) => outcome.part(),
+                        (_, None) => Part::Alone(Reason::Lost, None),
+                    });
+                }
             }
         }
     }
 
     /// Polls the work of a solo flight; a follower may join meanwhile. `Ready(None)`: the outcome is there to take.
+    #[inline]
     fn poll_work<K, T>(
         &mut self,
         shard: &Shard<K, T>,
-        mut loan: Loan<'_, K, T>,
+        mut work: PollGuard<'_, K, T>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Fate<K, T>>> {
-        if let Poll::Ready(ending) = loan.poll(cx) {
-            drop(loan);
-            let Some(ending) = shard.land(self.at, ending, Lander::Leader) else { return Poll::Ready(None) };
-            self.aboard = false;
-            return Poll::Ready(Some(match ending {
-                Ending::Value { work, .. } => Fate::Value(Value::Own(work)),
-                Ending::Panic(payload) => Fate::Panic(payload),
-            }));
+    ) -> Poll<Option<Part<T>>> {
+        if let Poll::Ready(ending) = work.poll(cx) {
+            drop(work);
+            let ending = match shard.lock().land_alone(self.flight) {
+                Ok(gone) => {
+                    drop(gone);
+                    Some(ending)
+                }
+                Err(locked) => locked.land(self.flight, ending, Driver::Leader).run(),
+            };
+            let Some(ending) = ending else { return Poll::Ready(None) };
+            self.registered = false;
+            return Poll::Ready(Some(own_part(ending)));
         }
         // The leader's waker is kept by the flight too: should the flight become shared, the landing has to wake it.
         let mut spare = (!self.parked).then(|| cx.waker().clone());
         loop {
-            let mut table = shard.lock();
-            let flight = table.at(self.at.slot);
-            if matches!(flight.stage, Stage::Lost) {
-                let fate = self.end(table);
-                return Poll::Ready(Some(loan.keep().map_or(fate, Fate::Back)));
-            }
+            let mut locked = shard.lock();
+            let flight = locked.at(self.flight.slot);
             match park(&mut flight.leader_waker, spare.take(), cx) {
                 Ok(superfluous) => {
                     self.parked = true;
-                    loan.give_back(flight);
+                    work.give_back(flight);
                     // Shared: a follower joined in mid-poll, and its task waits for the work.
                     let task = flight.take_task();
-                    drop(table);
+                    locked.unlock();
                     drop(superfluous);
-                    Wakes::task(task).wake();
+                    if let Some(task) = task {
+                        task.wake();
+                    }
                     return Poll::Pending;
                 }
                 Err(NeedsWaker) => {
-                    drop(table);
+                    locked.unlock();
                     spare = Some(cx.waker().clone());
                 }
             }
         }
     }
+}
 
-    /// Landed, Lost => gone: takes what was frozen for the leader (invariant 11). Dropping happens unlocked.
-    fn end<K, T>(&mut self, mut table: MutexGuard<'_, Table<K, T>>) -> Fate<K, T> {
-        self.aboard = false;
-        let gone = table.remove(self.at.slot);
-        drop(table);
-        match (gone.stage, gone.work, gone.company) {
-            (Stage::Landed(Own::Value(work)), ..) => Fate::Value(Value::Own(work)),
-            (Stage::Landed(Own::Panic(payload)), ..) => Fate::Panic(payload),
-            (Stage::Landed(Own::Part), _, Some(company)) => company.fate(),
-            (_, Some(work), _) => Fate::Back(work),
-            (_, None, _) => Fate::Alone(Reason::Lost),
-        }
+/// What the leader gets of an ending that nobody else gets.
+fn own_part<T>(ending: Ending<T>) -> Part<T> {
+    match ending {
+        Ending::Value { work, .. } => Part::Value(PartValue::Own(work)),
+        Ending::Panic(payload) => Part::Panic(payload),
     }
 }
 
 impl<K, T> Drop for Leader<K, T> {
+    #[inline]
     fn drop(&mut self) {
-        let Seat { at, aboard, .. } = self.seat;
-        if !aboard {
-            return;
+        if self.seat.registered {
+            let (launching, rest) = self.shard.lock().leave_as_leader(self.seat.flight);
+            if let Some(spawner) = launching {
+                (self.launch)(spawner, Arc::clone(&self.shard), self.seat.flight);
+            }
+            rest.run();
         }
-        let mut table = self.shard.lock();
-        // Gone, if user code panicked in the leader's landing: the slot may be another flight's (invariant 4).
-        let Some(flight) = table.get(at) else { return };
-        if !flight.is_running() {
-            // Landed, Lost => gone
-            let gone = table.remove(at.slot);
-            drop(table);
-            return drop(gone);
-        }
-        flight.callers -= 1;
-        flight.leader = false;
-        let waker = flight.leader_waker.take();
-        // The task may be waiting for this leader's first poll (invariant 7).
-        let task = if flight.scoped && !flight.polled { flight.take_task() } else { None };
-        if flight.callers == 0 {
-            // Solo, Shared => (Shared | Dying), in the same critical section (invariant 5).
-            self.shard.unattended(table, at);
-        } else {
-            drop(table);
-        }
-        Wakes::task(task).wake();
-        drop(waker);
     }
 }

@@ -12,12 +12,7 @@ use std::{
 use hashbrown::HashTable;
 use slab::Slab;
 
-use super::{
-    flight::{Flight, Stage},
-    nesting::FlightId,
-    task::Launch,
-    work::BoxedWork,
-};
+use super::{flight::Flight, reentrancy::FlightId};
 
 /// Guarded by the shard's lock. Flights stay in `flights` until they have ended and their leader is gone, also when the
 /// index does not list them any more.
@@ -26,21 +21,18 @@ pub(super) struct Table<K, T> {
     flights: Slab<Flight<K, T>>,
     /// The serial number of the newest flight.
     serial: u64,
-    /// Starts a flight's task; `Some` once there has been a flight. Kept as a pointer, since `Drop` of a caller cannot
-    /// state the bounds of a task.
-    pub(super) launch: Option<Launch<K, T>>,
     /// Flights that are listed and can be joined.
-    pub(super) joinable: Gauge,
+    pub(super) joinable: Counter,
 }
 
 /// Counts joinable flights: in one shard, and in the whole group where a limit asks for it.
-pub(super) struct Gauge {
+pub(super) struct Counter {
     here: usize,
     /// The group's count and its limit.
     group: Option<(Arc<AtomicUsize>, usize)>,
 }
 
-impl Gauge {
+impl Counter {
     pub(super) const fn new(group: Option<(Arc<AtomicUsize>, usize)>) -> Self {
         Self { here: 0, group }
     }
@@ -71,24 +63,24 @@ impl Gauge {
 
 /// Where a flight is. A slot is used again; the serial number tells whose it is now (invariant 4).
 #[derive(Clone, Copy)]
-pub(super) struct At {
+pub(super) struct FlightRef {
     pub(super) slot: usize,
     pub(super) serial: u64,
 }
 
-impl At {
+impl FlightRef {
     pub(super) fn id(self, shard: u64) -> FlightId {
         FlightId { shard, serial: self.serial }
     }
 }
 
 impl<K, T> Table<K, T> {
-    pub(super) const fn new(joinable: Gauge) -> Self {
-        Self { index: HashTable::new(), flights: Slab::new(), serial: 0, launch: None, joinable }
+    pub(super) const fn new(joinable: Counter) -> Self {
+        Self { index: HashTable::new(), flights: Slab::new(), serial: 0, joinable }
     }
 
     /// Returns the flight, while its end is still to come, or its leader to take it.
-    pub(super) fn get(&mut self, at: At) -> Option<&mut Flight<K, T>> {
+    pub(super) fn get(&mut self, at: FlightRef) -> Option<&mut Flight<K, T>> {
         self.flights.get_mut(at.slot).filter(|flight| flight.serial == at.serial)
     }
 
@@ -99,16 +91,13 @@ impl<K, T> Table<K, T> {
 
     /// Puts a flight in, without listing it.
     #[inline]
-    pub(super) fn insert(&mut self, hash: u64, work: BoxedWork<T>, launch: Launch<K, T>) -> At {
+    pub(super) fn insert(&mut self, mut flight: Flight<K, T>) -> FlightRef {
         if self.flights.capacity() == 0 {
             self.flights.reserve_exact(1);
         }
         self.serial += 1;
-        self.launch = Some(launch);
-        let place = self.flights.vacant_entry();
-        let at = At { slot: place.key(), serial: self.serial };
-        place.insert(Flight::new(at.serial, hash, work));
-        at
+        flight.serial = self.serial;
+        FlightRef { slot: self.flights.insert(flight), serial: self.serial }
     }
 
     /// Takes a flight out, unlisting it first. To be dropped once the lock is released.
@@ -142,25 +131,27 @@ impl<K, T> Table<K, T> {
     ///
     /// With `Eq` it is the one user code under a lock (invariant 6): keys that were taken out would let a second flight
     /// begin beside the first (invariant 1). It changes nothing, so a panic of it leaves nothing half done.
-    pub(super) fn joinable(&self) -> Vec<(At, K)>
+    pub(super) fn joinable(&self) -> Vec<(FlightRef, K)>
     where
         K: Clone,
     {
         let running = self.flights.iter().filter(|(_, flight)| flight.is_running());
         running
-            .filter_map(|(slot, flight)| Some((At { slot, serial: flight.serial }, flight.key.as_ref()?.clone())))
+            .filter_map(|(slot, flight)| {
+                Some((FlightRef { slot, serial: flight.serial }, flight.key.as_ref()?.clone()))
+            })
             .collect()
     }
 
     /// Unlists a flight if it is still there and can be joined (invariant 4); returns its key.
-    pub(super) fn unlist_joinable(&mut self, at: At) -> Option<K> {
+    pub(super) fn unlist_joinable(&mut self, at: FlightRef) -> Option<K> {
         let joinable = self.get(at).is_some_and(|flight| flight.is_joinable());
         if joinable { self.unlist(at.slot) } else { None }
     }
 
     /// Lists a new flight under its key; in the place of `old`, if the index has that for the key.
     ///
-    /// The gauge has been raised for it. Returns the old flight's key.
+    /// The counter has been raised for it. Returns the old flight's key.
     pub(super) fn list(&mut self, slot: usize, key: K, old: Option<usize>) -> Option<K> {
         let flights = &mut self.flights;
         let hash = flights[slot].hash;
@@ -188,35 +179,34 @@ impl<K, T> Table<K, T> {
         Some(key)
     }
 
-    /// Makes a flight one that nobody can join; while the index lists it, it is a tombstone (invariant 5).
-    pub(super) fn doom(&mut self, slot: usize) {
-        let flight = &mut self.flights[slot];
-        self.joinable.sub(flight.is_joinable());
-        flight.stage = Stage::Dying;
+    /// Counts a flight no more that is about to be one that nobody can join.
+    pub(super) fn uncount(&mut self, slot: usize) {
+        self.joinable.sub(self.flights[slot].is_joinable());
     }
 
-    /// Ends a flight for those who come later: unlists it, and lets the flight start that waited for its drop.
+    /// Removes a flight that ends from the index. If a newer flight of the key waits for this one's work to be dropped, it
+    /// may start now; unless an older work of the same key is still being dropped, then it waits for that one instead
+    /// (invariant 5).
     ///
-    /// If this flight has itself to wait for a predecessor's drop, its successor (or its tombstone) passes to the
-    /// predecessor (invariant 5). Returns its key and the waker of whoever drives the successor.
-    pub(super) fn end(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
+    /// Returns its key and the waker of whoever drives the newer flight.
+    pub(super) fn release_key(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
         let flight = &mut self.flights[slot];
-        let Some(rare) = &mut flight.rare else { return (self.unlist(slot), None) };
-        match (rare.blocked_by.take(), rare.successor.take()) {
+        let Some(waiting) = &mut flight.waiting else { return (self.unlist(slot), None) };
+        match (waiting.blocked_by.take(), waiting.successor.take()) {
             (None, None) => (self.unlist(slot), None),
             (None, Some(next)) => {
                 let key = self.unlist(slot);
                 let next = &mut self.flights[next];
-                next.rare_mut().blocked_by = None;
+                next.waiting_mut().blocked_by = None;
                 (key, next.take_driver())
             }
             (Some(previous), Some(next)) => {
-                self.flights[previous].rare_mut().successor = Some(next);
-                self.flights[next].rare_mut().blocked_by = Some(previous);
+                self.flights[previous].waiting_mut().successor = Some(next);
+                self.flights[next].waiting_mut().blocked_by = Some(previous);
                 (self.unlist(slot), None)
             }
             (Some(previous), None) => {
-                self.flights[previous].rare_mut().successor = None;
+                self.flights[previous].waiting_mut().successor = None;
                 if self.flights[slot].key.is_none() {
                     return (None, None);
                 }

@@ -7,24 +7,21 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
-
 use super::{
     flight::{NeedsWaker, Stage, park},
-    loan::Loan,
-    panic::catch,
-    shard::{Lander, Shard},
-    table::At,
-    wake::Wakes,
+    lifecycle::Driver,
+    poll_guard::PollGuard,
+    shard::Shard,
+    table::FlightRef,
 };
-use crate::{OnAbandon, sync::Spawner};
+use crate::{OnAbandon, sync::Spawner, timer::Timer};
 
 /// Lives until the flight ends. Dropped before that (its runtime is gone), it loses the flight.
 pub(super) struct Task<K, T> {
     shard: Arc<Shard<K, T>>,
-    at: At,
+    flight: FlightRef,
     /// The timer of `CancelAfter`; `Some` while the flight has no callers.
-    grace: Option<(Instant, Pin<Box<Sleep>>)>,
+    grace: Option<Timer>,
     head_start: HeadStart,
 }
 
@@ -35,39 +32,32 @@ const HEAD_START: Duration = Duration::from_millis(10);
 /// The leader's time to make the first poll.
 enum HeadStart {
     Untouched,
-    Running(Pin<Box<Sleep>>),
+    Running(Timer),
     Over,
 }
 
 impl HeadStart {
+    /// Is over at once where there are no timers.
     fn poll(&mut self, cx: &mut Context<'_>) {
-        // tokio panics where there are no timers, or not any more, and there is no way to ask.
-        let elapsed = catch(|| {
-            if let Self::Untouched = self {
-                *self = Self::Running(Box::pin(sleep(HEAD_START)));
+        if let Self::Untouched = self {
+            *self = Self::Running(Timer::after(HEAD_START));
+        }
+        if let Self::Running(timer) = self {
+            if timer.poll(cx).is_ready() {
+                *self = Self::Over;
             }
-            match self {
-                Self::Running(sleep) => sleep.as_mut().poll(cx).is_ready(),
-                Self::Untouched | Self::Over => true,
-            }
-        });
-        if elapsed.unwrap_or(true) {
-            *self = Self::Over;
         }
     }
 }
 
-/// Starts the task of a flight.
-pub(super) type Launch<K, T> = fn(Spawner, Arc<Shard<K, T>>, At);
-
 /// Starts the task of a flight that has just become shared. Never called under a lock: a runtime that is shutting down
 /// drops the task here and now.
-pub(super) fn launch<K, T>(spawner: Spawner, shard: Arc<Shard<K, T>>, at: At)
+pub(super) fn launch<K, T>(spawner: Spawner, shard: Arc<Shard<K, T>>, flight: FlightRef)
 where
     K: Send + Sync + 'static,
     T: Send + Sync + 'static,
 {
-    spawner.spawn(Task { shard, at, grace: None, head_start: HeadStart::Untouched });
+    spawner.spawn(Task { shard, flight, grace: None, head_start: HeadStart::Untouched });
 }
 
 impl<K, T> Future for Task<K, T> {
@@ -78,8 +68,8 @@ impl<K, T> Future for Task<K, T> {
         loop {
             self.cancel_after_grace(cx);
             let shard = &*self.shard;
-            let mut table = shard.lock();
-            let Some(flight) = table.get(self.at) else { return Poll::Ready(()) };
+            let mut locked = shard.lock();
+            let Some(flight) = locked.get(self.flight) else { return Poll::Ready(()) };
             if !matches!(flight.stage, Stage::Shared) {
                 return Poll::Ready(());
             }
@@ -87,57 +77,57 @@ impl<K, T> Future for Task<K, T> {
             let over = matches!(self.head_start, HeadStart::Over);
             if flight.awaits_leader() && !over && !timed {
                 let leader = flight.leader_waker.take();
-                drop(table);
-                Wakes { leader, ..Wakes::default() }.wake();
+                locked.unlock();
+                if let Some(leader) = leader {
+                    leader.wake();
+                }
                 self.head_start.poll(cx);
                 timed = true;
                 continue;
             }
             let startable = !flight.is_blocked() && (over || !flight.awaits_leader());
             let first = !flight.polled;
-            let registered = flight.rare_mut().task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
-            let Some(mut loan) = startable.then(|| Loan::take(shard, self.at, flight)).flatten() else {
+            let registered = flight.waiting_mut().task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
+            let Some(mut work) = startable.then(|| PollGuard::take(shard, self.flight, flight)).flatten() else {
                 // Shared => Shared: the leader is polling the work, or a predecessor's is being dropped.
-                match park(&mut flight.rare_mut().task, spare.take(), cx) {
+                match park(&mut flight.waiting_mut().task, spare.take(), cx) {
                     Ok(superfluous) => {
-                        drop(table);
+                        locked.unlock();
                         drop(superfluous);
                         return Poll::Pending;
                     }
                     Err(NeedsWaker) => {
-                        drop(table);
+                        locked.unlock();
                         spare = Some(cx.waker().clone());
                         continue;
                     }
                 }
             };
-            drop(table);
+            locked.unlock();
             if first {
-                loan.moved();
+                work.moved();
             }
-            if let Poll::Ready(ending) = loan.poll(cx) {
-                drop(loan);
+            if let Poll::Ready(ending) = work.poll(cx) {
+                drop(work);
                 // With no callers left the outcome is for nobody.
-                drop(shard.land(self.at, ending, Lander::Task));
+                drop(shard.lock().land(self.flight, ending, Driver::Task).run());
                 return Poll::Ready(());
             }
             if !registered {
                 spare = spare.or_else(|| Some(cx.waker().clone()));
             }
-            let mut table = shard.lock();
-            let flight = table.at(self.at.slot);
-            if matches!(flight.stage, Stage::Dying) {
-                // Dying => gone: the last caller left during this poll.
-                drop(table);
-                if let Some(work) = loan.keep() {
-                    shard.drop_work(self.at, work);
-                }
+            let mut locked = shard.lock();
+            let flight = locked.at(self.flight.slot);
+            if matches!(flight.stage, Stage::Dropping) {
+                // Dropping => gone: the last caller left during this poll, and the guard drops the work.
+                locked.unlock();
                 return Poll::Ready(());
             }
-            loan.give_back(flight);
-            // Taken meanwhile, the old waker has been woken: then this task is polled again, and parks anew.
-            let superfluous = park(&mut flight.rare_mut().task, spare, cx);
-            drop(table);
+            work.give_back(flight);
+            // If somebody took our waker during this poll, they have woken it: this task will be polled again and will
+            // register a new one.
+            let superfluous = park(&mut flight.waiting_mut().task, spare, cx);
+            locked.unlock();
             drop(superfluous);
             // Who left during this poll may have found no waker to tell of the grace.
             self.cancel_after_grace(cx);
@@ -152,29 +142,23 @@ impl<K, T> Task<K, T> {
         if !matches!(self.shard.limits.on_abandon, OnAbandon::CancelAfter(_)) {
             return;
         }
-        let deadline = self.shard.lock().get(self.at).and_then(|flight| flight.grace());
-        let Some(deadline) = deadline else {
-            self.grace = None;
-            return;
-        };
-        match &mut self.grace {
-            Some((set, _)) if *set == deadline => {}
-            grace => *grace = Some((deadline, Box::pin(sleep_until(deadline)))),
-        }
-        let Some((_, sleep)) = &mut self.grace else { return };
-        if sleep.as_mut().poll(cx).is_pending() {
-            return;
-        }
-        let mut table = self.shard.lock();
-        // Joined at the last moment, the flight has no deadline any more.
-        if table.get(self.at).is_some_and(|flight| flight.grace() == Some(deadline) && flight.is_running()) {
-            self.shard.abandon(table, self.at);
+        let mut locked = self.shard.lock();
+        let deadline = locked.get(self.flight).and_then(|flight| flight.grace());
+        locked.unlock();
+        self.grace = deadline.map(|deadline| match self.grace.take() {
+            Some(timer) if timer.deadline() == deadline => timer,
+            _ => Timer::at(deadline),
+        });
+        let Some(timer) = &mut self.grace else { return };
+        // Where there are no timers, nothing tells when the grace is over: it is none.
+        if timer.poll(cx).is_ready() {
+            self.shard.lock().expire(self.flight, timer.deadline()).run();
         }
     }
 }
 
 impl<K, T> Drop for Task<K, T> {
     fn drop(&mut self) {
-        self.shard.lose(self.at);
+        self.shard.lock().lose(self.flight).run();
     }
 }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     Outcome, Reason, Role,
-    group::{Call, Drive, Landing},
+    group::{Call, Drive, Resolution},
 };
 
 /// The response future of [`HttpSingleflight`](crate::http::HttpSingleflight).
@@ -183,8 +183,8 @@ where
             let next = match state {
                 State::OnFlight { call, joined } => {
                     let joined = *joined;
-                    match ready!(call.poll_landing(cx)) {
-                        Landing::Value(answer, role, own) => {
+                    match ready!(call.poll_resolution(cx)) {
+                        Resolution::Value(answer, role, own) => {
                             let Outcome { value: answer, callers, .. } = answer.take(role);
                             if let Some(own) = own {
                                 let step = State::step(&answer.audience, &own, joined);
@@ -202,7 +202,7 @@ where
                             let coalesced = Coalesced { role, rule: answer.audience.rule };
                             return Poll::Ready(respond(answer, coalesced, callers, forwarded, coalescer));
                         }
-                        Landing::Grounded(fetch, reason, note) => {
+                        Resolution::Alone(fetch, reason, note) => {
                             let audience = note.and_then(|note| note.downcast::<Audience>().ok());
                             let step = audience.map_or(Step::Take, |audience| State::step(&audience, &fetch, joined));
                             match State::after(step, fetch, joined) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::advance;
+use tokio::{runtime::Builder, time::advance};
 use tokio_test::{assert_pending, task};
 use tower_singleflight::{Group, Limits, OnAbandon};
 
@@ -61,4 +61,20 @@ async fn a_grace_beyond_all_time_lets_the_work_end() {
     settle().await;
     assert_eq!(work.alive(), 0);
     assert!(group.is_empty());
+}
+
+/// Nothing would tell when the grace is over, and a limit adds no failure: the flight's task goes on.
+#[test]
+fn a_grace_on_a_runtime_without_timers_is_none() {
+    let (group, work) = (group(SECOND), Work::default());
+    let timeless = Builder::new_current_thread().build().expect("a runtime starts");
+    timeless.block_on(async {
+        let mut leader = task::spawn(group.call("key", work.run(1)));
+        assert_pending!(leader.poll());
+        drop(leader);
+        settle().await;
+        assert_eq!((work.alive(), work.starts()), (0, 1));
+        assert!(group.is_empty());
+        assert_eq!(group.call("key", || async { 2 }).await.value, 2);
+    });
 }

@@ -8,10 +8,3 @@ mod pages;
 mod rooms;
 mod rules_page;
 mod versions;
-
-/// Says what does not hold yet.
-fn expect(holds: bool, otherwise: &str) {
-    if !holds {
-        eprintln!("to mend: {otherwise}");
-    }
-}

@@ -38,19 +38,19 @@ pub(super) fn current() -> Option<FlightId> {
     CURRENT.with(Cell::get)
 }
 
-/// The scope of one poll of a flight's work.
-pub(super) struct Polling {
+/// The flight whose work the thread polls, for the length of that poll.
+pub(super) struct CurrentFlight {
     outer: Option<FlightId>,
 }
 
-impl Polling {
+impl CurrentFlight {
     #[inline]
     pub(super) fn enter(flight: FlightId) -> Self {
         Self { outer: CURRENT.with(|current| current.replace(Some(flight))) }
     }
 }
 
-impl Drop for Polling {
+impl Drop for CurrentFlight {
     #[inline]
     fn drop(&mut self) {
         CURRENT.with(|current| current.set(self.outer));

@@ -6,9 +6,9 @@ use slab::Slab;
 
 use super::panic::catch;
 
-/// Wakers taken out of a flight under the lock. Dropping it wakes nobody; call [`wake`](Wakes::wake).
+/// Wakers taken out of a flight under the lock. Dropping it wakes nobody; call [`wake`](WakeList::wake).
 #[derive(Default)]
-pub(super) struct Wakes {
+pub(super) struct WakeList {
     /// The leader of a flight that ended, its followers, and its task.
     pub(super) leader: Option<Waker>,
     pub(super) waiters: Slab<Waker>,
@@ -17,11 +17,7 @@ pub(super) struct Wakes {
     pub(super) successor: Option<Waker>,
 }
 
-impl Wakes {
-    pub(super) fn task(task: Option<Waker>) -> Self {
-        Self { task, ..Self::default() }
-    }
-
+impl WakeList {
     /// Wakes them all, even past a waker that panics; the first panic is raised again at the end (invariant 8).
     #[inline]
     pub(super) fn wake(self) {

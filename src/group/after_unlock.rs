@@ -1,0 +1,63 @@
+//! What a transition leaves to be done once the lock is released (invariant 6).
+
+use std::task::Waker;
+
+use super::{
+    flight::{Ending, Flight},
+    shard::Shard,
+    table::FlightRef,
+    wake_list::WakeList,
+};
+
+/// What a transition leaves to be done, now that the lock is released (invariant 6).
+#[must_use = "wakers wait to be woken, and user code to be dropped"]
+pub(super) struct AfterUnlock<'a, K, T> {
+    pub(super) wakes: WakeList,
+    pub(super) closed: Option<Closed<'a, K, T>>,
+    pub(super) key: Option<K>,
+    pub(super) waker: Option<Waker>,
+    pub(super) gone: Option<Flight<K, T>>,
+    /// What nobody gets.
+    pub(super) unwanted: Option<Ending<T>>,
+    /// What the driver gets, if nobody else can have it; then the flight is gone.
+    pub(super) own: Option<Ending<T>>,
+}
+
+impl<K, T> AfterUnlock<'_, K, T> {
+    pub(super) fn nothing() -> Self {
+        let wakes = WakeList::default();
+        Self { wakes, closed: None, key: None, waker: None, gone: None, unwanted: None, own: None }
+    }
+
+    /// Wakes, then drops; returns what the driver of a landed flight gets.
+    pub(super) fn run(self) -> Option<Ending<T>> {
+        let Self { wakes, closed, key, waker, gone, unwanted, own } = self;
+        wakes.wake();
+        drop((closed, key, waker, gone, unwanted));
+        own
+    }
+}
+
+/// The work of a flight that is being dropped, ended or not; the fields are dropped in this order (invariant 5).
+pub(super) struct Closed<'a, K, T> {
+    _work: Ending<T>,
+    _then: DropGuard<'a, K, T>,
+}
+
+impl<'a, K, T> Closed<'a, K, T> {
+    pub(super) fn new(shard: &'a Shard<K, T>, flight: FlightRef, work: Ending<T>) -> Self {
+        Self { _work: work, _then: DropGuard { shard, flight } }
+    }
+}
+
+/// Removes a flight when its work has been dropped, also by a drop that panics.
+struct DropGuard<'a, K, T> {
+    shard: &'a Shard<K, T>,
+    flight: FlightRef,
+}
+
+impl<K, T> Drop for DropGuard<'_, K, T> {
+    fn drop(&mut self) {
+        self.shard.lock().finish_drop(self.flight).run();
+    }
+}

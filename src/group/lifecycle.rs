@@ -1,0 +1,300 @@
+//! Every transition of a flight, and nothing else changes its stage.
+//!
+//! ```text
+//!         ┌──────────────(the task dies)─────────────┐
+//!         ▼                                          │
+//! ──►  Solo ──────(a second caller joins)──────►  Shared ──► Landed ──► gone
+//!         │                                          │
+//!         └──(the last caller leaves)──► Dropping ◄──┘
+//! ```
+//!
+//! A solo flight that nobody joined is gone as soon as it lands; asked to finish, it becomes shared without a second
+//! caller. Each transition takes the locked shard by value, and returns what is to be done once the lock is released.
+//!
+//! # Invariants
+//!
+//! 1. At most one joinable flight per key and group.
+//! 2. Joining is synchronous: when `call` returns, the caller is registered.
+//! 3. "No longer joinable" and "removed from the index" are one critical section, and come before anyone can see the
+//!    outcome: no caller ever receives the outcome of a flight that had landed when it called.
+//! 4. Removal checks identity: the end of a forgotten or replaced flight never evicts its successor.
+//! 5. "Last caller left" and "no longer joinable" are one critical section: nobody joins a flight that is being dropped.
+//!    Until its work is dropped the key keeps a tombstone; who finds it leads a new flight, whose work starts when the
+//!    drop is done. (The leader of a lost flight is like one alone, and does not wait.)
+//! 6. User code never runs under a lock; `Eq` of keys, and `Clone` of keys for `forget_where`, are the exceptions: both
+//!    look, and change nothing.
+//! 7. Progress never depends on a particular caller being polled.
+//! 8. However a flight ends, the key is free and every caller is told.
+//! 9. A parked caller costs no CPU: one poll to park, one to land, however often the work is woken.
+//! 10. Joining and leaving are O(1); landing is O(callers).
+//! 11. `shared`, roles and counts are frozen at landing.
+//! 12. A group at rest holds nothing: no entry, no task, no waker, no table.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    after_unlock::{AfterUnlock, Closed},
+    flight::{Ending, Flight, New, Stage},
+    reentrancy::Edge,
+    shard::Locked,
+    shared_outcome::{SharedOutcome, Told},
+    table::FlightRef,
+    wake_list::WakeList,
+    work::BoxedWork,
+};
+use crate::{OnAbandon, sync::Spawner};
+
+/// Who polled the work when it ended.
+#[derive(Clone, Copy)]
+pub(super) enum Driver {
+    Leader,
+    Task,
+}
+
+/// A flight that has been made.
+#[must_use = "a key waits to be dropped, and perhaps a task to be started"]
+pub(super) struct Led<K> {
+    pub(super) flight: FlightRef,
+    pub(super) edge: Option<Box<Edge>>,
+    pub(super) old_key: Option<K>,
+}
+
+/// A flight that has been joined.
+#[must_use = "perhaps a task waits to be started"]
+pub(super) struct Followed<T> {
+    pub(super) outcome: Arc<SharedOutcome<T>>,
+    /// From now on the flight's task polls the work.
+    pub(super) moves: bool,
+}
+
+impl<'a, K, T> Locked<'a, K, T> {
+    /// none => (Solo | Shared): with a key, the flight is listed in the place of `old` (invariant 1).
+    #[inline]
+    pub(super) fn lead(mut self, new: New<T>, key: Option<K>, old: Option<usize>) -> Led<K> {
+        let number = self.shard.number;
+        let table = &mut *self.table;
+        let from = new.from;
+        let mut made = Flight::new(new);
+        // A tombstone: the new work starts when the old one's drop is done (invariant 5).
+        let tombstone = old.filter(|old| !table.at(*old).is_running());
+        if tombstone.is_some() {
+            made.waiting_mut().blocked_by = tombstone;
+        }
+        let flight = table.insert(made);
+        if let Some(old) = tombstone {
+            table.at(old).waiting_mut().successor = Some(flight.slot);
+        }
+        let old_key = key.and_then(|key| table.list(flight.slot, key, old));
+        let edge = from.map(|from| Edge::to_new(flight.id(number), from));
+        Led { flight, edge, old_key }
+    }
+
+    /// Solo, Shared => Shared: one more follower.
+    pub(super) fn follow(mut self, at: FlightRef, finish: bool) -> Followed<T> {
+        let flight = self.table.at(at.slot);
+        flight.callers += 1;
+        flight.finish |= finish;
+        if flight.grace().is_some() {
+            flight.waiting_mut().grace = None;
+        }
+        let moves = matches!(flight.stage, Stage::Solo);
+        flight.stage = Stage::Shared;
+        let outcome = Arc::clone(flight.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new())));
+        Followed { outcome, moves }
+    }
+
+    /// Solo => gone: nobody joined and nothing waits, so the leader lands it, and the key is freed (invariants 3, 4).
+    /// Spares a call that nobody joined all that [`land`](Self::land) has to ask; else returns the lock.
+    #[inline]
+    pub(super) fn land_alone(mut self, at: FlightRef) -> Result<(Option<K>, Flight<K, T>), Self> {
+        let table = &mut *self.table;
+        let flight = table.at(at.slot);
+        if !matches!(flight.stage, Stage::Solo) || flight.waiting.is_some() {
+            return Err(self);
+        }
+        let key = table.unlist(at.slot);
+        Ok((key, table.remove(at.slot)))
+    }
+
+    /// Solo, Shared => (Landed | gone): frees the key, publishes the outcome, wakes those who wait, in this order
+    /// (invariant 3). Whoever lands the flight is running already and needs no wake-up; the other of the two (leader,
+    /// task) is woken with the followers, so that it can finish.
+    pub(super) fn land(mut self, at: FlightRef, ending: Ending<T>, driver: Driver) -> AfterUnlock<'a, K, T> {
+        let table = &mut *self.table;
+        let mut after = AfterUnlock::nothing();
+        if !table.at(at.slot).is_running() {
+            // Dropping => gone: all left during the last poll.
+            after.closed = Some(Closed::new(self.shard, at, ending));
+            return after;
+        }
+        let (key, successor) = table.release_key(at.slot);
+        let flight = table.at(at.slot);
+        let mut wakes = WakeList { successor, ..flight.take_wakers() };
+        let (waker, others) = match driver {
+            Driver::Leader => (wakes.leader.take(), flight.callers - 1),
+            Driver::Task => (wakes.task.take(), flight.callers),
+        };
+        (after.key, after.waker, after.wakes) = (key, waker, wakes);
+        if others == 0 {
+            after.gone = Some(table.remove(at.slot));
+            after.own = Some(ending);
+            return after;
+        }
+        after.unwanted = publish(flight, ending);
+        if !flight.leader {
+            after.gone = Some(table.remove(at.slot));
+        }
+        after
+    }
+
+    /// Landed => gone: the leader takes its part.
+    pub(super) fn take_landed(mut self, at: FlightRef) -> Flight<K, T> {
+        let table = &mut *self.table;
+        table.remove(at.slot)
+    }
+
+    /// The leader leaves; returns where a task has to be started for work that goes on without it.
+    pub(super) fn leave_as_leader(mut self, at: FlightRef) -> (Option<Spawner>, AfterUnlock<'a, K, T>) {
+        let table = &mut *self.table;
+        let mut after = AfterUnlock::nothing();
+        // Gone, if user code panicked in the leader's landing: the slot may be another flight's (invariant 4).
+        let Some(flight) = table.get(at) else { return (None, after) };
+        if !flight.is_running() {
+            // Landed => gone
+            after.gone = Some(table.remove(at.slot));
+            return (None, after);
+        }
+        flight.callers -= 1;
+        flight.leader = false;
+        after.waker = flight.leader_waker.take();
+        if flight.scoped && !flight.polled {
+            // The task may be waiting for this leader's first poll (invariant 7).
+            after.wakes.task = flight.take_task();
+        }
+        if flight.callers > 0 { (None, after) } else { self.last_caller_left(at, after) }
+    }
+
+    /// A follower leaves that has not been told the outcome, unless it has been meanwhile.
+    pub(super) fn leave_as_follower(
+        mut self,
+        at: FlightRef,
+        outcome: &SharedOutcome<T>,
+        parked: Option<usize>,
+    ) -> AfterUnlock<'a, K, T> {
+        let mut after = AfterUnlock::nothing();
+        // Told while the lock was waited for: a lost flight is its leader's alone.
+        let flight = if outcome.is_told() { None } else { self.table.get(at) };
+        let Some(flight) = flight else { return after };
+        flight.callers -= 1;
+        after.waker = parked.and_then(|parked| flight.waiting_mut().waiters.try_remove(parked));
+        if flight.callers > 0 || !flight.is_running() {
+            return after;
+        }
+        let (launching, after) = self.last_caller_left(at, after);
+        debug_assert!(launching.is_none(), "a flight with a follower has its task");
+        after
+    }
+
+    /// Solo, Shared => (Shared | Dropping), in the critical section of the leaving (invariant 5).
+    fn last_caller_left(
+        mut self,
+        at: FlightRef,
+        mut after: AfterUnlock<'a, K, T>,
+    ) -> (Option<Spawner>, AfterUnlock<'a, K, T>) {
+        let on_abandon = self.shard.limits.on_abandon;
+        let flight = self.table.at(at.slot);
+        let keep = flight.finish || (flight.polled && on_abandon != OnAbandon::Cancel);
+        let solo = matches!(flight.stage, Stage::Solo);
+        let launching = if keep && solo { Spawner::current() } else { None };
+        if !keep || (solo && launching.is_none()) {
+            return (None, self.close(at, after));
+        }
+        flight.stage = Stage::Shared;
+        if let (OnAbandon::CancelAfter(grace), false) = (on_abandon, flight.finish) {
+            flight.waiting_mut().grace = Instant::now().checked_add(grace);
+            // The task sets its timer when it is polled.
+            after.wakes.task = flight.take_task();
+        }
+        (launching, after)
+    }
+
+    /// Shared => (Shared | Dropping): the grace time is over; joined at the last moment, the flight has no deadline any
+    /// more.
+    pub(super) fn expire(mut self, at: FlightRef, deadline: Instant) -> AfterUnlock<'a, K, T> {
+        let after = AfterUnlock::nothing();
+        let expired = |flight: &mut Flight<K, T>| flight.grace() == Some(deadline) && flight.is_running();
+        if self.table.get(at).is_some_and(expired) { self.close(at, after) } else { after }
+    }
+
+    /// Shared => (Solo | Dropping): the task was dropped without an outcome. The leader drives on, unlisted, and its
+    /// followers go alone; with no leader the work is dropped before anyone is told.
+    pub(super) fn lose(mut self, at: FlightRef) -> AfterUnlock<'a, K, T> {
+        let table = &mut *self.table;
+        let mut after = AfterUnlock::nothing();
+        let Some(flight) = table.get(at).filter(|flight| matches!(flight.stage, Stage::Shared)) else { return after };
+        if !flight.leader {
+            return self.close(at, after);
+        }
+        let (key, successor) = table.release_key(at.slot);
+        let flight = table.at(at.slot);
+        flight.tell(Told::Lost);
+        flight.outcome = None;
+        flight.callers = 1;
+        flight.stage = Stage::Solo;
+        (after.key, after.wakes) = (key, WakeList { successor, ..flight.take_wakers() });
+        after
+    }
+
+    /// Solo, Shared => Dropping: nobody can join any more, and the work is dropped, here or by who is polling it.
+    fn close(mut self, at: FlightRef, mut after: AfterUnlock<'a, K, T>) -> AfterUnlock<'a, K, T> {
+        self.table.uncount(at.slot);
+        let flight = self.table.at(at.slot);
+        flight.stage = Stage::Dropping;
+        if let Some(work) = flight.work.take() {
+            after.closed = Some(Closed::new(self.shard, at, Ending::Value { work, share: false }));
+        }
+        after
+    }
+
+    /// The same, or Dropping => gone: a poll has not ended the work, and whoever made it cannot go on.
+    pub(super) fn return_work(mut self, at: FlightRef, work: BoxedWork<T>) -> AfterUnlock<'a, K, T> {
+        let mut after = AfterUnlock::nothing();
+        match self.table.get(at) {
+            Some(flight) if matches!(flight.stage, Stage::Dropping) => {
+                after.closed = Some(Closed::new(self.shard, at, Ending::Value { work, share: false }));
+            }
+            Some(flight) => {
+                flight.work = Some(work);
+                after.wakes.task = flight.take_task();
+            }
+            None => after.unwanted = Some(Ending::Value { work, share: false }),
+        }
+        after
+    }
+
+    /// Dropping => gone: the work is dropped; frees the key, lets the successor start, tells followers if any are left.
+    pub(super) fn finish_drop(mut self, at: FlightRef) -> AfterUnlock<'a, K, T> {
+        let table = &mut *self.table;
+        let mut after = AfterUnlock::nothing();
+        let (key, successor) = table.release_key(at.slot);
+        let flight = table.at(at.slot);
+        flight.tell(Told::Lost);
+        (after.key, after.wakes) = (key, WakeList { successor, ..flight.take_wakers() });
+        after.gone = Some(table.remove(at.slot));
+        after
+    }
+}
+
+/// Publishes how the work ended to every caller still on the flight, once and for all (invariant 11). Returns what
+/// nobody will receive.
+fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>) -> Option<Ending<T>> {
+    let (told, own, unwanted) = flight.divide(ending);
+    flight.tell(told);
+    if flight.leader {
+        flight.stage = Stage::Landed(own);
+        return unwanted;
+    }
+    unwanted.or(own)
+}

@@ -1,0 +1,86 @@
+//! The outcome of a shared flight, as all its callers but the leader get it.
+
+use std::sync::{Arc, OnceLock};
+
+use super::{
+    panic::{Payload, Text},
+    work::{BoxedWork, Note},
+};
+use crate::{Outcome, Reason, Role};
+
+/// Made when the first follower joins. Written once, at the landing and under the shard's lock (invariants 3, 11);
+/// afterwards followers read it without that lock, so that a landing with many followers does not queue them.
+pub(crate) struct SharedOutcome<T>(OnceLock<Told<T>>);
+
+/// How a flight ended, as it is told to all; the leader reads it only if everybody got the value.
+#[derive(Clone)]
+pub(super) enum Told<T> {
+    /// Everybody gets the value.
+    Shared { value: T, callers: usize },
+    /// The leader alone gets the value, unless it left; followers go alone, with the note of the work.
+    NotShareable(Option<Note>),
+    /// The leader gets the payload, the others its text.
+    Panicked(Text),
+    /// There is no outcome: followers go alone.
+    Lost,
+}
+
+/// What one caller gets of it.
+pub(super) enum Part<T> {
+    Value(PartValue<T>),
+    /// To be raised again.
+    Panic(Payload),
+    /// The caller runs its own work; with the note of the work whose value it may not have.
+    Alone(Reason, Option<Note>),
+}
+
+/// A value, still where it landed.
+pub(crate) enum PartValue<T> {
+    /// In the ended work, for one caller alone.
+    Own(BoxedWork<T>),
+    /// For all.
+    Shared(Arc<SharedOutcome<T>>),
+}
+
+impl<T> SharedOutcome<T> {
+    pub(super) fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// Says how the flight ended. A flight ends once.
+    pub(super) fn tell(&self, how: Told<T>) {
+        let told = self.0.set(how).is_ok();
+        debug_assert!(told, "a flight ends once");
+    }
+
+    /// Says what the end is for one caller.
+    pub(super) fn part(self: Arc<Self>) -> Part<T> {
+        match self.0.get() {
+            Some(Told::Shared { .. }) => Part::Value(PartValue::Shared(self)),
+            Some(Told::Panicked(text)) => Part::Panic(text.clone().into_payload()),
+            Some(Told::NotShareable(note)) => Part::Alone(Reason::NotShareable, note.clone()),
+            Some(Told::Lost) | None => Part::Alone(Reason::Lost, None),
+        }
+    }
+}
+
+impl<T: Clone> PartValue<T> {
+    /// Gives one caller the value; the last one needs no clone. Never called under a lock (invariant 6).
+    #[inline]
+    pub(crate) fn take(self, role: Role) -> Outcome<T> {
+        let outcome = match self {
+            Self::Own(mut work) => return Outcome { value: work.as_mut().take_value(), role, callers: 1 },
+            Self::Shared(outcome) => outcome,
+        };
+        let own = if Arc::strong_count(&outcome) > 1 { Err(outcome) } else { Arc::try_unwrap(outcome) };
+        let told = own.map_or_else(|outcome| outcome.0.get().cloned(), |outcome| outcome.0.into_inner());
+        match told {
+            Some(Told::Shared { value, callers }) => Outcome { value, role, callers },
+            _ => unreachable!("only a value is shared"),
+        }
+    }
+}

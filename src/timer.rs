@@ -1,0 +1,73 @@
+//! One sleep that survives a runtime without timers.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::sync::Spawner;
+
+/// Fires at its deadline. The timer of the runtime is taken at the first poll.
+pub(crate) struct Timer {
+    deadline: Instant,
+    /// `Some` from the first poll on.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+/// The thread that polled a timer has no runtime, or one whose timers are off.
+#[derive(Debug, PartialEq)]
+pub(crate) struct NoTimers;
+
+impl Timer {
+    pub(crate) fn at(deadline: Instant) -> Self {
+        Self { deadline, sleep: None }
+    }
+
+    /// Returns a timer that fires after a time from now; at once if that is further away than an [`Instant`] goes.
+    pub(crate) fn after(time: Duration) -> Self {
+        let now = Instant::now();
+        Self::at(now.checked_add(time).unwrap_or(now))
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Waits for the deadline. tokio panics where there are no timers, or not any more, and there is no way to ask.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoTimers>> {
+        if self.sleep.is_none() && Spawner::current().is_none() {
+            return Poll::Ready(Err(NoTimers));
+        }
+        let deadline = self.deadline;
+        let poll = || self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline))).as_mut().poll(cx);
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(elapsed) => elapsed.map(Ok),
+            Err(_) => Poll::Ready(Err(NoTimers)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn a_timer_says_where_there_are_none_instead_of_panicking() {
+        let mut timer = Timer::after(Duration::ZERO);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert_eq!(timer.poll(&mut cx), Poll::Ready(Err(NoTimers)), "there is no runtime");
+        let without = Builder::new_current_thread().build().unwrap();
+        assert_eq!(without.block_on(poll_fn(|cx| timer.poll(cx))), Err(NoTimers));
+        let with = Builder::new_current_thread().enable_time().build().unwrap();
+        let mut timer = Timer::after(Duration::from_millis(1));
+        assert_eq!(with.block_on(poll_fn(|cx| timer.poll(cx))), Ok(()));
+    }
+}
