@@ -145,7 +145,14 @@ where
     {
         loop {
             let part = match &mut self.state {
-                State::Leading(leader) => ready!(leader.poll(cx)),
+                State::Leading(leader) => match ready!(leader.poll(cx)) {
+                    Part::Value(value) => {
+                        let role = leader.role();
+                        self.state = State::Done(role);
+                        return Poll::Ready(Resolution::Value(value, role, None));
+                    }
+                    part => part,
+                },
                 State::Following(follower, fallback) => match follower.poll(cx) {
                     Poll::Ready(part) => part,
                     Poll::Pending => Part::Alone(ready!(fallback.poll_wait(cx)), None),

@@ -100,13 +100,13 @@ impl Seat {
                     }
                 }
                 // Landed => gone
-                Stage::Landed(_) => {
+                Stage::Landed => {
                     self.registered = false;
                     let gone = locked.take_landed(self.flight);
-                    return Poll::Ready(match (gone.stage, gone.outcome) {
-                        (Stage::Landed(Some(ending)), _) => own_part(ending),
-                        (_, Some(outcome)) => outcome.part(),
-                        (_, None) => Part::Alone(Reason::Lost, None),
+                    return Poll::Ready(match gone.waiting.map(|waiting| (waiting.own, waiting.outcome)) {
+                        Some((Some(ending), _)) => own_part(ending),
+                        Some((None, Some(outcome))) => outcome.part(),
+                        _ => Part::Alone(Reason::Lost, None),
                     });
                 }
             }
@@ -118,22 +118,32 @@ impl Seat {
     fn poll_work<K, T>(
         &mut self,
         shard: &Shard<K, T>,
-        mut work: PollGuard<'_, K, T>,
+        work: PollGuard<'_, K, T>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Part<T>>> {
-        if let Poll::Ready(ending) = work.poll(cx) {
-            drop(work);
-            let ending = match shard.lock().land_alone(self.flight) {
-                Ok(gone) => {
-                    drop(gone);
-                    Some(ending)
-                }
-                Err(locked) => locked.land(self.flight, ending, Driver::Leader).run(),
-            };
-            let Some(ending) = ending else { return Poll::Ready(None) };
-            self.registered = false;
-            return Poll::Ready(Some(own_part(ending)));
-        }
+        let work = match work.poll(cx) {
+            Ok(ending) => {
+                let ending = match shard.lock().land_alone(self.flight) {
+                    Ok(gone) => {
+                        drop(gone);
+                        ending
+                    }
+                    Err(locked) => match locked.land(self.flight, ending, Driver::Leader).run() {
+                        Some(ending) => ending,
+                        None => return Poll::Ready(None),
+                    },
+                };
+                self.registered = false;
+                return Poll::Ready(Some(own_part(ending)));
+            }
+            Err(work) => work,
+        };
+        self.keep_waker(shard, work, cx);
+        Poll::Pending
+    }
+
+    /// Gives the work back after a poll that did not end it.
+    fn keep_waker<K, T>(&mut self, shard: &Shard<K, T>, work: PollGuard<'_, K, T>, cx: &Context<'_>) {
         // The leader's waker is kept by the flight too: should the flight become shared, the landing has to wake it.
         let mut spare = (!self.parked).then(|| cx.waker().clone());
         loop {
@@ -150,7 +160,7 @@ impl Seat {
                     if let Some(task) = task {
                         task.wake();
                     }
-                    return Poll::Pending;
+                    return;
                 }
                 Err(NeedsWaker) => {
                     locked.unlock();

@@ -30,7 +30,7 @@
 //! 11. `shared`, roles and counts are frozen at landing.
 //! 12. A group at rest holds nothing: no entry, no task, no waker, no table.
 
-use std::sync::Arc;
+use std::{mem::forget, sync::Arc, task::Waker};
 
 use tokio::time::Instant;
 
@@ -96,26 +96,28 @@ impl<'a, K, T> Locked<'a, K, T> {
         let flight = self.table.at(at.slot);
         flight.callers += 1;
         flight.finish |= finish;
-        if flight.grace().is_some() {
-            flight.waiting_mut().grace = None;
-        }
-        let moves = matches!(flight.stage, Stage::Solo);
+        let moves = flight.stage == Stage::Solo;
         flight.stage = Stage::Shared;
-        let outcome = Arc::clone(flight.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new())));
+        let waiting = flight.waiting_mut();
+        waiting.grace = None;
+        let outcome = Arc::clone(waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new())));
         Followed { outcome, moves }
     }
 
     /// Solo => gone: nobody joined and nothing waits, so the leader lands it, and the key is freed (invariants 3, 4).
     /// Spares a call that nobody joined all that [`land`](Self::land) has to ask; else returns the lock.
     #[inline]
-    pub(super) fn land_alone(mut self, at: FlightRef) -> Result<(Option<K>, Flight<K, T>), Self> {
+    pub(super) fn land_alone(mut self, at: FlightRef) -> Result<(Option<K>, Option<Waker>), Self> {
         let table = &mut *self.table;
         let flight = table.at(at.slot);
         if !matches!(flight.stage, Stage::Solo) || flight.waiting.is_some() {
             return Err(self);
         }
+        let waker = flight.leader_waker.take();
         let key = table.unlist(at.slot);
-        Ok((key, table.remove(at.slot)))
+        // Nothing is left in it, the leader has the work; not to ask each field saves 60 instructions.
+        forget(table.remove(at.slot));
+        Ok((key, waker))
     }
 
     /// Solo, Shared => (Landed | gone): frees the key, publishes the outcome, wakes those who wait, in this order
@@ -151,8 +153,7 @@ impl<'a, K, T> Locked<'a, K, T> {
 
     /// Landed => gone: the leader takes its part.
     pub(super) fn take_landed(mut self, at: FlightRef) -> Flight<K, T> {
-        let table = &mut *self.table;
-        table.remove(at.slot)
+        self.table.remove(at.slot)
     }
 
     /// The leader leaves; returns where a task has to be started for work that goes on without it.
@@ -206,9 +207,8 @@ impl<'a, K, T> Locked<'a, K, T> {
         let on_abandon = self.shard.limits.on_abandon;
         let flight = self.table.at(at.slot);
         let keep = flight.finish || (flight.polled && on_abandon != OnAbandon::Cancel);
-        let solo = matches!(flight.stage, Stage::Solo);
-        let launching = if keep && solo { Spawner::current() } else { None };
-        if !keep || (solo && launching.is_none()) {
+        let launching = if keep && flight.stage == Stage::Solo { Spawner::current() } else { None };
+        if !keep || (flight.stage == Stage::Solo && launching.is_none()) {
             return (None, self.close(at, after));
         }
         flight.stage = Stage::Shared;
@@ -240,10 +240,10 @@ impl<'a, K, T> Locked<'a, K, T> {
         let (key, successor) = table.release_key(at.slot);
         let flight = table.at(at.slot);
         flight.tell(Told::Lost);
-        flight.outcome = None;
         flight.callers = 1;
         flight.stage = Stage::Solo;
         (after.key, after.wakes) = (key, WakeList { successor, ..flight.take_wakers() });
+        flight.waiting = None;
         after
     }
 
@@ -258,7 +258,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         after
     }
 
-    /// The same, or Dropping => gone: a poll has not ended the work, and whoever made it cannot go on.
+    /// The same, or Dropping => gone: a poll has not ended the work.
     pub(super) fn return_work(mut self, at: FlightRef, work: BoxedWork<T>) -> AfterUnlock<'a, K, T> {
         let mut after = AfterUnlock::nothing();
         match self.table.get(at) {
@@ -293,7 +293,8 @@ fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>) -> Option<Ending<
     let (told, own, unwanted) = flight.divide(ending);
     flight.tell(told);
     if flight.leader {
-        flight.stage = Stage::Landed(own);
+        flight.stage = Stage::Landed;
+        flight.waiting_mut().own = own;
         return unwanted;
     }
     unwanted.or(own)

@@ -1,6 +1,9 @@
 //! The work of a flight, taken out for one poll.
 
-use std::task::{Context, Poll};
+use std::{
+    mem::forget,
+    task::{Context, Poll},
+};
 
 use super::{
     flight::{Ending, Flight},
@@ -35,14 +38,17 @@ impl<'a, K, T> PollGuard<'a, K, T> {
         }
     }
 
-    /// Polls the work. At its end all but the value is dropped before anyone is told: two runs of one key never overlap
+    /// Polls the work; the guard comes back if that has not ended. At its end all but the value is dropped before anyone is told: two runs of one key never overlap
     /// (invariant 5).
     #[inline]
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending<T>> {
-        let Some(work) = &mut self.work else { return Poll::Pending };
+    pub(super) fn poll(mut self, cx: &mut Context<'_>) -> Result<Ending<T>, Self> {
+        let Some(work) = &mut self.work else { return Err(self) };
         let current = CurrentFlight::enter(self.flight.id(self.shard.number));
         let share = match catch(|| work.as_mut().poll_end(cx).map(|()| work.may_share())) {
-            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Pending) => {
+                drop(current);
+                return Err(self);
+            }
             Ok(Poll::Ready(share)) => Ok(share),
             Err(payload) => Err(payload),
         };
@@ -56,7 +62,9 @@ impl<'a, K, T> PollGuard<'a, K, T> {
             (None, Ok(_)) => unreachable!("it was polled a moment ago"),
         };
         drop(current);
-        Poll::Ready(ending)
+        // It has nothing to give back: not to ask saves a call.
+        forget(self);
+        Ok(ending)
     }
 
     /// Gives the work back under the lock.

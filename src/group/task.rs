@@ -107,12 +107,14 @@ impl<K, T> Future for Task<K, T> {
             if first {
                 work.moved();
             }
-            if let Poll::Ready(ending) = work.poll(cx) {
-                drop(work);
-                // With no callers left the outcome is for nobody.
-                drop(shard.lock().land(self.flight, ending, Driver::Task).run());
-                return Poll::Ready(());
-            }
+            let work = match work.poll(cx) {
+                Ok(ending) => {
+                    // With no callers left the outcome is for nobody.
+                    drop(shard.lock().land(self.flight, ending, Driver::Task).run());
+                    return Poll::Ready(());
+                }
+                Err(work) => work,
+            };
             if !registered {
                 spare = spare.or_else(|| Some(cx.waker().clone()));
             }
