@@ -53,7 +53,6 @@ pub(super) enum Driver {
     Task,
 }
 
-/// A flight that has been made.
 #[must_use = "a key waits to be dropped, and perhaps a task to be started"]
 pub(super) struct Led<K> {
     pub(super) flight: FlightRef,
@@ -73,14 +72,13 @@ impl<'a, K, T> Locked<'a, K, T> {
     /// none => (Solo | Shared): with a key, the flight is listed in the place of `old` (invariant 1).
     #[inline]
     pub(super) fn lead(mut self, new: New<T>, key: Option<K>, old: Option<usize>) -> Led<K> {
-        let number = self.shard.number;
+        let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
-        let from = new.from;
         let mut made = Flight::new(new);
         // A tombstone: the new work starts when the old one's drop is done (invariant 5).
         let tombstone = old.filter(|old| !table.at(*old).is_running());
-        if tombstone.is_some() {
-            made.waiting_mut().blocked_by = tombstone;
+        if let Some(old) = tombstone {
+            made.waiting_mut().blocked_by = Some(old);
         }
         let flight = table.insert(made);
         if let Some(old) = tombstone {
