@@ -152,6 +152,7 @@ impl<K, T> Table<K, T> {
     /// Lists a new flight under its key; in the place of `old`, if the index has that for the key.
     ///
     /// The counter has been raised for it. Returns the old flight's key.
+    #[inline]
     pub(super) fn list(&mut self, slot: usize, key: K, old: Option<usize>) -> Option<K> {
         let flights = &mut self.flights;
         let hash = flights[slot].hash;
@@ -168,6 +169,7 @@ impl<K, T> Table<K, T> {
     }
 
     /// Unlists a flight, if the index lists it and not a successor (invariant 4); returns its key.
+    #[inline]
     pub(super) fn unlist(&mut self, slot: usize) -> Option<K> {
         let flight = &mut self.flights[slot];
         let joinable = flight.is_joinable();

@@ -111,6 +111,7 @@ where
     Fut: Future<Output = T> + Send + 'static,
 {
     /// Boxes work; without `share_if` all followers may have its value.
+    #[inline]
     pub(crate) fn boxed(start: F, share_if: Option<ShareIf<T>>, context: CallContext) -> BoxedWork<T> {
         let future = InContext::new(Start::Ready { start: Some(start) }, context);
         Box::pin(Self::Running { future, share_if })
