@@ -69,8 +69,8 @@ enum State<K, T, W> {
 /// What a follower goes alone with, kept until the flight has landed.
 struct Fallback<W> {
     work: W,
-    /// The limit of the wait.
-    wait: Option<Timer>,
+    /// The limit of the wait; boxed, since most have none, and waiting calls are many.
+    wait: Option<Box<Timer>>,
 }
 
 impl<K, T, W> Call<K, T, W> {
@@ -83,7 +83,7 @@ impl<K, T, W> Call<K, T, W> {
         let state = match joined {
             Joined::Leader(leader) => State::Leading(leader),
             Joined::Follower(follower, work) => {
-                State::Following(follower, Fallback { work, wait: deadline().map(Timer::at) })
+                State::Following(follower, Fallback { work, wait: deadline().map(Timer::at).map(Box::new) })
             }
             Joined::Alone(work, reason) => State::GoingAlone(work, reason),
         };
