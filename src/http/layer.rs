@@ -232,7 +232,7 @@ impl<C> HttpSingleflightLayer<C> {
         let place = coalescer.place(parts);
         let passed = coalescer.passed(parts);
         coalescer
-            .key(parts, coalescer.config.kind(parts), &RequestContent::Empty, place, &passed)
+            .key(parts, coalescer.config.kind(parts), &RequestContent::Empty, place, Some(&passed))
             .ok()
             .map(|(_, key)| key)
     }

@@ -39,10 +39,10 @@ impl Coalescer {
         place: Place,
     ) -> Result<Plan, Rule> {
         if !self.marking().has_services() {
-            return self.decide(parts, kind, content, place, &Passed::default());
+            return self.decide(parts, kind, content, place, None);
         }
         let passed = self.passed(parts);
-        let plan = self.decide(parts, kind, content, place, &passed);
+        let plan = self.decide(parts, kind, content, place, Some(&passed));
         // A request that has some goes alone, unless the layer was told to share such ones.
         let may_have = plan.is_err() || self.config.policy.shares_credentials();
         let credentials = if may_have { self.credentials(parts) } else { Lines::new() };
@@ -63,13 +63,14 @@ impl Coalescer {
         lines.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
+    #[inline]
     fn decide(
         &self,
         parts: &request::Parts,
         kind: Kind,
         content: &RequestContent,
         place: Place,
-        passed: &Passed,
+        passed: Option<&Passed>,
     ) -> Result<Plan, Rule> {
         Ok(match self.key(parts, kind, content, place, passed)? {
             (Admission::LeadOnly, key) => Plan::Lead(key),
@@ -78,20 +79,22 @@ impl Coalescer {
         })
     }
 
-    /// Returns the key of a request and what it may do with it, or the rule that sends it alone.
+    /// Returns the key of a request and what it may do with it, or the rule that sends it alone. `passed`: what is known
+    /// of it from services that it has passed, if it may have passed any.
+    #[inline]
     pub(super) fn key(
         &self,
         parts: &request::Parts,
         kind: Kind,
         content: &RequestContent,
         place: Place,
-        passed: &Passed,
+        passed: Option<&Passed>,
     ) -> Result<(Admission, HttpKey), Rule> {
         let config = &self.config;
         if !kind.wanted {
             return Err(Rule::Unwanted);
         }
-        if !config.recipe.knows_who_asks() {
+        if let Some(passed) = passed.filter(|_| !config.recipe.knows_who_asks()) {
             if !passed.credentials.is_empty() && self.credentials(parts) != passed.credentials {
                 return Err(Rule::S5Authorization);
             }
@@ -100,7 +103,8 @@ impl Coalescer {
         let is_grpc = kind.grpc == Grpc::OptedIn;
         let mut admitting = config.policy.admitting(parts, content.known(), is_grpc)?;
         let epoch = epoch(self.group(place).fences(), parts, is_grpc);
-        let beside = Beside { content: content.read(), epoch, passed: passed.services, above: passed.above.as_ref() };
+        let (passed, above) = passed.map_or((0, None), |passed| (passed.services, passed.above.as_ref()));
+        let beside = Beside { content: content.read(), epoch, passed, above };
         let key = config.recipe.key(parts, beside, |name, value| admitting.look_at(name, value))?;
         let admission = admitting.done(&parts.headers)?;
         match (&config.content_if, content) {

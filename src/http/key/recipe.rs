@@ -142,6 +142,7 @@ impl Recipe {
     }
 
     /// Returns how a field stands to the list as the application has changed it.
+    #[inline(always)]
     fn standing(&self, name: &HeaderName, listed: Listed) -> Listed {
         match listed {
             Listed::No if self.ignored.contains(name.as_str()) && !self.fields.contains(name) => Listed::Yes,
@@ -151,6 +152,7 @@ impl Recipe {
         }
     }
 
+    #[inline(always)]
     fn count(&self, name: &HeaderName, line: Line<'_>, listed: Listed) -> Count {
         match self.standing(name, listed) {
             Listed::No => Count::Always,
@@ -197,7 +199,9 @@ impl Recipe {
         if written.len() - start > self.max_key_bytes.saturating_add(content) {
             return Err(Rule::S26KeyLength);
         }
-        identities.extend(beside.above.into_iter().flat_map(HttpKey::identities).cloned());
+        if let Some(above) = beside.above {
+            identities.extend_from_slice(above.identities());
+        }
         let identities = (!identities.is_empty()).then(|| Arc::from(identities));
         Ok(HttpKey::new(written.bytes(), start, identities, found.deadline))
     }

@@ -31,6 +31,7 @@ struct Original<'a> {
 
 impl<'a> Target<'a> {
     /// Returns the target of a request with this `Host`; `None` if its authority is in doubt.
+    #[inline]
     pub(super) fn new(parts: &'a request::Parts, host: Option<&'a [u8]>, ignored: &'a [Box<str>]) -> Option<Self> {
         let uri = &parts.uri;
         let original = original_uri(parts).filter(|original| *original != uri);
@@ -53,6 +54,7 @@ fn bytes(authority: &Authority) -> &[u8] {
 
 impl Target<'_> {
     /// What was asked for comes first; what a router made of it follows.
+    #[inline]
     pub(super) fn write(&self, written: &mut Written) {
         if let Some(original) = &self.original {
             self.write_uri(original.authority, original.uri, written);
@@ -61,6 +63,7 @@ impl Target<'_> {
         self.write_uri(self.authority, self.uri, written);
     }
 
+    #[inline]
     fn write_uri(&self, authority: Option<&[u8]>, uri: &Uri, written: &mut Written) {
         if let Some(authority) = authority {
             written.part(Tag::Authority, authority);

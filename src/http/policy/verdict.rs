@@ -144,10 +144,16 @@ impl Policy {
             self.shares(status, head.said.storable, facts)
         };
         let mut names = head.names;
-        for (name, compared) in [(header::ORIGIN, head.by_origin), (header::AUTHORIZATION, by_credentials)] {
-            if compared && !names.contains(&name) {
+        let mut compare = |name: HeaderName| {
+            if !names.contains(&name) {
                 names.push(name);
             }
+        };
+        if head.by_origin {
+            compare(header::ORIGIN);
+        }
+        if by_credentials {
+            compare(header::AUTHORIZATION);
         }
         Verdict { share, names, again }
     }
