@@ -41,6 +41,7 @@ impl Coalescer {
     }
 
     /// Says in which group a request is: nothing but the URI it was asked for tells two routes of one layer value apart.
+    #[inline]
     pub(super) fn place(&self, parts: &request::Parts) -> Place {
         match (&self.given, original_uri(parts)) {
             (Some(_), _) => Place::Given,

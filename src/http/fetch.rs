@@ -16,7 +16,7 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
-    answer::Answer,
+    answer::{Answer, Audience},
     body::BodySource,
     judge::{AtHead, Judged, Judging, Until},
     key::HttpKey,
@@ -34,11 +34,8 @@ type Inner<S, R> = InContext<Oneshot<S, R>, Result<<S as Service<R>>::Response, 
 /// One call of the wrapped service, in the box that it stays in: a flight's work, or its caller's own.
 #[pin_project]
 pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
-    /// `None` once the head of the answer is there.
     #[pin]
-    call: Option<Inner<S, Request<B>>>,
-    /// `Some` from the head on until the answer has been judged.
-    judging: Option<Box<Judging<RB>>>,
+    stage: Stage<S, B, RB, E>,
     /// `Some` until one who has waited may begin.
     turn: Option<Box<Turn>>,
     /// `Some` while one who has waited makes its call.
@@ -47,7 +44,18 @@ pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
     began: Option<Instant>,
     /// `None` once the answer has been judged.
     requester: Option<Requester>,
-    answer: Option<Answer<RB, E>>,
+}
+
+/// How far a call has come. In one place, since a call and its answer are never there together: two took 60 instructions
+/// more to move about.
+#[pin_project(project = StageProj)]
+enum Stage<S: Service<Request<B>>, B, RB, E> {
+    /// Calling => (Judging | Answered): when the head of the answer is there.
+    Calling(#[pin] Inner<S, Request<B>>),
+    /// Judging => Answered: when enough of the body has been read.
+    Judging(Box<Judging<RB>>),
+    /// `None` once the answer has been taken.
+    Answered(Option<Answer<RB, E>>),
 }
 
 /// A `Fetch` in its box, before or after it is known who drives it.
@@ -56,9 +64,8 @@ pub(crate) type BoxedFetch<S, B, RB, E> = Pin<Box<Fetch<S, B, RB, E>>>;
 impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
     pub(super) fn new(service: S, request: Request<B>, requester: Requester) -> BoxedFetch<S, B, RB, E> {
         let context = Context::of_call(requester.coalescer.config.scope.as_ref());
-        let call = Some(InContext::new(Oneshot::new(service, request), context));
-        let requester = Some(requester);
-        Box::pin(Self { call, judging: None, turn: None, permit: None, began: None, requester, answer: None })
+        let stage = Stage::Calling(InContext::new(Oneshot::new(service, request), context));
+        Box::pin(Self { stage, turn: None, permit: None, began: None, requester: Some(requester) })
     }
 
     /// Returns what is known of the caller.
@@ -73,6 +80,14 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
         }
     }
 
+    /// Returns with whom the answer is shared; `None` before it has been judged, and once it has been taken.
+    fn audience(&self) -> Option<&Audience> {
+        match &self.stage {
+            Stage::Answered(answer) => answer.as_ref().map(|answer| &answer.audience),
+            Stage::Calling(_) | Stage::Judging(_) => None,
+        }
+    }
+
     /// Lets the call wait for its turn, if it is that of one who has waited and there is a limit (D3, D10).
     pub(super) fn line_up(self: Pin<&mut Self>, has_waited: bool) {
         let this = self.project();
@@ -80,7 +95,7 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
         *this.turn = if has_waited { requester.coalescer.turn(requester.place) } else { None };
     }
 
-    /// Notes that the caller was released: what its own answer says of audience is evidence (D3).
+    /// Notes that the caller was released: what its own answer says of sharing is evidence (D3).
     pub(super) fn release(self: Pin<&mut Self>) {
         if let Some(requester) = self.project().requester {
             requester.released = true;
@@ -134,7 +149,7 @@ where
             // More than a leader: somebody follows.
             requester.coalescer.group(requester.place).flights::<RB, E>().group.callers(key) > 1
         };
-        if let Some(call) = this.call.as_mut().as_pin_mut() {
+        if let StageProj::Calling(call) = this.stage.as_mut().project() {
             let polling = this.permit.as_ref().map(Permit::enter);
             let Poll::Ready(result) = call.poll(cx) else {
                 // An answer that is there at once has no late comers, and asks no clock.
@@ -144,29 +159,28 @@ where
                 return Poll::Pending;
             };
             drop(polling);
-            this.call.set(None);
-            match result {
+            let next = match result {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
                     let said = AtHead::of(requester, &head, &body, others_wait);
                     if said.until == Until::Head {
                         let audience = requester.judge(said.verdict, &head, said.has_length, *this.began);
                         let source = requester.source(BodySource::new(body).announced(said.announced));
-                        *this.answer = Some(Answer { result: Ok((head, source)), audience });
+                        Stage::Answered(Some(Answer { result: Ok((head, source)), audience }))
                     } else {
-                        *this.judging = Some(Box::new(Judging::new(head, body, said)));
+                        Stage::Judging(Box::new(Judging::new(head, body, said)))
                     }
                 }
                 Err(error) => {
                     let audience = requester.judge_error(*this.began);
-                    *this.answer = Some(Answer { result: Err(error), audience });
+                    Stage::Answered(Some(Answer { result: Err(error), audience }))
                 }
-            }
+            };
+            this.stage.set(next);
         }
-        if let Some(judging) = this.judging {
+        if let StageProj::Judging(judging) = this.stage.as_mut().project() {
             let Judged { audience, answer } = ready!(judging.poll(requester, *this.began, cx));
-            *this.judging = None;
-            *this.answer = Some(Answer { result: Ok(answer), audience });
+            this.stage.set(Stage::Answered(Some(Answer { result: Ok(answer), audience })));
         }
         *this.permit = None;
         *this.requester = None;
@@ -174,23 +188,24 @@ where
     }
 
     fn moved(self: Pin<&mut Self>) {
-        if let Some(call) = self.project().call.as_pin_mut() {
+        if let StageProj::Calling(call) = self.project().stage.project() {
             call.moved();
         }
     }
 
     fn may_share(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| answer.audience.rule.is_none())
+        self.audience().is_some_and(|audience| audience.rule.is_none())
     }
 
     fn note(&self) -> Option<Note> {
-        self.answer.as_ref().map(|answer| Arc::new(answer.audience.clone()) as Note)
+        self.audience().map(|audience| Arc::new(audience.clone()) as Note)
     }
 
     fn take_value(self: Pin<&mut Self>) -> Answer<RB, E> {
-        match self.project().answer.take() {
-            Some(answer) => answer,
-            None => unreachable!("the value is taken once, when the work has ended"),
+        match self.project().stage.project() {
+            StageProj::Answered(answer) => answer.take(),
+            StageProj::Calling(_) | StageProj::Judging(_) => None,
         }
+        .unwrap_or_else(|| unreachable!("the value is taken once, when the work has ended"))
     }
 }

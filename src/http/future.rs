@@ -110,7 +110,7 @@ where
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
     E: Clone + Send + Sync + 'static,
 {
-    /// Returns the state of a follower that takes this step, or its work back if it takes what its flight answer with.
+    /// Returns the state of a follower that takes this step, or its work back if it takes what its flight landed with.
     fn after(step: Step, mut fetch: BoxedFetch<S, B, RB, E>, joined: Joined) -> Result<Self, BoxedFetch<S, B, RB, E>> {
         let Joined { at, mut tried } = joined;
         let regroups = matches!(step, Step::Regroup(_));
@@ -143,7 +143,7 @@ where
         Ok(Self::OnFlight { call, joined: Joined { at: Some(called), tried } })
     }
 
-    /// Returns what a follower does with what its flight answer with.
+    /// Returns what a follower does with what its flight landed with.
     fn step(audience: &Audience, fetch: &Fetch<S, B, RB, E>, joined: Joined) -> Step {
         let requester = fetch.requester();
         audience.step(&requester.key, requester.facts.http10, joined.at.unwrap_or_else(Instant::now), joined.tried)

@@ -21,7 +21,7 @@ pub(super) use self::{
     verdict::{Again, AnswerHead, RequestFacts, Verdict, grpc_status, grpc_verdict},
 };
 
-/// What a layer was told of audience.
+/// What a layer was told of sharing.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     /// Beside `GET` and `HEAD`.

@@ -35,7 +35,7 @@ pub struct Coalesced {
 
 macro_rules! rules {
     ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
-        /// A rule of audience over HTTP, by its number on [the page of rules](crate::guide::http_rules).
+        /// A rule of sharing over HTTP, by its number on [the page of rules](crate::guide::http_rules).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Rule {

@@ -26,7 +26,7 @@ pub(super) enum Tag {
 }
 
 /// How many bytes of a request most keys take, with what stands beside them: these take no allocation.
-const FEW_BYTES: usize = 1024;
+const FEW_BYTES: usize = 640;
 
 /// What is written of a request, in the order in which it is written.
 pub(super) struct Written {

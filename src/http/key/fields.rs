@@ -1,7 +1,7 @@
 //! The request's fields: those that count, in the key, and before it the others as they were asked, since `Vary` may name
 //! any of them when the request is long gone.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     encode::{Tag, Written, counted},
@@ -63,18 +63,16 @@ impl<'a> Found<'a> {
         mut look_at: impl FnMut(&str, &HeaderValue) -> Result<(), Rule>,
     ) -> Result<(), Rule> {
         for (name, value) in headers {
-            if *name == header::HOST && self.host.replace(value.as_bytes()).is_some() {
-                return Err(Rule::S2Target);
-            }
-            self.forwarded |= *name == header::FORWARDED;
             let line = (name.as_str(), value);
             let standing = listed(line.0);
-            if standing != Listed::No || line.0.starts_with('x') {
+            if standing != Listed::No || line.0.as_bytes().first() == Some(&b'x') {
                 look_at(line.0, value)?;
             }
-            self.deadline |= standing == Listed::Time;
-            self.baggage |= standing == Listed::Settled && line.0 == BY_MEMBER;
-            self.directives |= standing == Listed::Settled && matches!(line.0, "cache-control" | "pragma");
+            match standing {
+                Listed::Settled => self.note(line)?,
+                Listed::Time => self.deadline = true,
+                Listed::Yes | Listed::No => {}
+            }
             let count = count(name, line, standing);
             if count != Count::Never {
                 // No value holds control characters; what is not ASCII, recipients read differently.
@@ -89,6 +87,19 @@ impl<'a> Found<'a> {
             }
         }
         self.counted.sort();
+        Ok(())
+    }
+
+    /// Notes a line that is a part of the key in a form of its own.
+    #[inline]
+    fn note(&mut self, (name, value): Line<'a>) -> Result<(), Rule> {
+        match name {
+            "host" if self.host.replace(value.as_bytes()).is_some() => return Err(Rule::S2Target),
+            "forwarded" => self.forwarded = true,
+            BY_MEMBER => self.baggage = true,
+            "cache-control" | "pragma" => self.directives = true,
+            _ => {}
+        }
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::{
     excepted::{Listed, is_plain, listed},
     fields::{Count, Found, Line},
     forwarded,
-    identity::IdentityFn,
+    identity::{Identity, IdentityFn},
     ignored::Ignored,
     places::Places,
     target::Target,
@@ -172,38 +172,41 @@ impl Recipe {
     ) -> Result<HttpKey, Rule> {
         let mut written = Written::new();
         let mut found = Found::default();
-        let (start, mut identities) = match &self.key_fn {
-            Some(key_fn) => {
-                found.gather(&parts.headers, &mut written, |_, _, _| Count::Never, look_at)?;
-                let start = written.len();
-                let identities = vec![key_fn.read(parts).ok_or(Rule::S3NoKey)?];
-                write_users(parts, beside, &mut written);
-                (start, identities)
-            }
-            None => {
-                let count = |name: &HeaderName, line: Line<'_>, listed| self.count(name, line, listed);
-                found.gather(&parts.headers, &mut written, count, look_at)?;
-                let start = written.len();
-                let mut identities = Vec::new();
-                for identity in &self.identities {
-                    // That nothing is known of two callers does not make them the same one (S3).
-                    identities.push(identity.read(parts).ok_or(Rule::S3NoKey)?);
-                }
-                let target = Target::new(parts, found.host, &self.ignored_query).ok_or(Rule::S2Target)?;
-                self.write(parts, &target, &found, beside, &mut written)?;
-                (start, identities)
-            }
+        let (start, identities) = if self.key_fn.is_some() {
+            found.gather(&parts.headers, &mut written, |_, _, _| Count::Never, look_at)?;
+            let start = written.len();
+            let identities = self.identities(parts, beside.above)?;
+            write_users(parts, beside, &mut written);
+            (start, identities)
+        } else {
+            let count = |name: &HeaderName, line: Line<'_>, listed| self.count(name, line, listed);
+            found.gather(&parts.headers, &mut written, count, look_at)?;
+            let start = written.len();
+            let identities = self.identities(parts, beside.above)?;
+            let target = Target::new(parts, found.host, &self.ignored_query).ok_or(Rule::S2Target)?;
+            self.write(parts, &target, &found, beside, &mut written)?;
+            (start, identities)
         };
         // The content has a cap of its own.
         let content = beside.content.map_or(0, <[u8]>::len);
         if written.len() - start > self.max_key_bytes.saturating_add(content) {
             return Err(Rule::S26KeyLength);
         }
-        if let Some(above) = beside.above {
-            identities.extend_from_slice(above.identities());
-        }
-        let identities = (!identities.is_empty()).then(|| Arc::from(identities));
         Ok(HttpKey::new(written.bytes(), start, identities, found.deadline))
+    }
+
+    /// Returns who asks: what the user's function finds, or else each identity, and who asked above.
+    #[inline]
+    fn identities(&self, parts: &request::Parts, above: Option<&HttpKey>) -> Result<Option<Arc<[Identity]>>, Rule> {
+        let readers = self.key_fn.as_ref().map_or(&self.identities[..], std::slice::from_ref);
+        let above = above.map_or(&[][..], HttpKey::identities);
+        if readers.is_empty() && above.is_empty() {
+            return Ok(None);
+        }
+        // That nothing is known of two callers does not make them the same one (S3).
+        let found = readers.iter().map(|reader| reader.read(parts).ok_or(Rule::S3NoKey));
+        let identities: Vec<_> = found.chain(above.iter().cloned().map(Ok)).collect::<Result<_, _>>()?;
+        Ok(Some(Arc::from(identities)))
     }
 
     /// Writes all parts of a request's key.

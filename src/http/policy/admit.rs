@@ -87,7 +87,7 @@ impl Policy {
             return Err(Rule::S15Content);
         }
         // S5: what goes alone most often need not be looked at any further.
-        if self.credentials == Credentials::Bypass && parts.headers.contains_key(header::AUTHORIZATION) {
+        if self.credentials == Credentials::Bypass && parts.headers.contains_key(&header::AUTHORIZATION) {
             return Err(Rule::S5Authorization);
         }
         Ok(Admitting { policy: self, content, seen: Seen::default() })
@@ -154,6 +154,7 @@ impl Admitting<'_> {
     }
 
     /// Says what all lines together come to.
+    #[inline]
     pub(in crate::http) fn done(self, headers: &HeaderMap) -> Result<Admission, Rule> {
         let Self { policy, seen, .. } = self;
         if seen.has_cookie && !policy.admits_cookies(headers) {
