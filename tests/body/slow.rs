@@ -185,3 +185,31 @@ async fn beside_a_slow_reader_the_fast_ones_lose_at_most_the_stall_time_in_sum()
         assert!(!whole);
     }
 }
+
+/// At 32 MiB/s it is last all the time, and the others wait for it all the time, for more than the stall time in sum.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_keeps_up_is_not_cut_for_being_the_slowest() {
+    const FRAMES: usize = 250;
+    let (feed, inner) = body(None);
+    for _ in 0..FRAMES {
+        feed.send(Item::Data(Bytes::from_static(&[7; 64 << 10])));
+    }
+    feed.send(Item::End);
+    let source = BodySource::new(inner).stall(Duration::from_millis(100));
+    let read = |claim: BodySource<Inner>, pause: Duration| {
+        tokio::spawn(async move {
+            let mut body = claim.into_reader();
+            let mut taken = 0;
+            while let Some(frame) = http_body_util::BodyExt::frame(&mut body).await {
+                taken += usize::from(frame.is_ok());
+                tokio::time::sleep(pause).await;
+            }
+            taken
+        })
+    };
+    let began = tokio::time::Instant::now();
+    let slowest = read(source.clone(), Duration::from_millis(2));
+    let fast = read(source, Duration::ZERO);
+    assert_eq!((slowest.await.unwrap(), fast.await.unwrap()), (FRAMES, FRAMES));
+    assert!(began.elapsed() > Duration::from_millis(400));
+}

@@ -7,6 +7,9 @@ use tokio::time::Instant;
 /// For so long anybody may be waited for.
 const PASSING: Duration = Duration::from_millis(50);
 
+/// Who takes so many bytes in a second keeps up: it is last because somebody has to be.
+const KEEPS_UP: u64 = 16 << 20;
+
 /// In sum, beyond the stall time.
 const MORE: Duration = Duration::from_secs(1);
 
@@ -39,8 +42,15 @@ impl Patience {
     }
 
     /// Returns how long the present wait has taken.
-    pub(super) fn waited(&self, now: Instant) -> Duration {
+    fn waited(&self, now: Instant) -> Duration {
         self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    /// Returns for how long a reader has been waited for that takes this much now; what it takes in good time is not held
+    /// against it.
+    pub(super) fn held(&self, held: Duration, bytes: usize, now: Instant) -> Duration {
+        let good = Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000) / KEEPS_UP);
+        held.saturating_add(self.waited(now)).saturating_sub(good)
     }
 
     /// Returns when a reader that others had waited for so long already is cut, once the time is used up. One that was

@@ -138,8 +138,8 @@ impl<B> BodySource<B> {
 
     /// Sets how long readers wait for slower ones, in sum over the whole body; before the first clone. Time counts only
     /// while a reader that was polled waits for room. Beyond it up to a second more is spent before one is cut that the
-    /// others waited for in passing only. It takes a tokio runtime with timers to measure it: without one,
-    /// nobody is cut.
+    /// others waited for in passing only, or that takes 16 MiB in each second of their waiting. It takes a tokio runtime
+    /// with timers to measure it: without one, nobody is cut.
     #[must_use]
     pub fn stall(mut self, time: Duration) -> Self {
         self.stall = time;

@@ -173,7 +173,7 @@ impl<B> State<B> {
         if let Some(kept) = usize::try_from(passed).ok().and_then(|passed| self.frames.get_mut(passed)) {
             place.next += 1;
             if passed == 0 && self.patience.is_waited_on() {
-                place.held += self.patience.waited(Instant::now());
+                place.held = self.patience.held(place.held, kept.frame.len(), Instant::now());
             }
             kept.readers -= 1;
             let mut deferred = Deferred::default();

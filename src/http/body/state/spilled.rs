@@ -94,7 +94,8 @@ impl<B> State<B> {
             return None;
         }
         if last == place.behind && self.patience.is_waited_on() {
-            place.held += self.patience.waited(Instant::now());
+            let taken = usize::try_from(bytes).unwrap_or(usize::MAX);
+            place.held = self.patience.held(place.held, taken, Instant::now());
         }
         place.behind = place.behind.map(|place| place + bytes).filter(|place| *place < end);
         self.trim(&mut deferred);
