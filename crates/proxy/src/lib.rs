@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod accepted;
 mod answer;
 mod body;
 mod coalesce;

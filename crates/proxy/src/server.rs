@@ -31,6 +31,7 @@ use tokio::{
 use tower::Service;
 
 use crate::{
+    accepted::Accepted,
     answer::Answer,
     coalesce::ClientAddress,
     compact::compact,
@@ -42,7 +43,6 @@ use crate::{
     socket::Socket,
     upstream::ForClient,
     wire::Wire,
-    worker::Accepted,
 };
 
 /// How much of a head is read, and of an answer held, per connection, in bytes.

@@ -4,38 +4,21 @@
 //! So a request that nobody shares is served on one thread, as in nginx; only a shared flight crosses threads: its work
 //! runs where its second caller is.
 
-use std::{
-    future::Future,
-    io,
-    net::{SocketAddr, TcpStream},
-    pin::pin,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{future::Future, io, pin::pin, sync::Arc, thread, time::Duration};
 
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
-    sync::{Barrier, OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{Barrier, Semaphore, mpsc},
     time::sleep,
 };
 use tower::Layer;
 use tower_singleflight::HttpSingleflightLayer;
 
-use crate::{options::Options, server::Server, upstream::Upstream};
+use crate::{accepted::Accepted, options::Options, server::Server, upstream::Upstream};
 
 /// How many files the proxy needs that are no connections.
 const OTHER_FILES: u64 = 64;
-
-/// A client that has been taken in.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
-    pub(crate) address: SocketAddr,
-    /// One of the places for clients; dropped with the connection.
-    pub(crate) place: OwnedSemaphorePermit,
-}
 
 /// How many clients are inside at most: each may need a file for an upstream connection of its own, so half of them are
 /// kept for those.
