@@ -45,9 +45,7 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
     pub(super) fn new(service: S, request: Request<B>, write: Option<Write>, rule: Rule) -> Self {
         Self { call: Oneshot::new(service, request), write, rule }
     }
-}
 
-impl<S: Service<Request<B>>, B> Bypass<S, B> {
     pub(super) fn poll<RB>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -61,23 +59,21 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         let on_panic = OnPanic(this.write);
         let result = ready!(this.call.poll(cx));
         drop(on_panic);
+        let result = result.map(Response::into_parts);
+        // The fences go up before anyone has the answer, and before `inspect`, which may panic.
+        let at_end = match (&result, this.write.take()) {
+            (Ok((head, _)), Some(write)) => write.answered(head),
+            (Err(_), Some(write)) => {
+                write.failed();
+                None
+            }
+            (_, None) => None,
+        };
         let role = Role::Alone(Reason::NoKey);
         if let Some(inspect) = &coalescer.config.inspect {
             inspect(role, 1);
         }
-        let write = this.write.take();
-        let response = match result {
-            Ok(response) => response,
-            Err(error) => {
-                if let Some(write) = write {
-                    write.failed();
-                }
-                return Poll::Ready(Err(error));
-            }
-        };
-        let (mut head, body) = response.into_parts();
-        // The fences go up before anyone has the answer.
-        let at_end = write.and_then(|write| write.answered(&head));
+        let (mut head, body) = result?;
         let forwarded = if *this.rule == Rule::S1Method { Forwarded::Method } else { Forwarded::Bypass };
         coalescer.head(&mut head, Coalesced { role, rule: Some(*this.rule) }, forwarded);
         let body = SharedBody::lone(body);

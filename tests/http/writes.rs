@@ -51,6 +51,23 @@ async fn fences(method: &str, fields: &[(&str, &str)], end: End<'_>, read: &str)
     fenced
 }
 
+/// What has been written is known before the application is told of it.
+#[tokio::test]
+async fn s21_a_write_fences_though_inspect_panics() {
+    let layer = HttpSingleflightLayer::new().inspect(|role, _| assert!(!matches!(role, Role::Alone(_)), "told"));
+    let mut bench: Plain = bench(layer);
+    let before = bench.call(get("/items"));
+    let reading = bench.next().await;
+    let write = tokio::spawn(bench.call(request("PUT", "/items", &[])));
+    bench.next().await.answer(ok(&[], "done"));
+    assert!(write.await.unwrap_err().is_panic());
+    let after = bench.call(get("/items"));
+    bench.next().await.answer(ok(&[], "new"));
+    reading.answer(ok(&[], "old"));
+    assert_eq!(text(before.await.unwrap()).await, "old");
+    assert_eq!(text(after.await.unwrap()).await, "new");
+}
+
 /// The kind: every status but 4xx, of every unsafe method.
 #[tokio::test]
 async fn s21_an_answer_or_an_error_fences_and_a_refusal_or_a_hang_up_does_not() {
