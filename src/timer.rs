@@ -37,6 +37,14 @@ impl Timer {
         self.deadline
     }
 
+    /// Sets it anew, with the runtime's timer that it has taken.
+    pub(crate) fn reset(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        if let Some(sleep) = &mut self.sleep {
+            sleep.as_mut().reset(deadline);
+        }
+    }
+
     /// Waits for the deadline. tokio panics where there are no timers, or not any more, and there is no way to ask.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoTimers>> {
         if self.sleep.is_none() && Spawner::current().is_none() {

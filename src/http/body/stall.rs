@@ -1,53 +1,37 @@
 //! The timer of a reader that waits for a slower one.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
-use tokio::{
-    runtime::Handle,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::{runtime::Handle, time::Instant};
+
+use crate::timer::{NoTimers, Timer};
 
 /// Every reader that waits for room has its own, so that none depends on another's being polled.
 ///
 /// Without a runtime, or on one that has no timers, it never elapses.
 #[derive(Default)]
 pub(in crate::http) struct Stall {
-    sleep: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
     /// The runtime has no timers.
     off: bool,
 }
 
 impl Stall {
     /// Returns whether the deadline has passed; if not, the task will be woken, perhaps too soon.
-    pub(in crate::http) fn has_elapsed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
-        while !self.off && (self.sleep.is_some() || Handle::try_current().is_ok()) {
-            // tokio panics where there are no timers, or not any more, and there is no way to ask.
-            match catch_unwind(AssertUnwindSafe(|| self.poll(deadline, cx))) {
-                Ok(elapsed) => return elapsed,
-                // A timer that was made has lost its runtime: perhaps there is another one.
-                Err(_) => self.off = self.sleep.take().is_none(),
-            }
-        }
-        false
-    }
-
-    /// A deadline that is past already needs no timer, but a runtime that could have one.
     ///
     /// An earlier deadline is left to pass before the timer is set anew: a reader waits often, and seldom long.
-    fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if Instant::now() >= deadline {
-            return true;
-        }
-        while let Poll::Ready(()) = sleep.as_mut().poll(cx) {
-            if sleep.deadline() >= deadline {
-                return true;
+    pub(in crate::http) fn has_elapsed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
+        while !self.off && (self.timer.is_some() || Handle::try_current().is_ok()) {
+            let is_new = self.timer.is_none();
+            let timer = self.timer.get_or_insert_with(|| Timer::at(deadline));
+            match timer.poll(cx) {
+                Poll::Ready(Ok(())) if timer.deadline() < deadline => timer.reset(deadline),
+                Poll::Ready(Ok(())) => return true,
+                // The timer may have been set for a later deadline.
+                Poll::Pending => return Instant::now() >= deadline,
+                // A timer that has worked has lost its runtime: perhaps there is another one.
+                Poll::Ready(Err(NoTimers)) => (self.timer, self.off) = (None, is_new),
             }
-            sleep.as_mut().reset(deadline);
         }
         false
     }
