@@ -1,5 +1,6 @@
 //! What must hold of the repository itself.
 
+mod crates;
 mod files;
 mod imports;
 

@@ -22,9 +22,9 @@ pub(crate) struct Use {
 /// For each file, the files that it takes names from, and the first use of each.
 pub(crate) type Arrows = BTreeMap<String, BTreeMap<String, Use>>;
 
-/// Returns the arrows between the files of a crate.
-pub(crate) fn arrows(sources: &Sources) -> Arrows {
-    let modules = collect(sources);
+/// Returns the arrows between the files of a crate, which are modules of its root or of each other.
+pub(crate) fn arrows(sources: &Sources, root: &str) -> Arrows {
+    let modules = collect(sources, root);
     let mut arrows = Arrows::new();
     for (at, module) in modules.iter().enumerate() {
         let from = arrows.entry(module.file.clone()).or_default();

@@ -8,7 +8,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use crate::{circles::sources, imports::is_for_tests};
+use crate::{crates::sources, imports::is_for_tests};
 
 /// How many lines the longest file has, without its tests, and the one in the middle.
 const LONGEST: usize = 300;

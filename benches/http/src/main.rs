@@ -1,6 +1,7 @@
 //! What the layer does over HTTP, measured: `cargo run --release -p http-bench -- --help`.
 
 mod client;
+mod fault;
 mod heads;
 mod herd;
 mod load;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-type Fault = Box<dyn std::error::Error + Send + Sync>;
+use crate::fault::Fault;
 
 /// Measures the layer over HTTP, beside what others do in the same run.
 #[derive(Parser)]

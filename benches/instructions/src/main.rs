@@ -6,12 +6,11 @@
 mod baseline;
 mod cases;
 mod count;
+mod fault;
 
 use std::process::ExitCode;
 
-use crate::{baseline::Baseline, cases::CASES};
-
-type Fault = Box<dyn std::error::Error>;
+use crate::{baseline::Baseline, cases::CASES, fault::Fault};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();

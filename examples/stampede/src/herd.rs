@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    Options,
+    options::Options,
     server::{self, Reports},
 };
 

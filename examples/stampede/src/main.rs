@@ -5,47 +5,16 @@
 mod chart;
 mod database;
 mod herd;
+mod options;
 mod server;
 
-use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use herd::Run;
-
-/// Sends a herd of HTTP clients at a server on a database, without the layer and with it, and shows what comes of it.
-#[derive(Parser)]
-struct Options {
-    /// How many callers there are, 1 to 100000
-    #[arg(long, default_value_t = 1_000, value_parser = in_range::<usize, 1, 100_000>)]
-    herd: usize,
-    /// How many different reports they ask for, 1 to 10000
-    #[arg(long, default_value_t = 20, value_parser = in_range::<u32, 1, 10_000>)]
-    keys: u32,
-    /// How unevenly: the exponent of a Zipf law, 0 (all alike) to 10
-    #[arg(long, default_value_t = 1.1, value_parser = skew, allow_negative_numbers = true)]
-    skew: f64,
-    /// What keys and arrivals follow from
-    #[arg(long, default_value_t = 7)]
-    seed: u64,
-    /// Where the picture goes
-    #[arg(long, default_value = "stampede.svg")]
-    svg: PathBuf,
-}
-
-fn in_range<N: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Result<N, String> {
-    let number = text.parse().ok().filter(|number| (LOW..=HIGH).contains(number));
-    number
-        .and_then(|number| N::try_from(number).ok())
-        .ok_or_else(|| format!("a whole number from {LOW} to {HIGH} is allowed"))
-}
-
-fn skew(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number| (0.0..=10.0).contains(number));
-    number.ok_or_else(|| "a number from 0 to 10 is allowed".to_owned())
-}
+use crate::{herd::Run, options::Options};
 
 fn main() -> ExitCode {
     let options = match Options::try_parse() {

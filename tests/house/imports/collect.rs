@@ -9,8 +9,8 @@ use syn::{
 use super::modules::{Module, Path, Sources, file_of};
 
 /// Returns the modules of a crate; the first is its root.
-pub(crate) fn collect(sources: &Sources) -> Vec<Module> {
-    let mut modules = vec![Module { file: "lib.rs".to_owned(), ..Module::default() }];
+pub(crate) fn collect(sources: &Sources, root: &str) -> Vec<Module> {
+    let mut modules = vec![Module { file: root.to_owned(), ..Module::default() }];
     read(sources, &mut modules, 0);
     modules
 }

@@ -1,0 +1,37 @@
+//! What it is told on the command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Sends a herd of HTTP clients at a server on a database, without the layer and with it, and shows what comes of it.
+#[derive(Parser)]
+pub(crate) struct Options {
+    /// How many callers there are, 1 to 100000
+    #[arg(long, default_value_t = 1_000, value_parser = in_range::<usize, 1, 100_000>)]
+    pub(crate) herd: usize,
+    /// How many different reports they ask for, 1 to 10000
+    #[arg(long, default_value_t = 20, value_parser = in_range::<u32, 1, 10_000>)]
+    pub(crate) keys: u32,
+    /// How unevenly: the exponent of a Zipf law, 0 (all alike) to 10
+    #[arg(long, default_value_t = 1.1, value_parser = skew, allow_negative_numbers = true)]
+    pub(crate) skew: f64,
+    /// What keys and arrivals follow from
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// Where the picture goes
+    #[arg(long, default_value = "stampede.svg")]
+    pub(crate) svg: PathBuf,
+}
+
+fn in_range<N: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Result<N, String> {
+    let number = text.parse().ok().filter(|number| (LOW..=HIGH).contains(number));
+    number
+        .and_then(|number| N::try_from(number).ok())
+        .ok_or_else(|| format!("a whole number from {LOW} to {HIGH} is allowed"))
+}
+
+fn skew(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=10.0).contains(number));
+    number.ok_or_else(|| "a number from 0 to 10 is allowed".to_owned())
+}
