@@ -23,7 +23,7 @@ mod work;
 use std::{
     borrow::Borrow,
     fmt,
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     num::NonZeroUsize,
     sync::{Arc, atomic::AtomicUsize},
     thread::available_parallelism,
@@ -44,6 +44,7 @@ use self::{
 use crate::{
     Limits,
     context::{Context, Scope},
+    hasher::KeyHasher,
     sync::Spawner,
 };
 
@@ -99,8 +100,7 @@ pub struct Group<K, T> {
 }
 
 struct Inner<K, T> {
-    /// Keyed at random: untrusted keys cannot be made to collide.
-    hasher: RandomState,
+    hasher: KeyHasher,
     limits: Limits,
     /// A power of two of them, each counted on its own, so that callers of different keys share nothing that is
     /// written.
@@ -119,7 +119,7 @@ impl<K, T> Group<K, T> {
         let flights = (limits.max_flights != usize::MAX).then(Arc::<AtomicUsize>::default);
         let shard = |_| Arc::new(Shard::new(limits, flights.clone()));
         let shards = (0..(8 * threads).next_power_of_two()).map(shard).collect();
-        Self { inner: Arc::new(Inner { hasher: RandomState::new(), limits, shards }), scope: None }
+        Self { inner: Arc::new(Inner { hasher: KeyHasher::new(), limits, shards }), scope: None }
     }
 
     /// Returns the limits that the group was made with.

@@ -98,6 +98,7 @@ mod future;
 mod group;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod hasher;
 #[cfg(feature = "http")]
 pub mod http;
 mod key;
