@@ -15,6 +15,7 @@ mod run;
 mod scope;
 mod shard;
 mod shared_outcome;
+mod slots;
 mod table;
 mod task;
 mod wake_list;

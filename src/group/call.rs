@@ -139,6 +139,7 @@ where
     T: Clone + Send + Sync + 'static,
 {
     /// Waits on the flight; leaves it to the caller to take the value, and to run work that goes alone.
+    #[inline]
     pub(crate) fn poll_resolution(&mut self, cx: &mut Context<'_>) -> Poll<Resolution<T, W>>
     where
         W: Work<T>,

@@ -120,14 +120,14 @@ pub(super) struct New<T> {
 }
 
 impl<K, T> Flight<K, T> {
-    /// Returns a flight with its leader registered; the table numbers it.
+    /// Returns a flight with its leader registered.
     #[inline]
-    pub(super) fn new(new: New<T>) -> Self {
+    pub(super) fn new(new: New<T>, serial: u64, key: Option<K>) -> Self {
         let New { hash, work, spawned, scoped, called, from: _ } = new;
         Self {
-            serial: 0,
+            serial,
             hash,
-            key: None,
+            key,
             stage: if spawned { Stage::Shared } else { Stage::Solo },
             work: Some(work),
             polled: false,
@@ -158,6 +158,11 @@ impl<K, T> Flight<K, T> {
         self.waiting.as_ref()?.grace
     }
 
+    /// Returns whether dropping the flight would do nothing.
+    pub(super) fn is_hollow(&self) -> bool {
+        self.key.is_none() && self.work.is_none() && self.leader_waker.is_none() && self.waiting.is_none()
+    }
+
     pub(super) fn is_joinable(&self) -> bool {
         self.key.is_some() && self.is_running()
     }
@@ -170,6 +175,14 @@ impl<K, T> Flight<K, T> {
     /// Live callers less the leader.
     pub(super) fn followers(&self) -> usize {
         self.callers - usize::from(self.leader)
+    }
+
+    /// Takes the work for one poll; `None` if somebody else has it.
+    #[inline]
+    pub(super) fn take_work(&mut self) -> Option<BoxedWork<T>> {
+        let work = self.work.take()?;
+        self.polled = true;
+        Some(work)
     }
 
     /// Takes the waker of whoever polls the work next, leaving a mark that it has been woken.

@@ -1,8 +1,9 @@
 //! The caller whose work a flight runs: how it drives or awaits the work, takes the outcome, and leaves.
 
 use std::{
+    mem::forget,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker, ready},
 };
 
 use super::{
@@ -10,9 +11,10 @@ use super::{
     lifecycle::Driver,
     poll_guard::PollGuard,
     reentrancy::Edge,
-    shard::{Launch, Shard},
+    shard::{Launch, Locked, Shard},
     shared_outcome::{Part, PartValue},
     table::FlightRef,
+    work::BoxedWork,
 };
 use crate::{Reason, Role};
 
@@ -65,50 +67,71 @@ impl Seat {
         let mut spare = None;
         loop {
             let mut locked = shard.lock();
-            let Some(flight) = locked.get(self.flight) else {
+            let part = match self.take_work(&mut locked) {
+                Some(work) => {
+                    locked.unlock();
+                    self.poll_work(shard, PollGuard::new(shard, self.flight, work), cx)
+                }
+                None => self.wait(locked, &mut spare, cx),
+            };
+            if let Some(part) = ready!(part) {
+                return Poll::Ready(part);
+            }
+        }
+    }
+
+    /// Takes the work of a flight that the leader has to itself; and for a scope's first poll, which the flight's task
+    /// leaves to the leader, as if a follower had joined in mid-poll.
+    #[inline]
+    fn take_work<K, T>(&self, locked: &mut Locked<'_, K, T>) -> Option<BoxedWork<T>> {
+        let flight = locked.get(self.flight)?;
+        let drives = match flight.stage {
+            Stage::Solo => !flight.is_blocked(),
+            Stage::Shared => flight.awaits_leader(),
+            Stage::Dropping | Stage::Landed => false,
+        };
+        if drives { flight.take_work() } else { None }
+    }
+
+    /// Waits for the landing, while the work is in another's hands. `Ready(None)`: a clone of the waker was needed, which
+    /// is in `spare` now; things may have changed meanwhile.
+    #[inline(never)]
+    fn wait<K, T>(
+        &mut self,
+        mut locked: Locked<'_, K, T>,
+        spare: &mut Option<Waker>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Part<T>>> {
+        let Some(flight) = locked.get(self.flight) else {
+            locked.unlock();
+            panic!("a call was polled after it had panicked");
+        };
+        match flight.stage {
+            // Solo, Shared, Dropping: the same. The landing wakes this caller (invariants 7, 9).
+            Stage::Solo | Stage::Shared | Stage::Dropping => {
+                let parked = park(&mut flight.leader_waker, spare.take(), cx);
                 locked.unlock();
-                panic!("a call was polled after it had panicked");
-            };
-            let drives = match flight.stage {
-                Stage::Solo => !flight.is_blocked(),
-                Stage::Shared => flight.awaits_leader(),
-                _ => false,
-            };
-            match flight.stage {
-                // Solo => (Solo | Shared | Landed); and a scope's first poll, which the flight's task leaves to the
-                // leader: as if a follower had joined in mid-poll.
-                _ if drives => {
-                    let Some(work) = PollGuard::take(shard, self.flight, flight) else { return Poll::Pending };
-                    locked.unlock();
-                    match self.poll_work(shard, work, cx) {
-                        Poll::Ready(Some(part)) => return Poll::Ready(part),
-                        Poll::Ready(None) => {}
-                        Poll::Pending => return Poll::Pending,
+                match parked {
+                    Ok(superfluous) => {
+                        self.parked = true;
+                        drop(superfluous);
+                        Poll::Pending
+                    }
+                    Err(NeedsWaker) => {
+                        *spare = Some(cx.waker().clone());
+                        Poll::Ready(None)
                     }
                 }
-                // The same: the work is in another's hands, and the landing wakes this caller (invariants 7, 9).
-                Stage::Solo | Stage::Shared | Stage::Dropping => {
-                    let parked = park(&mut flight.leader_waker, spare.take(), cx);
-                    locked.unlock();
-                    match parked {
-                        Ok(superfluous) => {
-                            self.parked = true;
-                            drop(superfluous);
-                            return Poll::Pending;
-                        }
-                        Err(NeedsWaker) => spare = Some(cx.waker().clone()),
-                    }
-                }
-                // Landed => gone
-                Stage::Landed => {
-                    self.registered = false;
-                    let gone = locked.take_landed(self.flight);
-                    return Poll::Ready(match gone.waiting.map(|waiting| (waiting.own, waiting.outcome)) {
-                        Some((Some(ending), _)) => own_part(ending),
-                        Some((None, Some(outcome))) => outcome.part(),
-                        _ => Part::Alone(Reason::Lost, None),
-                    });
-                }
+            }
+            // Landed => gone
+            Stage::Landed => {
+                self.registered = false;
+                let gone = locked.take_landed(self.flight);
+                Poll::Ready(Some(match gone.waiting.map(|waiting| (waiting.own, waiting.outcome)) {
+                    Some((Some(ending), _)) => own_part(ending),
+                    Some((None, Some(outcome))) => outcome.part(),
+                    _ => Part::Alone(Reason::Lost, None),
+                }))
             }
         }
     }
@@ -118,31 +141,31 @@ impl Seat {
     fn poll_work<K, T>(
         &mut self,
         shard: &Shard<K, T>,
-        work: PollGuard<'_, K, T>,
+        mut work: PollGuard<'_, K, T>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Part<T>>> {
-        let work = match work.poll(cx) {
-            Ok(ending) => {
-                let ending = match shard.lock().land_alone(self.flight) {
-                    Ok(gone) => {
-                        drop(gone);
-                        ending
-                    }
-                    Err(locked) => match locked.land(self.flight, ending, Driver::Leader).run() {
-                        Some(ending) => ending,
-                        None => return Poll::Ready(None),
-                    },
-                };
-                self.registered = false;
-                return Poll::Ready(Some(own_part(ending)));
-            }
-            Err(work) => work,
+        let Poll::Ready(ending) = work.poll(cx) else {
+            self.keep_waker(shard, work, cx);
+            return Poll::Pending;
         };
-        self.keep_waker(shard, work, cx);
-        Poll::Pending
+        // It has nothing to give back: not to ask saves a call.
+        forget(work);
+        let ending = match shard.lock().land_alone(self.flight) {
+            Ok(gone) => {
+                drop(gone);
+                ending
+            }
+            Err(locked) => match locked.land(self.flight, ending, Driver::Leader).run() {
+                Some(ending) => ending,
+                None => return Poll::Ready(None),
+            },
+        };
+        self.registered = false;
+        Poll::Ready(Some(own_part(ending)))
     }
 
     /// Gives the work back after a poll that did not end it.
+    #[inline(never)]
     fn keep_waker<K, T>(&mut self, shard: &Shard<K, T>, work: PollGuard<'_, K, T>, cx: &Context<'_>) {
         // The leader's waker is kept by the flight too: should the flight become shared, the landing has to wake it.
         let mut spare = (!self.parked).then(|| cx.waker().clone());

@@ -30,7 +30,7 @@
 //! 11. `shared`, roles and counts are frozen at landing.
 //! 12. A group at rest holds nothing: no entry, no task, no waker, no table.
 
-use std::{mem::forget, sync::Arc, task::Waker};
+use std::{sync::Arc, task::Waker};
 
 use tokio::time::Instant;
 
@@ -74,17 +74,14 @@ impl<'a, K, T> Locked<'a, K, T> {
     pub(super) fn lead(mut self, new: New<T>, key: Option<K>, old: Option<usize>) -> Led<K> {
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
-        let mut made = Flight::new(new);
         // A tombstone: the new work starts when the old one's drop is done (invariant 5).
         let tombstone = old.filter(|old| !table.at(*old).is_running());
+        let old_key = old.and_then(|old| table.unlist(old));
+        let flight = table.insert(|serial| Flight::new(new, serial, key));
         if let Some(old) = tombstone {
-            made.waiting_mut().blocked_by = Some(old);
-        }
-        let flight = table.insert(made);
-        if let Some(old) = tombstone {
+            table.at(flight.slot).waiting_mut().blocked_by = Some(old);
             table.at(old).waiting_mut().successor = Some(flight.slot);
         }
-        let old_key = key.and_then(|key| table.list(flight.slot, key, old));
         let edge = from.map(|from| Edge::to_new(flight.id(number), from));
         Led { flight, edge, old_key }
     }
@@ -113,8 +110,8 @@ impl<'a, K, T> Locked<'a, K, T> {
         }
         let waker = flight.leader_waker.take();
         let key = table.unlist(at.slot);
-        // Nothing is left in it, the leader has the work; not to ask each field saves 60 instructions.
-        forget(table.remove(at.slot));
+        // The leader has the work.
+        table.forget(at.slot);
         Ok((key, waker))
     }
 

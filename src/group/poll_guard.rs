@@ -1,9 +1,6 @@
 //! The work of a flight, taken out for one poll.
 
-use std::{
-    mem::forget,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use super::{
     flight::{Ending, Flight},
@@ -23,12 +20,10 @@ pub(super) struct PollGuard<'a, K, T> {
 }
 
 impl<'a, K, T> PollGuard<'a, K, T> {
-    /// Takes the work for one poll; `None` if somebody else has it.
+    /// Guards work that was taken for one poll.
     #[inline]
-    pub(super) fn take(shard: &'a Shard<K, T>, at: FlightRef, flight: &mut Flight<K, T>) -> Option<Self> {
-        let work = flight.work.take()?;
-        flight.polled = true;
-        Some(Self { shard, flight: at, work: Some(work) })
+    pub(super) fn new(shard: &'a Shard<K, T>, flight: FlightRef, work: BoxedWork<T>) -> Self {
+        Self { shard, flight, work: Some(work) }
     }
 
     /// Tells work that the flight's task makes its first poll.
@@ -38,33 +33,27 @@ impl<'a, K, T> PollGuard<'a, K, T> {
         }
     }
 
-    /// Polls the work; the guard comes back if that has not ended. At its end all but the value is dropped before anyone is told: two runs of one key never overlap
+    /// Polls the work. At its end all but the value is dropped before anyone is told: two runs of one key never overlap
     /// (invariant 5).
     #[inline]
-    pub(super) fn poll(mut self, cx: &mut Context<'_>) -> Result<Ending<T>, Self> {
-        let Some(work) = &mut self.work else { return Err(self) };
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending<T>> {
+        let Some(work) = &mut self.work else { return Poll::Pending };
         let current = CurrentFlight::enter(self.flight.id(self.shard.number));
-        let share = match catch(|| work.as_mut().poll_end(cx).map(|()| work.may_share())) {
-            Ok(Poll::Pending) => {
-                drop(current);
-                return Err(self);
-            }
-            Ok(Poll::Ready(share)) => Ok(share),
-            Err(payload) => Err(payload),
-        };
+        let share = catch(|| work.as_mut().poll_end(cx).map(|()| work.may_share()));
+        if let Ok(Poll::Pending) = share {
+            return Poll::Pending;
+        }
         let ending = match (self.work.take(), share) {
-            (Some(work), Ok(share)) => Ending::Value { work, share },
+            (Some(work), Ok(Poll::Ready(share))) => Ending::Value { work, share },
             // Of several panics the first is the ending. None may get past here: nobody else would end the flight.
             (work, Err(payload)) => {
                 discard(work);
                 Ending::Panic(payload)
             }
-            (None, Ok(_)) => unreachable!("it was polled a moment ago"),
+            _ => unreachable!("it was polled a moment ago"),
         };
         drop(current);
-        // It has nothing to give back: not to ask saves a call.
-        forget(self);
-        Ok(ending)
+        Poll::Ready(ending)
     }
 
     /// Gives the work back under the lock.

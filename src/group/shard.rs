@@ -1,6 +1,7 @@
 //! One lock, and the flights under it.
 
 use std::{
+    num::NonZeroU64,
     ops::{Deref, DerefMut},
     sync::{
         Arc,
@@ -19,7 +20,7 @@ use crate::{
 pub(super) struct Shard<K, T> {
     table: Mutex<Table<K, T>>,
     /// Numbered through the process.
-    pub(super) number: u64,
+    pub(super) number: NonZeroU64,
     pub(super) limits: Limits,
 }
 
@@ -38,7 +39,8 @@ impl<K, T> Shard<K, T> {
     pub(super) fn new(limits: Limits, flights: Option<Arc<AtomicUsize>>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let joinable = Counter::new(flights.map(|count| (count, limits.max_flights)));
-        Self { table: Mutex::new(Table::new(joinable)), number: NUMBER.fetch_add(1, Relaxed), limits }
+        let number = NonZeroU64::MIN.saturating_add(NUMBER.fetch_add(1, Relaxed));
+        Self { table: Mutex::new(Table::new(joinable)), number, limits }
     }
 
     #[inline]

@@ -69,14 +69,20 @@ impl<T> SharedOutcome<T> {
 }
 
 impl<T: Clone> PartValue<T> {
-    /// Gives one caller the value; the last one needs no clone. Never called under a lock (invariant 6).
+    /// Gives one caller the value. Never called under a lock (invariant 6).
     #[inline]
     pub(crate) fn take(self, role: Role) -> Outcome<T> {
-        let outcome = match self {
-            Self::Own(mut work) => return Outcome { value: work.as_mut().take_value(), role, callers: 1 },
-            Self::Shared(outcome) => outcome,
-        };
-        let own = if Arc::strong_count(&outcome) > 1 { Err(outcome) } else { Arc::try_unwrap(outcome) };
+        match self {
+            Self::Own(work) => Outcome { value: work.into_value(), role, callers: 1 },
+            Self::Shared(outcome) => outcome.take(role),
+        }
+    }
+}
+
+impl<T: Clone> SharedOutcome<T> {
+    /// Gives one caller the value; the last one needs no clone.
+    fn take(self: Arc<Self>, role: Role) -> Outcome<T> {
+        let own = if Arc::strong_count(&self) > 1 { Err(self) } else { Arc::try_unwrap(self) };
         let told = own.map_or_else(|outcome| outcome.0.get().cloned(), |outcome| outcome.0.into_inner());
         match told {
             Some(Told::Shared { value, callers }) => Outcome { value, role, callers },

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Borrow,
+    num::NonZeroU64,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -10,15 +11,19 @@ use std::{
 };
 
 use hashbrown::HashTable;
-use slab::Slab;
 
-use super::{flight::Flight, reentrancy::FlightId};
+use super::{
+    flight::Flight,
+    reentrancy::FlightId,
+    slots::{FIRST, Slots},
+};
 
 /// Guarded by the shard's lock. Flights stay in `flights` until they have ended and their leader is gone, also when the
 /// index does not list them any more.
 pub(super) struct Table<K, T> {
+    flights: Slots<Flight<K, T>>,
+    /// The slots of listed flights but for the first, which is looked at itself.
     index: HashTable<usize>,
-    flights: Slab<Flight<K, T>>,
     /// The serial number of the newest flight.
     serial: u64,
     /// Flights that are listed and can be joined.
@@ -42,6 +47,7 @@ impl Counter {
     }
 
     /// Counts one more, if the limit lets it; `leaving` are about to make room.
+    #[inline]
     pub(super) fn try_add(&mut self, leaving: usize) -> bool {
         if let Some((count, limit)) = &self.group {
             let more = |count: usize| (count - leaving < *limit).then_some(count + 1);
@@ -69,14 +75,14 @@ pub(super) struct FlightRef {
 }
 
 impl FlightRef {
-    pub(super) fn id(self, shard: u64) -> FlightId {
+    pub(super) fn id(self, shard: NonZeroU64) -> FlightId {
         FlightId { shard, serial: self.serial }
     }
 }
 
 impl<K, T> Table<K, T> {
     pub(super) const fn new(joinable: Counter) -> Self {
-        Self { index: HashTable::new(), flights: Slab::new(), serial: 0, joinable }
+        Self { flights: Slots::new(), index: HashTable::new(), serial: 0, joinable }
     }
 
     /// Returns the flight, while its end is still to come, or its leader to take it.
@@ -89,42 +95,59 @@ impl<K, T> Table<K, T> {
         &mut self.flights[slot]
     }
 
-    /// Puts a flight in, without listing it.
+    /// Puts a flight in, and lists it if it has a key, which the index has not.
+    ///
+    /// The counter has been raised for it.
     #[inline]
-    pub(super) fn insert(&mut self, mut flight: Flight<K, T>) -> FlightRef {
-        if self.flights.capacity() == 0 {
-            self.flights.reserve_exact(1);
-        }
+    pub(super) fn insert(&mut self, flight: impl FnOnce(u64) -> Flight<K, T>) -> FlightRef {
         self.serial += 1;
-        flight.serial = self.serial;
-        FlightRef { slot: self.flights.insert(flight), serial: self.serial }
+        let serial = self.serial;
+        let slot = self.flights.insert_with(|| flight(serial));
+        self.add_to_index(slot);
+        FlightRef { slot, serial }
     }
 
-    /// Takes a flight out, unlisting it first. To be dropped once the lock is released.
-    #[inline]
+    /// Takes out a flight that is not listed. To be dropped once the lock is released.
     pub(super) fn remove(&mut self, slot: usize) -> Flight<K, T> {
         debug_assert!(self.flights[slot].key.is_none(), "a flight is unlisted before it is removed");
         let flight = self.flights.remove(slot);
-        // Invariant 12. One flight's worth of room is kept: a group of solo calls would do nothing but allocate.
-        if self.flights.is_empty() && self.flights.capacity() > 1 {
-            self.flights = Slab::new();
-            self.index = HashTable::new();
-        }
+        self.shrink();
         flight
     }
 
+    /// Takes out a flight that is not listed, and has neither work nor wakers, so that nothing is left to be dropped.
+    #[inline]
+    pub(super) fn forget(&mut self, slot: usize) {
+        debug_assert!(self.flights[slot].is_hollow(), "what is left in a flight would be leaked");
+        self.flights.forget(slot);
+        self.shrink();
+    }
+
+    /// Gives the memory back once it is not used (invariant 12).
+    #[inline]
+    fn shrink(&mut self) {
+        if self.flights.shrink() {
+            self.index = HashTable::new();
+        }
+    }
+
     /// Returns the slot that the index has for the key: of a joinable flight, or of a tombstone.
+    #[inline]
     pub(super) fn find<Q>(&self, hash: u64, key: &Q) -> Option<usize>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let flights = &self.flights;
-        let is_key = |&slot: &usize| {
-            let flight = &flights[slot];
+        let is_listed = |flight: &Flight<K, T>| {
             flight.hash == hash && flight.key.as_ref().is_some_and(|listed| listed.borrow() == key)
         };
-        self.index.find(hash, is_key).copied()
+        if self.flights.first().is_some_and(is_listed) {
+            return Some(FIRST);
+        }
+        if self.index.is_empty() {
+            return None;
+        }
+        self.index.find(hash, |&slot| is_listed(&self.flights[slot])).copied()
     }
 
     /// Returns the joinable flights, each with a clone of its key.
@@ -149,25 +172,6 @@ impl<K, T> Table<K, T> {
         if joinable { self.unlist(at.slot) } else { None }
     }
 
-    /// Lists a new flight under its key; in the place of `old`, if the index has that for the key.
-    ///
-    /// The counter has been raised for it. Returns the old flight's key.
-    #[inline]
-    pub(super) fn list(&mut self, slot: usize, key: K, old: Option<usize>) -> Option<K> {
-        let flights = &mut self.flights;
-        let hash = flights[slot].hash;
-        flights[slot].key = Some(key);
-        let Some(old) = old else {
-            self.index.insert_unique(hash, slot, |&slot| flights[slot].hash);
-            return None;
-        };
-        self.joinable.sub(flights[old].is_joinable());
-        if let Some(listed) = self.index.find_mut(hash, |&listed| listed == old) {
-            *listed = slot;
-        }
-        flights[old].key.take()
-    }
-
     /// Unlists a flight, if the index lists it and not a successor (invariant 4); returns its key.
     #[inline]
     pub(super) fn unlist(&mut self, slot: usize) -> Option<K> {
@@ -175,10 +179,24 @@ impl<K, T> Table<K, T> {
         let joinable = flight.is_joinable();
         let key = flight.key.take()?;
         self.joinable.sub(joinable);
-        if let Ok(entry) = self.index.find_entry(flight.hash, |&listed| listed == slot) {
-            entry.remove();
-        }
+        self.remove_from_index(slot);
         Some(key)
+    }
+
+    #[inline]
+    fn add_to_index(&mut self, slot: usize) {
+        if slot != FIRST && self.flights[slot].key.is_some() {
+            self.index.insert_unique(self.flights[slot].hash, slot, |&slot| self.flights[slot].hash);
+        }
+    }
+
+    #[inline]
+    fn remove_from_index(&mut self, slot: usize) {
+        if slot != FIRST {
+            if let Ok(entry) = self.index.find_entry(self.flights[slot].hash, |&listed| listed == slot) {
+                entry.remove();
+            }
+        }
     }
 
     /// Counts a flight no more that is about to be one that nobody can join.
@@ -209,15 +227,11 @@ impl<K, T> Table<K, T> {
             }
             (Some(previous), None) => {
                 self.flights[previous].waiting_mut().successor = None;
-                if self.flights[slot].key.is_none() {
-                    return (None, None);
+                // The key's tombstone is the previous flight again.
+                if let Some(key) = self.unlist(slot) {
+                    self.flights[previous].key = Some(key);
+                    self.add_to_index(previous);
                 }
-                self.joinable.sub(self.flights[slot].is_joinable());
-                let hash = self.flights[slot].hash;
-                if let Some(listed) = self.index.find_mut(hash, |&listed| listed == slot) {
-                    *listed = previous;
-                }
-                self.flights[previous].key = self.flights[slot].key.take();
                 (None, None)
             }
         }

@@ -88,7 +88,7 @@ impl<K, T> Future for Task<K, T> {
             let startable = !flight.is_blocked() && (over || !flight.awaits_leader());
             let first = !flight.polled;
             let registered = flight.waiting_mut().task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
-            let Some(mut work) = startable.then(|| PollGuard::take(shard, self.flight, flight)).flatten() else {
+            let Some(work) = startable.then(|| flight.take_work()).flatten() else {
                 // Shared => Shared: the leader is polling the work, or a predecessor's is being dropped.
                 match park(&mut flight.waiting_mut().task, spare.take(), cx) {
                     Ok(superfluous) => {
@@ -104,17 +104,15 @@ impl<K, T> Future for Task<K, T> {
                 }
             };
             locked.unlock();
+            let mut work = PollGuard::new(shard, self.flight, work);
             if first {
                 work.moved();
             }
-            let work = match work.poll(cx) {
-                Ok(ending) => {
-                    // With no callers left the outcome is for nobody.
-                    drop(shard.lock().land(self.flight, ending, Driver::Task).run());
-                    return Poll::Ready(());
-                }
-                Err(work) => work,
-            };
+            if let Poll::Ready(ending) = work.poll(cx) {
+                // With no callers left the outcome is for nobody.
+                drop(shard.lock().land(self.flight, ending, Driver::Task).run());
+                return Poll::Ready(());
+            }
             if !registered {
                 spare = spare.or_else(|| Some(cx.waker().clone()));
             }

@@ -48,6 +48,11 @@ pub(crate) trait Drive<T>: Send {
 
     /// Takes the value, once, after the end. Called under a lock too: it neither clones nor drops it (invariant 6).
     fn take_value(self: Pin<&mut Self>) -> T;
+
+    /// Takes the value, and frees the box: one virtual call rather than three.
+    fn into_value(mut self: Pin<Box<Self>>) -> T {
+        self.as_mut().take_value()
+    }
 }
 
 /// What work tells the followers that may not have its value. It reaches each of them with its own work; the group hands
