@@ -38,6 +38,7 @@ impl Timer {
     }
 
     /// Sets it anew, with the runtime's timer that it has taken.
+    #[cfg(feature = "http")]
     pub(crate) fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
         if let Some(sleep) = &mut self.sleep {
