@@ -1,12 +1,21 @@
-//! Two threads, one hot key: is it really one run at a time?
+//! Two threads at once: is it really one run of a hot key at a time, and is nothing left of a melee?
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
-use tokio::task::{JoinSet, yield_now};
-use tower_singleflight::Group;
+use futures_util::future::join_all;
+use tokio::{
+    runtime::Builder,
+    task::{JoinSet, yield_now},
+};
+use tower_singleflight::{Group, Limits, OnAbandon};
+
+use crate::work::poll_once;
 
 const TASKS: usize = 8;
 const CALLS: usize = 25_000;
@@ -58,4 +67,79 @@ async fn runs_of_one_key_never_overlap_and_nobody_gets_an_outcome_older_than_the
     assert_eq!(tally.stale.load(SeqCst), 0);
     assert!(tally.runs.load(SeqCst) < (TASKS * CALLS) as u64, "nothing was shared");
     assert!(group.is_empty());
+}
+
+/// Everything at once, on two threads: joins, leaves, forgets, spawns, limits and graces. Nobody hangs, nothing
+/// is left.
+#[test]
+fn a_melee_leaves_nothing() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts");
+    for on_abandon in [OnAbandon::Cancel, OnAbandon::Finish, OnAbandon::CancelAfter(Duration::from_micros(50))] {
+        let limits = Limits::new()
+            .on_abandon(on_abandon)
+            .max_followers(3)
+            .max_flights(3)
+            .join_window(Duration::from_micros(200))
+            .max_wait(Duration::from_millis(1));
+        let group: Group<u32, u32> = Group::with_limits(limits);
+        runtime.block_on(async {
+            let tasks = (0..8u32).map(|number| {
+                let group = group.clone();
+                tokio::spawn(async move {
+                    let mut random = number.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+                    let mut next = move || {
+                        random ^= random << 13;
+                        random ^= random >> 17;
+                        random ^= random << 5;
+                        random
+                    };
+                    for _ in 0..5_000 {
+                        let key = next() % 4;
+                        let yields = next() % 4;
+                        let nested = (next() % 8 == 0).then(|| group.clone());
+                        let work = move || async move {
+                            for _ in 0..yields {
+                                yield_now().await;
+                            }
+                            if let Some(group) = nested {
+                                return group.call((key + 1) % 4, move || async move { (key + 1) % 4 }).await.value
+                                    + 100;
+                            }
+                            key
+                        };
+                        match next() % 8 {
+                            0 => drop(group.spawn(key, work)),
+                            1 => {
+                                group.forget(&key);
+                                group.call(key, work).await;
+                            }
+                            2 => {
+                                group.forget_unshared(&key);
+                                drop(group.call(key, work));
+                            }
+                            3 => {
+                                let mut call = group.call(key, work);
+                                let _ = poll_once(&mut call).await;
+                                yield_now().await;
+                            }
+                            _ => {
+                                group.call(key, work).await;
+                            }
+                        }
+                    }
+                })
+            });
+            for task in join_all(tasks.collect::<Vec<_>>()).await {
+                task.expect("nobody panics");
+            }
+            while !group.is_empty() {
+                yield_now().await;
+            }
+        });
+    }
+    runtime.block_on(async {
+        while tokio::runtime::Handle::current().metrics().num_alive_tasks() > 0 {
+            yield_now().await;
+        }
+    });
 }

@@ -2,31 +2,33 @@
 
 use std::{
     convert::Infallible,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    time::Duration,
+    task::{Context, Poll},
 };
 
-use futures_util::future::join_all;
-use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+use futures_util::{FutureExt, future::join_all};
+use tower::{BoxError, Layer, Service, ServiceBuilder, service_fn};
 use tower_singleflight::{Group, Reason, Role, SharedError, SingleflightLayer};
+
+use crate::work::by_id;
 
 #[tokio::test]
 async fn one_permit_below_serves_fifty_callers_in_one_call() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let service = ServiceBuilder::new()
-        .layer(SingleflightLayer::new(|id: &u64| Some(*id)))
-        .concurrency_limit(1)
-        .service(service_fn(move |id: u64| {
+    let service = ServiceBuilder::new().layer(SingleflightLayer::new(by_id)).concurrency_limit(1).service(service_fn(
+        move |id: u64| {
             counted.fetch_add(1, SeqCst);
             async move {
                 tokio::task::yield_now().await;
                 Ok::<_, Infallible>(id)
             }
-        }));
+        },
+    ));
     let callers: Vec<_> = (0..50).map(|_| service.clone().call(7)).collect();
     assert_eq!(service.group().callers(&7), 50);
     assert!(join_all(callers).await.into_iter().all(|answer| answer == Ok(7)));
@@ -55,7 +57,7 @@ async fn an_outcome_that_is_not_shareable_stays_with_the_leader() {
     let asked = Arc::new(AtomicUsize::new(0));
     let (counted, counting) = (Arc::clone(&calls), Arc::clone(&asked));
     let service = ServiceBuilder::new()
-        .layer(SingleflightLayer::new(|id: &u64| Some(*id)).share_if(move |_| {
+        .layer(SingleflightLayer::new(by_id).share_if(move |_| {
             counting.fetch_add(1, SeqCst);
             false
         }))
@@ -75,12 +77,12 @@ async fn an_outcome_that_is_not_shareable_stays_with_the_leader() {
 async fn a_follower_that_comes_first_leaves_the_leader_its_outcome() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let mut service = ServiceBuilder::new()
-        .layer(SingleflightLayer::new(|id: &u64| Some(*id)).share_if(|_| false))
-        .service(service_fn(move |_: u64| {
+    let mut service = ServiceBuilder::new().layer(SingleflightLayer::new(by_id).share_if(|_| false)).service(
+        service_fn(move |_: u64| {
             let number = counted.fetch_add(1, SeqCst);
             async move { Ok::<_, Infallible>(number) }
-        }));
+        }),
+    );
     let (leader, follower) = (service.call(7), service.call(7));
     tokio::task::yield_now().await;
     assert_eq!(follower.await, Ok(1));
@@ -91,29 +93,13 @@ async fn a_follower_that_comes_first_leaves_the_leader_its_outcome() {
 #[tokio::test]
 async fn all_callers_of_a_flight_share_one_error() {
     let mut service = ServiceBuilder::new()
-        .layer(SingleflightLayer::new(|id: &u64| Some(*id)))
+        .layer(SingleflightLayer::new(by_id))
         .map_err(SharedError::new)
         .service(service_fn(|_: u64| async { Err::<(), BoxError>(Box::new(std::io::Error::other("down"))) }));
     let (a, b) = (service.call(7), service.call(7));
     let (a, b) = (a.await.unwrap_err(), b.await.unwrap_err());
     assert!(a.ptr_eq(&b));
     assert_eq!(a.downcast_ref::<std::io::Error>().map(ToString::to_string).as_deref(), Some("down"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_timeout_above_is_each_callers_own() {
-    let group = Group::new();
-    let slow = service_fn(|id: u64| async move {
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        Ok::<_, SharedError>(id)
-    });
-    let layer = SingleflightLayer::new(|id: &u64| Some(*id)).group(group.clone());
-    let hurried = ServiceBuilder::new().timeout(Duration::from_secs(1)).layer(layer.clone()).service(slow);
-    let patient = ServiceBuilder::new().layer(layer).service(slow);
-    let (hurried, patient) = tokio::join!(hurried.oneshot(7), patient.oneshot(7));
-    assert!(hurried.unwrap_err().is::<tower::timeout::error::Elapsed>());
-    assert_eq!(patient.unwrap(), 7);
-    assert!(group.is_empty());
 }
 
 #[tokio::test]
@@ -126,4 +112,83 @@ async fn a_key_function_that_panics_is_its_callers_alone() {
     assert!(caught.is_err());
     assert_eq!(running.await, Ok(1));
     assert!(service.group().is_empty());
+}
+
+/// A service whose readiness or whose clone fails.
+#[derive(Clone)]
+struct Unready(&'static str);
+
+impl Service<u64> for Unready {
+    type Response = u64;
+    type Error = &'static str;
+    type Future = std::future::Ready<Result<u64, &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        assert!(self.0 != "panic", "not ready and never to be");
+        Poll::Ready(Err(self.0))
+    }
+
+    fn call(&mut self, _: u64) -> Self::Future {
+        panic!("called without being ready");
+    }
+}
+
+#[tokio::test]
+async fn an_error_or_a_panic_of_readiness_reaches_every_caller_and_no_call_is_made() {
+    let layer = SingleflightLayer::new(by_id);
+    let mut service = ServiceBuilder::new().layer(layer.clone()).service(Unready("shut"));
+    let answers = join_all((0..5).map(|_| service.call(7)).collect::<Vec<_>>()).await;
+    assert_eq!(answers, [Err("shut"); 5]);
+    let mut panicking = ServiceBuilder::new().layer(layer).service(Unready("panic"));
+    let calls = (0..5).map(|_| AssertUnwindSafe(panicking.call(7)).catch_unwind()).collect::<Vec<_>>();
+    assert!(join_all(calls).await.iter().all(Result::is_err));
+    assert!(service.group().is_empty() && panicking.group().is_empty());
+}
+
+#[tokio::test]
+async fn a_predicate_that_panics_counts_as_the_work_and_a_callback_as_its_caller() {
+    let layer = SingleflightLayer::new(by_id);
+    let echo = || service_fn(|id: u64| async move { Ok::<_, Infallible>(id) });
+    let mut service = ServiceBuilder::new().layer(layer.clone().share_if(|_| panic!("share_if"))).service(echo());
+    let calls = (0..3).map(|_| AssertUnwindSafe(service.call(7)).catch_unwind()).collect::<Vec<_>>();
+    for answer in join_all(calls).await {
+        assert_eq!(*answer.unwrap_err().downcast::<&str>().unwrap(), "share_if");
+    }
+    assert!(service.group().is_empty());
+
+    let layer = layer.inspect(|role, _| assert!(role != Role::Leader, "inspect"));
+    let mut service = ServiceBuilder::new().layer(layer).service(echo());
+    let calls = (0..3).map(|_| AssertUnwindSafe(service.call(7)).catch_unwind()).collect::<Vec<_>>();
+    let answers = join_all(calls).await;
+    assert!(answers[0].is_err() && answers[1..].iter().all(|answer| matches!(answer, Ok(Ok(7)))));
+    assert!(service.group().is_empty());
+}
+
+#[tokio::test]
+async fn one_layer_over_two_services_is_two_groups_unless_it_is_given_one() {
+    let layer = SingleflightLayer::new(by_id);
+    let service = || service_fn(|id: u64| async move { Ok::<_, Infallible>(id) });
+    let (mut one, mut two) = (layer.layer(service()), layer.layer(service()));
+    let calls = (one.call(7), two.call(7));
+    assert_eq!((one.group().callers(&7), two.group().callers(&7)), (1, 1));
+    drop(calls);
+
+    let group = Group::new();
+    let layer = SingleflightLayer::new(by_id).group(group.clone());
+    let (mut one, mut two) = (layer.layer(service()), layer.layer(service()));
+    let calls = (one.call(7), two.call(7));
+    assert_eq!(group.callers(&7), 2);
+    drop(calls);
+    assert!(group.is_empty());
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_fail_still_cannot() {
+    fn infallible<S: Service<u64, Error = Infallible>>(service: S) -> S {
+        service
+    }
+    let inner = service_fn(|id: u64| async move { Ok::<_, Infallible>(id) });
+    let mut service = infallible(SingleflightLayer::new(by_id).layer(inner));
+    let Ok(answer) = service.call(7).await;
+    assert_eq!(answer, 7);
 }

@@ -2,17 +2,20 @@
 
 use std::{
     future::pending,
+    mem::take,
     panic::panic_any,
     pin::Pin,
     sync::Arc,
     task::{Context, Wake, Waker},
 };
 
+use futures_util::FutureExt;
+use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use tokio::{runtime::Builder, sync::Notify};
 use tokio_test::{assert_pending, task};
 use tower_singleflight::{Group, Role};
 
-use crate::work::{Work, never, settle};
+use crate::work::{Kept, Work, never, settle};
 
 struct Idle;
 
@@ -116,4 +119,68 @@ fn a_leader_that_leaves_a_lost_flight_takes_its_work_along() {
     assert_eq!(Arc::strong_count(&kept), 2, "it is the leader's to take back");
     drop(leader);
     assert_eq!(Arc::strong_count(&kept), 1);
+}
+
+/// Drops all that it was given when it is woken.
+struct Sweeper(Kept);
+
+impl Wake for Sweeper {
+    fn wake(self: Arc<Self>) {
+        drop(take(&mut *self.0.lock().unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn a_waker_may_drop_all_other_callers_at_the_landing() {
+    let (group, work, kept) = (Group::new(), Work::default(), Kept::default());
+    let waker = Waker::from(Arc::new(Sweeper(Arc::clone(&kept))));
+    let mut leader = group.call("key", work.run(1));
+    let calls = (0..10).map(|_| {
+        let mut call = group.call("key", never);
+        assert!(Pin::new(&mut call).poll(&mut Context::from_waker(&waker)).is_pending());
+        call.boxed()
+    });
+    let calls: Vec<_> = calls.collect();
+    kept.lock().unwrap().extend(calls);
+    assert!(Pin::new(&mut leader).poll(&mut Context::from_waker(&waker)).is_pending());
+    settle().await;
+    work.gate.notify_one();
+    settle().await;
+    assert!(kept.lock().unwrap().is_empty());
+    assert_eq!(leader.await.callers, 11);
+    assert!(group.is_empty());
+}
+
+#[tokio::test]
+async fn a_follower_outlives_a_chain_of_three_hundred_leaders() {
+    let (group, work, idle) = (Group::new(), Work::default(), Work::default());
+    let mut leader = task::spawn(group.call("key", work.run(7)));
+    assert_pending!(leader.poll());
+    for _ in 0..300 {
+        let next = task::spawn(group.call("key", idle.run(8)));
+        drop(std::mem::replace(&mut leader, next));
+        assert_eq!(group.callers("key"), 1);
+    }
+    settle().await;
+    work.gate.notify_one();
+    assert_eq!(leader.await.value, 7);
+    assert_eq!((work.starts(), idle.starts()), (1, 0));
+    assert!(group.is_empty());
+}
+
+/// Invariants 10 and 12.
+#[tokio::test]
+async fn ten_thousand_followers_leave_in_any_order() {
+    let (group, work) = (Group::new(), Work::default());
+    let mut calls: Vec<_> = (0..10_000).map(|_| task::spawn(group.call("key", work.run(7)))).collect();
+    calls.iter_mut().for_each(|call| assert_pending!(call.poll()));
+    settle().await;
+    calls.shuffle(&mut StdRng::seed_from_u64(7));
+    while let Some(call) = calls.pop() {
+        drop(call);
+        assert_eq!(group.callers("key"), calls.len());
+    }
+    settle().await;
+    assert_eq!((work.starts(), work.alive()), (1, 0));
+    assert!(group.is_empty());
 }

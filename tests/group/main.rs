@@ -2,16 +2,18 @@
 
 mod work;
 
-mod attack;
-mod failures;
 mod flight;
 mod forget_where;
 mod go;
 mod grace;
 mod hammer;
+mod keys;
 mod leaving;
+mod limits;
 mod midpoll;
 mod nesting;
+mod panics;
+mod runtimes;
 mod tombstones;
 mod unlocked;
 mod walk;

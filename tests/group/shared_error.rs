@@ -2,7 +2,11 @@
 
 use std::{error::Error, fmt, io};
 
-use tower_singleflight::SharedError;
+use futures_util::future::join_all;
+use tower::{BoxError, Service, ServiceBuilder, service_fn};
+use tower_singleflight::{SharedError, SingleflightLayer};
+
+use crate::work::by_id;
 
 #[derive(Debug)]
 struct Failed(io::Error);
@@ -49,4 +53,26 @@ fn anyhow_finds_the_shared_error_and_through_it_the_original() {
     assert!(error.downcast_ref::<SharedError>().unwrap().get_ref().is::<Failed>());
     // Sources of the original are in the chain as they are.
     assert!(error.chain().any(|error| error.is::<io::Error>()));
+}
+
+#[tokio::test]
+async fn a_shared_error_leads_to_the_original_through_a_boxed_one() {
+    #[derive(Debug, PartialEq)]
+    struct Down;
+    impl std::fmt::Display for Down {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("down")
+        }
+    }
+    impl std::error::Error for Down {}
+    let mut service = ServiceBuilder::new()
+        .layer(SingleflightLayer::new(by_id))
+        .map_err(SharedError::new)
+        .service(service_fn(|_: u64| async { Err::<u64, BoxError>(Box::new(Down)) }));
+    let calls = [service.call(7), service.call(7)];
+    for answer in join_all(calls).await {
+        let error: BoxError = answer.unwrap_err().into();
+        let shared = error.downcast_ref::<SharedError>().unwrap();
+        assert_eq!(shared.downcast_ref(), Some(&Down));
+    }
 }

@@ -12,21 +12,19 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
-use tokio_test::{assert_pending, assert_ready, task};
+use tokio_test::{assert_pending, task};
 use tower::{
-    BoxError, Layer, Service, ServiceBuilder, ServiceExt,
+    BoxError, Service, ServiceBuilder, ServiceExt,
     limit::{ConcurrencyLimitLayer, RateLimitLayer},
     load_shed::error::Overloaded,
     retry::Policy,
     service_fn,
     timeout::error::Elapsed,
 };
-use tower_singleflight::{Group, SharedError, SingleflightLayer};
+use tower_singleflight::{SharedError, SingleflightLayer};
 use tower_test::{assert_request_eq, mock};
 
-fn by_id(id: &u64) -> Option<u64> {
-    Some(*id)
-}
+use crate::work::by_id;
 
 /// Tries once more after an error.
 #[derive(Clone)]
@@ -85,11 +83,13 @@ async fn a_timeout_above_ends_one_callers_wait_and_the_flight_goes_on() {
     let inner = ServiceBuilder::new().layer(SingleflightLayer::new(by_id)).map_err(SharedError::new).service(service);
     let mut hasty = ServiceBuilder::new().timeout(Duration::from_secs(1)).service(inner.clone());
     let mut patient = inner;
+    let group = patient.group().clone();
     let (hasty, patient) = (hasty.call(7), patient.call(7));
     let error = hasty.await.unwrap_err();
     assert!(error.is::<Elapsed>());
     assert_request_eq!(handle, 7).send_response(70);
     assert_eq!(patient.await.unwrap(), 70);
+    assert!(group.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,57 +205,6 @@ async fn catch_panic_and_trace_above_answer_each_caller() {
 }
 
 #[tokio::test]
-async fn one_layer_over_two_services_is_two_groups_unless_it_is_given_one() {
-    let layer = SingleflightLayer::new(by_id);
-    let service = || service_fn(|id: u64| async move { Ok::<_, Infallible>(id) });
-    let (mut one, mut two) = (layer.layer(service()), layer.layer(service()));
-    let calls = (one.call(7), two.call(7));
-    assert_eq!((one.group().callers(&7), two.group().callers(&7)), (1, 1));
-    drop(calls);
-
-    let group = Group::new();
-    let layer = SingleflightLayer::new(by_id).group(group.clone());
-    let (mut one, mut two) = (layer.layer(service()), layer.layer(service()));
-    let calls = (one.call(7), two.call(7));
-    assert_eq!(group.callers(&7), 2);
-    drop(calls);
-    assert!(group.is_empty());
-}
-
-#[tokio::test]
-async fn a_service_that_cannot_fail_still_cannot() {
-    fn infallible<S: Service<u64, Error = Infallible>>(service: S) -> S {
-        service
-    }
-    let inner = service_fn(|id: u64| async move { Ok::<_, Infallible>(id) });
-    let mut service = infallible(SingleflightLayer::new(by_id).layer(inner));
-    let Ok(answer) = service.call(7).await;
-    assert_eq!(answer, 7);
-}
-
-#[tokio::test]
-async fn a_shared_error_leads_to_the_original_through_a_boxed_one() {
-    #[derive(Debug, PartialEq)]
-    struct Down;
-    impl std::fmt::Display for Down {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("down")
-        }
-    }
-    impl std::error::Error for Down {}
-    let mut service = ServiceBuilder::new()
-        .layer(SingleflightLayer::new(by_id))
-        .map_err(SharedError::new)
-        .service(service_fn(|_: u64| async { Err::<u64, BoxError>(Box::new(Down)) }));
-    let calls = [service.call(7), service.call(7)];
-    for answer in join_all(calls).await {
-        let error: BoxError = answer.unwrap_err().into();
-        let shared = error.downcast_ref::<SharedError>().unwrap();
-        assert_eq!(shared.downcast_ref(), Some(&Down));
-    }
-}
-
-#[tokio::test]
 async fn a_service_of_which_all_is_asserted_is_one() {
     use axum::body::Body;
     use http::{Request, Response};
@@ -305,18 +254,4 @@ async fn the_builders_methods_put_the_layers_where_they_are_called() {
         .service(service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) }));
     let response = service.oneshot(Request::new(Body::empty())).await.unwrap();
     assert_eq!(response.extensions().get::<Coalesced>().map(|coalesced| coalesced.role), Some(Role::Leader));
-}
-
-#[test]
-fn a_call_may_be_awaited_anywhere_once_it_has_landed() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let group: Group<u64, u64> = Group::new();
-    let _guard = runtime.enter();
-    let calls = [70, 71].map(|value| group.call(7, move || async move { value }));
-    runtime.block_on(tokio::task::yield_now());
-    drop(_guard);
-    for call in calls {
-        let mut call = task::spawn(call);
-        assert_eq!(assert_ready!(call.poll()).value, 70);
-    }
 }

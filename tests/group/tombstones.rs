@@ -2,15 +2,19 @@
 
 use std::{
     future::pending,
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
     thread::{self, JoinHandle},
 };
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_singleflight::{Group, Role};
 
-use crate::work::{Work, never, settle, until};
+use crate::work::{Kept, Work, never, settle, until};
 
 /// Says when its drop begins, and ends it when it is told.
 struct SlowDrop {
@@ -190,4 +194,84 @@ async fn work_abandoned_in_mid_poll_is_dropped_after_that_poll() {
     assert_eq!(assert_ready!(next.poll()).value, 2);
     assert!(group.is_empty());
     until(|| Handle::current().metrics().num_alive_tasks() == 0).await;
+}
+
+/// Calls its own key when it is dropped.
+struct Phoenix(Group<&'static str, u32>, Work, Kept);
+
+impl Drop for Phoenix {
+    fn drop(&mut self) {
+        let call = self.0.call("key", self.1.run(2));
+        self.2.lock().unwrap().push(call.boxed());
+    }
+}
+
+#[tokio::test]
+async fn work_that_calls_its_own_key_as_it_is_dropped_leads_the_next_flight() {
+    for shared in [false, true] {
+        let (group, work, kept) = (Group::new(), Work::default(), Kept::default());
+        let phoenix = Phoenix(group.clone(), work.clone(), Arc::clone(&kept));
+        let mut first = task::spawn(group.call("key", move || async move {
+            let _phoenix = phoenix;
+            pending().await
+        }));
+        assert_pending!(first.poll());
+        let second = shared.then(|| group.call("key", never));
+        settle().await;
+        drop((first, second));
+        assert_eq!((group.callers("key"), work.starts()), (1, 0));
+        let mut next = task::spawn(kept.lock().unwrap().pop().expect("the destructor has called"));
+        assert_pending!(next.poll());
+        work.gate.notify_one();
+        let outcome = assert_ready!(next.poll());
+        assert_eq!((outcome.value, outcome.role), (2, Role::Leader));
+        assert!(group.is_empty());
+    }
+}
+
+/// Invariants 5 and 6: work whose `Drop` takes its time, and calls the group from there.
+#[tokio::test]
+async fn work_does_not_start_before_the_abandoned_one_is_dropped() {
+    struct SlowDrop {
+        group: Group<&'static str, u32>,
+        next: Work,
+        seen: Arc<Mutex<Option<(usize, usize)>>>,
+        successor: Arc<Mutex<Option<task::Spawn<futures_util::future::BoxFuture<'static, u32>>>>>,
+    }
+    impl Drop for SlowDrop {
+        fn drop(&mut self) {
+            let (group, next) = (self.group.clone(), self.next.clone());
+            let joined = thread::spawn(move || {
+                assert_eq!(group.callers("key"), 0);
+                let call = group.call("key", next.run(8));
+                let mut call = task::spawn(async move { call.await.value }.boxed());
+                assert_pending!(call.poll());
+                (call, next.starts(), group.callers("key"))
+            });
+            let (call, starts, callers) = joined.join().unwrap();
+            *self.seen.lock().unwrap() = Some((starts, callers));
+            *self.successor.lock().unwrap() = Some(call);
+        }
+    }
+    let (group, next, seen, successor) = (Group::new(), Work::default(), Arc::default(), Arc::default());
+    let slow = SlowDrop {
+        group: group.clone(),
+        next: next.clone(),
+        seen: Arc::clone(&seen),
+        successor: Arc::clone(&successor),
+    };
+    let mut call = task::spawn(group.call("key", move || async move {
+        let _slow = slow;
+        std::future::pending::<u32>().await
+    }));
+    assert_pending!(call.poll());
+    drop(call);
+    assert_eq!(*seen.lock().unwrap(), Some((0, 1)), "the successor is registered, and has not started");
+    let mut successor = successor.lock().unwrap().take().unwrap();
+    assert!(successor.is_woken());
+    assert_pending!(successor.poll());
+    assert_eq!(next.starts(), 1);
+    next.gate.notify_one();
+    assert_eq!(successor.await, 8);
+    assert!(group.is_empty());
 }

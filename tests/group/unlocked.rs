@@ -2,11 +2,10 @@
 
 use std::{
     hash::{Hash, Hasher},
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicUsize, Ordering::SeqCst},
         mpsc::channel,
     },
     task::{Context, Poll, Wake, Waker},
@@ -15,7 +14,7 @@ use std::{
 };
 
 use tokio_test::{assert_pending, assert_ready, task};
-use tower_singleflight::{Group, Role};
+use tower_singleflight::Group;
 
 use crate::work::{Work, never, settle};
 
@@ -218,66 +217,5 @@ async fn a_waker_that_panics_keeps_no_other_caller_asleep() {
     assert!(first.is_woken() && last.is_woken());
     assert_eq!((assert_ready!(first.poll()).value, assert_ready!(last.poll()).value), (1, 1));
     assert_eq!(leader.await.value, 1);
-    assert!(group.is_empty());
-}
-
-/// A key that panics once, when it is dropped and has been told to.
-#[derive(Clone, Default)]
-struct Touchy(Arc<AtomicBool>);
-
-impl Hash for Touchy {
-    fn hash<H: Hasher>(&self, _: &mut H) {}
-}
-
-impl PartialEq for Touchy {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Touchy {}
-
-impl Drop for Touchy {
-    fn drop(&mut self) {
-        assert!(!self.0.swap(false, SeqCst), "a key that panics as it is dropped");
-    }
-}
-
-/// Invariant 8.
-#[tokio::test]
-async fn a_key_that_panics_as_it_is_dropped_keeps_no_caller_asleep() {
-    let (group, work, key) = (Group::new(), Work::default(), Touchy::default());
-    let leader = group.call(key.clone(), work.run(1));
-    let mut follower = task::spawn(group.call(key.clone(), never));
-    assert_pending!(follower.poll());
-    settle().await;
-    key.0.store(true, SeqCst);
-    work.gate.notify_one();
-    settle().await;
-    assert!(!key.0.load(SeqCst), "the flight's key has been dropped");
-    assert!(follower.is_woken());
-    assert_eq!(assert_ready!(follower.poll()).value, 1);
-    assert_eq!(leader.await.value, 1);
-    assert!(group.is_empty());
-}
-
-/// Invariant 4: the leader's flight is gone, and another one may have its place by now.
-#[test]
-fn a_leader_whose_key_panics_at_the_landing_touches_no_other_flight() {
-    let (group, work, key) = (Group::new(), Work::default(), Touchy::default());
-    let mut leader = task::spawn(group.call(key.clone(), work.run(1)));
-    assert_pending!(leader.poll());
-    key.0.store(true, SeqCst);
-    work.gate.notify_one();
-    assert!(catch_unwind(AssertUnwindSafe(|| leader.poll())).is_err());
-    assert!(group.is_empty());
-
-    let mut other = task::spawn(group.call(key.clone(), work.run(2)));
-    assert_pending!(other.poll());
-    drop(leader);
-    assert_eq!(group.callers(&key), 1);
-    work.gate.notify_one();
-    let outcome = assert_ready!(other.poll());
-    assert_eq!((outcome.value, outcome.role), (2, Role::Leader));
     assert!(group.is_empty());
 }

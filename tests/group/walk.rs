@@ -1,10 +1,12 @@
 //! Random joining, polling, leaving, forgetting and landing, against a model that is simple enough to be read.
 
+mod gated;
+
 use std::{
     collections::BTreeMap,
     hash::{Hash, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Poll, Waker},
 };
 
@@ -13,6 +15,8 @@ use proptest::prelude::*;
 use tokio::task::yield_now;
 use tokio_test::task::{Spawn, spawn};
 use tower_singleflight::{Call, Group, Outcome, Role};
+
+use self::gated::{Gate, Shared, work};
 
 /// All of one hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,54 +53,6 @@ fn step() -> impl Strategy<Value = Step> {
         1 => key.clone().prop_map(Step::Forget),
         1 => key.prop_map(Step::ForgetUnshared),
     ]
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Gate {
-    #[default]
-    Shut,
-    Open,
-    Panics,
-}
-
-/// The work of one caller, as the test holds it.
-#[derive(Default)]
-struct Handle {
-    gate: Gate,
-    waker: Option<Waker>,
-    runs: bool,
-}
-
-type Shared = Arc<Mutex<Handle>>;
-
-struct Running(Shared);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.lock().unwrap().runs = false;
-    }
-}
-
-fn work(number: usize, handle: Shared) -> impl FnOnce() -> BoxFuture<'static, usize> + Send + 'static {
-    move || {
-        handle.lock().unwrap().runs = true;
-        let running = Running(handle);
-        std::future::poll_fn(move |cx| {
-            let mut handle = running.0.lock().unwrap();
-            match handle.gate {
-                Gate::Open => Poll::Ready(number),
-                Gate::Panics => {
-                    drop(handle);
-                    panic!("as told");
-                }
-                Gate::Shut => {
-                    handle.waker = Some(cx.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .boxed()
-    }
 }
 
 /// What the model knows of a flight; its number is that of its leader's call.

@@ -1,12 +1,18 @@
 //! Work for tests: it can be counted, and waits until it is let go.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::Poll,
 };
 
 use futures_util::FutureExt;
 use tokio::{sync::Notify, task::yield_now};
+use tower_singleflight::Outcome;
 
 /// Work that counts its starts and drops, and waits for a gate.
 #[derive(Clone, Default)]
@@ -68,4 +74,19 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
 
 pub(crate) fn never() -> std::future::Ready<u32> {
     panic!("this caller's work is not to run")
+}
+
+/// Calls that somebody else is to drop, or to poll.
+pub(crate) type Kept = Arc<Mutex<Vec<Pin<Box<dyn Future<Output = Outcome<u32>> + Send>>>>>;
+
+pub(crate) async fn poll_once<F: Future + Unpin>(call: &mut F) -> Option<F::Output> {
+    poll_fn(|cx| match Pin::new(&mut *call).poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+pub(crate) fn by_id(id: &u64) -> Option<u64> {
+    Some(*id)
 }
