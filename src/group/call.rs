@@ -208,10 +208,6 @@ where
     /// Leaves the flight, if the caller is on one; returns its work, if that has not been started.
     fn leave(&mut self) -> Option<W> {
         let done = State::Done(self.role());
-        if !matches!(self.state, State::Following(..) | State::GoingAlone(..)) {
-            self.state = done;
-            return None;
-        }
         match replace(&mut self.state, done) {
             State::Following(_, Fallback { work, .. }) | State::GoingAlone(work, _) => Some(work),
             _ => None,

@@ -5,6 +5,7 @@
 
 use std::{
     mem::{replace, take},
+    num::NonZeroUsize,
     sync::Arc,
     task::{Context, Waker},
 };
@@ -233,20 +234,34 @@ impl<K, T> Flight<K, T> {
     /// Returns the waker that became superfluous, or an error if a spare is needed.
     pub(super) fn park_follower(
         &mut self,
-        parked: &mut Option<usize>,
+        parked: &mut Option<Place>,
         spare: Option<Waker>,
         cx: &Context<'_>,
     ) -> Result<Option<Waker>, NeedsWaker> {
         let waiters = &mut self.waiting_mut().waiters;
         match (*parked, spare) {
-            (Some(place), spare) if waiters[place].will_wake(cx.waker()) => Ok(spare),
-            (Some(place), Some(spare)) => Ok(Some(replace(&mut waiters[place], spare))),
+            (Some(place), spare) if waiters[place.index()].will_wake(cx.waker()) => Ok(spare),
+            (Some(place), Some(spare)) => Ok(Some(replace(&mut waiters[place.index()], spare))),
             (None, Some(spare)) => {
-                *parked = Some(waiters.insert(spare));
+                *parked = Some(Place::new(waiters.insert(spare)));
                 Ok(None)
             }
             (_, None) => Err(NeedsWaker),
         }
+    }
+}
+
+/// A follower's place among the waiters, counted from 1: then not to have one takes no room.
+#[derive(Clone, Copy)]
+pub(super) struct Place(NonZeroUsize);
+
+impl Place {
+    fn new(index: usize) -> Self {
+        Self(NonZeroUsize::MIN.saturating_add(index))
+    }
+
+    pub(super) fn index(self) -> usize {
+        self.0.get() - 1
     }
 }
 

@@ -6,41 +6,34 @@ use std::{
 };
 
 use super::{
-    flight::NeedsWaker,
+    flight::{NeedsWaker, Place},
     reentrancy::Edge,
     shard::Shard,
     shared_outcome::{Part, SharedOutcome},
-    table::FlightRef,
 };
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Follower<K, T> {
     shard: Arc<Shard<K, T>>,
-    flight: FlightRef,
     /// `None` once the caller has its part.
     outcome: Option<Arc<SharedOutcome<T>>>,
     /// The place among the flight's waiters, once the caller has parked.
-    parked: Option<usize>,
+    parked: Option<Place>,
     /// `Some` if the call was made by the work of another flight; held for its `Drop`.
     _edge: Option<Box<Edge>>,
 }
 
 impl<K, T> Follower<K, T> {
     /// Stands for a caller that the flight has counted.
-    pub(super) fn new(
-        shard: Arc<Shard<K, T>>,
-        flight: FlightRef,
-        outcome: Arc<SharedOutcome<T>>,
-        edge: Option<Box<Edge>>,
-    ) -> Self {
-        Self { shard, flight, outcome: Some(outcome), parked: None, _edge: edge }
+    pub(super) fn new(shard: Arc<Shard<K, T>>, outcome: Arc<SharedOutcome<T>>, edge: Option<Box<Edge>>) -> Self {
+        Self { shard, outcome: Some(outcome), parked: None, _edge: edge }
     }
 
     /// Waits for the end of the flight: one poll to park, one to get it (invariant 9).
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T>> {
         let Some(outcome) = &self.outcome else { panic!("a call was polled after it had completed") };
-        if !outcome.is_told() && Self::park(&self.shard, self.flight, outcome, &mut self.parked, cx) {
+        if !outcome.is_told() && Self::park(&self.shard, outcome, &mut self.parked, cx) {
             return Poll::Pending;
         }
         match self.outcome.take() {
@@ -50,19 +43,13 @@ impl<K, T> Follower<K, T> {
     }
 
     /// Parks the caller until the flight ends; returns false if it has ended just now.
-    fn park(
-        shard: &Shard<K, T>,
-        at: FlightRef,
-        outcome: &SharedOutcome<T>,
-        parked: &mut Option<usize>,
-        cx: &Context<'_>,
-    ) -> bool {
+    fn park(shard: &Shard<K, T>, outcome: &SharedOutcome<T>, parked: &mut Option<Place>, cx: &Context<'_>) -> bool {
         // As a rule it parks once, with a waker that is cloned before the lock is taken.
         let mut spare = parked.is_none().then(|| cx.waker().clone());
         loop {
             let mut locked = shard.lock();
             // Asked first: after a loss the flight may be there still, its leader's alone.
-            let flight = if outcome.is_told() { None } else { locked.get(at) };
+            let flight = if outcome.is_told() { None } else { locked.get(outcome.flight) };
             let Some(flight) = flight else {
                 locked.unlock();
                 return false;
@@ -83,6 +70,6 @@ impl<K, T> Follower<K, T> {
 impl<K, T> Drop for Follower<K, T> {
     fn drop(&mut self) {
         let Some(outcome) = self.outcome.take_if(|outcome| !outcome.is_told()) else { return };
-        self.shard.lock().leave_as_follower(self.flight, &outcome, self.parked).run();
+        self.shard.lock().leave_as_follower(&outcome, self.parked).run();
     }
 }

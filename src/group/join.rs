@@ -80,7 +80,7 @@ where
                     }
                 };
                 let followed = locked.follow(at, finish);
-                let follower = Follower::new(Arc::clone(self), at, followed.outcome, edge);
+                let follower = Follower::new(Arc::clone(self), followed.outcome, edge);
                 if let (true, Some(spawner)) = (followed.moves, spawner) {
                     launch(spawner, Arc::clone(self), at);
                 }

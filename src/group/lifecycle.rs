@@ -36,7 +36,7 @@ use tokio::time::Instant;
 
 use super::{
     after_unlock::{AfterUnlock, Closed},
-    flight::{Ending, Flight, New, Stage},
+    flight::{Ending, Flight, New, Place, Stage},
     reentrancy::Edge,
     shard::Locked,
     shared_outcome::{SharedOutcome, Told},
@@ -95,7 +95,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         flight.stage = Stage::Shared;
         let waiting = flight.waiting_mut();
         waiting.grace = None;
-        let outcome = Arc::clone(waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new())));
+        let outcome = Arc::clone(waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at))));
         Followed { outcome, moves }
     }
 
@@ -175,16 +175,16 @@ impl<'a, K, T> Locked<'a, K, T> {
     /// A follower leaves that has not been told the outcome, unless it has been meanwhile.
     pub(super) fn leave_as_follower(
         mut self,
-        at: FlightRef,
         outcome: &SharedOutcome<T>,
-        parked: Option<usize>,
+        parked: Option<Place>,
     ) -> AfterUnlock<'a, K, T> {
+        let at = outcome.flight;
         let mut after = AfterUnlock::nothing();
         // Told while the lock was waited for: a lost flight is its leader's alone.
         let flight = if outcome.is_told() { None } else { self.table.get(at) };
         let Some(flight) = flight else { return after };
         flight.callers -= 1;
-        after.waker = parked.and_then(|parked| flight.waiting_mut().waiters.try_remove(parked));
+        after.waker = parked.and_then(|parked| flight.waiting_mut().waiters.try_remove(parked.index()));
         if flight.callers > 0 || !flight.is_running() {
             return after;
         }

@@ -4,13 +4,18 @@ use std::sync::{Arc, OnceLock};
 
 use super::{
     panic::{Payload, Text},
+    table::FlightRef,
     work::{BoxedWork, Note},
 };
 use crate::{Outcome, Reason, Role};
 
 /// Made when the first follower joins. Written once, at the landing and under the shard's lock (invariants 3, 11);
 /// afterwards followers read it without that lock, so that a landing with many followers does not queue them.
-pub(crate) struct SharedOutcome<T>(OnceLock<Told<T>>);
+pub(crate) struct SharedOutcome<T> {
+    told: OnceLock<Told<T>>,
+    /// Where the flight is: here, so that not each follower has to hold it.
+    pub(super) flight: FlightRef,
+}
 
 /// How a flight ended, as it is told to all; the leader reads it only if everybody got the value.
 #[derive(Clone)]
@@ -43,23 +48,23 @@ pub(crate) enum PartValue<T> {
 }
 
 impl<T> SharedOutcome<T> {
-    pub(super) fn new() -> Self {
-        Self(OnceLock::new())
+    pub(super) fn new(flight: FlightRef) -> Self {
+        Self { told: OnceLock::new(), flight }
     }
 
     pub(super) fn is_told(&self) -> bool {
-        self.0.get().is_some()
+        self.told.get().is_some()
     }
 
     /// Says how the flight ended. A flight ends once.
     pub(super) fn tell(&self, how: Told<T>) {
-        let told = self.0.set(how).is_ok();
+        let told = self.told.set(how).is_ok();
         debug_assert!(told, "a flight ends once");
     }
 
     /// Says what the end is for one caller.
     pub(super) fn part(self: Arc<Self>) -> Part<T> {
-        match self.0.get() {
+        match self.told.get() {
             Some(Told::Shared { .. }) => Part::Value(PartValue::Shared(self)),
             Some(Told::Panicked(text)) => Part::Panic(text.clone().into_payload()),
             Some(Told::NotShareable(note)) => Part::Alone(Reason::NotShareable, note.clone()),
@@ -83,7 +88,7 @@ impl<T: Clone> SharedOutcome<T> {
     /// Gives one caller the value; the last one needs no clone.
     fn take(self: Arc<Self>, role: Role) -> Outcome<T> {
         let own = if Arc::strong_count(&self) > 1 { Err(self) } else { Arc::try_unwrap(self) };
-        let told = own.map_or_else(|outcome| outcome.0.get().cloned(), |outcome| outcome.0.into_inner());
+        let told = own.map_or_else(|outcome| outcome.told.get().cloned(), |outcome| outcome.told.into_inner());
         match told {
             Some(Told::Shared { value, callers }) => Outcome { value, role, callers },
             _ => unreachable!("only a value is shared"),
