@@ -1,40 +1,17 @@
-//! The second try (D9), time that is the caller's own (S28), shared failures (D4) and the release limit (D10).
+//! The second try (D9), shared failures (D4), and what tells of a resource that its answers are not to be shared (D3).
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use http_body_util::Full;
-use tokio::{task::JoinHandle, time::advance};
+use tokio::time::advance;
 use tower_singleflight::{
-    HttpSingleflightLayer, Limits, Reason, Role, SharedBody,
-    http::{Coalesced, ContentBody, Contents, Heads, HttpGroup, Rule},
+    HttpSingleflightLayer, Limits, Reason, Role,
+    http::{HttpGroup, Rule},
 };
 
-use crate::origin::{
-    Answer, Bench, Fault, OriginBody, RequestBody, bench, bench_in, get, get_with, ok, role, status, text,
+use crate::{
+    herd::{Task, herd, rule, texts},
+    origin::{Fault, Plain, bench, bench_in, get_with, ok, role, status},
 };
-
-type Plain = Bench<Heads, RequestBody>;
-type Task = JoinHandle<Answer>;
-
-/// Sends so many plain requests, each polled by a task of its own.
-fn herd(bench: &mut Plain, callers: usize) -> Vec<Task> {
-    let calls: Vec<_> = (0..callers).map(|_| bench.call(get("/x"))).collect();
-    calls.into_iter().map(|call| tokio::spawn(call.into_inner())).collect()
-}
-
-async fn texts(tasks: Vec<Task>) -> Vec<String> {
-    let mut texts = Vec::new();
-    for task in tasks {
-        texts.push(text(task.await.unwrap().unwrap()).await);
-    }
-    texts
-}
-
-fn rule(response: &Response<SharedBody<OriginBody>>) -> Option<Rule> {
-    response.extensions().get::<Coalesced>().unwrap().rule
-}
 
 const AGAIN: [u16; 17] = [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 428, 429, 431];
 
@@ -213,152 +190,6 @@ async fn d9_a_followers_limit_runs_on_through_both_tries() {
     second.answer(ok(&[], "rows"));
     assert_eq!(texts(tasks).await, ["odd", "rows", "own"]);
     assert_eq!(bench.count().await, 3);
-    assert!(bench.group.is_empty());
-}
-
-/// Every spelling of section 1a, group 4.
-const DEADLINES: [(&str, &str); 8] = [
-    ("grpc-timeout", "1m"),
-    ("connect-timeout-ms", "1"),
-    ("x-envoy-upstream-rq-timeout-ms", "1"),
-    ("x-envoy-upstream-rq-per-try-timeout-ms", "1"),
-    ("x-envoy-expected-rq-timeout-ms", "1"),
-    ("request-timeout", "1"),
-    ("x-request-timeout", "1"),
-    ("x-request-deadline", "1"),
-];
-
-#[tokio::test(start_paused = true)]
-async fn s28_what_a_leaders_deadline_does_reaches_nobody_else() {
-    for deadline in DEADLINES {
-        for code in [408, 499, 504] {
-            let mut bench: Plain = bench(HttpSingleflightLayer::new());
-            let hasty = tokio::spawn(bench.call(get_with("/x", &[deadline])).into_inner());
-            let held = bench.next().await;
-            advance(Duration::from_secs(8)).await;
-            // They have waited too little to share a failure, and would not share this one anyway.
-            let herd = herd(&mut bench, 20);
-            advance(Duration::from_secs(1)).await;
-            held.answer(status(code, &[("cache-control", "max-age=1")], "too late"));
-            assert_eq!(bench.count().await, 2, "{deadline:?} {code}");
-            bench.next().await.answer(ok(&[], "rows"));
-            assert_eq!(hasty.await.unwrap().unwrap().status(), code);
-            assert_eq!(texts(herd).await, vec!["rows"; 20]);
-            assert!(bench.group.is_empty());
-        }
-    }
-}
-
-/// Who has waited for long goes alone instead of trying again, and still does not get it.
-#[tokio::test]
-async fn s28_who_has_waited_from_the_start_does_not_get_it_either() {
-    for deadline in DEADLINES {
-        let mut bench: Plain = bench(HttpSingleflightLayer::new());
-        let hasty = tokio::spawn(bench.call(get_with("/x", &[deadline])).into_inner());
-        let herd = herd(&mut bench, 3);
-        bench.next().await.answer(status(504, &[], "too late"));
-        while bench.count().await > 1 && !bench.held.is_empty() {
-            bench.next().await.answer(ok(&[], "rows"));
-        }
-        assert_eq!(hasty.await.unwrap().unwrap().status(), 504);
-        assert_eq!(texts(herd).await, vec!["rows"; 3], "{deadline:?}");
-        // Its other answers are everybody's.
-        let hasty = tokio::spawn(bench.call(get_with("/x", &[deadline])).into_inner());
-        let patient = tokio::spawn(bench.call(get("/x")).into_inner());
-        let before = bench.count().await;
-        bench.next().await.answer(ok(&[], "rows"));
-        assert_eq!(texts(vec![hasty, patient]).await, ["rows", "rows"]);
-        assert_eq!(bench.count().await, before);
-        assert!(bench.group.is_empty());
-    }
-}
-
-fn grpc(fields: &[(&str, &str)]) -> Request<RequestBody> {
-    let builder = Request::post("http://a/pkg.Service/Get").header("content-type", "application/grpc");
-    let builder = fields.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
-    builder.body(Full::new(Bytes::from_static(b"m"))).unwrap()
-}
-
-fn in_trailers(code: &'static str, message: Option<&'static str>) -> Response<OriginBody> {
-    let (frames, body) = OriginBody::streamed();
-    message.into_iter().for_each(|message| frames.data(message));
-    frames.trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), code.parse().unwrap())]));
-    Response::new(body)
-}
-
-#[tokio::test(start_paused = true)]
-async fn s28_grpc_statuses_of_a_deadline_in_the_head_or_behind_it_reach_nobody_else() {
-    for code in ["1", "4", "8"] {
-        for trailing in [false, true] {
-            let mut bench: Bench<Contents, ContentBody<RequestBody>> =
-                bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
-            let hasty = bench.call(grpc(&[("grpc-timeout", "9S")]));
-            let held = bench.next().await;
-            advance(Duration::from_secs(8)).await;
-            let patient = [(); 5].map(|()| bench.call(grpc(&[])));
-            let tasks: Vec<Task> =
-                [hasty].into_iter().chain(patient).map(|call| tokio::spawn(call.into_inner())).collect();
-            advance(Duration::from_secs(1)).await;
-            held.answer(if trailing { in_trailers(code, None) } else { ok(&[("grpc-status", code)], "") });
-            assert_eq!(bench.count().await, 2, "{code}, in the trailers: {trailing}");
-            bench.next().await.answer(in_trailers("0", Some("rows")));
-            let mut texts = texts(tasks).await;
-            assert_eq!(texts.remove(0), "");
-            assert_eq!(texts, vec!["rows"; 5], "{code}, in the trailers: {trailing}");
-            assert!(bench.group.is_empty());
-        }
-    }
-}
-
-#[tokio::test]
-async fn s28_a_unary_grpc_call_lands_at_its_first_message_or_its_trailers() {
-    for message in [true, false] {
-        let mut bench: Bench<Contents, ContentBody<RequestBody>> =
-            bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
-        let mut leader = bench.call(grpc(&[]));
-        let (frames, body) = OriginBody::streamed();
-        bench.next().await.answer(Response::new(body));
-        bench.settle().await;
-        assert!(leader.poll().is_pending());
-        // The head is there, and the flight can be joined still.
-        let follower = bench.call(grpc(&[]));
-        assert_eq!(bench.count().await, 1);
-        if message {
-            frames.data("rows");
-        }
-        frames.trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), "5".parse().unwrap())]));
-        drop(frames);
-        for call in [leader, follower] {
-            let collected = http_body_util::BodyExt::collect(call.await.unwrap().into_body()).await.unwrap();
-            assert_eq!(collected.trailers().unwrap()["grpc-status"], "5");
-            assert_eq!(collected.to_bytes(), if message { "rows" } else { "" });
-        }
-        assert_eq!(bench.count().await, 1);
-        assert!(bench.group.is_empty());
-    }
-}
-
-/// 51 clients whose origin takes longer than they wait: those of the limit, and the leader.
-#[tokio::test(start_paused = true)]
-async fn d10_the_release_limit_holds_for_those_who_have_waited_too_long() {
-    let limits = Limits::new().max_wait(Duration::from_millis(200));
-    let layer = HttpSingleflightLayer::new().release_limit(4);
-    let mut bench: Plain = bench_in(layer, HttpGroup::with_limits(limits));
-    let tasks = herd(&mut bench, 51);
-    assert_eq!(bench.count().await, 1);
-    advance(Duration::from_millis(199)).await;
-    assert_eq!(bench.count().await, 1);
-    advance(Duration::from_millis(2)).await;
-    assert_eq!(bench.count().await, 5);
-    advance(Duration::from_millis(190)).await;
-    assert_eq!(bench.count().await, 5);
-    // At most that long once more, then it goes.
-    advance(Duration::from_millis(20)).await;
-    assert_eq!(bench.count().await, 51);
-    while !bench.held.is_empty() {
-        bench.next().await.answer(ok(&[], "rows"));
-    }
-    assert_eq!(texts(tasks).await, vec!["rows"; 51]);
     assert!(bench.group.is_empty());
 }
 

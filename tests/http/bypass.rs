@@ -1,12 +1,18 @@
 //! What goes alone with no configuration.
 
-use http::Request;
+use bytes::Bytes;
+use http::{Request, Version};
+use http_body_util::Full;
+use tower::Service;
 use tower_singleflight::{
     HttpSingleflightLayer, Reason, Role,
     http::{Coalesced, Rule},
 };
 
-use crate::origin::{RequestBody, bench, coalesced, get, get_with, ok, request, text};
+use crate::{
+    herd::calls,
+    origin::{OriginBody, Plain, RequestBody, bench, coalesced, get, get_with, ok, request, status, text},
+};
 
 /// Sends both while the first is held; returns how many calls the origin got, and what became of each.
 async fn pair(
@@ -205,4 +211,66 @@ async fn chosen_cookies_count_and_ignored_ones_do_not() {
     assert_eq!(calls_through(named(), with("_ga=1; _gid=2"), get("/x")).await, 1);
     let (count, became) = pair(named(), with("_ga=1; sid=1"), get("/x")).await;
     assert_eq!((count, said(became[0])), (2, alone(Rule::S6Cookie)));
+}
+
+#[tokio::test]
+async fn s14_h2c_alone_asks_for_nothing_and_all_else_goes_alone() {
+    for (fields, expected) in [
+        (&[("upgrade", "h2c"), ("connection", "Upgrade, HTTP2-Settings"), ("http2-settings", "AAMAAABk")][..], 1),
+        (&[("connection", "keep-alive, te")], 1),
+        (&[("upgrade", "websocket"), ("connection", "upgrade")], 3),
+        (&[("upgrade", "h2c, websocket"), ("connection", "upgrade")], 3),
+        (&[("connection", "close, x-user")], 3),
+        (&[("connection", "http2-settings")], 3),
+        (&[("expect", "100-continue")], 3),
+    ] {
+        let requests = [(); 3].map(|()| get_with("/x", fields));
+        assert_eq!(calls(HttpSingleflightLayer::new(), requests, &[]).await, expected, "{fields:?}");
+    }
+}
+
+/// S13: a reload shares no flight from before it; who comes later shares that of the reload.
+#[tokio::test]
+async fn s13_a_reload_shares_no_flight_from_before_it() {
+    for reload in [("cache-control", "no-cache"), ("cache-control", "max-age=0"), ("pragma", "no-cache")] {
+        let mut bench: Plain = bench(HttpSingleflightLayer::new());
+        let before = bench.call(get("/x"));
+        let reload = bench.call(get_with("/x", &[reload]));
+        assert_eq!(bench.count().await, 2);
+        for _ in 0..2 {
+            bench.next().await.answer(ok(&[], "x"));
+        }
+        before.await.unwrap();
+        let rule = reload.await.unwrap().extensions().get::<Coalesced>().unwrap().rule;
+        assert_eq!(rule, Some(Rule::S13Reload));
+        assert!(bench.group.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn s30_a_caller_of_http_1_0_gets_no_answer_of_unknown_length() {
+    let mut bench: Plain = bench(HttpSingleflightLayer::new());
+    let mut old = get("/x");
+    *old.version_mut() = Version::HTTP_10;
+    let calls = [bench.call(get("/x")), bench.call(old)];
+    let (frames, body) = OriginBody::streamed();
+    let mut tasks: Vec<_> = calls.map(|call| tokio::spawn(call.into_inner())).into();
+    bench.next().await.answer(http::Response::new(body));
+    bench.next().await.answer(status(200, &[], "own"));
+    let old = tasks.pop().unwrap().await.unwrap().unwrap();
+    assert_eq!(old.extensions().get::<Coalesced>().unwrap().rule, Some(Rule::S30Http10));
+    assert_eq!(text(old).await, "own");
+    drop((frames, tasks));
+}
+
+#[tokio::test]
+async fn a_request_with_content_that_is_not_in_the_key_goes_alone() {
+    let mut bench: Plain = bench(HttpSingleflightLayer::new());
+    let mut call = tokio_test::task::spawn(
+        bench.service.call(Request::get("/x").body(Full::new(Bytes::from_static(b"q"))).unwrap()),
+    );
+    assert!(call.poll().is_pending());
+    bench.next().await.answer(ok(&[], "x"));
+    let response = call.await.unwrap();
+    assert_eq!(response.extensions().get::<Coalesced>().unwrap().rule, Some(Rule::S15Content));
 }

@@ -1,16 +1,22 @@
 //! Request content in the key.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use bytes::Bytes;
 use http::{Method, Request};
-use http_body_util::{BodyExt, Full};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full, StreamBody};
+use tokio::sync::mpsc;
+use tower::{Layer, Service};
 use tower_singleflight::{
     HttpSingleflightLayer, Reason, Role,
     http::{Coalesced, ContentBody, Contents, Rule},
 };
 
-use crate::origin::{Bench, RequestBody, bench, coalesced, get, ok, role, text};
-
-type ContentBench = Bench<Contents, ContentBody<RequestBody>>;
+use crate::origin::{Bench, Fault, Held, Keyed, Origin, RequestBody, bench, coalesced, get, ok, request, role, text};
 
 fn query(content_type: &str, content: &'static str) -> Request<RequestBody> {
     let builder = Request::builder().method("QUERY").uri("/x").header("content-type", content_type);
@@ -22,7 +28,7 @@ fn layer() -> HttpSingleflightLayer<Contents> {
 }
 
 async fn calls_of(first: Request<RequestBody>, second: Request<RequestBody>) -> usize {
-    let mut bench: ContentBench = bench(layer());
+    let mut bench: Keyed = bench(layer());
     let expected = [&first, &second].map(|request| http_body::Body::size_hint(request.body()).exact().unwrap());
     let tasks =
         [bench.call(first), bench.call(second)].map(|call| tokio::spawn(async { text(call.await.unwrap()).await }));
@@ -48,7 +54,7 @@ async fn t21_s15_equal_content_is_one_call_and_different_content_two() {
 
 #[tokio::test]
 async fn all_callers_of_equal_content_get_the_answer() {
-    let mut bench: ContentBench = bench(layer());
+    let mut bench: Keyed = bench(layer());
     let calls = [bench.call(query("text/plain", "a")), bench.call(query("text/plain", "a"))];
     bench.next().await.answer(ok(&[], "rows"));
     let mut roles = Vec::new();
@@ -97,12 +103,12 @@ async fn a_grpc_method_coalesces_by_message_and_metadata() {
         (grpc("m", &[("grpc-timeout", "1S")]), grpc("m", &[("grpc-timeout", "2S")]), 1),
         (grpc("m", &[("authorization", "a")]), grpc("m", &[("authorization", "a")]), 2),
     ] {
-        let mut bench: ContentBench = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
+        let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
         let calls = [bench.call(first), bench.call(second)];
         assert_eq!(bench.count().await, expected);
         drop(calls);
     }
-    let mut bench: ContentBench = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Other"]));
+    let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Other"]));
     let calls = [bench.call(grpc("m", &[])), bench.call(grpc("m", &[]))];
     assert_eq!(bench.count().await, 2);
     drop(calls);
@@ -114,7 +120,7 @@ async fn a_leaders_own_deadline_fails_nobody_else() {
         let builder = Request::post("http://a/pkg.Service/Get").header("content-type", "application/grpc");
         builder.header("grpc-timeout", timeout).body(Full::new(Bytes::from_static(b"m"))).unwrap()
     };
-    let mut bench: ContentBench = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
+    let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
     let hasty = bench.call(grpc("1m"));
     let patient = tokio::spawn(bench.call(grpc("9S")).into_inner());
     bench.next().await.fail("deadline");
@@ -159,4 +165,62 @@ async fn s15_content_is_handed_on_whole_and_unchanged_whatever_it_is() {
     // With trailers, and with an end that is none.
     assert_eq!(seen(vec![data("one"), trailers()]).await, "oneT");
     assert_eq!(seen(vec![data("one"), Err(crate::origin::Fault("cut"))]).await, "one!");
+}
+
+/// One byte of a large buffer, as a server's read buffer is.
+struct Pinned(Arc<AtomicUsize>);
+
+impl AsRef<[u8]> for Pinned {
+    fn as_ref(&self) -> &[u8] {
+        b"x"
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn pinned(live: &Arc<AtomicUsize>) -> Bytes {
+    live.fetch_add(1, Ordering::SeqCst);
+    Bytes::from_owner(Pinned(Arc::clone(live)))
+}
+
+#[tokio::test]
+async fn s26_content_in_small_frames_keeps_no_more_than_its_bytes() {
+    let live = Arc::new(AtomicUsize::new(0));
+    let query = |frames: mpsc::UnboundedReceiver<Bytes>| {
+        let frames = futures_util::stream::unfold(frames, |mut frames| async {
+            frames.recv().await.map(|data| (Ok::<_, Fault>(Frame::data(data)), frames))
+        });
+        Request::builder().method("QUERY").uri("/x").body(StreamBody::new(Box::pin(frames))).unwrap()
+    };
+    let (sender, mut held) = mpsc::unbounded_channel();
+    let layer = HttpSingleflightLayer::new().methods([Method::from_bytes(b"QUERY").unwrap()]).content_key(1000);
+    let mut service = layer.layer(Origin::new(sender));
+    let (frames, content) = mpsc::unbounded_channel();
+    let mut call = tokio_test::task::spawn(service.call(query(content)));
+    for _ in 0..900 {
+        frames.send(pinned(&live)).unwrap();
+        // Gives the channel its budget back.
+        tokio::task::yield_now().await;
+        assert!(call.poll().is_pending());
+        assert!(live.load(Ordering::SeqCst) <= 1);
+    }
+    drop(frames);
+    assert!(call.poll().is_pending());
+    let Held { request, .. } = held.try_recv().unwrap();
+    assert_eq!(request.body().size_hint().exact(), Some(900));
+    assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), "x".repeat(900));
+}
+
+#[tokio::test]
+async fn s15_no_content_of_another_type_is_another_question() {
+    let query = |content_type| request("QUERY", "/x", &[("content-type", content_type)]);
+    let layer = HttpSingleflightLayer::new().methods([Method::from_bytes(b"QUERY").unwrap()]).content_key(16);
+    let mut bench: Bench<Contents, ContentBody<RequestBody>> = bench(layer);
+    let calls = [query("text/plain"), query("text/plain"), query("text/html")].map(|request| bench.call(request));
+    assert_eq!(bench.count().await, 2);
+    drop(calls);
 }

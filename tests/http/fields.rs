@@ -1,87 +1,20 @@
 //! Request fields: all count but those of the list (S27), and none of them can harm another caller.
 
 mod counted;
+mod listed;
+pub(crate) use counted::COUNTED;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
-use http_body_util::Full;
 use tower_singleflight::{
     HttpSingleflightLayer,
     http::{ContentBody, Contents, Heads},
 };
 
-pub(crate) use counted::COUNTED;
-
-use crate::origin::{Bench, Held, OriginBody, RequestBody, bench, get, get_with, text};
-
-/// What tracers, meshes and gateways add to every call, each with two values that they really send. To this kind belongs
-/// the whole list (`key/excepted.rs`, where a test asks for each name), and any name behind the prefixes `x-b3-`,
-/// `x-datadog-` and `x-instana-`.
-const LISTED: [(&str, &str, &str, &str); 48] = [
-    (
-        "W3C",
-        "traceparent",
-        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
-    ),
-    ("W3C", "tracestate", "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7", "dd=s:2;o:rum;t.dm:-4"),
-    ("Zipkin", "b3", "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1", "0"),
-    ("Zipkin", "x-b3-traceid", "80f198ee56343ba864fe8b2a57d3eff7", "1"),
-    ("Zipkin", "x-b3-spanid", "e457b5a2e4d86bd1", "2"),
-    ("Zipkin", "x-b3-parentspanid", "05e3ac9a4f6e3b90", "3"),
-    ("Zipkin", "x-b3-sampled", "1", "0"),
-    ("Zipkin", "x-b3-flags", "1", "0"),
-    ("Jaeger", "uber-trace-id", "abc:def:0:1", "123:456:789:0"),
-    ("OpenTracing", "x-ot-span-context", "a;b;c;d", "e;f"),
-    ("Datadog", "x-datadog-trace-id", "1234567890", "9"),
-    ("Datadog", "x-datadog-parent-id", "987654321", "8"),
-    ("Datadog", "x-datadog-sampling-priority", "1", "-1"),
-    ("Datadog", "x-datadog-origin", "rum", "synthetics"),
-    ("Datadog", "x-datadog-tags", "_dd.p.tid=640cfd8d00000000,_dd.p.dm=-1", "_dd.p.dm=-4"),
-    (
-        "AWS",
-        "x-amzn-trace-id",
-        "Root=1-67891233-abcdef012345678912345678;Sampled=1",
-        "Self=1-67891234-12456789abcdef012345678",
-    ),
-    ("AWS", "x-amzn-requestid", "79104EXAMPLEB723", "2"),
-    ("AWS", "x-amz-cf-id", "yA2nP7w==", "b_3-Q=="),
-    ("Google", "x-cloud-trace-context", "105445aa7843bc8bf206b120001000/1;o=1", "2/3;o=0"),
-    ("Google", "grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE", "AAB"),
-    ("Sentry", "sentry-trace", "771a43a4192642f0b136d5159a501700-7a3b2c1d-1", "1-2-0"),
-    (
-        "Sentry",
-        "baggage",
-        "sentry-trace_id=771a43a4,sentry-environment=production",
-        "sentry-sample_rate=0.1, sentry-release=a%401",
-    ),
-    ("Instana", "x-instana-t", "1", "2"),
-    ("Instana", "x-instana-s", "3", "4"),
-    ("Instana", "x-instana-l", "1,correlationType=web;correlationId=5", "0"),
-    ("New Relic", "newrelic", "eyJ2IjpbMCwxXSwiZCI6eyJ0eSI6IkFwcCJ9fQ==", "eyJ2IjpbMCwxXX0="),
-    ("Elastic", "elastic-apm-traceparent", "00-0af7651916cd43dd8448eb211c80319c-b9c7c989f97918e1-01", "00-1-2-00"),
-    ("Linkerd", "l5d-ctx-trace", "AAAAAAAAAAAAAAAAAAAAAA==", "BBBB"),
-    ("Envoy", "x-envoy-attempt-count", "1", "3"),
-    ("Envoy", "x-envoy-external-address", "203.0.113.9", "2001:db8::1"),
-    ("Envoy", "x-envoy-decorator-operation", "reviews.default.svc.cluster.local:9080/*", "a/b"),
-    ("Envoy", "x-request-id", "f058ebd6-12ab-4f4e-8f3e-1f2d3c4b5a69", "2"),
-    ("Envoy", "x-envoy-upstream-rq-timeout-ms", "100", "15000"),
-    ("Envoy", "x-envoy-expected-rq-timeout-ms", "100", "15000"),
-    ("gRPC", "grpc-timeout", "100m", "9S"),
-    ("gRPC", "grpc-previous-rpc-attempts", "1", "2"),
-    ("gRPC", "grpc-tags-bin", "AAAE", "AAAF"),
-    ("Connect", "connect-timeout-ms", "100", "5000"),
-    ("nginx", "x-real-ip", "203.0.113.9", "198.51.100.7"),
-    ("nginx", "x-forwarded-for", "203.0.113.9, 10.0.0.1", "198.51.100.7"),
-    ("nginx", "x-correlation-id", "a", "b"),
-    ("Heroku", "x-request-start", "t=1700000000000", "1700000000001"),
-    ("Heroku", "via", "1.1 vegur", "1.1 a, 1.1 b"),
-    ("Cloudflare", "cf-ray", "230b030023ae2822-SJC", "2-FRA"),
-    ("Cloudflare", "cf-connecting-ip", "203.0.113.9", "2001:db8::1"),
-    ("Fly", "fly-request-id", "01H-fra", "01J-cdg"),
-    ("Vercel", "x-vercel-id", "fra1::iad1::abc-1700000000000-0123", "cdg1::a"),
-    ("Azure", "x-azure-ref", "0zxV+XAAAAABKMMOjBv2NT4TY6SQVjC0zV1NURURHRTA2MTkANDM3YzgyY2Q=", "0a"),
-];
+use self::listed::LISTED;
+use crate::{
+    grpc::grpc,
+    origin::{Bench, Held, OriginBody, RequestBody, bench, get, get_with, text},
+};
 
 /// What the origin saw of a request, in any order of its fields.
 fn seen<B>(request: &Request<B>) -> String {
@@ -146,12 +79,6 @@ async fn s27_fields_of_the_list_with_an_underscore_are_others_and_count() {
     }
 }
 
-fn grpc(fields: &[(&str, &str)]) -> Request<RequestBody> {
-    let request = Request::post("http://a/pkg.Service/Get").header("content-type", "application/grpc");
-    let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-    request.body(Full::new(Bytes::from_static(b"m"))).unwrap()
-}
-
 /// Sends them at once to an opted-in method; returns how many calls the origin got.
 async fn grpc_calls(requests: Vec<Request<RequestBody>>) -> usize {
     let mut bench: Bench<Contents, ContentBody<RequestBody>> =
@@ -175,14 +102,22 @@ async fn s27_requests_that_differ_in_fields_of_the_list_only_are_one_call_over_h
             let fields = [&[(&*spelled, one)][..], &[(&*spelled, two)], &[], &[(&*spelled, one), (&*spelled, two)]];
             let requests = fields.map(|fields| get_with("/x", fields)).to_vec();
             assert_eq!(served(requests).await.0, 1, "{who}: {spelled}");
-            assert_eq!(grpc_calls(fields.map(grpc).to_vec()).await, 1, "{who}: {spelled}");
+            assert_eq!(
+                grpc_calls(fields.map(|fields| grpc("pkg.Service/Get", fields)).to_vec()).await,
+                1,
+                "{who}: {spelled}"
+            );
         }
     }
     // All of them at once.
     let one: Vec<_> = LISTED.iter().map(|(_, name, one, _)| (*name, *one)).collect();
     let two: Vec<_> = LISTED.iter().rev().map(|(_, name, _, two)| (*name, *two)).collect();
     assert_eq!(served(vec![get_with("/x", &one), get_with("/x", &two), get("/x")]).await.0, 1);
-    assert_eq!(grpc_calls(vec![grpc(&one), grpc(&two), grpc(&[])]).await, 1);
+    assert_eq!(
+        grpc_calls(vec![grpc("pkg.Service/Get", &one), grpc("pkg.Service/Get", &two), grpc("pkg.Service/Get", &[])])
+            .await,
+        1
+    );
     assert!(LISTED.iter().map(|(who, ..)| who).collect::<std::collections::HashSet<_>>().len() >= 8);
 }
 
@@ -200,7 +135,12 @@ async fn s27_an_odd_value_of_a_listed_field_reaches_nobody_else() {
             let (calls, strangers) = served(vec![with(&odd), get("/x"), get("/x")]).await;
             assert_eq!((calls, strangers), (2, 0), "{name}: {odd}");
             assert_eq!(
-                grpc_calls(vec![grpc(&[(name, &odd)]), grpc(&[(name, one)]), grpc(&[])]).await,
+                grpc_calls(vec![
+                    grpc("pkg.Service/Get", &[(name, &odd)]),
+                    grpc("pkg.Service/Get", &[(name, one)]),
+                    grpc("pkg.Service/Get", &[])
+                ])
+                .await,
                 2,
                 "{name}: {odd}"
             );

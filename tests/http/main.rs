@@ -1,18 +1,23 @@
 //! `HttpSingleflightLayer`, polled by hand: every rule of sharing over HTTP, with exact counts and no sleeps.
 
+mod grpc;
+mod herd;
 mod origin;
 
 mod again;
-mod attack;
+mod auth;
 mod bodies;
-mod breakage;
 mod bypass;
 mod coalescing;
 mod content;
 mod context;
+mod deadlines;
 mod extensions;
 mod fields;
+mod forget;
+mod graphql;
 mod groups;
+mod grpc_writes;
 mod keys;
 mod leaving;
 mod limits;
@@ -22,12 +27,14 @@ mod nesting;
 mod oddities;
 mod personal;
 mod release;
+mod release_limit;
 mod router;
 mod rules;
 mod sockets;
 mod stacks;
 mod status;
 mod tonic_client;
+mod two_layers;
 mod variants;
 mod wire;
 mod writes;

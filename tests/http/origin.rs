@@ -19,7 +19,7 @@ use tokio_test::task::{Spawn, spawn};
 use tower::{Layer, Service};
 use tower_singleflight::{
     HttpSingleflightLayer, Role, SharedBody,
-    http::{Coalesced, HttpContent, HttpGroup},
+    http::{Coalesced, ContentBody, Contents, Heads, HttpContent, HttpGroup},
 };
 
 pub(crate) type RequestBody = Full<Bytes>;
@@ -176,6 +176,11 @@ pub(crate) struct Bench<C: HttpContent, B> {
 }
 
 pub(crate) type Call<F> = Spawn<F>;
+
+pub(crate) type Plain = Bench<Heads, RequestBody>;
+
+/// With content in the key.
+pub(crate) type Keyed = Bench<Contents, ContentBody<RequestBody>>;
 
 pub(crate) fn bench<C: HttpContent, B: Send + 'static>(layer: HttpSingleflightLayer<C>) -> Bench<C, B> {
     let group = HttpGroup::new();

@@ -10,8 +10,12 @@ use std::{
 
 use axum::{Router, body::Body, http::Request, routing::get};
 use futures_util::future::join_all;
-use tower::{Layer, ServiceExt, service_fn};
+use http::Method;
+use http_body_util::BodyExt;
+use tower::{Layer, ServiceExt, service_fn, util::Either};
 use tower_singleflight::HttpSingleflightLayer;
+
+use crate::herd::{calls, plain};
 
 /// A handler that counts its runs, and ends when so many callers are aboard.
 fn counted(
@@ -110,4 +114,33 @@ async fn two_services_of_one_layer_do_not_share() {
     let calls = [service(&one), service(&two)].map(|service| service.oneshot(Request::new(Body::empty())));
     join_all(calls).await;
     assert_eq!((one.load(SeqCst), two.load(SeqCst)), (1, 1));
+}
+
+/// A switch in a configuration: one type either way, with content in the key and without.
+#[tokio::test]
+async fn a_switch_in_a_configuration_type_checks() {
+    for (on, expected) in [(true, 1), (false, 3)] {
+        assert_eq!(calls(HttpSingleflightLayer::new().coalesce_if(move |_| on), plain(), &[]).await, expected);
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&runs);
+        let rows = move || {
+            counted.fetch_add(1, SeqCst);
+            async {
+                tokio::task::yield_now().await;
+                "rows"
+            }
+        };
+        let app = Router::new().route("/x", axum::routing::post(rows.clone()).get(rows));
+        let layer = if on {
+            Either::Left(HttpSingleflightLayer::new().methods([Method::POST]).content_key(64))
+        } else {
+            Either::Right(HttpSingleflightLayer::new())
+        };
+        let service = layer.layer(app);
+        let post = || Request::post("/x").body(Body::from("q")).unwrap();
+        for answer in join_all((0..3).map(|_| service.clone().oneshot(post()))).await {
+            assert_eq!(answer.unwrap().into_body().collect().await.unwrap().to_bytes(), "rows");
+        }
+        assert_eq!(runs.load(SeqCst), expected);
+    }
 }

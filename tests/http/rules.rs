@@ -205,3 +205,27 @@ async fn a_flight_without_its_leader_still_has_followers_by_role() {
     bench.next().await.answer(ok(&[], "x"));
     assert_eq!(role(&follower.await.unwrap()), Role::Follower);
 }
+
+#[tokio::test]
+async fn s05_an_anonymous_answer_that_says_nothing_is_not_for_a_user() {
+    for (said, expected) in [(&[][..], 2), (&[("cache-control", "public")], 1)] {
+        let mut bench = bench(HttpSingleflightLayer::new().share_authorized());
+        let calls = [
+            bench.call(get("/x")),
+            bench.call(get("/x")),
+            bench.call(get_with("/x", &[("authorization", "Bearer a")])),
+        ];
+        let tasks = calls.map(|call| tokio::spawn(async { text(call.await.unwrap()).await }));
+        bench.next().await.answer(ok(said, "guest"));
+        assert_eq!(bench.count().await, expected);
+        if expected == 2 {
+            let held = bench.next().await;
+            assert!(held.request.headers().contains_key("authorization"));
+            held.answer(ok(said, "user"));
+        }
+        let [guest, other, user] = tasks;
+        assert_eq!((guest.await.unwrap(), other.await.unwrap()), ("guest".into(), "guest".into()));
+        assert_eq!(user.await.unwrap(), if expected == 2 { "user" } else { "guest" });
+        assert!(bench.group.is_empty());
+    }
+}

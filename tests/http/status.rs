@@ -1,8 +1,13 @@
 //! `Cache-Status`, on request.
 
-use tower_singleflight::HttpSingleflightLayer;
+use std::sync::{Arc, Mutex};
 
-use crate::origin::{bench, get, ok, request, role};
+use tower_singleflight::{
+    HttpSingleflightLayer, Reason, Role,
+    http::{Coalesced, Rule},
+};
+
+use crate::origin::{Plain, bench, get, get_with, ok, request, role};
 
 #[tokio::test]
 async fn t60_s24_cache_status_says_what_became_of_each_request_and_comes_last() {
@@ -66,4 +71,46 @@ async fn cache_status_is_off_by_default() {
     let call = bench.call(get("/x"));
     bench.next().await.answer(ok(&[], "x"));
     assert!(!call.await.unwrap().headers().contains_key("cache-status"));
+}
+
+#[tokio::test]
+async fn every_kind_of_answer_says_what_became_of_its_request() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let layer = HttpSingleflightLayer::new().inspect(move |role, callers| heard.lock().unwrap().push((role, callers)));
+    let mut bench: Plain = bench(layer.cache_status("here"));
+    let alone = |reason| Role::Alone(reason);
+    for (request, rule, said) in [
+        (request("PUT", "/x", &[]), Rule::S1Method, "here; fwd=method; detail=S1Method"),
+        (get_with("/x", &[("range", "bytes=0-9")]), Rule::S11Range, "here; fwd=bypass; detail=S11Range"),
+        (get_with("/x", &[("if-match", "a")]), Rule::S12Condition, "here; fwd=bypass; detail=S12Condition"),
+        (get_with("/x", &[("cookie", "a=1")]), Rule::S6Cookie, "here; fwd=bypass; detail=S6Cookie"),
+        (
+            get_with("/x", &[("authorization", "Bearer a")]),
+            Rule::S5Authorization,
+            "here; fwd=bypass; detail=S5Authorization",
+        ),
+    ] {
+        let call = bench.call(request);
+        bench.next().await.answer(ok(&[], "x"));
+        let response = call.await.unwrap();
+        let coalesced = *response.extensions().get::<Coalesced>().unwrap();
+        assert_eq!((coalesced.role, coalesced.rule), (alone(Reason::NoKey), Some(rule)));
+        assert_eq!(response.headers()["cache-status"], said);
+        assert_eq!(told.lock().unwrap().pop(), Some((alone(Reason::NoKey), 1)));
+    }
+    let calls = [bench.call(get("/x")), bench.call(get("/x"))];
+    bench.next().await.answer(ok(&[], "x"));
+    for (call, role) in calls.into_iter().zip([Role::Leader, Role::Follower]) {
+        let response = call.await.unwrap();
+        let coalesced = *response.extensions().get::<Coalesced>().unwrap();
+        assert_eq!((coalesced.role, coalesced.rule), (role, None));
+    }
+    assert_eq!(*told.lock().unwrap(), [(Role::Leader, 2), (Role::Follower, 2)]);
+    // Errors are told too.
+    let call = bench.call(get("/x"));
+    bench.next().await.fail("down");
+    call.await.unwrap_err();
+    assert_eq!(told.lock().unwrap().len(), 3);
+    assert!(bench.group.is_empty());
 }

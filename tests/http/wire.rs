@@ -5,225 +5,29 @@
 //! with or without trailers, which ends, fails or is given up at any frame; and every client that is served sooner or
 //! later than the others.
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    pin::Pin,
-    task::{Context, Poll},
-};
+mod clients;
+mod server;
+mod shape;
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response, Version};
-use http_body_util::{BodyExt, Empty};
-use hyper::{body::Incoming, client::conn::http2};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-    service::TowerToHyperService,
-};
+use http::{Response, Version};
+use hyper::body::Incoming;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::{mpsc::UnboundedReceiver, watch},
+    net::TcpStream,
+    sync::mpsc::UnboundedReceiver,
     task::{JoinSet, yield_now},
     time::timeout,
 };
-use tower::Service;
-use tower_singleflight::{
-    HttpSingleflightLayer, SharedBody,
-    http::{Heads, HttpSingleflight},
-};
+use tower_singleflight::http::Heads;
 
+use self::{
+    clients::{ask_2, ask_raw},
+    server::{CLIENTS, Server},
+    shape::{DATE, Shape, shapes},
+};
 use crate::{
-    origin::{Bench, Fault, Held, Origin, OriginBody, bench, get_with},
+    origin::{Bench, Held, OriginBody, get_with},
     sockets::TOO_LONG,
 };
-
-const DATE: &str = "Mon, 23 Nov 2026 12:00:00 GMT";
-
-const CLIENTS: usize = 3;
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Step {
-    Data(&'static str),
-    Trailers,
-    Fail,
-}
-
-use Step::{Data, Fail, Trailers};
-
-/// What the origin sends.
-#[derive(Clone, Debug)]
-struct Shape {
-    method: &'static str,
-    status: u16,
-    /// `Content-Length`, whatever the frames are.
-    announced: Option<u64>,
-    /// The body is there at once, and knows its length.
-    full: bool,
-    steps: Vec<Step>,
-}
-
-fn shape(announced: Option<u64>, steps: &[Step]) -> Shape {
-    Shape { method: "GET", status: 200, announced, full: false, steps: steps.to_vec() }
-}
-
-fn full(data: &'static str) -> Shape {
-    Shape { full: true, ..shape(None, &[Data(data)]) }
-}
-
-fn shapes() -> Vec<Shape> {
-    const LONG: &str = concat!("sixteen bytes, 16", "sixteen bytes, 16", "sixteen bytes, 16", "sixteen bytes, 16");
-    let whole = [Data("one"), Data("two"), Data("three")];
-    let mut shapes = vec![
-        full(""),
-        full("x"),
-        full(LONG),
-        shape(None, &[]),
-        shape(None, &[Data("x")]),
-        shape(None, &whole),
-        shape(None, &[Data(""), Data("x"), Data("")]),
-        shape(None, &[Data("0\r\n\r\n")]),
-        shape(Some(0), &[]),
-        shape(Some(1), &[Data("x")]),
-        shape(Some(11), &whole),
-        shape(Some(68), &[Data(LONG)]),
-        // Wrong both ways.
-        shape(Some(12), &whole),
-        shape(Some(1000), &whole),
-        shape(Some(1), &[]),
-        shape(Some(10), &whole),
-        shape(Some(3), &whole),
-        shape(Some(4), &whole),
-        shape(Some(0), &[Data("x")]),
-        // Trailers.
-        shape(None, &[Trailers]),
-        shape(None, &[Data("x"), Trailers]),
-        shape(None, &[Data("one"), Data("two"), Data("three"), Trailers]),
-        shape(Some(1), &[Data("x"), Trailers]),
-        shape(Some(2), &[Data("x"), Trailers]),
-    ];
-    // Breaking off at each frame, announced and not.
-    for announced in [None, Some(11)] {
-        for frames in 0..=whole.len() {
-            let mut steps = whole[..frames].to_vec();
-            steps.push(Fail);
-            shapes.push(shape(announced, &steps));
-        }
-    }
-    for announced in [None, Some(0), Some(11)] {
-        shapes.push(Shape { method: "HEAD", ..shape(announced, &[]) });
-    }
-    shapes.push(Shape { method: "HEAD", ..shape(Some(11), &whole) });
-    shapes.push(Shape { method: "HEAD", ..full(LONG) });
-    shapes.push(Shape { status: 204, ..shape(None, &[]) });
-    shapes.push(Shape { status: 204, ..full("") });
-    shapes.push(Shape { status: 404, ..full("none") });
-    shapes.push(Shape { status: 404, ..shape(None, &whole) });
-    shapes.push(Shape { status: 503, ..shape(None, &[Data("x"), Fail]) });
-    shapes.push(Shape { status: 301, ..full("") });
-    shapes
-}
-
-impl Shape {
-    /// The head of the answer, and its body with the end to send it by.
-    fn response(&self) -> (Option<crate::origin::Frames>, Response<OriginBody>) {
-        let mut head = Response::builder().status(self.status).header("date", DATE).header("trailer", "x-sum");
-        if let Some(length) = self.announced {
-            head = head.header("content-length", length);
-        }
-        if let (true, [Data(data)]) = (self.full, &self.steps[..]) {
-            return (None, head.body(OriginBody::full(*data)).unwrap());
-        }
-        let (frames, body) = OriginBody::streamed();
-        (Some(frames), head.body(body).unwrap())
-    }
-
-    fn data(&self) -> String {
-        self.steps.iter().filter_map(|step| if let Data(data) = step { Some(*data) } else { None }).collect()
-    }
-
-    fn is_too_long(&self) -> bool {
-        self.method != "HEAD" && self.announced.is_some_and(|announced| announced < self.data().len() as u64)
-    }
-
-    /// Returns whether its end is not a clean one.
-    fn breaks_off(&self) -> bool {
-        let length = self.data().len() as u64;
-        self.method != "HEAD" && (self.steps.contains(&Fail) || self.announced.is_some_and(|it| it != length))
-    }
-
-    fn has_length(&self) -> bool {
-        self.full || self.announced.is_some() || self.method == "HEAD" || self.status == 204
-    }
-}
-
-impl Step {
-    fn send(self, frames: &crate::origin::Frames) {
-        match self {
-            Data(data) => frames.data(data),
-            Trailers => frames.trailers(HeaderMap::from_iter([("x-sum".parse().unwrap(), "1".parse().unwrap())])),
-            Fail => frames.fail("cut"),
-        }
-    }
-}
-
-/// One connection's service: it hands its answers on only once so many steps of the body were sent.
-#[derive(Clone)]
-struct Late {
-    inner: HttpSingleflight<Origin<Incoming>>,
-    sent: watch::Receiver<usize>,
-    after: usize,
-}
-
-impl Service<Request<Incoming>> for Late {
-    type Response = Response<SharedBody<OriginBody>>;
-    type Error = Fault;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Fault>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let response = self.inner.call(request);
-        let (mut sent, after) = (self.sent.clone(), self.after);
-        Box::pin(async move {
-            let response = response.await;
-            let _ = sent.wait_for(|sent| *sent >= after).await;
-            response
-        })
-    }
-}
-
-struct Server {
-    bench: Bench<Heads, Incoming>,
-    address: SocketAddr,
-    sent: watch::Sender<usize>,
-}
-
-impl Server {
-    /// The nth connection is served late by as many steps as `late` says.
-    async fn start(late: [usize; CLIENTS]) -> Self {
-        let bench: Bench<Heads, Incoming> = bench(HttpSingleflightLayer::new());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (sent, receiver) = watch::channel(0);
-        let inner = bench.service.clone();
-        tokio::spawn(async move {
-            for after in late {
-                let Ok((stream, _)) = listener.accept().await else { break };
-                let service = Late { inner: inner.clone(), sent: receiver.clone(), after };
-                tokio::spawn(async move {
-                    let service = TowerToHyperService::new(service);
-                    let _ =
-                        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
-        Self { bench, address, sent }
-    }
-}
 
 async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let waiting = async {
@@ -232,84 +36,6 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
         }
     };
     timeout(TOO_LONG, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
-}
-
-/// Returns where the first message ends; `None`: not yet, or only where the connection does.
-fn end_of_message(bytes: &[u8], is_head: bool) -> Option<usize> {
-    let find = |from: usize, wanted: &[u8]| {
-        bytes[from..].windows(wanted.len()).position(|window| window == wanted).map(|at| from + at + wanted.len())
-    };
-    let body = find(0, b"\r\n\r\n")?;
-    let head = String::from_utf8_lossy(&bytes[..body]).to_ascii_lowercase();
-    if is_head || head.starts_with("http/1.1 204") || head.starts_with("http/1.0 204") {
-        return Some(body);
-    }
-    if head.contains("transfer-encoding: chunked") {
-        // A last chunk that is none of the data's: chunks are read one by one.
-        let mut at = body;
-        loop {
-            let data = find(at, b"\r\n")?;
-            let length = usize::from_str_radix(std::str::from_utf8(&bytes[at..data - 2]).ok()?, 16).ok()?;
-            if length == 0 {
-                return if bytes.get(data..data + 2)? == b"\r\n" { Some(data + 2) } else { find(data, b"\r\n\r\n") };
-            }
-            at = data + length + 2;
-            if at > bytes.len() {
-                return None;
-            }
-        }
-    }
-    let length = head.split("content-length: ").nth(1)?.split('\r').next()?.parse::<usize>().ok()?;
-    (bytes.len() >= body + length).then_some(body + length)
-}
-
-/// Asks on a connection of its own, and once more when the answer is whole; returns all bytes until the server ends.
-async fn ask_raw(mut stream: TcpStream, version: Version, method: &str) -> Vec<u8> {
-    let proto = if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
-    let fields = "host: a\r\nte: trailers\r\nconnection: keep-alive, te\r\n";
-    stream.write_all(format!("{method} /x {proto}\r\n{fields}\r\n").as_bytes()).await.unwrap();
-    let (mut bytes, mut buffer, mut asked_again) = (Vec::new(), [0; 4096], false);
-    loop {
-        if let (false, Some(_)) = (asked_again, end_of_message(&bytes, method == "HEAD")) {
-            asked_again = true;
-            // The last one: the server closes behind it.
-            let next = format!("GET /next {proto}\r\nhost: a\r\nconnection: close\r\n\r\n");
-            let _ = stream.write_all(next.as_bytes()).await;
-        }
-        match timeout(TOO_LONG, stream.read(&mut buffer)).await.expect("the server goes on") {
-            Ok(0) | Err(_) => return bytes,
-            Ok(length) => bytes.extend_from_slice(&buffer[..length]),
-        }
-    }
-}
-
-/// The same over HTTP/2, as far as it is to be seen there: the head, the data, the trailers, and how it ends.
-async fn ask_2(stream: TcpStream, method: &str) -> Vec<u8> {
-    let (mut client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    let mut seen = String::new();
-    for (method, path) in [(method, "/x"), ("GET", "/next")] {
-        let request = Request::builder().method(method).uri(format!("http://a{path}")).header("te", "trailers");
-        let request = request.body(Empty::<Bytes>::new()).unwrap();
-        match timeout(TOO_LONG, client.send_request(request)).await.expect("the server goes on") {
-            Err(_) => seen.push_str("no answer;"),
-            Ok(response) => {
-                let (head, mut body) = response.into_parts();
-                seen.push_str(&format!("{} {:?};", head.status, head.headers));
-                loop {
-                    match timeout(TOO_LONG, body.frame()).await.expect("the server goes on") {
-                        None => break seen.push_str(";end;"),
-                        Some(Err(_)) => break seen.push_str(";broken off;"),
-                        Some(Ok(frame)) => match frame.into_data() {
-                            Ok(data) => seen.push_str(&String::from_utf8_lossy(&data)),
-                            Err(frame) => seen.push_str(&format!(";{:?}", frame.into_trailers().unwrap())),
-                        },
-                    }
-                }
-            }
-        }
-    }
-    seen.into_bytes()
 }
 
 /// Answers one request at once, with all that belongs to it.

@@ -1,17 +1,9 @@
 //! Reading what one has written: what the answers to writes fence (S21).
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
-use http_body_util::{BodyExt, Full};
-use tower_singleflight::{
-    HttpSingleflightLayer, Role,
-    http::{Coalesced, ContentBody, Contents, Heads, HttpKey, Rule},
-};
+use http::Method;
+use tower_singleflight::{HttpSingleflightLayer, Role};
 
-use crate::origin::{Bench, Held, OriginBody, RequestBody, bench, get, get_with, ok, request, role, status, text};
-
-type Plain = Bench<Heads, RequestBody>;
-type Keyed = Bench<Contents, ContentBody<RequestBody>>;
+use crate::origin::{Plain, bench, get, get_with, ok, request, status, text};
 
 /// What becomes of a write.
 #[derive(Clone, Copy, Debug)]
@@ -183,22 +175,6 @@ async fn s21_a_fence_by_hand_is_for_one_authority_or_for_all() {
     }
 }
 
-#[tokio::test]
-async fn a_forgotten_flight_is_joined_no_more_and_still_serves_its_callers() {
-    let mut bench: Plain = bench(HttpSingleflightLayer::new());
-    let before = bench.call(get("/x"));
-    let reading = bench.next().await;
-    let key = bench.layer.key(&get("/x").into_parts().0).unwrap();
-    assert!(bench.group.forget(&key));
-    assert!(!bench.group.forget(&key));
-    let after = bench.call(get("/x"));
-    reading.answer(ok(&[], "old"));
-    bench.next().await.answer(ok(&[], "new"));
-    assert_eq!(text(before.await.unwrap()).await, "old");
-    assert_eq!(text(after.await.unwrap()).await, "new");
-    assert!(bench.group.is_empty());
-}
-
 /// 600 of them, refused and hung up in turn, among 100 reads.
 #[tokio::test]
 async fn s21_refused_and_hung_up_writes_do_not_keep_reads_from_sharing() {
@@ -226,211 +202,6 @@ async fn s21_refused_and_hung_up_writes_do_not_keep_reads_from_sharing() {
     assert!(bench.group.is_empty());
 }
 
-fn grpc(method: &str) -> Request<RequestBody> {
-    let builder = Request::post(format!("http://a/{method}")).header("content-type", "application/grpc");
-    builder.body(Full::new(Bytes::from_static(b"m"))).unwrap()
-}
-
-/// An answer of one message, or of none, with this status in its trailers.
-fn in_trailers(code: &'static str, message: Option<&'static str>) -> Response<OriginBody> {
-    let (frames, body) = OriginBody::streamed();
-    message.into_iter().for_each(|message| frames.data(message));
-    frames.trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), code.parse().unwrap())]));
-    Response::new(body)
-}
-
-/// Lets a call of this method end while `Get` is under way; returns whether the next `Get` is a call of its own.
-async fn grpc_fences(method: &str, code: &'static str, trailing: bool) -> bool {
-    let layer = HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]).grpc_reads(["/pkg.Service/List"]);
-    let mut bench: Keyed = bench(layer);
-    let before = bench.call(grpc("pkg.Service/Get"));
-    let reading = bench.next().await;
-    let write = bench.call(grpc(method));
-    let held: Held<_> = bench.next().await;
-    held.answer(if trailing { in_trailers(code, Some("done")) } else { ok(&[("grpc-status", code)], "") });
-    let body = write.await.unwrap().into_body().collect().await.unwrap();
-    assert_eq!(body.trailers().is_some(), trailing);
-    let after = bench.call(grpc("pkg.Service/Get"));
-    let fenced = bench.count().await == 3;
-    reading.answer(in_trailers("0", Some("old")));
-    if fenced {
-        bench.next().await.answer(in_trailers("0", Some("new")));
-    }
-    assert_eq!(text(before.await.unwrap()).await, "old");
-    assert_eq!(text(after.await.unwrap()).await, if fenced { "new" } else { "old" });
-    assert!(bench.group.is_empty());
-    fenced
-}
-
-#[tokio::test]
-async fn s21_a_grpc_call_fences_its_service_when_its_status_is_known() {
-    const REFUSED: [&str; 8] = ["3", "5", "6", "7", "9", "11", "12", "16"];
-    for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"] {
-        for trailing in [false, true] {
-            let fenced = grpc_fences("pkg.Service/Put", code, trailing).await;
-            assert_eq!(fenced, !REFUSED.contains(&code), "{code}, in the trailers: {trailing}");
-            assert!(!grpc_fences("pkg.Service/List", code, trailing).await, "a read, {code}");
-        }
-    }
-    assert!(!grpc_fences("pkg.Other/Put", "0", true).await, "another service");
-}
-
-#[tokio::test]
-async fn s21_a_grpc_web_call_fences_unless_its_frame_of_trailers_refuses() {
-    for (frame, fenced) in [
-        (&b"\x80\0\0\0\x0fgrpc-status:5\r\n"[..], false),
-        (b"gAAAAA9ncnBjLXN0YXR1czo1DQo=", false),
-        (b"\x80\0\0\0\x0fgrpc-status:4\r\n", true),
-        (b"gAAAAA9ncnBjLXN0YXR1czo0DQo=", true),
-        // A message, whatever it looks like further on.
-        (b"\0\0\0\0\x0fgrpc-status:5\r\n", true),
-    ] {
-        let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
-        let before = bench.call(grpc("pkg.Service/Get"));
-        let reading = bench.next().await;
-        let write = bench.call(grpc("pkg.Service/Put"));
-        bench.next().await.answer(Response::new(OriginBody::full(Bytes::from_static(frame))));
-        write.await.unwrap().into_body().collect().await.unwrap();
-        let after = bench.call(grpc("pkg.Service/Get"));
-        assert_eq!(bench.count().await == 3, fenced, "{frame:?}");
-        reading.answer(in_trailers("0", Some("old")));
-        if fenced {
-            bench.next().await.answer(in_trailers("0", Some("new")));
-        }
-        for call in [before, after] {
-            call.await.unwrap();
-        }
-        assert!(bench.group.is_empty());
-    }
-}
-
-#[tokio::test]
-async fn s21_the_fence_is_up_before_the_caller_sees_the_trailers() {
-    let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
-    let before = bench.call(grpc("pkg.Service/Get"));
-    let reading = bench.next().await;
-    let write = bench.call(grpc("pkg.Service/Put"));
-    bench.next().await.answer(in_trailers("0", Some("done")));
-    let mut body = write.await.unwrap().into_body();
-    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "done");
-    // It is not done as far as anyone has been told.
-    let during = bench.call(grpc("pkg.Service/Get"));
-    assert_eq!(bench.count().await, 2);
-    assert!(body.frame().await.unwrap().unwrap().is_trailers());
-    let after = bench.call(grpc("pkg.Service/Get"));
-    assert_eq!(bench.count().await, 3);
-    reading.answer(in_trailers("0", Some("old")));
-    bench.next().await.answer(in_trailers("0", Some("new")));
-    for (call, expected) in [(before, "old"), (during, "old"), (after, "new")] {
-        assert_eq!(text(call.await.unwrap()).await, expected);
-    }
-    assert!(bench.group.is_empty());
-}
-
-/// How far the answer of a gRPC write gets before its caller hangs up.
-#[derive(Clone, Copy, Debug)]
-enum Heard {
-    Nothing,
-    Head,
-    EmptyFrame,
-    Message,
-}
-
-/// Lets the caller of a gRPC write hang up.
-async fn hang_up(bench: &mut Keyed, heard: Heard) {
-    let write = bench.call(grpc("pkg.Service/Put"));
-    let writing = bench.next().await;
-    if matches!(heard, Heard::Nothing) {
-        return drop(write);
-    }
-    let (frames, body) = OriginBody::streamed();
-    writing.answer(Response::new(body));
-    let mut body = write.await.unwrap().into_body();
-    if !matches!(heard, Heard::Head) {
-        frames.data(if matches!(heard, Heard::Message) { "done" } else { "" });
-        assert!(body.frame().await.unwrap().unwrap().is_data());
-    }
-    drop(body);
-    assert!(frames.is_dropped());
-}
-
-/// The kind: a caller that drops the body, or breaks its reading off, at any frame before the trailers.
-#[tokio::test]
-async fn s21_a_grpc_write_that_is_hung_up_behind_its_message_fences() {
-    for (heard, fenced) in
-        [(Heard::Nothing, false), (Heard::Head, false), (Heard::EmptyFrame, false), (Heard::Message, true)]
-    {
-        let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
-        let before = bench.call(grpc("pkg.Service/Get"));
-        let reading = bench.next().await;
-        hang_up(&mut bench, heard).await;
-        let after = bench.call(grpc("pkg.Service/Get"));
-        assert_eq!(bench.count().await == 3, fenced, "{heard:?}");
-        reading.answer(in_trailers("0", Some("old")));
-        if fenced {
-            bench.next().await.answer(in_trailers("0", Some("new")));
-        }
-        assert_eq!(text(before.await.unwrap()).await, "old");
-        assert_eq!(text(after.await.unwrap()).await, if fenced { "new" } else { "old" }, "{heard:?}");
-        assert!(bench.group.is_empty());
-    }
-}
-
-/// 600 of them, among 100 reads.
-#[tokio::test]
-async fn s21_grpc_writes_that_are_hung_up_before_a_message_do_not_keep_reads_from_sharing() {
-    let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
-    let mut reads = vec![bench.call(grpc("pkg.Service/Get"))];
-    let reading = bench.next().await;
-    for number in 0..600 {
-        hang_up(&mut bench, [Heard::Nothing, Heard::Head, Heard::EmptyFrame][number % 3]).await;
-        if number % 6 == 0 && reads.len() < 100 {
-            reads.push(bench.call(grpc("pkg.Service/Get")));
-        }
-    }
-    assert_eq!(reads.len(), 100);
-    assert_eq!(bench.count().await, 601);
-    reading.answer(in_trailers("0", Some("rows")));
-    for read in reads {
-        assert_eq!(text(read.await.unwrap()).await, "rows");
-    }
-    assert!(bench.group.is_empty());
-}
-
-#[tokio::test]
-async fn d11_s21_mutations_of_graphql_go_alone_and_fence_and_queries_share() {
-    let layer = HttpSingleflightLayer::new()
-        .methods([Method::POST])
-        .content_if(|_, content| !content.windows(8).any(|word| word == b"mutation"))
-        .content_key(64);
-    let mut bench: Keyed = bench(layer);
-    let post = |content: &str| Request::post("/graphql").body(Full::new(Bytes::from(content.to_owned()))).unwrap();
-    let mut reads = vec![bench.call(post("query { a }")), bench.call(post("query { a }"))];
-    let reading = bench.next().await;
-    // A content that is too large to be looked at goes alone too, as a write.
-    for (content, rule) in [("mutation { a }".to_owned(), Rule::D11Content), ("query".repeat(20), Rule::S15Content)] {
-        let write = bench.call(post(&content));
-        let writing = bench.next().await;
-        writing.answer(ok(&[], "written"));
-        let response = write.await.unwrap();
-        assert_eq!(response.extensions().get::<Coalesced>().unwrap().rule, Some(rule));
-        let before = bench.count().await;
-        reads.push(bench.call(post("query { a }")));
-        assert_eq!(bench.count().await, before + 1);
-        bench.next().await.answer(ok(&[], "new"));
-        assert_eq!(text(reads.pop().unwrap().await.unwrap()).await, "new");
-    }
-    reading.answer(ok(&[], "old"));
-    let mut roles = Vec::new();
-    for read in reads {
-        let response = read.await.unwrap();
-        roles.push(role(&response));
-        assert_eq!(text(response).await, "old");
-    }
-    assert_eq!(roles, [Role::Leader, Role::Follower]);
-    assert!(bench.group.is_empty());
-}
-
 #[tokio::test]
 async fn s21_a_write_over_http_1_is_of_its_host() {
     let mut bench: Plain = bench(HttpSingleflightLayer::new());
@@ -451,19 +222,38 @@ async fn s21_a_write_over_http_1_is_of_its_host() {
 }
 
 #[tokio::test]
-async fn flights_that_a_predicate_picks_are_forgotten_and_no_others() {
-    let mut bench: Plain = bench(HttpSingleflightLayer::new());
-    let before = [bench.call(get("/x")), bench.call(get("/y"))];
-    let path = |known: &HttpKey| known.path() == Some("/x") && known.method() == "GET" && known.authority().is_none();
-    assert_eq!(bench.group.forget_where(path), 1);
-    assert_eq!(bench.group.forget_where(path), 0);
-    let after = [bench.call(get("/x")), bench.call(get("/y"))];
+async fn s21_a_method_that_may_coalesce_elsewhere_fences_where_it_may_not() {
+    let layer = HttpSingleflightLayer::new()
+        .methods([Method::POST])
+        .coalesce_if(|parts| parts.method == Method::GET || parts.uri.path() == "/graphql");
+    let mut bench = bench(layer);
+    let before = bench.call(get("/orders"));
+    let write = bench.call(request("POST", "/orders", &[]));
+    let (reading, writing) = (bench.next().await, bench.next().await);
+    writing.answer(ok(&[], "ordered"));
+    write.await.unwrap();
+    let after = bench.call(get("/orders"));
     assert_eq!(bench.count().await, 3);
-    for body in ["old", "y", "new"] {
-        bench.next().await.answer(ok(&[], body));
-    }
-    for (call, body) in before.into_iter().chain(after).zip(["old", "y", "new", "y"]) {
-        assert_eq!(text(call.await.unwrap()).await, body);
-    }
+    drop((before, reading, after));
+}
+
+/// Two paths that the application's key takes for one, one of which was written to more often.
+#[tokio::test]
+async fn s21_epochs_of_two_paths_are_not_taken_for_each_other() {
+    let mut bench: Plain = bench(HttpSingleflightLayer::new().key_fn(|_| Some("all")));
+    let put = async |bench: &mut Plain, uri: &str| {
+        let write = bench.call(request("PUT", uri, &[]));
+        bench.next().await.answer(ok(&[], ""));
+        write.await.unwrap();
+    };
+    put(&mut bench, "http://a/one").await;
+    let before = bench.call(get("http://a/one"));
+    let old = bench.next().await;
+    put(&mut bench, "http://a/two").await;
+    let after = bench.call(get("http://a/two"));
+    bench.next().await.answer(ok(&[], "new"));
+    old.answer(ok(&[], "old"));
+    assert_eq!(text(before.await.unwrap()).await, "old");
+    assert_eq!(text(after.await.unwrap()).await, "new");
     assert!(bench.group.is_empty());
 }

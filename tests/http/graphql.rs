@@ -1,0 +1,81 @@
+//! Queries and mutations with content in the key: mutations fence the queries (S21, D11).
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::Full;
+use tower_singleflight::{
+    HttpSingleflightLayer, Role,
+    http::{Coalesced, Rule},
+};
+
+use crate::origin::{Keyed, bench, ok, role, text};
+
+#[tokio::test]
+async fn d11_s21_mutations_of_graphql_go_alone_and_fence_and_queries_share() {
+    let layer = HttpSingleflightLayer::new()
+        .methods([Method::POST])
+        .content_if(|_, content| !content.windows(8).any(|word| word == b"mutation"))
+        .content_key(64);
+    let mut bench: Keyed = bench(layer);
+    let post = |content: &str| Request::post("/graphql").body(Full::new(Bytes::from(content.to_owned()))).unwrap();
+    let mut reads = vec![bench.call(post("query { a }")), bench.call(post("query { a }"))];
+    let reading = bench.next().await;
+    // A content that is too large to be looked at goes alone too, as a write.
+    for (content, rule) in [("mutation { a }".to_owned(), Rule::D11Content), ("query".repeat(20), Rule::S15Content)] {
+        let write = bench.call(post(&content));
+        let writing = bench.next().await;
+        writing.answer(ok(&[], "written"));
+        let response = write.await.unwrap();
+        assert_eq!(response.extensions().get::<Coalesced>().unwrap().rule, Some(rule));
+        let before = bench.count().await;
+        reads.push(bench.call(post("query { a }")));
+        assert_eq!(bench.count().await, before + 1);
+        bench.next().await.answer(ok(&[], "new"));
+        assert_eq!(text(reads.pop().unwrap().await.unwrap()).await, "new");
+    }
+    reading.answer(ok(&[], "old"));
+    let mut roles = Vec::new();
+    for read in reads {
+        let response = read.await.unwrap();
+        roles.push(role(&response));
+        assert_eq!(text(response).await, "old");
+    }
+    assert_eq!(roles, [Role::Leader, Role::Follower]);
+    assert!(bench.group.is_empty());
+}
+
+/// The kind: every rule that sends a request alone before its content is asked about.
+#[tokio::test]
+async fn s21_a_mutation_fences_whatever_rule_sent_it_alone() {
+    let post = |content: &'static str, fields: &[(&str, &[u8])]| {
+        let request = Request::post("http://a/graphql");
+        let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(Full::new(Bytes::from_static(content.as_bytes()))).unwrap()
+    };
+    let long = "y".repeat(9000);
+    for fields in [
+        &[][..],
+        &[("x-odd", "\u{e9}".as_bytes())],
+        &[("authorization", b"ann")],
+        &[("x-long", long.as_bytes())],
+        &[("host", b"other")],
+    ] {
+        let layer = HttpSingleflightLayer::new()
+            .methods([Method::POST])
+            .content_if(|_, content| content.starts_with(b"query"))
+            .content_key(1024);
+        let mut bench: Keyed = bench(layer);
+        let before = bench.call(post("query", &[]));
+        let reading = bench.next().await;
+        let write = bench.call(post("mutation", fields));
+        bench.next().await.answer(ok(&[], ""));
+        write.await.unwrap();
+        let after = bench.call(post("query", &[]));
+        assert_eq!(bench.count().await, 3, "{fields:?}");
+        bench.next().await.answer(ok(&[], "new"));
+        reading.answer(ok(&[], "old"));
+        assert_eq!(text(before.await.unwrap()).await, "old");
+        assert_eq!(text(after.await.unwrap()).await, "new");
+        assert!(bench.group.is_empty());
+    }
+}

@@ -1,0 +1,132 @@
+//! gRPC: what statuses, deadlines and trailers decide. Other tests have their calls and answers from here.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt, Full};
+use tokio::time::advance;
+use tower_singleflight::{
+    HttpSingleflightLayer,
+    http::{ContentBody, Contents},
+};
+
+use crate::{
+    herd::{Task, texts},
+    origin::{Bench, Keyed, OriginBody, RequestBody, bench, ok, text},
+};
+
+/// A call of this method.
+pub(crate) fn grpc(method: &str, fields: &[(&str, &str)]) -> Request<RequestBody> {
+    let builder = Request::post(format!("http://a/{method}")).header("content-type", "application/grpc");
+    let builder = fields.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
+    builder.body(Full::new(Bytes::from_static(b"m"))).unwrap()
+}
+
+#[tokio::test]
+async fn s10_a_grpc_status_about_one_call_stays_with_the_leader() {
+    for (status, expected) in [("4", 2), ("1", 2), ("7", 2), ("8", 2), ("16", 2), ("0", 1), ("5", 1)] {
+        let mut bench: Bench<Contents, ContentBody<RequestBody>> =
+            bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
+        let hasty = bench.call(grpc("pkg.Service/Get", &[("grpc-timeout", "1m")]));
+        let patient = bench.call(grpc("pkg.Service/Get", &[("grpc-timeout", "10S")]));
+        let tasks = [hasty, patient].map(|call| tokio::spawn(async { call.await.unwrap() }));
+        bench.next().await.answer(ok(&[("grpc-status", status)], ""));
+        assert_eq!(bench.count().await, expected, "{status}");
+        if expected == 2 {
+            bench.next().await.answer(ok(&[("grpc-status", "0")], ""));
+        }
+        let [hasty, patient] = tasks;
+        assert_eq!(hasty.await.unwrap().headers()["grpc-status"], status);
+        assert_eq!(patient.await.unwrap().headers()["grpc-status"], if expected == 2 { "0" } else { status });
+    }
+}
+
+/// An answer of one message, or of none, with this status in its trailers.
+pub(crate) fn in_trailers(code: &'static str, message: Option<&'static str>) -> Response<OriginBody> {
+    let (frames, body) = OriginBody::streamed();
+    message.into_iter().for_each(|message| frames.data(message));
+    frames.trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), code.parse().unwrap())]));
+    Response::new(body)
+}
+
+#[tokio::test(start_paused = true)]
+async fn s28_grpc_statuses_of_a_deadline_in_the_head_or_behind_it_reach_nobody_else() {
+    for code in ["1", "4", "8"] {
+        for trailing in [false, true] {
+            let mut bench: Bench<Contents, ContentBody<RequestBody>> =
+                bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
+            let hasty = bench.call(grpc("pkg.Service/Get", &[("grpc-timeout", "9S")]));
+            let held = bench.next().await;
+            advance(Duration::from_secs(8)).await;
+            let patient = [(); 5].map(|()| bench.call(grpc("pkg.Service/Get", &[])));
+            let tasks: Vec<Task> =
+                [hasty].into_iter().chain(patient).map(|call| tokio::spawn(call.into_inner())).collect();
+            advance(Duration::from_secs(1)).await;
+            held.answer(if trailing { in_trailers(code, None) } else { ok(&[("grpc-status", code)], "") });
+            assert_eq!(bench.count().await, 2, "{code}, in the trailers: {trailing}");
+            bench.next().await.answer(in_trailers("0", Some("rows")));
+            let mut texts = texts(tasks).await;
+            assert_eq!(texts.remove(0), "");
+            assert_eq!(texts, vec!["rows"; 5], "{code}, in the trailers: {trailing}");
+            assert!(bench.group.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn s28_a_unary_grpc_call_lands_at_its_first_message_or_its_trailers() {
+    for message in [true, false] {
+        let mut bench: Bench<Contents, ContentBody<RequestBody>> =
+            bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
+        let mut leader = bench.call(grpc("pkg.Service/Get", &[]));
+        let (frames, body) = OriginBody::streamed();
+        bench.next().await.answer(Response::new(body));
+        bench.settle().await;
+        assert!(leader.poll().is_pending());
+        // The head is there, and the flight can be joined still.
+        let follower = bench.call(grpc("pkg.Service/Get", &[]));
+        assert_eq!(bench.count().await, 1);
+        if message {
+            frames.data("rows");
+        }
+        frames.trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), "5".parse().unwrap())]));
+        drop(frames);
+        for call in [leader, follower] {
+            let collected = http_body_util::BodyExt::collect(call.await.unwrap().into_body()).await.unwrap();
+            assert_eq!(collected.trailers().unwrap()["grpc-status"], "5");
+            assert_eq!(collected.to_bytes(), if message { "rows" } else { "" });
+        }
+        assert_eq!(bench.count().await, 1);
+        assert!(bench.group.is_empty());
+    }
+}
+
+/// A call of gRPC-Web, of this content type.
+fn web(kind: &str, fields: &[(&str, &str)]) -> Request<RequestBody> {
+    let request = Request::post("http://a/p.S/Get").header("content-type", kind);
+    let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.body(Full::from("\0\0\0\0\0")).unwrap()
+}
+
+/// In gRPC-Web trailers are a frame of the body, in base64 perhaps.
+#[tokio::test]
+async fn s28_a_leaders_deadline_in_a_trailers_frame_of_grpc_web_is_its_own() {
+    for (kind, frame) in [
+        ("application/grpc-web+proto", &b"\x80\0\0\0\x10grpc-status: 4\r\n"[..]),
+        ("application/grpc-web-text", b"gAAAABBncnBjLXN0YXR1czogNA0K"),
+        ("application/grpc-web-text+proto", b"gAAAAA9ncnBjLXN0YXR1czo0DQo="),
+    ] {
+        let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/p.S/Get"]));
+        let one = bench.call(web(kind, &[("grpc-timeout", "1m")]));
+        let mut other = bench.call(web(kind, &[]));
+        bench.next().await.answer(Response::new(OriginBody::full(Bytes::from_static(frame))));
+        bench.settle().await;
+        let _ = other.poll();
+        bench.next().await.answer(ok(&[], "fine"));
+        let own = one.await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(own, frame, "{kind}");
+        assert_eq!(text(other.await.unwrap()).await, "fine", "{kind}");
+        assert!(bench.group.is_empty());
+    }
+}

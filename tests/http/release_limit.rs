@@ -1,0 +1,103 @@
+//! The release limit (D10): how many of those who are released ask the origin at a time.
+
+use std::time::Duration;
+
+use tokio::time::advance;
+use tower_singleflight::{
+    HttpSingleflightLayer, Limits,
+    http::{Heads, HttpGroup},
+};
+
+use crate::{
+    herd::{herd, texts},
+    origin::{Bench, Plain, RequestBody, bench, bench_in, get_with, ok, text},
+};
+
+/// Lets callers of as many variants meet an answer that varies.
+async fn most_at_a_time(bench: &mut Bench<Heads, RequestBody>, plans: &[&str], said: &[(&str, &str)]) -> usize {
+    let calls: Vec<_> = plans.iter().map(|plan| bench.call(get_with("/x", &[("referer", plan)]))).collect();
+    let tasks: Vec<_> = calls.into_iter().map(|call| tokio::spawn(async { text(call.await.unwrap()).await })).collect();
+    bench.next().await.answer(ok(&[("vary", "referer")], "x"));
+    let mut most = 0;
+    loop {
+        bench.settle().await;
+        match bench.held.len() {
+            0 => break,
+            held => most = most.max(held),
+        }
+        bench.next().await.answer(ok(said, "x"));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!(bench.group.is_empty());
+    most
+}
+
+#[tokio::test]
+async fn d3_a_release_limit_holds_for_those_who_regroup() {
+    let mut bench = bench(HttpSingleflightLayer::new().release_limit(2));
+    let plans = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    assert_eq!(most_at_a_time(&mut bench, &plans, &[("vary", "referer")]).await, 2);
+}
+
+#[tokio::test]
+async fn d3_a_release_limit_holds_for_variants_that_are_known_to_be_unshareable() {
+    let mut bench = bench(HttpSingleflightLayer::new().release_limit(2));
+    let plans = ["a", "b", "b", "b", "b", "b", "b", "b"];
+    for _ in 0..2 {
+        assert!(most_at_a_time(&mut bench, &plans, &[("cache-control", "private")]).await <= 2);
+    }
+}
+
+#[tokio::test]
+async fn d3_a_release_limit_holds_for_those_who_find_no_flight_to_regroup_on() {
+    let mut limits = Limits::new();
+    limits.max_flights = 1;
+    let mut bench = bench_in(HttpSingleflightLayer::new().release_limit(1), HttpGroup::with_limits(limits));
+    assert_eq!(most_at_a_time(&mut bench, &["a", "b", "c", "d"], &[("vary", "referer")]).await, 1);
+}
+
+#[tokio::test]
+async fn a_regrouped_caller_that_leaves_gives_its_permit_back() {
+    let mut bench = bench(HttpSingleflightLayer::new().release_limit(1));
+    let mut calls: Vec<_> = ["a", "b", "c"].map(|plan| bench.call(get_with("/x", &[("referer", plan)]))).into();
+    bench.next().await.answer(ok(&[("vary", "referer")], "a"));
+    bench.settle().await;
+    for call in &mut calls {
+        let _ = call.poll();
+    }
+    let held = bench.next().await;
+    assert_eq!(held.request.headers()["referer"], "b");
+    drop(calls.remove(1));
+    let last = calls.remove(1);
+    let last = tokio::spawn(async { text(last.await.unwrap()).await });
+    let next = bench.next().await;
+    assert_eq!(next.request.headers()["referer"], "c");
+    next.answer(ok(&[], "c"));
+    assert_eq!(last.await.unwrap(), "c");
+}
+
+/// 51 clients whose origin takes longer than they wait: those of the limit, and the leader.
+#[tokio::test(start_paused = true)]
+async fn d10_the_release_limit_holds_for_those_who_have_waited_too_long() {
+    let limits = Limits::new().max_wait(Duration::from_millis(200));
+    let layer = HttpSingleflightLayer::new().release_limit(4);
+    let mut bench: Plain = bench_in(layer, HttpGroup::with_limits(limits));
+    let tasks = herd(&mut bench, 51);
+    assert_eq!(bench.count().await, 1);
+    advance(Duration::from_millis(199)).await;
+    assert_eq!(bench.count().await, 1);
+    advance(Duration::from_millis(2)).await;
+    assert_eq!(bench.count().await, 5);
+    advance(Duration::from_millis(190)).await;
+    assert_eq!(bench.count().await, 5);
+    // At most that long once more, then it goes.
+    advance(Duration::from_millis(20)).await;
+    assert_eq!(bench.count().await, 51);
+    while !bench.held.is_empty() {
+        bench.next().await.answer(ok(&[], "rows"));
+    }
+    assert_eq!(texts(tasks).await, vec!["rows"; 51]);
+    assert!(bench.group.is_empty());
+}

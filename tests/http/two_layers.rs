@@ -1,0 +1,105 @@
+//! Two services with one group: two layers, or one layer value that was asked twice.
+
+use tokio::sync::mpsc;
+use tokio_test::task::spawn;
+use tower::{Layer, Service};
+use tower_singleflight::{
+    HttpSingleflightLayer, Role,
+    http::{HttpGroup, HttpSingleflight},
+};
+
+use crate::origin::{Held, Origin, RequestBody, get, ok, request, role, text};
+
+type Two = (HttpSingleflight<Origin<RequestBody>>, HttpSingleflight<Origin<RequestBody>>);
+
+/// Two layers with one group, over one origin.
+fn two(one: HttpSingleflightLayer, other: HttpSingleflightLayer) -> (Two, mpsc::UnboundedReceiver<Held<RequestBody>>) {
+    let group = HttpGroup::new();
+    let (sender, held) = mpsc::unbounded_channel();
+    let origin = Origin::new(sender);
+    let services = (one.group(group.clone()).layer(origin.clone()), other.group(group).layer(origin));
+    (services, held)
+}
+
+#[tokio::test]
+async fn s21_a_write_through_one_layer_fences_the_flights_of_another_in_its_group() {
+    let ((mut reads, mut writes), mut held) = two(HttpSingleflightLayer::new(), HttpSingleflightLayer::new());
+    let mut before = tokio_test::task::spawn(reads.call(get("/x")));
+    assert!(before.poll().is_pending());
+    let mut write = tokio_test::task::spawn(writes.call(request("PUT", "/x", &[])));
+    assert!(write.poll().is_pending());
+    let first = held.try_recv().unwrap();
+    held.try_recv().unwrap().answer(ok(&[], "written"));
+    assert!(write.poll().is_ready());
+    let mut after = tokio_test::task::spawn(reads.call(get("/x")));
+    assert!(after.poll().is_pending());
+    assert!(held.try_recv().is_ok(), "the read after the write is a call of its own");
+    assert!(held.try_recv().is_err());
+    drop(first);
+}
+
+#[tokio::test]
+async fn s19_s24_a_follower_gets_what_its_own_layer_was_told_whichever_its_leader_came_through() {
+    for named_leads in [false, true] {
+        let named = HttpSingleflightLayer::new().share_extension::<u32>().cache_status("named");
+        let ((mut named, mut plain), mut held) = two(named, HttpSingleflightLayer::new());
+        let (leader, follower) = if named_leads {
+            (named.call(get("/x")), plain.call(get("/x")))
+        } else {
+            let leader = plain.call(get("/x"));
+            (leader, named.call(get("/x")))
+        };
+        let calls = [leader, follower].map(tokio::spawn);
+        let mut response = ok(&[], "x");
+        response.extensions_mut().insert(7_u32);
+        held.recv().await.unwrap().answer(response);
+        for (call, by_named) in calls.into_iter().zip([named_leads, !named_leads]) {
+            let response = call.await.unwrap().unwrap();
+            assert_eq!(response.headers().contains_key("cache-status"), by_named);
+            let extended = response.extensions().get::<u32>().is_some();
+            assert_eq!(extended, by_named || role(&response) == Role::Leader);
+        }
+    }
+}
+
+#[tokio::test]
+async fn s07_no_follower_gets_the_leaders_cookies_whichever_layer_it_came_through() {
+    let ((mut strips, mut keeps), mut held) =
+        two(HttpSingleflightLayer::new().strip_set_cookie(), HttpSingleflightLayer::new());
+    let (leader, follower) = (strips.call(get("/x")), keeps.call(get("/x")));
+    let calls = [leader, follower].map(tokio::spawn);
+    held.recv().await.unwrap().answer(ok(&[("set-cookie", "id=1")], "x"));
+    for call in calls {
+        let response = call.await.unwrap().unwrap();
+        assert_eq!(response.headers().contains_key("set-cookie"), role(&response) == Role::Leader);
+    }
+}
+
+/// Servers that make a service for each connection call `layer` for each: a write comes by one, the read by another.
+#[tokio::test]
+async fn s21_a_write_through_one_service_of_a_value_fences_the_reads_through_another() {
+    let layer = HttpSingleflightLayer::new();
+    let (sender, mut held) = mpsc::unbounded_channel::<Held<RequestBody>>();
+    let mut one = layer.layer(Origin::new(sender.clone()));
+    let mut other = layer.layer(Origin::new(sender));
+    let mut before = spawn(one.call(get("http://a/x")));
+    assert!(before.poll().is_pending());
+    let old = held.try_recv().unwrap();
+    let mut write = spawn(other.call(request("PUT", "http://a/x", &[])));
+    assert!(write.poll().is_pending());
+    held.try_recv().unwrap().answer(ok(&[], ""));
+    write.await.unwrap();
+    let mut after = spawn(one.call(get("http://a/x")));
+    assert!(after.poll().is_pending());
+    held.try_recv().expect("the read after the write is a call of its own").answer(ok(&[], "new"));
+    assert_eq!(text(after.await.unwrap()).await, "new");
+    // By hand, through the layer.
+    layer.get_group().fence(None, "/x");
+    let mut last = spawn(one.call(get("http://a/x")));
+    assert!(last.poll().is_pending());
+    held.try_recv().expect("so is one after a fence by hand").answer(ok(&[], "newest"));
+    assert_eq!(text(last.await.unwrap()).await, "newest");
+    old.answer(ok(&[], "old"));
+    assert_eq!(text(before.await.unwrap()).await, "old");
+    assert!(one.group().is_empty() && other.group().is_empty());
+}
