@@ -124,20 +124,24 @@ pub(crate) fn trailers() -> HeaderMap {
     HeaderMap::from_iter([(http::header::ETAG, "1".parse().unwrap())])
 }
 
-pub(crate) type Reader = task::Spawn<SharedBody<Inner>>;
+pub(crate) type Reader<B = Inner> = task::Spawn<SharedBody<B>>;
 pub(crate) type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 pub(crate) trait PollFrame {
     fn frame(&mut self) -> Polled;
 }
 
-impl PollFrame for Reader {
+impl<B> PollFrame for Reader<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     fn frame(&mut self) -> Polled {
         self.enter(|cx, body| body.poll_frame(cx))
     }
 }
 
-pub(crate) fn readers<const N: usize>(source: BodySource<Inner>) -> [Reader; N] {
+pub(crate) fn readers<B: Body, const N: usize>(source: BodySource<B>) -> [Reader<B>; N] {
     let mut claims: Vec<_> = (1..N).map(|_| source.clone()).collect();
     claims.push(source);
     let readers: Vec<_> = claims.into_iter().map(|claim| task::spawn(claim.into_reader())).collect();

@@ -1,0 +1,151 @@
+//! The end of a body: all hear of it, it comes once, and one that broke off never looks complete.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use http_body::{Body, Frame};
+use tokio::time::advance;
+use tokio_test::{assert_pending, assert_ready, task};
+use tower_singleflight::{SharedBody, http::BodySource};
+
+use crate::{
+    inner::{PollFrame, Reader, error, readers, text},
+    source::{OnDrop, Source},
+};
+
+/// A consumer may stop reading once a body says that it is over: one that broke off must not say so.
+#[test]
+fn a_short_body_that_calls_itself_over_is_an_error_for_all() {
+    let source = Source { promised: Some(10), says_so: true, ends: true, ..Source::frames(["abc"]) };
+    let mut readers: [Reader<Source>; 2] = readers(BodySource::new(source));
+    for reader in &mut readers {
+        assert_eq!(text(reader.frame()), "abc");
+        assert!(!reader.is_end_stream());
+        assert!(error(reader.frame()).is_incomplete());
+        assert!(!reader.is_end_stream());
+        assert_eq!(reader.size_hint().exact(), None);
+    }
+}
+
+#[test]
+fn an_empty_body_that_has_promised_more_does_not_begin_at_its_end() {
+    let source = Source { promised: Some(10), says_so: true, ends: true, ..Source::default() };
+    let mut readers: [Reader<Source>; 2] = readers(BodySource::new(source));
+    for reader in &mut readers {
+        assert!(!reader.is_end_stream());
+        assert!(error(reader.frame()).is_incomplete());
+    }
+}
+
+#[test]
+fn a_whole_body_that_calls_itself_over_is_over_for_each_reader_in_its_turn() {
+    let source = Source { says_so: true, ..Source::frames(["abc"]) };
+    let [mut first, mut second] = readers(BodySource::new(source));
+    assert_eq!(text(first.frame()), "abc");
+    assert!(first.is_end_stream());
+    assert!(!second.is_end_stream());
+    assert_eq!(text(second.frame()), "abc");
+    assert!(second.is_end_stream());
+}
+
+/// A server that is told of the end with the last data sends no trailers: gRPC's status would be lost
+/// (RFC 9110 section 6.5).
+#[test]
+fn a_reader_that_has_yet_to_take_the_trailers_is_not_at_its_end() {
+    struct Trailed(VecDeque<Frame<Bytes>>);
+    impl Body for Trailed {
+        type Data = Bytes;
+        type Error = Infallible;
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(Ok))
+        }
+        fn is_end_stream(&self) -> bool {
+            self.0.is_empty()
+        }
+    }
+    for reads_on in [false, true] {
+        let trailers = HeaderMap::from_iter([(http::header::ETAG, HeaderValue::from_static("1"))]);
+        let frames = [Frame::data(Bytes::from_static(b"abc")), Frame::trailers(trailers.clone())];
+        let source = BodySource::new(Trailed(frames.into()));
+        let [mut first, mut second] = [source.clone(), source].map(|claim| task::spawn(claim.into_reader()));
+        for _ in 0..2 {
+            assert!(assert_ready!(first.enter(|cx, body| body.poll_frame(cx))).is_some());
+        }
+        assert!(first.is_end_stream());
+        if reads_on {
+            assert!(assert_ready!(first.enter(|cx, body| body.poll_frame(cx))).is_none());
+        }
+        assert!(assert_ready!(second.enter(|cx, body| body.poll_frame(cx))).unwrap().unwrap().is_data());
+        assert!(!second.is_end_stream());
+        let frame = assert_ready!(second.enter(|cx, body| body.poll_frame(cx))).unwrap().unwrap();
+        assert_eq!(frame.into_trailers().unwrap(), trailers);
+        assert!(second.is_end_stream());
+    }
+}
+
+#[test]
+fn an_empty_body_is_over_at_once_for_all() {
+    let source = Source { promised: Some(0), says_so: true, ends: true, ..Source::default() };
+    let mut readers: [Reader<Source>; 3] = readers(BodySource::new(source));
+    for reader in &mut readers {
+        assert!(reader.is_end_stream());
+        assert_eq!(reader.size_hint().exact(), Some(0));
+        assert!(assert_ready!(reader.frame()).is_none());
+    }
+}
+
+/// The end is there before the source is dropped: no moment at which a body that broke off looks complete.
+#[test]
+fn a_body_that_broke_off_never_looks_complete_while_its_source_is_dropped() {
+    let other: Arc<Mutex<Option<SharedBody<Source>>>> = Arc::default();
+    let looked = Arc::new(AtomicUsize::new(0));
+    let (seen, looks) = (Arc::clone(&other), Arc::clone(&looked));
+    let on_drop = move || {
+        let seen = seen.lock().unwrap();
+        let complete = seen.as_ref().is_some_and(Body::is_end_stream);
+        looks.store(if complete { 2 } else { 1 }, SeqCst);
+    };
+    let source = Source { promised: Some(10), ends: true, _on_drop: OnDrop::new(on_drop), ..Source::default() };
+    let source = BodySource::new(source);
+    *other.lock().unwrap() = Some(source.clone().into_reader());
+    let mut reader = task::spawn(source.into_reader());
+    assert!(error(reader.frame()).is_incomplete());
+    assert_eq!(looked.load(SeqCst), 1, "not dropped, or complete to another reader");
+}
+
+#[test]
+fn a_source_that_panics_as_it_is_dropped_at_its_end_ends_for_all() {
+    let on_drop = || -> () { resume_unwind(Box::new("the drop panics")) };
+    let source = Source { ends: true, _on_drop: OnDrop::new(on_drop), ..Source::frames(["abc"]) };
+    let [mut first, mut second] = readers(BodySource::new(source));
+    assert_eq!(text(first.frame()), "abc");
+    assert_eq!(text(second.frame()), "abc");
+    assert!(catch_unwind(AssertUnwindSafe(|| first.frame())).is_err());
+    assert_ready!(second.frame());
+    assert_ready!(first.frame());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_was_cut_is_not_at_its_end_though_the_body_is() {
+    let source = Source { says_so: true, ends: true, ..Source::frames(["abc", "def"]) };
+    let [mut fast, mut slow] = readers(BodySource::new(source).window(3).stall(Duration::from_secs(5)));
+    assert_eq!(text(fast.frame()), "abc");
+    assert_pending!(fast.frame());
+    advance(Duration::from_secs(6)).await;
+    assert_eq!(text(fast.frame()), "def");
+    assert!(fast.is_end_stream());
+    assert!(!slow.is_end_stream());
+    assert!(error(slow.frame()).is_lagged());
+}
