@@ -1,183 +1,22 @@
 //! Bodies that do not fit the window, on disks of every temper.
 
+mod fake;
+mod frames;
+
 use std::{
-    io,
-    pin::Pin,
-    sync::{
-        Arc, LazyLock, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
-    task::{Context, Poll},
+    sync::{Arc, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header::ETAG};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep};
 
-use super::{
-    SpillStore,
-    disk::{Disk, Paged},
+use self::{
+    fake::{Fake, good},
+    frames::{Frames, read},
 };
+use super::SpillStore;
 use crate::http::body::{BodyError, BodySource};
-
-/// Frames that are there at once, then trailers; each byte says where it is.
-struct Frames {
-    frames: usize,
-    length: usize,
-    at: usize,
-    known: bool,
-    alive: Arc<Alive>,
-}
-
-/// Bytes in memory, now and at most.
-#[derive(Default)]
-struct Alive {
-    now: AtomicUsize,
-    peak: AtomicUsize,
-}
-
-struct Owned(Vec<u8>, Arc<Alive>);
-
-impl AsRef<[u8]> for Owned {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        self.1.now.fetch_sub(self.0.len(), SeqCst);
-    }
-}
-
-/// What the bytes from this place on are.
-fn expected(at: usize, length: usize) -> &'static [u8] {
-    static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(|| (0..1_usize << 19).map(|at| (at % 251) as u8).collect());
-    &PATTERN[at % 251..][..length]
-}
-
-impl Frames {
-    fn new(frames: usize, length: usize, known: bool) -> Self {
-        Self { frames, length, at: 0, known, alive: Arc::default() }
-    }
-
-    fn whole(&self) -> usize {
-        self.frames * self.length
-    }
-}
-
-impl Body for Frames {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let begin = self.at;
-        if begin > self.whole() {
-            return Poll::Ready(None);
-        }
-        if begin == self.whole() {
-            self.at += 1;
-            return Poll::Ready(Some(Ok(Frame::trailers(trailers()))));
-        }
-        self.at += self.length;
-        let now = self.alive.now.fetch_add(self.length, SeqCst) + self.length;
-        self.alive.peak.fetch_max(now, SeqCst);
-        let data = expected(begin, self.length).to_vec();
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(Owned(data, Arc::clone(&self.alive)))))))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self.known {
-            true => SizeHint::with_exact(self.whole().saturating_sub(self.at) as u64),
-            false => SizeHint::new(),
-        }
-    }
-}
-
-fn trailers() -> HeaderMap {
-    HeaderMap::from_iter([(ETAG, HeaderValue::from_static("1"))])
-}
-
-/// Reads to the end, with a pause after each frame; returns how many bytes came, or the error.
-async fn read(
-    mut body: impl Body<Data = Bytes, Error = BodyError> + Unpin,
-    pause: Duration,
-) -> Result<usize, BodyError> {
-    let (mut at, mut trailed) = (0, false);
-    let whole = body.size_hint().exact();
-    while let Some(frame) = body.frame().await {
-        match frame?.into_data() {
-            Ok(data) => {
-                assert!(!trailed && data == expected(at, data.len()));
-                at += data.len();
-            }
-            Err(frame) => {
-                assert_eq!(frame.into_trailers().ok(), Some(trailers()));
-                trailed = true;
-            }
-        }
-        assert_eq!(body.size_hint().exact(), whole.map(|whole| whole - at as u64), "at {at}");
-        if !pause.is_zero() {
-            sleep(pause).await;
-        }
-    }
-    assert!(trailed);
-    Ok(at)
-}
-
-/// In memory, failing as it is told.
-#[derive(Clone, Default)]
-struct Fake {
-    creates: bool,
-    writes: usize,
-    reads: bool,
-    files: Arc<AtomicUsize>,
-}
-
-struct File(Fake, Mutex<Vec<u8>>, AtomicUsize);
-
-impl Disk for Fake {
-    fn create(&self) -> io::Result<Box<dyn Paged>> {
-        if !self.creates {
-            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
-        }
-        self.files.fetch_add(1, SeqCst);
-        Ok(Box::new(File(self.clone(), Mutex::default(), AtomicUsize::new(0))))
-    }
-}
-
-impl Paged for File {
-    fn write_at(&self, at: u64, data: &[u8]) -> io::Result<()> {
-        if self.2.fetch_add(1, SeqCst) >= self.0.writes {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        let mut file = self.1.lock().unwrap();
-        file.truncate(at as usize);
-        file.extend(data);
-        Ok(())
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        if !self.0.reads {
-            return Err(io::ErrorKind::NotConnected.into());
-        }
-        into.copy_from_slice(&self.1.lock().unwrap()[at as usize..][..into.len()]);
-        Ok(())
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        self.0.files.fetch_sub(1, SeqCst);
-    }
-}
-
-fn good() -> Fake {
-    Fake { creates: true, writes: usize::MAX, reads: true, files: Arc::default() }
-}
 
 /// Waits for a write that was under way when the last reader left.
 async fn until(done: impl Fn() -> bool) {
