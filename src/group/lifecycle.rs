@@ -294,3 +294,41 @@ fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>) -> Option<Ending<
     }
     unwanted.or(own)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{pending, poll_fn},
+        pin::pin,
+        task::Poll,
+        time::Duration,
+    };
+
+    use tokio::time::advance;
+
+    use crate::{Group, Limits, OnAbandon};
+
+    /// Between the firing of a timer and the lock others may come, and leave again.
+    #[tokio::test(start_paused = true)]
+    async fn a_grace_that_is_over_as_somebody_joins_abandons_nothing() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let group = Group::with_limits(Limits::new().on_abandon(OnAbandon::CancelAfter(SECOND)));
+        {
+            let mut leader = pin!(group.call("key", pending::<u32>));
+            poll_fn(|cx| Poll::Ready(assert!(leader.as_mut().poll(cx).is_pending()))).await;
+        }
+        let (shard, _) = group.shard("key");
+        let (flight, _) = shard.lock().joinable()[0];
+        let deadline = shard.lock().get(flight).and_then(|flight| flight.grace()).expect("nobody waits");
+        advance(SECOND / 2).await;
+
+        let follower = group.call("key", pending);
+        shard.lock().expire(flight, deadline).run();
+        assert_eq!(group.callers("key"), 1, "the follower is on the flight");
+        drop(follower);
+        shard.lock().expire(flight, deadline).run();
+        assert_eq!(group.in_flight(), 1, "its leaving has begun a grace of its own");
+        shard.lock().expire(flight, deadline + SECOND / 2).run();
+        assert!(group.is_empty());
+    }
+}

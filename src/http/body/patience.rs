@@ -69,3 +69,87 @@ impl Patience {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MS: Duration = Duration::from_millis(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn time_counts_while_somebody_waits_and_no_longer() {
+        let mut patience = Patience::new(5 * SECOND);
+        assert!(!patience.is_waited_on() && patience.deadline().is_none());
+        let begun = Instant::now();
+        patience.begin(begun);
+        advance(2 * SECOND).await;
+        // Whoever else waits begins no second wait.
+        patience.begin(Instant::now());
+        assert!(patience.is_waited_on());
+        assert_eq!(patience.deadline(), Some(begun + 5 * SECOND));
+        patience.rest();
+        assert!(!patience.is_waited_on() && patience.deadline().is_none());
+        advance(60 * SECOND).await;
+        let again = Instant::now();
+        patience.begin(again);
+        assert_eq!(patience.deadline(), Some(again + 3 * SECOND), "two seconds are spent");
+        advance(4 * SECOND).await;
+        patience.rest();
+        patience.begin(again);
+        assert_eq!(patience.deadline(), Some(again), "no less than nothing is left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_reader_takes_at_the_pace_of_others_is_not_held_against_it() {
+        let mut patience = Patience::new(5 * SECOND);
+        let now = Instant::now();
+        assert_eq!(patience.held(SECOND, 0, now), SECOND, "nobody waits");
+        patience.begin(now);
+        advance(SECOND).await;
+        let held = |held, bytes| patience.held(held, bytes, Instant::now());
+        assert_eq!(held(SECOND, 0), 2 * SECOND);
+        assert_eq!(held(SECOND, 8 << 20), 1500 * MS);
+        assert_eq!(held(SECOND, 16 << 20), SECOND);
+        assert_eq!(held(SECOND, 1 << 30), Duration::ZERO);
+    }
+
+    /// Invariant 8.
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_was_waited_for_in_passing_has_time_until_it_is_guilty() {
+        for (stall, held, time) in [
+            (5 * SECOND, Duration::ZERO, 500 * MS),
+            (5 * SECOND, 200 * MS, 300 * MS),
+            (5 * SECOND, SECOND, Duration::ZERO),
+            (100 * MS, Duration::ZERO, 50 * MS),
+            (20 * MS, Duration::ZERO, 20 * MS),
+            (20 * MS, 5 * MS, 15 * MS),
+            (Duration::ZERO, Duration::ZERO, Duration::ZERO),
+        ] {
+            let mut patience = Patience::new(stall);
+            assert_eq!(patience.guilty(held), None, "nobody waits");
+            let now = Instant::now();
+            patience.begin(now);
+            assert_eq!(patience.guilty(held), Some(now + time), "{stall:?}, held for {held:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn passing_waits_take_a_second_more_in_sum_or_twenty_times_a_short_stall() {
+        for (stall, most) in [(5 * SECOND, 6 * SECOND), (MS, 21 * MS)] {
+            let mut patience = Patience::new(stall);
+            patience.begin(Instant::now());
+            advance(most - MS / 2).await;
+            patience.rest();
+            let now = Instant::now();
+            patience.begin(now);
+            assert_eq!(patience.guilty(Duration::ZERO), Some(now + MS / 2), "{stall:?}");
+            advance(MS).await;
+            patience.rest();
+            patience.begin(now);
+            assert_eq!(patience.guilty(Duration::ZERO), Some(now), "{stall:?}");
+        }
+    }
+}
