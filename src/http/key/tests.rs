@@ -140,6 +140,8 @@ fn s06_cookies_outside_the_grammar_have_no_key() {
     assert_eq!(with("a=1; sid=1"), with("sid=1; b=2"));
     assert_ne!(with("sid=1; sid=2"), with("sid=2; sid=1"));
     assert_ne!(with("a=1"), with("sid="));
+    assert!(with("sid=\"1\"").is_some(), "a value may be quoted");
+    assert_ne!(with("sid=\"1\""), with("sid=1"));
 }
 
 #[test]
