@@ -297,14 +297,10 @@ fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>) -> Option<Ending<
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        future::{pending, poll_fn},
-        pin::pin,
-        task::Poll,
-        time::Duration,
-    };
+    use std::{future::pending, time::Duration};
 
     use tokio::time::advance;
+    use tokio_test::{assert_pending, task};
 
     use crate::{Group, Limits, OnAbandon};
 
@@ -313,10 +309,9 @@ mod tests {
     async fn a_grace_that_is_over_as_somebody_joins_abandons_nothing() {
         const SECOND: Duration = Duration::from_secs(1);
         let group = Group::with_limits(Limits::new().on_abandon(OnAbandon::CancelAfter(SECOND)));
-        {
-            let mut leader = pin!(group.call("key", pending::<u32>));
-            poll_fn(|cx| Poll::Ready(assert!(leader.as_mut().poll(cx).is_pending()))).await;
-        }
+        let mut leader = task::spawn(group.call("key", pending::<u32>));
+        assert_pending!(leader.poll());
+        drop(leader);
         let (shard, _) = group.shard("key");
         let (flight, _) = shard.lock().joinable()[0];
         let deadline = shard.lock().get(flight).and_then(|flight| flight.grace()).expect("nobody waits");
