@@ -50,7 +50,7 @@ impl Written {
     }
 
     pub(super) fn raw(&mut self, bytes: &[u8]) {
-        let end = self.length.saturating_add(bytes.len());
+        let end = self.length + bytes.len();
         match self.few.get_mut(self.length..end) {
             Some(place) => place.copy_from_slice(bytes),
             None => self.more(bytes),
@@ -70,7 +70,7 @@ impl Written {
     // short request, and 700 of a browser's.
     #[inline(always)]
     pub(super) fn part(&mut self, tag: Tag, value: &[u8]) {
-        let end = self.length.saturating_add(2 + value.len());
+        let end = self.length + 2 + value.len();
         match self.few.get_mut(self.length..end) {
             // In one step, as for most parts.
             Some([first, second, rest @ ..]) if value.len() <= 0x7f => {
@@ -87,7 +87,7 @@ impl Written {
 
     #[inline(always)]
     pub(super) fn counted(&mut self, value: &[u8]) {
-        let end = self.length.saturating_add(1 + value.len());
+        let end = self.length + 1 + value.len();
         match self.few.get_mut(self.length..end) {
             Some([first, rest @ ..]) if value.len() <= 0x7f => {
                 *first = value.len() as u8;
@@ -97,6 +97,30 @@ impl Written {
             _ => {
                 self.length(value.len());
                 self.raw(value);
+            }
+        }
+    }
+
+    /// Name and value of a field.
+    #[inline(always)]
+    pub(super) fn line(&mut self, name: &str, value: &[u8]) {
+        let name = name.as_bytes();
+        let end = self.length + 2 + name.len() + value.len();
+        match self.few.get_mut(self.length..end) {
+            // In one step, as for most fields.
+            Some([first, rest @ ..]) if name.len() <= 0x7f && value.len() <= 0x7f => {
+                *first = name.len() as u8;
+                let (place, rest) = rest.split_at_mut(name.len());
+                place.copy_from_slice(name);
+                if let [first, rest @ ..] = rest {
+                    *first = value.len() as u8;
+                    rest.copy_from_slice(value);
+                }
+                self.length = end;
+            }
+            _ => {
+                self.counted(name);
+                self.counted(value);
             }
         }
     }

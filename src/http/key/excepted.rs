@@ -64,12 +64,16 @@ excepted! {
 /// How many names of the list are settled by other rules, whatever their values are: those of its first group.
 const SETTLED: usize = GROUPS[0].2.len();
 
+/// How many names other rules look at: those of the first two groups.
+const RULED: usize = SETTLED + GROUPS[1].2.len();
+
 /// The group of those that say how long one caller waits, and where it begins in the list.
 const TIME: usize = 3;
 const TIME_STARTS: usize = GROUPS[0].2.len() + GROUPS[1].2.len() + GROUPS[2].2.len();
 
-/// Read member by member, each of which is odd or not.
-pub(super) const BY_MEMBER: &str = "baggage";
+/// They are parts of the key in a form of their own, and no other rule looks at them. `baggage` is read member by member,
+/// each of which is odd or not.
+const OWN: [&str; 3] = ["host", "forwarded", "baggage"];
 
 /// How many buckets the whole names are looked up in.
 const BUCKETS: usize = 256;
@@ -133,8 +137,12 @@ const fn by_bucket() -> [(&'static str, Listed); whole()] {
         let mut at = 0;
         while at < NAMES.len() {
             if bucket(NAMES[at].as_bytes()) == wanted && !is_prefix(NAMES[at]) {
-                let standing = if at < SETTLED || same(NAMES[at], BY_MEMBER) {
+                let standing = if same(NAMES[at], OWN[0]) || same(NAMES[at], OWN[1]) || same(NAMES[at], OWN[2]) {
+                    Listed::Own
+                } else if at < SETTLED {
                     Listed::Settled
+                } else if at < RULED {
+                    Listed::Ruled
                 } else if at >= TIME_STARTS && at < TIME_STARTS + GROUPS[TIME].2.len() {
                     Listed::Time
                 } else {
@@ -173,8 +181,12 @@ pub(super) enum Listed {
     Yes,
     /// Likewise, and it says how long its caller waits (S28).
     Time,
+    /// Likewise, and another rule looks at it.
+    Ruled,
     /// It does not: another rule looks at it.
     Settled,
+    /// It does not: it is a part of the key in a form of its own.
+    Own,
 }
 
 /// Looks a field up, by its name in small letters.
@@ -198,14 +210,17 @@ pub(super) fn listed(name: &str) -> Listed {
 /// Returns whether a value is one that any caller might send: nothing in it can be reflected to harm.
 pub(super) fn is_plain(name: &str, value: &[u8]) -> bool {
     let quotes = name.starts_with("sec-ch-ua");
-    // Without a branch inside, so that the compiler takes sixteen bytes at once: some of these values are long.
-    let mut pieces = value.chunks_exact(16);
+    // Without a branch inside, so that the compiler takes sixteen bytes at once: some of these values are long. The last
+    // sixteen may have been seen in part.
     let is_plain = |byte: u8| is_plain_byte(byte) | (quotes & (byte == b'"'));
-    pieces.all(|piece| piece.iter().fold(true, |all, byte| all & is_plain(*byte)))
-        && pieces.remainder().iter().all(|byte| PLAIN[usize::from(*byte)] || (quotes && *byte == b'"'))
+    let are_plain = |piece: &[u8; 16]| piece.iter().fold(true, |all, byte| all & is_plain(*byte));
+    match value.last_chunk() {
+        Some(last) => value.chunks_exact(16).filter_map(<[u8]>::first_chunk).all(are_plain) && are_plain(last),
+        None => value.iter().all(|byte| PLAIN[usize::from(*byte)] || (quotes && *byte == b'"')),
+    }
 }
 
-/// Which bytes are plain, for the few at the end of a value.
+/// Which bytes are plain, for short values.
 static PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0;
@@ -233,7 +248,7 @@ const fn is_plain_byte(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{BY_MEMBER, GROUPS, Listed, TIME, is_plain, listed};
+    use super::{GROUPS, Listed, OWN, TIME, is_plain, listed};
 
     /// The same as the docs say it.
     #[test]
@@ -249,9 +264,13 @@ mod tests {
     fn s27_every_name_of_the_list_is_found() {
         for (group, _, names) in GROUPS {
             for name in *names {
-                let settled = *group == GROUPS[0].0 || *name == BY_MEMBER;
-                let time = if *group == GROUPS[TIME].0 { Listed::Time } else { Listed::Yes };
-                let expected = if settled { Listed::Settled } else { time };
+                let expected = match group {
+                    _ if OWN.contains(name) => Listed::Own,
+                    group if *group == GROUPS[0].0 => Listed::Settled,
+                    group if *group == GROUPS[1].0 => Listed::Ruled,
+                    group if *group == GROUPS[TIME].0 => Listed::Time,
+                    _ => Listed::Yes,
+                };
                 assert!(!name.ends_with('*') || name.starts_with("x-"), "{name}");
                 match name.strip_suffix('*') {
                     Some(prefix) => assert_eq!(listed(&format!("{prefix}any")), Listed::Yes, "{name}"),

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     encode::{Tag, Written, counted},
-    excepted::{BY_MEMBER, Listed, listed},
+    excepted::{Listed, listed},
 };
 use crate::http::rule::Rule;
 
@@ -52,9 +52,9 @@ const FEW_LINES: usize = 12;
 
 impl<'a> Found<'a> {
     /// Fills it, once; in place, since returning it would copy it. The lines of fields that do not count are written down
-    /// as they were asked. `look_at` is shown each line that is no part of the
-    /// key, or begins with an x, and may send the request alone. An error if a line that counts is not plain ASCII,
+    /// as they were asked. `look_at` is shown each line that another rule looks at, and may send the request alone. An error if a line that counts is not plain ASCII,
     /// which recipients read differently, or if `Host` is repeated (RFC 9112, section 3.2).
+    #[inline(always)]
     pub(super) fn gather(
         &mut self,
         headers: &'a HeaderMap,
@@ -64,16 +64,20 @@ impl<'a> Found<'a> {
     ) -> Result<(), Rule> {
         for (name, value) in headers {
             let line = (name.as_str(), value);
-            let standing = listed(line.0);
-            if standing != Listed::No || line.0.as_bytes().first() == Some(&b'x') {
-                look_at(line.0, value)?;
-            }
-            match standing {
-                Listed::Settled => self.note(line)?,
+            let listed = listed(line.0);
+            match listed {
+                // The fields that override the method (S30) begin so.
+                Listed::No if line.0.starts_with('x') => look_at(line.0, value)?,
+                Listed::No | Listed::Yes => {}
                 Listed::Time => self.deadline = true,
-                Listed::Yes | Listed::No => {}
+                Listed::Ruled => look_at(line.0, value)?,
+                Listed::Settled => {
+                    look_at(line.0, value)?;
+                    self.directives |= matches!(line.0, "cache-control" | "pragma");
+                }
+                Listed::Own => self.note(line)?,
             }
-            let count = count(name, line, standing);
+            let count = count(name, line, listed);
             if count != Count::Never {
                 // No value holds control characters; what is not ASCII, recipients read differently.
                 if !value.as_bytes().is_ascii() {
@@ -82,8 +86,7 @@ impl<'a> Found<'a> {
                 self.counted.push(line);
             }
             if count != Count::Always {
-                written.counted(line.0.as_bytes());
-                written.counted(value.as_bytes());
+                written.line(line.0, value.as_bytes());
             }
         }
         self.counted.sort();
@@ -96,8 +99,7 @@ impl<'a> Found<'a> {
         match name {
             "host" if self.host.replace(value.as_bytes()).is_some() => return Err(Rule::S2Target),
             "forwarded" => self.forwarded = true,
-            BY_MEMBER => self.baggage = true,
-            "cache-control" | "pragma" => self.directives = true,
+            "baggage" => self.baggage = true,
             _ => {}
         }
         Ok(())
@@ -130,10 +132,11 @@ impl<'a> Lines<'a> {
     }
 
     /// Writes them as parts of a key.
+    #[inline(always)]
     pub(super) fn write(&self, written: &mut Written) {
         for (name, value) in self.iter() {
-            written.part(Tag::Field, name.as_bytes());
-            written.counted(value.as_bytes());
+            written.raw(&[Tag::Field as u8]);
+            written.line(name, value.as_bytes());
         }
     }
 

@@ -35,14 +35,15 @@ pub struct HttpKey {
     bytes: Arc<[u8]>,
     /// Where the parts begin.
     start: usize,
-    /// In the order in which the recipe names them.
-    identities: Option<Arc<[Identity]>>,
+    /// In the order in which the recipe names them; few keys have any, and all are moved about.
+    identities: Option<Arc<Vec<Identity>>>,
     /// The request says how long its caller waits, which is no part of what it asks for (S28).
     deadline: bool,
 }
 
 impl HttpKey {
-    pub(super) fn new(bytes: &[u8], start: usize, identities: Option<Arc<[Identity]>>, deadline: bool) -> Self {
+    #[inline(always)]
+    pub(super) fn new(bytes: &[u8], start: usize, identities: Option<Arc<Vec<Identity>>>, deadline: bool) -> Self {
         Self { bytes: Arc::from(bytes), start, identities, deadline }
     }
 
@@ -57,7 +58,7 @@ impl HttpKey {
     }
 
     pub(super) fn identities(&self) -> &[Identity] {
-        self.identities.as_deref().unwrap_or_default()
+        self.identities.as_ref().map_or(&[], |identities| identities)
     }
 
     /// Returns whether the request that it was made of has a deadline of its own (S28).

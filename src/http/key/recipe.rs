@@ -156,9 +156,9 @@ impl Recipe {
     fn count(&self, name: &HeaderName, line: Line<'_>, listed: Listed) -> Count {
         match self.standing(name, listed) {
             Listed::No => Count::Always,
-            Listed::Settled => Count::Never,
-            Listed::Yes | Listed::Time if is_plain(line.0, line.1.as_bytes()) => Count::Never,
-            Listed::Yes | Listed::Time => Count::Odd,
+            Listed::Settled | Listed::Own => Count::Never,
+            Listed::Yes | Listed::Time | Listed::Ruled if is_plain(line.0, line.1.as_bytes()) => Count::Never,
+            Listed::Yes | Listed::Time | Listed::Ruled => Count::Odd,
         }
     }
 
@@ -172,21 +172,18 @@ impl Recipe {
     ) -> Result<HttpKey, Rule> {
         let mut written = Written::new();
         let mut found = Found::default();
-        let (start, identities) = if self.key_fn.is_some() {
-            found.gather(&parts.headers, &mut written, |_, _, _| Count::Never, look_at)?;
-            let start = written.len();
-            let identities = self.identities(parts, beside.above)?;
-            write_users(parts, beside, &mut written);
-            (start, identities)
-        } else {
-            let count = |name: &HeaderName, line: Line<'_>, listed| self.count(name, line, listed);
-            found.gather(&parts.headers, &mut written, count, look_at)?;
-            let start = written.len();
-            let identities = self.identities(parts, beside.above)?;
-            let target = Target::new(parts, found.host, &self.ignored_query).ok_or(Rule::S2Target)?;
-            self.write(parts, &target, &found, beside, &mut written)?;
-            (start, identities)
+        let is_users = self.key_fn.is_some();
+        let count = |name: &HeaderName, line: Line<'_>, listed| {
+            if is_users { Count::Never } else { self.count(name, line, listed) }
         };
+        found.gather(&parts.headers, &mut written, count, look_at)?;
+        let start = written.len();
+        let identities = self.identities(parts, beside.above)?;
+        if is_users {
+            write_users(parts, beside, &mut written);
+        } else {
+            self.write(parts, &found, beside, &mut written)?;
+        }
         // The content has a cap of its own.
         let content = beside.content.map_or(0, <[u8]>::len);
         if written.len() - start > self.max_key_bytes.saturating_add(content) {
@@ -197,7 +194,7 @@ impl Recipe {
 
     /// Returns who asks: what the user's function finds, or else each identity, and who asked above.
     #[inline]
-    fn identities(&self, parts: &request::Parts, above: Option<&HttpKey>) -> Result<Option<Arc<[Identity]>>, Rule> {
+    fn identities(&self, parts: &request::Parts, above: Option<&HttpKey>) -> Result<Option<Arc<Vec<Identity>>>, Rule> {
         let readers = self.key_fn.as_ref().map_or(&self.identities[..], std::slice::from_ref);
         let above = above.map_or(&[][..], HttpKey::identities);
         if readers.is_empty() && above.is_empty() {
@@ -205,19 +202,20 @@ impl Recipe {
         }
         // That nothing is known of two callers does not make them the same one (S3).
         let found = readers.iter().map(|reader| reader.read(parts).ok_or(Rule::S3NoKey));
-        let identities: Vec<_> = found.chain(above.iter().cloned().map(Ok)).collect::<Result<_, _>>()?;
-        Ok(Some(Arc::from(identities)))
+        let identities = found.chain(above.iter().cloned().map(Ok)).collect::<Result<_, _>>()?;
+        Ok(Some(Arc::new(identities)))
     }
 
     /// Writes all parts of a request's key.
+    #[inline(always)]
     fn write(
         &self,
         parts: &request::Parts,
-        target: &Target<'_>,
         found: &Found<'_>,
         beside: Beside<'_>,
         written: &mut Written,
     ) -> Result<(), Rule> {
+        let target = Target::new(parts, found.host, &self.ignored_query).ok_or(Rule::S2Target)?;
         write_beside(beside, parts, written);
         for scheme in target.schemes().into_iter().flatten() {
             written.part(Tag::Scheme, scheme.unwrap_or(&self.default_scheme).as_str().as_bytes());
@@ -244,6 +242,7 @@ impl Recipe {
 }
 
 /// What every key begins with.
+#[inline(always)]
 fn write_beside(beside: Beside<'_>, parts: &request::Parts, written: &mut Written) {
     // Epoch 0, of what was never fenced, takes no bytes.
     if beside.epoch > 0 {

@@ -57,13 +57,19 @@ impl Target<'_> {
     #[inline]
     pub(super) fn write(&self, written: &mut Written) {
         if let Some(original) = &self.original {
-            self.write_uri(original.authority, original.uri, written);
-            written.part(Tag::Stripped, &[]);
+            self.write_original(original, written);
         }
         self.write_uri(self.authority, self.uri, written);
     }
 
-    #[inline]
+    /// By itself, so that the other URI, which every request has, is written without a call.
+    #[inline(never)]
+    fn write_original(&self, original: &Original<'_>, written: &mut Written) {
+        self.write_uri(original.authority, original.uri, written);
+        written.part(Tag::Stripped, &[]);
+    }
+
+    #[inline(always)]
     fn write_uri(&self, authority: Option<&[u8]>, uri: &Uri, written: &mut Written) {
         if let Some(authority) = authority {
             written.part(Tag::Authority, authority);
@@ -92,6 +98,7 @@ pub(super) fn host(headers: &HeaderMap) -> Option<Option<&[u8]>> {
 }
 
 /// Returns the authority that URI and `Host` agree on (RFC 9110, section 7.2); the outer `None`: none.
+#[inline]
 fn agreed<'a>(uri: Option<&'a [u8]>, host: Option<&'a [u8]>) -> Option<Option<&'a [u8]>> {
     let disagree = matches!((uri, host), (Some(uri), Some(host)) if !uri.eq_ignore_ascii_case(host));
     let authority = uri.or(host);
@@ -119,8 +126,8 @@ fn is_host_and_port(authority: &[u8]) -> bool {
             (end > 0 && rest[..end].iter().all(address_byte), &rest[end + 1..])
         }
         None => {
-            let end = authority.iter().position(|byte| *byte == b':').unwrap_or(authority.len());
-            (end > 0 && authority[..end].iter().all(name_byte), &authority[end..])
+            let end = authority.iter().position(|byte| !name_byte(byte)).unwrap_or(authority.len());
+            (end > 0, &authority[end..])
         }
     };
     let port_ok = match port.strip_prefix(b":") {

@@ -33,14 +33,21 @@ pub(in crate::http) fn is_unsafe(parts: &request::Parts) -> bool {
         || parts.headers.keys().any(|name| overrides_method(name.as_str()))
 }
 
-/// Returns whether frameworks take this field for the method (S30); those that follow CGI see `_` and `-` as one.
+/// Returns whether frameworks take this field for the method (S30).
+#[inline(always)]
 fn overrides_method(name: &str) -> bool {
+    name.starts_with('x') && is_override(name)
+}
+
+/// Frameworks that follow CGI see `_` and `-` as one.
+#[cold]
+fn is_override(name: &str) -> bool {
     const NAMES: [&str; 3] = ["x-http-method-override", "x-method-override", "x-http-method"];
     let same = |known: &&str| {
         known.len() == name.len()
             && known.bytes().zip(name.bytes()).all(|(known, byte)| known == byte || (known == b'-' && byte == b'_'))
     };
-    name.starts_with('x') && NAMES.iter().any(same)
+    NAMES.iter().any(same)
 }
 
 /// A request whose fields are being looked at, one after the other.
@@ -86,8 +93,9 @@ impl Policy {
         if content == Content::Unknown {
             return Err(Rule::S15Content);
         }
-        // S5: what goes alone most often need not be looked at any further.
-        if self.credentials == Credentials::Bypass && parts.headers.contains_key(&header::AUTHORIZATION) {
+        // S5: what goes alone most often need not be looked at any further. A look at each name is cheaper than to have one
+        // hashed, and then looked up.
+        if self.credentials == Credentials::Bypass && parts.headers.keys().any(|name| *name == header::AUTHORIZATION) {
             return Err(Rule::S5Authorization);
         }
         Ok(Admitting { policy: self, content, seen: Seen::default() })
