@@ -12,7 +12,6 @@ use http::{Request, Response};
 use http_body::Body;
 use pin_project::pin_project;
 use tokio::time::Instant;
-use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
@@ -20,6 +19,7 @@ use super::{
     body::BodySource,
     judge::{AtHead, Judged, Judging, Until},
     key::HttpKey,
+    oneshot::Oneshot,
     release::{Permit, Turn},
     requester::Requester,
 };
