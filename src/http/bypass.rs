@@ -8,12 +8,12 @@ use std::{
 use http::{Request, Response};
 use http_body::Body;
 use pin_project::pin_project;
-use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
     body::SharedBody,
     coalescer::Coalescer,
+    oneshot::Oneshot,
     policy::Forwarded,
     rule::{Coalesced, Rule},
     write::Write,
@@ -57,12 +57,11 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
     {
         let this = self.project();
         let on_panic = OnPanic(this.write);
-        let result = ready!(this.call.poll(cx));
+        let mut result = ready!(this.call.poll(cx));
         drop(on_panic);
-        let result = result.map(Response::into_parts);
         // The fences go up before anyone has the answer, and before `inspect`, which may panic.
         let at_end = match (&result, this.write.take()) {
-            (Ok((head, _)), Some(write)) => write.answered(head),
+            (Ok(response), Some(write)) => write.answered(response.status(), response.headers()),
             (Err(_), Some(write)) => {
                 write.failed();
                 None
@@ -73,14 +72,22 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         if let Some(inspect) = &coalescer.config.inspect {
             inspect(role, 1);
         }
-        let (mut head, body) = result?;
         let forwarded = if *this.rule == Rule::S1Method { Forwarded::Method } else { Forwarded::Bypass };
-        coalescer.head(&mut head, Coalesced { role, rule: Some(*this.rule) }, forwarded);
-        let body = SharedBody::lone(body);
-        let body = match at_end {
-            Some(write) => write.watch(body),
-            None => body,
-        };
-        Poll::Ready(Ok(Response::from_parts(head, body)))
+        let coalesced = Coalesced { role, rule: Some(*this.rule) };
+        // In place, since a response is large.
+        if let Ok(response) = &mut result {
+            coalescer.mark(response.extensions_mut(), coalesced);
+            coalescer.report(response.headers_mut(), coalesced, forwarded);
+        }
+        Poll::Ready(match result {
+            Ok(response) => Ok(response.map(|body| {
+                let body = SharedBody::lone(body);
+                match at_end {
+                    Some(write) => write.watch(body),
+                    None => body,
+                }
+            })),
+            Err(error) => Err(error),
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! What all clones of a service have in common: the settings, and the groups that its requests are in.
 
-use http::{request, response};
+use http::{Extensions, HeaderMap, request, response};
 
 use super::{
     config::{Config, Grpc, Kind},
@@ -117,13 +117,23 @@ impl Coalescer {
                 share(&leaders, &mut head.extensions);
             }
         }
-        match head.extensions.get_mut() {
+        self.mark(&mut head.extensions, coalesced);
+        self.report(&mut head.headers, coalesced, forwarded);
+    }
+
+    /// Says in an answer what became of its request: to those above the layer.
+    pub(super) fn mark(&self, extensions: &mut Extensions, coalesced: Coalesced) {
+        match extensions.get_mut() {
             Some(known) => *known = coalesced,
-            None => drop(head.extensions.insert(coalesced)),
+            None => drop(extensions.insert(coalesced)),
         }
+    }
+
+    /// Likewise, to the client, if the application wants it to be told (S24).
+    pub(super) fn report(&self, headers: &mut HeaderMap, coalesced: Coalesced, forwarded: Forwarded) {
         if let Some(name) = &self.config.cache_status {
             let rule = coalesced.rule.filter(|_| !matches!(forwarded, Forwarded::Leader | Forwarded::Follower));
-            name.append(forwarded, rule, &mut head.headers);
+            name.append(forwarded, rule, headers);
         }
     }
 }

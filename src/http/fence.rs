@@ -1,29 +1,34 @@
 //! Answered writes end the join windows of the flights for what they have changed (S21; RFC 9111, section 4.4).
 
 use std::{
-    hash::{BuildHasher, Hasher, RandomState},
+    hash::{BuildHasher, Hasher},
     sync::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use crate::hasher::KeyHasher;
+
 /// More than the paths that are written to at any one time; two that collide fence each other, which costs only a
 /// flight.
 const EPOCHS: usize = 1024;
 
-/// How much of an authority is hashed at once, in bytes: all of it, as a rule.
+/// How much of an authority is hashed at once, in bytes: all of it, as a rule. Less than the first letter's code.
 const PIECE: usize = 61;
 
 /// One epoch for each place, by hash. The sum of those that a request lies in is a part of its key, so flights from
 /// before any of them was fenced can be joined no more.
-#[derive(Default)]
 pub(super) struct Fences {
     /// One for all layers of the group, so that a write through one of them fences the flights of the others.
-    hasher: RandomState,
+    hasher: KeyHasher,
     /// Made by the first fence.
     epochs: OnceLock<Box<[AtomicU64]>>,
 }
+
+/// Which of the epochs is that of a place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EpochNumber(usize);
 
 /// What is fenced, and what a request lies in.
 #[derive(Clone, Copy, Debug)]
@@ -44,17 +49,23 @@ impl Fences {
 
     /// Returns the epoch of one place. It only ever grows, and so do sums of them.
     pub(super) fn epoch(&self, place: Place<'_>) -> u64 {
-        self.epochs.get().map_or(0, |epochs| epochs[self.number(place)].load(Ordering::Acquire))
+        self.epochs.get().map_or(0, |epochs| epochs[self.number(place).0].load(Ordering::Acquire))
     }
 
     /// Ends the join windows of all flights that lie there.
     pub(super) fn raise(&self, place: Place<'_>) {
-        let epochs = self.epochs.get_or_init(|| (0..EPOCHS).map(|_| AtomicU64::new(0)).collect());
-        epochs[self.number(place)].fetch_add(1, Ordering::AcqRel);
+        self.raise_number(self.number(place));
     }
 
+    /// Likewise, for a place whose number is known.
+    pub(super) fn raise_number(&self, number: EpochNumber) {
+        let epochs = self.epochs.get_or_init(|| (0..EPOCHS).map(|_| AtomicU64::new(0)).collect());
+        epochs[number.0].fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Returns the number of a place's epoch.
     #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-    fn number(&self, place: Place<'_>) -> usize {
+    pub(super) fn number(&self, place: Place<'_>) -> EpochNumber {
         let (kind, authority, path) = match place {
             Place::Path(authority, path) => (0, authority, path),
             Place::AnyPath(path) => (1, None, path),
@@ -67,14 +78,21 @@ impl Fences {
         let mut lower = [0; 3 + PIECE];
         lower[..3].copy_from_slice(&[kind, u8::from(authority.is_some()), first.len() as u8]);
         lower[3..3 + first.len()].copy_from_slice(first);
-        // The letters of a host mean the same in either case (RFC 9110, section 4.2.3).
-        lower[3..].make_ascii_lowercase();
+        // The letters of a host mean the same in either case (RFC 9110, section 4.2.3). What stands before them is below
+        // all letters, and the whole is done in four steps.
+        lower.make_ascii_lowercase();
         hasher.write(&lower[..3 + first.len()]);
         for piece in pieces {
             hasher.write(&piece.to_ascii_lowercase());
         }
         hasher.write(path.as_bytes());
-        hasher.finish() as usize % EPOCHS
+        EpochNumber(hasher.finish() as usize % EPOCHS)
+    }
+}
+
+impl Default for Fences {
+    fn default() -> Self {
+        Self { hasher: KeyHasher::new(), epochs: OnceLock::new() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keys whose answers could not be shared of late: whoever asks for them does not wait for nothing (D3).
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -12,6 +12,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::key::HttpKey;
+use crate::hasher::KeyHasher;
 
 /// A fixed number, so that untrusted keys cannot make it grow (S26): a newer key takes the place of an older one.
 const PLACES: usize = 4096;
@@ -32,7 +33,7 @@ pub(super) enum Evidence {
 
 pub(super) struct Unshareable {
     /// Keyed at random: untrusted keys cannot be made to collide.
-    hasher: RandomState,
+    hasher: KeyHasher,
     /// Made by the first key that is remembered.
     places: OnceLock<Box<[AtomicU64]>>,
     start: OnceLock<Instant>,
@@ -40,7 +41,7 @@ pub(super) struct Unshareable {
 
 impl Unshareable {
     pub(super) fn new() -> Self {
-        Self { hasher: RandomState::new(), places: OnceLock::new(), start: OnceLock::new() }
+        Self { hasher: KeyHasher::new(), places: OnceLock::new(), start: OnceLock::new() }
     }
 
     /// Remembers the key for this long, if there is evidence enough.

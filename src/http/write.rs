@@ -1,12 +1,12 @@
 //! A request that may change something: what it fences, once it has been answered (S21).
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request, response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};
 use http_body::Body;
 
 use super::{
     body::{SharedBody, Watch},
-    fence::{Fences, Place},
+    fence::{EpochNumber, Fences, Place},
     group::HttpGroup,
     grpc_web,
     key::{Places, service_of},
@@ -23,6 +23,8 @@ pub(super) struct Write {
 
 /// Authority and path of a URI, in one allocation: all that is kept of a request until its answer is there.
 struct Site {
+    /// What is fenced there.
+    number: EpochNumber,
     text: Box<[u8]>,
     /// How many bytes of it the authority takes, if there is one.
     authority: Option<usize>,
@@ -53,22 +55,25 @@ impl Write {
 
     fn new(group: HttpGroup, parts: &request::Parts, kind: Kind) -> Self {
         let Places { uri, original } = Places::of(parts);
-        let host = parts.headers.get(header::HOST).map(HeaderValue::as_bytes);
-        let original = original.map(|original| Box::new(Site::new(original, host)));
-        Self { group, kind, uri: Site::new(uri, host), original }
+        // It is the first field, as a rule: to look at each name is cheaper than to have this one hashed.
+        let host = parts.headers.iter().find(|(name, _)| **name == header::HOST);
+        let host = host.map(|(_, value)| value.as_bytes());
+        let site = |uri| Site::new(uri, host, kind, group.fences());
+        let (uri, original) = (site(uri), original.map(|original| Box::new(site(original))));
+        Self { group, kind, uri, original }
     }
 
     /// Raises the fences as the head of the answer says, before anyone gets it; returns what is left for its trailers.
-    pub(super) fn answered(self, head: &response::Parts) -> Option<Self> {
+    pub(super) fn answered(self, status: StatusCode, headers: &HeaderMap) -> Option<Self> {
         match self.kind {
-            Kind::Http if head.status.is_client_error() => None,
+            Kind::Http if status.is_client_error() => None,
             Kind::Http => {
-                self.raise(Some(&head.headers));
+                self.raise(Some(headers));
                 None
             }
-            Kind::Grpc if head.status.is_client_error() => None,
-            Kind::Grpc if !head.status.is_success() || head.headers.contains_key(&GRPC_STATUS) => {
-                self.ended(Some(&head.headers));
+            Kind::Grpc if status.is_client_error() => None,
+            Kind::Grpc if !status.is_success() || headers.contains_key(&GRPC_STATUS) => {
+                self.ended(Some(headers));
                 None
             }
             Kind::Grpc => Some(self),
@@ -104,21 +109,21 @@ impl Write {
     }
 
     fn raise(&self, head: Option<&HeaderMap>) {
+        self.raise_site(&self.uri, head);
+        if let Some(original) = &self.original {
+            self.raise_site(original, head);
+        }
+    }
+
+    fn raise_site(&self, site: &Site, head: Option<&HeaderMap>) {
         let fences = self.group.fences();
-        for site in [Some(&self.uri), self.original.as_deref()].into_iter().flatten() {
-            let (authority, path) = site.split();
-            match self.kind {
-                Kind::Grpc => fences.raise(Place::Service(authority, service_of(path))),
-                Kind::Http => {
-                    fences.raise(Place::Path(authority, path));
-                    // Each field leads somewhere once; one pass is cheaper than looking both up.
-                    for (name, value) in head.into_iter().flatten() {
-                        let refers = *name == header::LOCATION || *name == header::CONTENT_LOCATION;
-                        if let (true, Ok(value)) = (refers, value.to_str()) {
-                            raise_reference(fences, authority, path, value);
-                        }
-                    }
-                }
+        fences.raise_number(site.number);
+        let (Kind::Http, Some(head)) = (self.kind, head) else { return };
+        // Each field leads somewhere once; one pass is cheaper than looking both up.
+        for (name, value) in head {
+            if *name == header::LOCATION || *name == header::CONTENT_LOCATION {
+                let (authority, path) = site.split();
+                value.to_str().into_iter().for_each(|value| raise_reference(fences, authority, path, value));
             }
         }
     }
@@ -126,10 +131,19 @@ impl Write {
 
 impl Site {
     /// Takes the authority of the URI, or else that of `Host`.
-    fn new(uri: &Uri, host: Option<&[u8]>) -> Self {
+    fn new(uri: &Uri, host: Option<&[u8]>, kind: Kind, fences: &Fences) -> Self {
         let authority = uri.authority().map(|authority| authority.as_str().as_bytes()).or(host);
-        let text = [authority.unwrap_or_default(), uri.path().as_bytes()].concat().into_boxed_slice();
-        Self { text, authority: authority.map(<[u8]>::len) }
+        let path = uri.path();
+        let place = match kind {
+            Kind::Http => Place::Path(authority, path),
+            Kind::Grpc => Place::Service(authority, service_of(path)),
+        };
+        let bytes = authority.unwrap_or_default();
+        let mut text = Vec::with_capacity(bytes.len() + path.len());
+        text.extend_from_slice(bytes);
+        text.extend_from_slice(path.as_bytes());
+        let text = text.into_boxed_slice();
+        Self { number: fences.number(place), text, authority: authority.map(<[u8]>::len) }
     }
 
     /// Returns the authority and the path.
