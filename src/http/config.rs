@@ -69,17 +69,20 @@ pub(super) enum Grpc {
 
 impl Config {
     /// Finds what a request is; asks the application.
+    #[inline]
     pub(super) fn kind(&self, parts: &request::Parts) -> Kind {
         let wanted = self.coalesce_if.as_ref().is_none_or(|coalesce_if| coalesce_if(parts));
         Kind { wanted, grpc: self.grpc(parts) }
     }
 
+    #[inline]
     fn grpc(&self, parts: &request::Parts) -> Grpc {
+        if self.grpc.is_empty() { Grpc::Other } else { self.opted_in(parts) }
+    }
+
+    fn opted_in(&self, parts: &request::Parts) -> Grpc {
         let is_grpc = |value: &http::HeaderValue| value.as_bytes().starts_with(b"application/grpc");
-        if self.grpc.is_empty()
-            || parts.method != Method::POST
-            || !parts.headers.get(http::header::CONTENT_TYPE).is_some_and(is_grpc)
-        {
+        if parts.method != Method::POST || !parts.headers.get(http::header::CONTENT_TYPE).is_some_and(is_grpc) {
             return Grpc::Other;
         }
         let path = parts.uri.path();

@@ -1,5 +1,7 @@
 //! What becomes of a request: it flies, leads, or goes alone, and by which rule.
 
+use std::sync::Arc;
+
 use http::{HeaderName, header, request};
 
 use super::{
@@ -9,46 +11,68 @@ use super::{
     key::{Beside, HttpKey, epoch},
     passed::{Lines, Passed},
     policy::{self, Admission},
+    requester::Requester,
     rule::Rule,
+    write::Write,
 };
 
 /// What becomes of a request that no rule sends alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plan {
     /// It leads a flight or joins one.
-    Fly(HttpKey),
+    Fly,
     /// It may lead, but joins none (S13).
-    Lead(HttpKey),
+    Lead,
     /// It goes alone; of late, answers to its key could not be shared.
-    Unshareable(HttpKey),
+    Unshareable,
 }
 
-impl Plan {
-    fn key(&self) -> &HttpKey {
-        let (Self::Fly(key) | Self::Lead(key) | Self::Unshareable(key)) = self;
-        key
-    }
+/// A request that a rule sends alone.
+pub(super) struct Alone {
+    pub(super) rule: Rule,
+    /// What its answer will fence (S21).
+    pub(super) write: Option<Write>,
 }
 
 impl Coalescer {
-    /// Decides what becomes of a request, and marks it as one that has passed; an error: the rule that sends it alone.
+    /// Decides what becomes of a request, and marks it as one that has passed. Whoever sends it puts it together again
+    /// afterwards, and needs nothing of its head any more.
     pub(super) fn plan(
+        self: &Arc<Self>,
+        parts: &mut request::Parts,
+        kind: Kind,
+        content: &RequestContent,
+    ) -> Result<(Plan, Requester), Alone> {
+        let place = self.place(parts);
+        match self.decide_and_mark(parts, kind, content, place) {
+            Ok((plan, key)) => {
+                let facts = self.config.policy.facts(parts, key.has_deadline());
+                let unary = kind.grpc == Grpc::OptedIn;
+                let coalescer = Arc::clone(self);
+                Ok((plan, Requester { coalescer, place, key, facts, unary, released: false }))
+            }
+            // Whoever may share a flight changes nothing.
+            Err(rule) => Err(Alone { rule, write: self.write(parts, kind, place, rule) }),
+        }
+    }
+
+    #[inline(always)]
+    fn decide_and_mark(
         &self,
         parts: &mut request::Parts,
         kind: Kind,
         content: &RequestContent,
         place: Place,
-    ) -> Result<Plan, Rule> {
-        if !self.marking().has_services() {
-            return self.decide(parts, kind, content, place, None);
-        }
-        let passed = self.passed(parts);
-        let plan = self.decide(parts, kind, content, place, Some(&passed));
+    ) -> Result<(Plan, HttpKey), Rule> {
+        let passed = if self.marking().has_services() { Some(self.passed(parts)) } else { None };
+        let decided = self.decide(parts, kind, content, place, passed.as_ref());
+        let Some(passed) = passed else { return decided };
         // A request that has some goes alone, unless the layer was told to share such ones.
-        let may_have = plan.is_err() || self.config.policy.shares_credentials();
+        let may_have = decided.is_err() || self.config.policy.shares_credentials();
         let credentials = if may_have { self.credentials(parts) } else { Lines::new() };
-        let key = plan.as_ref().map(|plan| plan.key().clone()).map_err(|rule| *rule);
+        let key = decided.as_ref().map(|(_, key)| key.clone()).map_err(|rule| *rule);
         passed.mark(parts, self.marking(), key, credentials);
-        plan
+        decided
     }
 
     /// Returns the credentials of a request, less cookies that do not count.
@@ -63,7 +87,7 @@ impl Coalescer {
         lines.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    #[inline]
+    #[inline(always)]
     fn decide(
         &self,
         parts: &request::Parts,
@@ -71,12 +95,14 @@ impl Coalescer {
         content: &RequestContent,
         place: Place,
         passed: Option<&Passed>,
-    ) -> Result<Plan, Rule> {
-        Ok(match self.key(parts, kind, content, place, passed)? {
-            (Admission::LeadOnly, key) => Plan::Lead(key),
-            (_, key) if self.group(place).unshareable().contains(&key) => Plan::Unshareable(key),
-            (_, key) => Plan::Fly(key),
-        })
+    ) -> Result<(Plan, HttpKey), Rule> {
+        let (admission, key) = self.key(parts, kind, content, place, passed)?;
+        let plan = match admission {
+            Admission::LeadOnly => Plan::Lead,
+            Admission::Coalesce if self.group(place).unshareable().contains(&key) => Plan::Unshareable,
+            Admission::Coalesce => Plan::Fly,
+        };
+        Ok((plan, key))
     }
 
     /// Returns the key of a request and what it may do with it, or the rule that sends it alone. `passed`: what is known

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, request};
+use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
@@ -16,13 +16,11 @@ use super::{
     body::SharedBody,
     bypass::Bypass,
     coalescer::Coalescer,
-    config::{Grpc, Kind},
     content::RequestContent,
     fetch::Fetch,
     future::HttpResponseFuture,
     group::HttpGroup,
-    key::HttpKey,
-    plan::Plan,
+    plan::{Alone, Plan},
     requester::Requester,
 };
 
@@ -99,21 +97,19 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let content = RequestContent::of(&body);
+        let (mut parts, body) = request.into_parts();
         let kind = self.coalescer.config.kind(&parts);
-        self.send(parts, kind, body, &content)
+        let plan = self.coalescer.plan(&mut parts, kind, &RequestContent::of(&body));
+        self.send(Request::from_parts(parts, body), plan)
     }
 }
 
 impl<S> HttpSingleflight<S> {
-    /// Sends a request of whose content this much is known.
+    /// Sends a request as it was planned.
     pub(super) fn send<B, RB, E>(
         &self,
-        mut parts: request::Parts,
-        kind: Kind,
-        body: B,
-        content: &RequestContent,
+        request: Request<B>,
+        plan: Result<(Plan, Requester), Alone>,
     ) -> HttpResponseFuture<S, B, RB, E>
     where
         S: Service<Request<B>, Response = Response<RB>, Error = E> + Clone + Send + 'static,
@@ -124,29 +120,20 @@ impl<S> HttpSingleflight<S> {
         E: Clone + Send + Sync + 'static,
     {
         let coalescer = &self.coalescer;
-        let place = coalescer.place(&parts);
-        let plan = match coalescer.plan(&mut parts, kind, content, place) {
-            Ok(plan) => plan,
-            Err(rule) => {
-                // Whoever may share a flight changes nothing.
-                let write = coalescer.write(&parts, kind, place, rule);
-                let request = Request::from_parts(parts, body);
-                let bypass = Bypass::new(self.inner.clone(), request, write, rule);
-                return HttpResponseFuture::bypass(bypass, Arc::clone(coalescer));
+        let (service, own) = (self.inner.clone(), Arc::clone(coalescer));
+        let (plan, requester) = match plan {
+            Ok(planned) => planned,
+            Err(Alone { rule, write }) => {
+                return HttpResponseFuture::bypass(Bypass::new(service, request, write, rule), own);
             }
         };
-        let fetch = |key: HttpKey| {
-            let facts = coalescer.config.policy.facts(&parts, key.has_deadline());
-            let unary = kind.grpc == Grpc::OptedIn;
-            let requester = Requester { coalescer: Arc::clone(coalescer), place, key, facts, unary, released: false };
-            Fetch::new(self.inner.clone(), Request::from_parts(parts, body), requester)
-        };
+        let (place, key) = (requester.place, requester.key.clone());
+        let fetch = Fetch::new(service, request, requester);
         let group = || &coalescer.group(place).flights::<RB, E>().group;
-        let own = Arc::clone(coalescer);
         match plan {
-            Plan::Fly(key) => HttpResponseFuture::on_flight(group().run(key.clone(), fetch(key)), own),
-            Plan::Lead(key) => HttpResponseFuture::on_flight(group().lead(key.clone(), fetch(key)), own),
-            Plan::Unshareable(key) => HttpResponseFuture::unshareable(fetch(key), own),
+            Plan::Fly => HttpResponseFuture::on_flight(group().run(key, fetch), own),
+            Plan::Lead => HttpResponseFuture::on_flight(group().lead(key, fetch), own),
+            Plan::Unshareable => HttpResponseFuture::unshareable(fetch, own),
         }
     }
 }

@@ -81,10 +81,11 @@ where
                         panic!("a response future was polled after it had panicked")
                     };
                     let (content, error) = ready!(reading.poll(cx));
-                    let Some((service, parts, kind, reading)) = place.take() else { continue };
+                    let Some((service, mut parts, kind, reading)) = place.take() else { continue };
                     let body = reading.into_body(content.is_some(), error);
                     let content = content.map_or(RequestContent::Unknown, RequestContent::Read);
-                    let call = service.send(parts, kind, body, &content);
+                    let plan = service.coalescer().plan(&mut parts, kind, &content);
+                    let call = service.send(Request::from_parts(parts, body), plan);
                     state.set(State::Calling { call });
                 }
             }

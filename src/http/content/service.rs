@@ -58,13 +58,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let coalescer = self.inner.coalescer();
         let kind = coalescer.config.kind(&parts);
         let fits = body.size_hint().lower() <= self.max as u64;
         if body.is_end_stream() || !fits || !coalescer.reads_content(&parts, kind) {
-            let content = RequestContent::of(&body);
-            return ContentFuture::calling(self.inner.send(parts, kind, ContentBody::whole(body), &content));
+            let plan = coalescer.plan(&mut parts, kind, &RequestContent::of(&body));
+            let request = Request::from_parts(parts, ContentBody::whole(body));
+            return ContentFuture::calling(self.inner.send(request, plan));
         }
         ContentFuture::reading(self.inner.clone(), parts, kind, Reading::new(body, self.max))
     }
