@@ -14,6 +14,8 @@ use super::{
     body::SharedBody,
     coalescer::Coalescer,
     oneshot::Oneshot,
+    passed::Inside,
+    plan::Alone,
     policy::Forwarded,
     rule::{Coalesced, Rule},
     write::Write,
@@ -28,6 +30,8 @@ pub(super) struct Bypass<S: Service<Request<B>>, B> {
     /// What the answer will fence (S21).
     write: Option<Write>,
     rule: Rule,
+    /// The request was marked as one that has passed.
+    marked: bool,
 }
 
 /// Raises the fences of a call that panics: what it has changed is not known (S21).
@@ -42,8 +46,9 @@ impl Drop for OnPanic<'_> {
 }
 
 impl<S: Service<Request<B>>, B> Bypass<S, B> {
-    pub(super) fn new(service: S, request: Request<B>, write: Option<Write>, rule: Rule) -> Self {
-        Self { call: Oneshot::new(service, request), write, rule }
+    pub(super) fn new(service: S, request: Request<B>, alone: Alone) -> Self {
+        let Alone { rule, write, marked } = alone;
+        Self { call: Oneshot::new(service, request), write, rule, marked }
     }
 
     pub(super) fn poll<RB>(
@@ -57,8 +62,9 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
     {
         let this = self.project();
         let on_panic = OnPanic(this.write);
+        let inside = Inside::enter(coalescer.marking(), *this.marked);
         let mut result = ready!(this.call.poll(cx));
-        drop(on_panic);
+        drop((inside, on_panic));
         // The fences go up before anyone has the answer, and before `inspect`, which may panic.
         let at_end = match (&result, this.write.take()) {
             (Ok(response), Some(write)) => write.answered(response.status(), response.headers()),

@@ -75,9 +75,10 @@ impl Coalescer {
         self.config.release_limit.is_some_and(|limit| self.group(place).releases(limit).counts_already())
     }
 
-    /// Counts the service that this is for: as long as a layer value has made one only, no request passes two.
-    pub(super) fn count_service(&self) {
-        self.marking().count_service();
+    /// Returns whether requests are marked that pass this service: unless it is the only one of its layer value, and no
+    /// other can be made. A mark costs three allocations or more.
+    pub(super) fn marks(&self) -> bool {
+        !self.marking().has_one_holder()
     }
 
     /// Returns the group by which requests are marked that have passed a service of this layer value.

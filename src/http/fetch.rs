@@ -20,6 +20,7 @@ use super::{
     judge::{AtHead, Judged, Judging, Until},
     key::HttpKey,
     oneshot::Oneshot,
+    passed::Inside,
     release::{Permit, Turn},
     requester::Requester,
 };
@@ -150,6 +151,7 @@ where
             requester.coalescer.group(requester.place).flights::<RB, E>().group.callers(key) > 1
         };
         if let StageProj::Calling(call) = this.stage.as_mut().project() {
+            let inside = Inside::enter(requester.coalescer.marking(), requester.marked);
             let polling = this.permit.as_ref().map(Permit::enter);
             let Poll::Ready(result) = call.poll(cx) else {
                 // An answer that is there at once has no late comers, and asks no clock.
@@ -158,7 +160,7 @@ where
                 }
                 return Poll::Pending;
             };
-            drop(polling);
+            drop((polling, inside));
             let next = match result {
                 Ok(response) => {
                     let (head, body) = response.into_parts();

@@ -3,10 +3,7 @@
 use std::{
     any::Any,
     fmt,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -52,8 +49,6 @@ struct Inner {
     /// One for all groups of a layer value.
     fences: Arc<Fences>,
     unshareable: Unshareable,
-    /// How many services were made that mark requests by this group.
-    services: AtomicUsize,
     /// Made by the first service that limits them.
     releases: OnceLock<Releases>,
 }
@@ -121,7 +116,6 @@ impl HttpGroup {
             flights: OnceLock::new(),
             fences,
             unshareable: Unshareable::new(),
-            services: AtomicUsize::new(0),
             releases: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
@@ -226,14 +220,9 @@ impl HttpGroup {
         Arc::as_ptr(&self.inner).addr()
     }
 
-    /// Counts a service that marks requests by this group.
-    pub(super) fn count_service(&self) {
-        self.inner.services.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Returns whether a request may pass several services that mark by this group.
-    pub(super) fn has_services(&self) -> bool {
-        self.inner.services.load(Ordering::Relaxed) > 1
+    /// Returns whether nobody else holds the group: no layer that could make another service of it, and no such service.
+    pub(super) fn has_one_holder(&self) -> bool {
+        Arc::strong_count(&self.inner) == 1
     }
 
     /// Returns how long a follower waits at most.

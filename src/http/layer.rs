@@ -246,9 +246,7 @@ impl<S, C: HttpContent> Layer<S> for HttpSingleflightLayer<C> {
     type Service = C::Service<HttpSingleflight<S>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let coalescer = self.coalescer();
-        coalescer.count_service();
-        self.content.wrap(HttpSingleflight::new(inner, Arc::new(coalescer)))
+        self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.coalescer())))
     }
 }
 

@@ -5,6 +5,8 @@
 //! lower service then looks as anonymous as what stands before the upper one, and as another user's, and must meet
 //! neither. Where the upper service saw no key, nothing tells who that is, and the request goes alone below too.
 
+use std::cell::RefCell;
+
 use http::{HeaderName, HeaderValue, request};
 
 use super::{group::HttpGroup, key::HttpKey, rule::Rule};
@@ -39,7 +41,47 @@ pub(super) struct Passed {
     pub(super) credentials: Lines,
 }
 
+/// The poll of a service that did not mark its request.
+///
+/// A service that is the only one of its layer value is passed twice if what it wraps calls a clone of it. What comes to it
+/// from there unmarked may be the same request, less what told its user apart. (What comes from there through another task
+/// cannot be seen.)
+pub(super) struct Inside(bool);
+
+thread_local! {
+    /// The numbers of the groups of such services, from the outermost to the innermost.
+    static INSIDE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Inside {
+    #[inline]
+    pub(super) fn enter(group: &HttpGroup, marked: bool) -> Self {
+        Self(!marked && INSIDE.try_with(|inside| inside.borrow_mut().push(group.number())).is_ok())
+    }
+
+    /// Returns whether the thread polls such a service that marks by this group.
+    #[inline]
+    pub(super) fn is_current(group: &HttpGroup) -> bool {
+        INSIDE.try_with(|inside| inside.borrow().contains(&group.number())).unwrap_or_default()
+    }
+}
+
+impl Drop for Inside {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0 {
+            let _ = INSIDE.try_with(|inside| inside.borrow_mut().pop());
+        }
+    }
+}
+
 impl Passed {
+    /// Returns whether a request has passed a service that marks by this group.
+    pub(super) fn is_marked(parts: &request::Parts, group: &HttpGroup) -> bool {
+        let marks = parts.extensions.get::<Marks>();
+        marks.is_some_and(|Marks(marks)| marks.iter().any(|mark| mark.group == group.number()))
+    }
+
     pub(super) fn of(parts: &request::Parts, group: &HttpGroup) -> Self {
         let Some(Marks(marks)) = parts.extensions.get() else { return Self::default() };
         marks.iter().find(|mark| mark.group == group.number()).map(|mark| mark.passed.clone()).unwrap_or_default()

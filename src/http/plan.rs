@@ -9,7 +9,7 @@ use super::{
     config::{Config, Grpc, Kind},
     content::RequestContent,
     key::{Beside, HttpKey, epoch},
-    passed::{Lines, Passed},
+    passed::{Inside, Lines, Passed},
     policy::{self, Admission},
     requester::Requester,
     rule::Rule,
@@ -32,6 +32,8 @@ pub(super) struct Alone {
     pub(super) rule: Rule,
     /// What its answer will fence (S21).
     pub(super) write: Option<Write>,
+    /// Whether it was marked as one that has passed.
+    pub(super) marked: bool,
 }
 
 impl Coalescer {
@@ -43,16 +45,16 @@ impl Coalescer {
         kind: Kind,
         content: &RequestContent,
     ) -> Result<(Plan, Requester), Alone> {
-        let place = self.place(parts);
-        match self.decide_and_mark(parts, kind, content, place) {
+        let (place, marked) = (self.place(parts), self.marks());
+        match self.decide_and_mark(parts, kind, content, place, marked) {
             Ok((plan, key)) => {
                 let facts = self.config.policy.facts(parts, key.has_deadline());
                 let unary = kind.grpc == Grpc::OptedIn;
                 let coalescer = Arc::clone(self);
-                Ok((plan, Requester { coalescer, place, key, facts, unary, released: false }))
+                Ok((plan, Requester { coalescer, place, key, facts, unary, marked, released: false }))
             }
             // Whoever may share a flight changes nothing.
-            Err(rule) => Err(Alone { rule, write: self.write(parts, kind, place, rule) }),
+            Err(rule) => Err(Alone { rule, write: self.write(parts, kind, place, rule), marked }),
         }
     }
 
@@ -63,8 +65,12 @@ impl Coalescer {
         kind: Kind,
         content: &RequestContent,
         place: Place,
+        marks: bool,
     ) -> Result<(Plan, HttpKey), Rule> {
-        let passed = if self.marking().has_services() { Some(self.passed(parts)) } else { None };
+        if Inside::is_current(self.marking()) && !Passed::is_marked(parts, self.marking()) {
+            return Err(Rule::S2Inside);
+        }
+        let passed = if marks { Some(self.passed(parts)) } else { None };
         let decided = self.decide(parts, kind, content, place, passed.as_ref());
         let Some(passed) = passed else { return decided };
         // A request that has some goes alone, unless the layer was told to share such ones.

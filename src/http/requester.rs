@@ -23,6 +23,8 @@ pub(super) struct Requester {
     pub(super) facts: RequestFacts,
     /// It is a unary gRPC call: its answer is judged at its first message or its trailers (S28).
     pub(super) unary: bool,
+    /// The request was marked as one that has passed.
+    pub(super) marked: bool,
     /// It waited for an answer that it might not have (D3).
     pub(super) released: bool,
 }

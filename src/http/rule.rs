@@ -58,6 +58,8 @@ rules! {
     S1Method,
     /// The target is in doubt: `Host` is repeated, malformed, or at odds with the URI.
     S2Target,
+    /// The request was made by the service that it comes to, which may have taken off what told users apart.
+    S2Inside,
     /// The key function, or an identity, found nothing: there is no key.
     S3NoKey,
     /// The request carries `Authorization` or `Proxy-Authorization`.

@@ -123,9 +123,7 @@ impl<S> HttpSingleflight<S> {
         let (service, own) = (self.inner.clone(), Arc::clone(coalescer));
         let (plan, requester) = match plan {
             Ok(planned) => planned,
-            Err(Alone { rule, write }) => {
-                return HttpResponseFuture::bypass(Bypass::new(service, request, write, rule), own);
-            }
+            Err(alone) => return HttpResponseFuture::bypass(Bypass::new(service, request, alone), own),
         };
         let (place, key) = (requester.place, requester.key.clone());
         let fetch = Fetch::new(service, request, requester);

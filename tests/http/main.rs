@@ -25,6 +25,7 @@ mod limits;
 mod nested;
 mod nesting;
 mod oddities;
+mod passed_late;
 mod personal;
 mod release;
 mod release_limit;

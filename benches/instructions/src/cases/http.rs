@@ -82,7 +82,8 @@ pub(super) fn authorized() -> Ask {
 }
 
 pub(super) fn layered(times: u64, request: fn() -> Ask) {
-    answers(HttpSingleflightLayer::new().layer(Origin), times, request);
+    let service = HttpSingleflightLayer::new().layer(Origin);
+    answers(service, times, request);
 }
 
 pub(super) fn bare(times: u64, request: fn() -> Ask) {
