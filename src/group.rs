@@ -3,6 +3,7 @@
 mod after_unlock;
 mod call;
 mod flight;
+mod flight_ref;
 mod follower;
 mod forget;
 mod join;

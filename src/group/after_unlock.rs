@@ -4,8 +4,8 @@ use std::task::Waker;
 
 use super::{
     flight::{Ending, Flight},
+    flight_ref::FlightRef,
     shard::Shard,
-    table::FlightRef,
     wake_list::WakeList,
 };
 

@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use super::{
     flight::{Flight, New, Stage},
+    flight_ref::FlightRef,
     follower::Follower,
     leader::Leader,
     reentrancy::{self, Edge, FlightId},
     shard::Shard,
-    table::FlightRef,
     task::launch,
     work::Work,
 };

@@ -8,12 +8,12 @@ use std::{
 
 use super::{
     flight::{Ending, NeedsWaker, Stage, park},
+    flight_ref::FlightRef,
     lifecycle::Driver,
     poll_guard::PollGuard,
     reentrancy::Edge,
     shard::{Launch, Locked, Shard},
     shared_outcome::{Part, PartValue},
-    table::FlightRef,
     work::BoxedWork,
 };
 use crate::{Reason, Role};

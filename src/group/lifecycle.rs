@@ -37,10 +37,10 @@ use tokio::time::Instant;
 use super::{
     after_unlock::{AfterUnlock, Closed},
     flight::{Ending, Flight, New, Place, Stage},
+    flight_ref::FlightRef,
     reentrancy::Edge,
     shard::Locked,
     shared_outcome::{SharedOutcome, Told},
-    table::FlightRef,
     wake_list::WakeList,
     work::BoxedWork,
 };

@@ -4,10 +4,10 @@ use std::task::{Context, Poll};
 
 use super::{
     flight::{Ending, Flight},
+    flight_ref::FlightRef,
     panic::{catch, discard},
     reentrancy::CurrentFlight,
     shard::Shard,
-    table::FlightRef,
     work::BoxedWork,
 };
 

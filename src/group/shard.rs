@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use super::table::{Counter, FlightRef, Table};
+use super::{
+    flight_ref::FlightRef,
+    table::{Counter, Table},
+};
 use crate::{
     Limits,
     sync::{Mutex, MutexGuard, Spawner, lock},

@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use super::{
+    flight_ref::FlightRef,
     panic::{Payload, Text},
-    table::FlightRef,
     work::{BoxedWork, Note},
 };
 use crate::{Outcome, Reason, Role};

@@ -2,7 +2,6 @@
 
 use std::{
     borrow::Borrow,
-    num::NonZeroU64,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -14,7 +13,7 @@ use hashbrown::HashTable;
 
 use super::{
     flight::Flight,
-    reentrancy::FlightId,
+    flight_ref::FlightRef,
     slots::{FIRST, Slots},
 };
 
@@ -64,19 +63,6 @@ impl Counter {
         if let Some((count, _)) = &self.group {
             count.fetch_sub(usize::from(one), Relaxed);
         }
-    }
-}
-
-/// Where a flight is. A slot is used again; the serial number tells whose it is now (invariant 4).
-#[derive(Clone, Copy)]
-pub(super) struct FlightRef {
-    pub(super) slot: usize,
-    pub(super) serial: u64,
-}
-
-impl FlightRef {
-    pub(super) fn id(self, shard: NonZeroU64) -> FlightId {
-        FlightId { shard, serial: self.serial }
     }
 }
 

@@ -9,10 +9,10 @@ use std::{
 
 use super::{
     flight::{NeedsWaker, Stage, park},
+    flight_ref::FlightRef,
     lifecycle::Driver,
     poll_guard::PollGuard,
     shard::Shard,
-    table::FlightRef,
 };
 use crate::{OnAbandon, sync::Spawner, timer::Timer};
 
