@@ -65,7 +65,7 @@ use crate::{
 /// 3. Whoever leaves, whoever is never polled, the others get the outcome; when all have left, the work is dropped.
 /// 4. A panic of the work reaches every caller; the key is free afterwards.
 /// 5. A flight that cannot serve a caller lets it run its own work: coalescing adds no failure.
-/// 6. A group without callers holds no memory but its shards.
+/// 6. A group without callers holds no memory but its shards: what grew with its flights is given back.
 ///
 /// # Trade-offs
 ///

@@ -124,7 +124,8 @@ impl<W> Fallback<W> {
     }
 }
 
-/// The result of waiting on a flight. `Alone` hands the caller's own work back, not yet started.
+/// The result of waiting on a flight: a `Part` in which panics have been raised, with the work that the caller had ready.
+/// `Alone` hands the caller's own work back, not yet started.
 pub(crate) enum Resolution<T, W> {
     /// The value, to be taken, the caller's role, and the work that a follower did not need.
     Value(PartValue<T>, Role, Option<W>),

@@ -234,7 +234,7 @@ impl<K, T> Flight<K, T> {
     /// Returns the waker that became superfluous, or an error if a spare is needed.
     pub(super) fn park_follower(
         &mut self,
-        parked: &mut Option<Place>,
+        parked: &mut Option<WaiterRef>,
         spare: Option<Waker>,
         cx: &Context<'_>,
     ) -> Result<Option<Waker>, NeedsWaker> {
@@ -243,7 +243,7 @@ impl<K, T> Flight<K, T> {
             (Some(place), spare) if waiters[place.index()].will_wake(cx.waker()) => Ok(spare),
             (Some(place), Some(spare)) => Ok(Some(replace(&mut waiters[place.index()], spare))),
             (None, Some(spare)) => {
-                *parked = Some(Place::new(waiters.insert(spare)));
+                *parked = Some(WaiterRef::new(waiters.insert(spare)));
                 Ok(None)
             }
             (_, None) => Err(NeedsWaker),
@@ -253,9 +253,9 @@ impl<K, T> Flight<K, T> {
 
 /// A follower's place among the waiters, counted from 1: then not to have one takes no room.
 #[derive(Clone, Copy)]
-pub(super) struct Place(NonZeroUsize);
+pub(super) struct WaiterRef(NonZeroUsize);
 
-impl Place {
+impl WaiterRef {
     fn new(index: usize) -> Self {
         Self(NonZeroUsize::MIN.saturating_add(index))
     }

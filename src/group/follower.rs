@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    flight::{NeedsWaker, Place},
+    flight::{NeedsWaker, WaiterRef},
     reentrancy::Edge,
     shard::Shard,
     shared_outcome::{Part, SharedOutcome},
@@ -18,7 +18,7 @@ pub(super) struct Follower<K, T> {
     /// `None` once the caller has its part.
     outcome: Option<Arc<SharedOutcome<T>>>,
     /// The place among the flight's waiters, once the caller has parked.
-    parked: Option<Place>,
+    parked: Option<WaiterRef>,
     /// `Some` if the call was made by the work of another flight; held for its `Drop`.
     _edge: Option<Box<Edge>>,
 }
@@ -43,7 +43,7 @@ impl<K, T> Follower<K, T> {
     }
 
     /// Parks the caller until the flight ends; returns false if it has ended just now.
-    fn park(shard: &Shard<K, T>, outcome: &SharedOutcome<T>, parked: &mut Option<Place>, cx: &Context<'_>) -> bool {
+    fn park(shard: &Shard<K, T>, outcome: &SharedOutcome<T>, parked: &mut Option<WaiterRef>, cx: &Context<'_>) -> bool {
         // As a rule it parks once, with a waker that is cloned before the lock is taken.
         let mut spare = parked.is_none().then(|| cx.waker().clone());
         loop {

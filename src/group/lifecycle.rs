@@ -28,7 +28,8 @@
 //! 9. A parked caller costs no CPU: one poll to park, one to land, however often the work is woken.
 //! 10. Joining and leaving are O(1); landing is O(callers).
 //! 11. `shared`, roles and counts are frozen at landing.
-//! 12. A group at rest holds nothing: no entry, no task, no waker, no table.
+//! 12. A group at rest holds nothing: no entry, no task, no waker; and of its tables room for one flight more in each
+//!     shard that has had two at once.
 
 use std::{sync::Arc, task::Waker};
 
@@ -36,7 +37,7 @@ use tokio::time::Instant;
 
 use super::{
     after_unlock::{AfterUnlock, Closed},
-    flight::{Ending, Flight, New, Place, Stage},
+    flight::{Ending, Flight, New, Stage, WaiterRef},
     flight_ref::FlightRef,
     reentrancy::Edge,
     shard::Locked,
@@ -176,7 +177,7 @@ impl<'a, K, T> Locked<'a, K, T> {
     pub(super) fn leave_as_follower(
         mut self,
         outcome: &SharedOutcome<T>,
-        parked: Option<Place>,
+        parked: Option<WaiterRef>,
     ) -> AfterUnlock<'a, K, T> {
         let at = outcome.flight;
         let mut after = AfterUnlock::nothing();

@@ -30,7 +30,7 @@ pub(super) enum Told<T> {
     Lost,
 }
 
-/// What one caller gets of it.
+/// What one caller gets of an ending: `Told` is for all, and this for one.
 pub(super) enum Part<T> {
     Value(PartValue<T>),
     /// To be raised again.

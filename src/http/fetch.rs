@@ -17,7 +17,7 @@ use tower_service::Service;
 use super::{
     answer::{Answer, Audience},
     body::BodySource,
-    judge::{AtHead, Judged, Judging, Until},
+    judge::{AtHead, Judging, Until},
     key::HttpKey,
     oneshot::Oneshot,
     passed::Inside,
@@ -181,8 +181,8 @@ where
             this.stage.set(next);
         }
         if let StageProj::Judging(judging) = this.stage.as_mut().project() {
-            let Judged { audience, answer } = ready!(judging.poll(requester, *this.began, cx));
-            this.stage.set(Stage::Answered(Some(Answer { result: Ok(answer), audience })));
+            let answer = ready!(judging.poll(requester, *this.began, cx));
+            this.stage.set(Stage::Answered(Some(answer)));
         }
         *this.permit = None;
         *this.requester = None;

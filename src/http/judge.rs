@@ -11,8 +11,8 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use super::{
-    answer::Audience,
-    body::{Ahead, BodySource, LargeBodies, ReadAhead},
+    answer::Answer,
+    body::{Ahead, LargeBodies, ReadAhead},
     grpc_web,
     key::HttpKey,
     policy::{Again, Verdict, grpc_status, grpc_verdict},
@@ -80,12 +80,6 @@ pub(super) struct Judging<RB> {
     said: AtHead,
 }
 
-/// An answer that has been judged.
-pub(super) struct Judged<RB> {
-    pub(super) audience: Audience,
-    pub(super) answer: (response::Parts, BodySource<RB>),
-}
-
 impl<RB: Body> Judging<RB> {
     pub(super) fn new(head: response::Parts, body: RB, said: AtHead) -> Self {
         Self { answer: Some((head, ReadAhead::new(body, said.announced))), said }
@@ -97,12 +91,12 @@ where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(super) fn poll(
+    pub(super) fn poll<E>(
         &mut self,
         requester: &Requester,
         began: Option<Instant>,
         cx: &mut Context<'_>,
-    ) -> Poll<Judged<RB>> {
+    ) -> Poll<Answer<RB, E>> {
         let Some((_, body)) = &mut self.answer else { panic!("an answer is judged once") };
         match self.said.until {
             Until::Head => {}
@@ -116,7 +110,7 @@ where
         }
         let Some((head, body)) = self.answer.take() else { unreachable!("it was there a moment ago") };
         let audience = requester.judge(self.said.verdict.clone(), &head, self.said.has_length, began);
-        Poll::Ready(Judged { audience, answer: (head, requester.source(body.into_source())) })
+        Poll::Ready(Answer { result: Ok((head, requester.source(body.into_source()))), audience })
     }
 }
 
