@@ -44,9 +44,10 @@ use self::{
     shard::Shard,
 };
 use crate::{
-    Limits,
+    Limits, Stats,
     context::{Context, Scope},
     hasher::KeyHasher,
+    striped::Striped,
     sync::Spawner,
 };
 
@@ -107,6 +108,8 @@ struct Inner<K, T> {
     /// A power of two of them, each counted on its own, so that callers of different keys share nothing that is
     /// written.
     shards: Box<[Arc<Shard<K, T>>]>,
+    /// Calls without a key.
+    keyless: Striped,
 }
 
 impl<K, T> Group<K, T> {
@@ -121,7 +124,8 @@ impl<K, T> Group<K, T> {
         let flights = (limits.max_flights != usize::MAX).then(Arc::<AtomicUsize>::default);
         let shard = |_| Arc::new(Shard::new(limits, flights.clone()));
         let shards = (0..(8 * threads).next_power_of_two()).map(shard).collect();
-        Self { inner: Arc::new(Inner { hasher: KeyHasher::new(), limits, shards }), scope: None }
+        let inner = Inner { hasher: KeyHasher::new(), limits, shards, keyless: Striped::new() };
+        Self { inner: Arc::new(inner), scope: None }
     }
 
     /// Returns the limits that the group was made with.
@@ -134,6 +138,23 @@ impl<K, T> Group<K, T> {
     /// The shards are counted one after the other: exact at rest, a snapshot otherwise.
     pub fn in_flight(&self) -> usize {
         self.inner.shards.iter().map(|shard| shard.lock().joinable.get()).sum()
+    }
+
+    /// Returns what the group has done since it was made, and what is under way.
+    ///
+    /// The shards are counted one after the other: exact at rest, a snapshot otherwise. It looks at every flight.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::new();
+        for shard in &self.inner.shards {
+            stats += shard.lock().stats();
+        }
+        stats.alone += self.inner.keyless.get();
+        stats
+    }
+
+    /// Counts a call that has no key, and comes near no flight.
+    pub(crate) fn count_keyless(&self) {
+        self.inner.keyless.add_one();
     }
 
     /// Returns whether no flight can be joined.

@@ -106,6 +106,8 @@ mod layer;
 mod limits;
 mod outcome;
 mod service;
+mod stats;
+mod striped;
 mod sync;
 mod timer;
 mod work;
@@ -123,6 +125,7 @@ pub use self::{
     limits::{Limits, OnAbandon},
     outcome::{Outcome, Reason, Role},
     service::Singleflight,
+    stats::Stats,
 };
 
 /// Its examples are tested, and nothing else is here.

@@ -118,7 +118,10 @@ where
         let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone() };
         let call = match key {
             Some(key) => self.group.run_in_context(key, work),
-            None => Call::alone(work, Reason::NoKey),
+            None => {
+                self.group.count_keyless();
+                Call::alone(work, Reason::NoKey)
+            }
         };
         ResponseFuture::new(call, self.inspect.clone())
     }

@@ -1,11 +1,13 @@
 //! What a transition leaves to be done once the lock is released (invariant 6).
 
-use std::task::Waker;
+use std::{sync::Arc, task::Waker};
 
 use super::{
     flight::{Ending, Flight},
     flight_ref::FlightRef,
+    reentrancy::Edge,
     shard::Shard,
+    shared_outcome::SharedOutcome,
     wake_list::WakeList,
 };
 
@@ -60,4 +62,20 @@ impl<K, T> Drop for DropGuard<'_, K, T> {
     fn drop(&mut self) {
         self.shard.lock().finish_drop(self.flight).run();
     }
+}
+
+/// A flight that has been led.
+#[must_use = "a key waits to be dropped, and perhaps a task to be started"]
+pub(super) struct Led<K> {
+    pub(super) flight: FlightRef,
+    pub(super) edge: Option<Box<Edge>>,
+    pub(super) old_key: Option<K>,
+}
+
+/// A flight that has been joined.
+#[must_use = "perhaps a task waits to be started"]
+pub(super) struct Followed<T> {
+    pub(super) outcome: Arc<SharedOutcome<T>>,
+    /// From now on the flight's task polls the work.
+    pub(super) moves: bool,
 }

@@ -157,7 +157,11 @@ where
                 },
                 State::Following(follower, fallback) => match follower.poll(cx) {
                     Poll::Ready(part) => part,
-                    Poll::Pending => Part::Alone(ready!(fallback.poll_wait(cx)), None),
+                    Poll::Pending => {
+                        let reason = ready!(fallback.poll_wait(cx));
+                        follower.release();
+                        Part::Alone(reason, None)
+                    }
                 },
                 State::GoingAlone(_, reason) => Part::Alone(*reason, None),
                 State::Alone(work, _) => {

@@ -20,6 +20,7 @@ use super::{
     wake_list::WakeList,
     work::BoxedWork,
 };
+use crate::Stats;
 
 /// The state of one flight, guarded by its shard's lock.
 pub(super) struct Flight<K, T> {
@@ -207,8 +208,13 @@ impl<K, T> Flight<K, T> {
         WakeList { leader: self.leader_waker.take(), waiters, task, successor: None }
     }
 
-    /// Ends the flight for its followers, if it has ever had any.
-    pub(super) fn tell(&self, how: Told<T>) {
+    /// Ends the flight for its followers, if it has ever had any, and counts those that get no value.
+    pub(super) fn tell(&self, how: Told<T>, stats: &mut Stats) {
+        match how {
+            Told::Shared { .. } => {}
+            Told::NotShareable(_) | Told::Lost => stats.released += self.followers() as u64,
+            Told::Panicked(_) => stats.panicked += self.followers() as u64,
+        }
         if let Some(outcome) = self.waiting.as_ref().and_then(|waiting| waiting.outcome.as_ref()) {
             outcome.tell(how);
         }

@@ -65,11 +65,20 @@ impl<K, T> Follower<K, T> {
             }
         }
     }
+
+    /// Leaves the flight for work of its own.
+    pub(super) fn release(&mut self) {
+        self.leave(true);
+    }
+
+    fn leave(&mut self, goes_alone: bool) {
+        let Some(outcome) = self.outcome.take_if(|outcome| !outcome.is_told()) else { return };
+        self.shard.lock().leave_as_follower(&outcome, self.parked, goes_alone).run();
+    }
 }
 
 impl<K, T> Drop for Follower<K, T> {
     fn drop(&mut self) {
-        let Some(outcome) = self.outcome.take_if(|outcome| !outcome.is_told()) else { return };
-        self.shard.lock().leave_as_follower(&outcome, self.parked).run();
+        self.leave(false);
     }
 }

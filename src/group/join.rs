@@ -74,6 +74,7 @@ where
                 let edge = match admitted {
                     Ok(edge) => edge,
                     Err(reason) => {
+                        locked.stats.alone += 1;
                         locked.unlock();
                         drop(key);
                         return Joined::Alone(work, reason);
@@ -91,6 +92,7 @@ where
 
         // A flight too old to be joined makes room for the new one.
         if !locked.joinable.try_add(usize::from(joinable)) {
+            locked.stats.alone += 1;
             locked.unlock();
             drop(key);
             return Joined::Alone(work, Reason::Full);

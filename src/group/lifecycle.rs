@@ -36,7 +36,7 @@ use std::{sync::Arc, task::Waker};
 use tokio::time::Instant;
 
 use super::{
-    after_unlock::{AfterUnlock, Closed},
+    after_unlock::{AfterUnlock, Closed, Followed, Led},
     flight::{Ending, Flight, New, Stage, WaiterRef},
     flight_ref::FlightRef,
     reentrancy::Edge,
@@ -45,7 +45,7 @@ use super::{
     wake_list::WakeList,
     work::BoxedWork,
 };
-use crate::{OnAbandon, sync::Spawner};
+use crate::{OnAbandon, Stats, sync::Spawner};
 
 /// Who polled the work when it ended.
 #[derive(Clone, Copy)]
@@ -54,27 +54,13 @@ pub(super) enum Driver {
     Task,
 }
 
-#[must_use = "a key waits to be dropped, and perhaps a task to be started"]
-pub(super) struct Led<K> {
-    pub(super) flight: FlightRef,
-    pub(super) edge: Option<Box<Edge>>,
-    pub(super) old_key: Option<K>,
-}
-
-/// A flight that has been joined.
-#[must_use = "perhaps a task waits to be started"]
-pub(super) struct Followed<T> {
-    pub(super) outcome: Arc<SharedOutcome<T>>,
-    /// From now on the flight's task polls the work.
-    pub(super) moves: bool,
-}
-
 impl<'a, K, T> Locked<'a, K, T> {
     /// none => (Solo | Shared): with a key, the flight is listed in the place of `old` (invariant 1).
     #[inline]
     pub(super) fn lead(mut self, new: New<T>, key: Option<K>, old: Option<usize>) -> Led<K> {
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
+        table.stats.led += u64::from(key.is_some());
         // A tombstone: the new work starts when the old one's drop is done (invariant 5).
         let tombstone = old.filter(|old| !table.at(*old).is_running());
         let old_key = old.and_then(|old| table.unlist(old));
@@ -89,7 +75,8 @@ impl<'a, K, T> Locked<'a, K, T> {
 
     /// Solo, Shared => Shared: one more follower.
     pub(super) fn follow(mut self, at: FlightRef, finish: bool) -> Followed<T> {
-        let flight = self.table.at(at.slot);
+        let (flight, stats) = self.table.at_counted(at.slot);
+        stats.followed += 1;
         flight.callers += 1;
         flight.finish |= finish;
         let moves = flight.stage == Stage::Solo;
@@ -128,7 +115,7 @@ impl<'a, K, T> Locked<'a, K, T> {
             return after;
         }
         let (key, successor) = table.release_key(at.slot);
-        let flight = table.at(at.slot);
+        let (flight, stats) = table.at_counted(at.slot);
         let mut wakes = WakeList { successor, ..flight.take_wakers() };
         let (waker, others) = match driver {
             Driver::Leader => (wakes.leader.take(), flight.callers - 1),
@@ -140,7 +127,7 @@ impl<'a, K, T> Locked<'a, K, T> {
             after.own = Some(ending);
             return after;
         }
-        after.unwanted = publish(flight, ending);
+        after.unwanted = publish(flight, ending, stats);
         if !flight.leader {
             after.gone = Some(table.remove(at.slot));
         }
@@ -178,12 +165,17 @@ impl<'a, K, T> Locked<'a, K, T> {
         mut self,
         outcome: &SharedOutcome<T>,
         parked: Option<WaiterRef>,
+        goes_alone: bool,
     ) -> AfterUnlock<'a, K, T> {
         let at = outcome.flight;
         let mut after = AfterUnlock::nothing();
         // Told while the lock was waited for: a lost flight is its leader's alone.
-        let flight = if outcome.is_told() { None } else { self.table.get(at) };
-        let Some(flight) = flight else { return after };
+        if outcome.is_told() || self.table.get(at).is_none() {
+            return after;
+        }
+        let (flight, stats) = self.table.at_counted(at.slot);
+        stats.released += u64::from(goes_alone);
+        stats.left += u64::from(!goes_alone);
         flight.callers -= 1;
         after.waker = parked.and_then(|parked| flight.waiting_mut().waiters.try_remove(parked.index()));
         if flight.callers > 0 || !flight.is_running() {
@@ -205,6 +197,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         let keep = flight.finish || (flight.polled && on_abandon != OnAbandon::Cancel);
         let launching = if keep && flight.stage == Stage::Solo { Spawner::current() } else { None };
         if !keep || (flight.stage == Stage::Solo && launching.is_none()) {
+            self.table.stats.abandoned += 1;
             return (None, self.close(at, after));
         }
         flight.stage = Stage::Shared;
@@ -221,7 +214,11 @@ impl<'a, K, T> Locked<'a, K, T> {
     pub(super) fn expire(mut self, at: FlightRef, deadline: Instant) -> AfterUnlock<'a, K, T> {
         let after = AfterUnlock::nothing();
         let expired = |flight: &mut Flight<K, T>| flight.grace() == Some(deadline) && flight.is_running();
-        if self.table.get(at).is_some_and(expired) { self.close(at, after) } else { after }
+        if !self.table.get(at).is_some_and(expired) {
+            return after;
+        }
+        self.table.stats.abandoned += 1;
+        self.close(at, after)
     }
 
     /// Shared => (Solo | Dropping): the task was dropped without an outcome. The leader drives on, unlisted, and its
@@ -230,12 +227,14 @@ impl<'a, K, T> Locked<'a, K, T> {
         let table = &mut *self.table;
         let mut after = AfterUnlock::nothing();
         let Some(flight) = table.get(at).filter(|flight| matches!(flight.stage, Stage::Shared)) else { return after };
-        if !flight.leader {
+        let led = flight.leader;
+        table.stats.lost += 1;
+        if !led {
             return self.close(at, after);
         }
         let (key, successor) = table.release_key(at.slot);
-        let flight = table.at(at.slot);
-        flight.tell(Told::Lost);
+        let (flight, stats) = table.at_counted(at.slot);
+        flight.tell(Told::Lost, stats);
         flight.callers = 1;
         flight.stage = Stage::Solo;
         (after.key, after.wakes) = (key, WakeList { successor, ..flight.take_wakers() });
@@ -275,8 +274,8 @@ impl<'a, K, T> Locked<'a, K, T> {
         let table = &mut *self.table;
         let mut after = AfterUnlock::nothing();
         let (key, successor) = table.release_key(at.slot);
-        let flight = table.at(at.slot);
-        flight.tell(Told::Lost);
+        let (flight, stats) = table.at_counted(at.slot);
+        flight.tell(Told::Lost, stats);
         (after.key, after.wakes) = (key, WakeList { successor, ..flight.take_wakers() });
         after.gone = Some(table.remove(at.slot));
         after
@@ -285,9 +284,9 @@ impl<'a, K, T> Locked<'a, K, T> {
 
 /// Publishes how the work ended to every caller still on the flight, once and for all (invariant 11). Returns what
 /// nobody will receive.
-fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>) -> Option<Ending<T>> {
+fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>, stats: &mut Stats) -> Option<Ending<T>> {
     let (told, own, unwanted) = flight.divide(ending);
-    flight.tell(told);
+    flight.tell(told, stats);
     if flight.leader {
         flight.stage = Stage::Landed;
         flight.waiting_mut().own = own;

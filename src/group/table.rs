@@ -16,6 +16,7 @@ use super::{
     flight_ref::FlightRef,
     slots::{FIRST, Slots},
 };
+use crate::Stats;
 
 /// Guarded by the shard's lock. Flights stay in `flights` until they have ended and their leader is gone, also when the
 /// index does not list them any more.
@@ -27,6 +28,8 @@ pub(super) struct Table<K, T> {
     serial: u64,
     /// Flights that are listed and can be joined.
     pub(super) joinable: Counter,
+    /// What has been; what is under way is counted when it is asked for.
+    pub(super) stats: Stats,
 }
 
 /// Counts joinable flights: in one shard, and in the whole group where a limit asks for it.
@@ -68,7 +71,17 @@ impl Counter {
 
 impl<K, T> Table<K, T> {
     pub(super) const fn new(joinable: Counter) -> Self {
-        Self { flights: Slots::new(), index: HashTable::new(), serial: 0, joinable }
+        Self { flights: Slots::new(), index: HashTable::new(), serial: 0, joinable, stats: Stats::new() }
+    }
+
+    /// Returns what has been, and what is under way.
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = Stats { in_flight: self.joinable.get(), ..self.stats };
+        for (_, flight) in self.flights.iter().filter(|(_, flight)| flight.is_running()) {
+            stats.callers += flight.callers;
+            stats.waiting += flight.followers();
+        }
+        stats
     }
 
     /// Returns the flight, while its end is still to come, or its leader to take it.
@@ -79,6 +92,11 @@ impl<K, T> Table<K, T> {
     /// Returns the flight in a slot that is known to be in use.
     pub(super) fn at(&mut self, slot: usize) -> &mut Flight<K, T> {
         &mut self.flights[slot]
+    }
+
+    /// The same, with what is counted of its group.
+    pub(super) fn at_counted(&mut self, slot: usize) -> (&mut Flight<K, T>, &mut Stats) {
+        (&mut self.flights[slot], &mut self.stats)
     }
 
     /// Puts a flight in, and lists it if it has a key, which the index has not.

@@ -14,6 +14,7 @@ mod midpoll;
 mod nesting;
 mod panics;
 mod runtimes;
+mod stats;
 mod tombstones;
 mod unlocked;
 mod walk;

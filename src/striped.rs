@@ -1,0 +1,41 @@
+//! A count that every thread raises without waiting for the others.
+
+use std::{
+    num::NonZeroUsize,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    thread::available_parallelism,
+};
+
+use crate::sync::thread_local;
+
+/// A count in several parts, each in cache lines of its own: as a rule no core takes one from another.
+#[derive(Debug)]
+pub(crate) struct Striped {
+    /// A power of two of them.
+    stripes: Box<[Stripe]>,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stripe(AtomicU64);
+
+impl Striped {
+    pub(crate) fn new() -> Self {
+        let threads = available_parallelism().map_or(1, NonZeroUsize::get);
+        Self { stripes: (0..threads.next_power_of_two()).map(|_| Stripe::default()).collect() }
+    }
+
+    pub(crate) fn add_one(&self) {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static NUMBER: usize = NEXT.fetch_add(1, Relaxed);
+        }
+        let number = NUMBER.try_with(|number| *number).unwrap_or_default();
+        self.stripes[number & (self.stripes.len() - 1)].0.fetch_add(1, Relaxed);
+    }
+
+    /// Returns the sum: exact at rest, a snapshot otherwise.
+    pub(crate) fn get(&self) -> u64 {
+        self.stripes.iter().map(|stripe| stripe.0.load(Relaxed)).sum()
+    }
+}
