@@ -22,6 +22,8 @@ use tower_singleflight::{
     http::{BodySource, CloneBodyLayer},
 };
 
+use crate::inner::{body, text};
+
 /// Counts down, with trailers behind; not `Unpin`.
 struct Counted(u8, std::marker::PhantomPinned);
 
@@ -100,5 +102,22 @@ async fn a_clone_that_is_made_in_mid_body_goes_on_from_there() {
     assert_eq!(body.collect().await.unwrap().to_bytes(), "bc");
     for rest in [second, third] {
         assert_eq!(rest.collect().await.unwrap().to_bytes(), "c");
+    }
+}
+
+/// It waits by itself, and not in the cloned one's place.
+#[test]
+fn a_clone_of_a_body_that_waits_is_woken_too() {
+    let (feed, inner) = body(None);
+    let source = BodySource::new(inner);
+    let _other = source.clone();
+    let mut one = task::spawn(source);
+    assert_pending!(one.enter(|cx, body| body.poll_frame(cx)));
+    let mut two = task::spawn(one.clone());
+    assert_pending!(two.enter(|cx, body| body.poll_frame(cx)));
+    feed.data("a");
+    for body in [&mut one, &mut two] {
+        assert!(body.is_woken());
+        assert_eq!(text(body.enter(|cx, body| body.poll_frame(cx))), "a");
     }
 }
