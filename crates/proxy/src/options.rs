@@ -1,6 +1,13 @@
 //! What the proxy can be told.
 
-use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    ffi::OsString,
+    fmt,
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::{Parser, value_parser};
 use http::{Uri, uri::Authority};
@@ -71,7 +78,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1 << 30, value_parser = value_parser!(u64).range(..1 << 44))]
     pub(crate) spill: u64,
     /// Where temporary files go. Default: where the system has them.
-    #[arg(long)]
+    #[arg(long, value_parser = directory)]
     pub(crate) spill_dir: Option<PathBuf>,
     /// How many released followers go upstream at a time.
     #[arg(long, value_parser = value_parser!(u32).range(1..))]
@@ -106,7 +113,7 @@ impl Options {
     /// What is wrong with it; or the help or the version, if it asks for these.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let options = Self::try_parse_from(arguments)?;
-        if options.upstream.0.as_str().parse() == Ok(options.listen) && options.listen.port() != 0 {
+        if options.upstream.is_at(options.listen) {
             let message = "the upstream is the proxy itself";
             return Err(clap::Error::raw(clap::error::ErrorKind::ValueValidation, message));
         }
@@ -131,6 +138,31 @@ impl Options {
 /// The one place that requests go to.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin(pub(crate) Authority);
+
+impl Origin {
+    /// Returns whether a name of the upstream is, today, the address that the proxy listens on: its requests would go
+    /// round until their heads are too large. A name that leads nowhere yet may do so later.
+    fn is_at(&self, listen: SocketAddr) -> bool {
+        let port = self.0.port_u16().unwrap_or(80);
+        if port != listen.port() || port == 0 {
+            return false;
+        }
+        let host = self.0.host().trim_start_matches('[').trim_end_matches(']');
+        let mut addresses = (host, port).to_socket_addrs().into_iter().flatten();
+        addresses.any(|address| {
+            let (ip, own) = (address.ip().to_canonical(), listen.ip().to_canonical());
+            ip == own || ip.is_unspecified() || (own.is_unspecified() && ip.is_loopback())
+        })
+    }
+}
+
+/// Checks that temporary files can be made in a directory.
+fn directory(path: &str) -> Result<PathBuf, String> {
+    match tempfile::tempfile_in(path) {
+        Ok(_) => Ok(path.into()),
+        Err(error) => Err(format!("no temporary file can be made there ({error})")),
+    }
+}
 
 impl FromStr for Origin {
     type Err = String;

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_bad_option_is_one_line() {
     let upstream = ["--upstream", "http://127.0.0.1:9"];
-    let bad: [&[&str]; 19] = [
+    let bad: [&[&str]; 25] = [
         &[],
         &["--upstream", "https://127.0.0.1:9"],
         &["--upstream", "127.0.0.1:9"],
@@ -15,6 +15,12 @@ fn a_bad_option_is_one_line() {
         &["--upstream", "http://a/path"],
         &["--upstream", "http://u:p@a"],
         &["--upstream", "http://127.0.0.1:8080"],
+        &["--upstream", "http://localhost:8080"],
+        &["--upstream", "http://127.0.0.1", "--listen", "0.0.0.0:80"],
+        &["--upstream", "http://[::1]:81", "--listen", "[::]:81"],
+        &["--upstream", "http://127.0.0.1:81", "--listen", "[::ffff:127.0.0.1]:81"],
+        &[upstream[0], upstream[1], "--spill-dir", "/no/such/directory"],
+        &[upstream[0], upstream[1], "--spill-dir", env!("CARGO_MANIFEST_PATH")],
         &[upstream[0], upstream[1], "--listen", "nowhere"],
         &[upstream[0], upstream[1], "--timeout", "0"],
         &[upstream[0], upstream[1], "--max-wait", "1.5"],
