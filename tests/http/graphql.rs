@@ -1,8 +1,9 @@
 //! Queries and mutations with content in the key: mutations fence the queries (S21, D11).
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, Request, header, request};
 use http_body_util::Full;
+use serde::{Deserialize, de::IgnoredAny};
 use tower_singleflight::{
     HttpSingleflightLayer, Role,
     http::{Coalesced, Rule},
@@ -42,6 +43,62 @@ async fn d11_s21_mutations_of_graphql_go_alone_and_fence_and_queries_share() {
     }
     assert_eq!(roles, [Role::Leader, Role::Follower]);
     assert!(bench.group.is_empty());
+}
+
+/// What a request of GraphQL may hold, as the recipe has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Asked {
+    query: String,
+    #[serde(default, rename = "variables")]
+    _variables: IgnoredAny,
+    #[serde(default, rename = "operationName")]
+    _operation_name: IgnoredAny,
+}
+
+fn only_reads(parts: &request::Parts, content: &[u8]) -> bool {
+    let Ok(asked) = serde_json::from_slice::<Asked>(content) else { return false };
+    let text = asked.query.trim_start();
+    !parts.headers.contains_key(header::CONTENT_ENCODING)
+        && (text.starts_with('{') || text.starts_with("query"))
+        && !["mutation", "subscription"].iter().any(|word| text.contains(word))
+}
+
+#[tokio::test]
+async fn d11_the_recipe_shares_queries_and_no_mutation_however_it_is_written() {
+    let layer = HttpSingleflightLayer::new();
+    let layer = layer.methods([Method::POST]).content_if(|parts, content| only_reads(parts, content)).content_key(1024);
+    let cases = [
+        (r#"{"query":"{ a }","variables":{"b":1}}"#, "", true),
+        (r#"{"query":" query A { a }","operationName":"A"}"#, "", true),
+        (r#"{"query":"mutation { pay }"}"#, "", false),
+        (r#"{"query":"\u006dutation { pay }"}"#, "", false),
+        (r#"{"query":"query A { a } mutation B { pay }","operationName":"B"}"#, "", false),
+        (r#"{"query":"mutation { pay }","query":"{ a }"}"#, "", false),
+        (r#"{"query":"{ a }","Query":"mutation { pay }"}"#, "", false),
+        (r#"[{"query":"{ a }"}]"#, "", false),
+        (r#"{"extensions":{"persistedQuery":{}}}"#, "", false),
+        (r#"{"query":"{ a }"}"#, "gzip", false),
+        ("query { a }", "", false),
+    ];
+    for (content, encoding, shares) in cases {
+        let mut bench: Keyed = bench(layer.clone());
+        let post = || {
+            let request = Request::post("/graphql");
+            let request = if encoding.is_empty() { request } else { request.header("content-encoding", encoding) };
+            request.body(Full::new(Bytes::from_static(content.as_bytes()))).unwrap()
+        };
+        let calls = [bench.call(post()), bench.call(post())];
+        let runs = if shares { 1 } else { 2 };
+        for _ in 0..runs {
+            bench.next().await.answer(ok(&[], "rows"));
+        }
+        for call in calls {
+            assert_eq!(text(call.await.unwrap()).await, "rows", "{content} {encoding}");
+        }
+        assert_eq!(bench.count().await, runs, "{content} {encoding}");
+        assert!(bench.group.is_empty());
+    }
 }
 
 /// The kind: every rule that sends a request alone before its content is asked about.

@@ -47,7 +47,9 @@ impl<C> HttpSingleflightLayer<C> {
     }
 
     /// Asks this of every request whose content is in the key; `false` sends it alone, as a write (S21): GraphQL mutations,
-    /// say.
+    /// say, which the [recipe](crate::guide::recipes#graphql-queries-share-mutations-do-not) tells from queries.
+    ///
+    /// Say what may share, not what may not: what you did not think of then goes alone.
     ///
     /// # Panics
     ///
@@ -61,7 +63,7 @@ impl<C> HttpSingleflightLayer<C> {
     ///
     /// let layer = HttpSingleflightLayer::new()
     ///     .methods([Method::POST])
-    ///     .content_if(|_, content| !content.windows(8).any(|word| word == b"mutation"))
+    ///     .content_if(|_, content| content.starts_with(b"SELECT ") && !content.contains(&b';'))
     ///     .content_key(64 << 10);
     /// # drop(layer);
     /// ```
@@ -118,7 +120,8 @@ impl<C> HttpSingleflightLayer<C> {
     }
 
     /// Names gRPC methods that only read and are not to be shared (streams, lists): a call of any other method of a service
-    /// that has an opted-in one ends the join windows of those, since it may have changed what they read (S21).
+    /// that has an opted-in one lets nobody join flights of those that began before it, since it may have changed what
+    /// they read (S21).
     ///
     /// # Examples
     ///
