@@ -103,8 +103,8 @@ pub enum Reason {
     Full,
     /// The flight took longer than the follower's `max_wait`.
     WaitedTooLong,
-    /// `share_if`, or a rule of HTTP, kept the outcome for the leader. Over HTTP also: it did so a moment ago, and the
-    /// key's requests do not wait for the same again.
+    /// `share_if`, or a rule of HTTP, kept the outcome for the leader. Over HTTP also: it did so a moment ago, and until
+    /// that is forgotten requests of this key go alone at once.
     NotShareable,
     /// The flight's task died without an outcome: its runtime was shut down.
     Lost,

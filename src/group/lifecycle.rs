@@ -8,8 +8,8 @@
 //!         └──(the last caller leaves)──► Dropping ◄──┘
 //! ```
 //!
-//! A solo flight that nobody joined is gone as soon as it lands; asked to finish, it becomes shared without a second
-//! caller. Each transition takes the locked shard by value, and returns what is to be done once the lock is released.
+//! A solo flight that nobody joined is gone as soon as it lands; one that is to finish without its leader becomes shared
+//! without a second caller. Each transition takes the locked shard by value, and returns what is to be done once the lock is released.
 //!
 //! # Invariants
 //!

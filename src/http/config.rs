@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{Limits, context::Scope, outcome::Inspect};
 
-/// RequestFacts of each request before anything else.
+/// Asked of each request before anything else.
 pub(super) type CoalesceIf = Arc<dyn Fn(&request::Parts) -> bool + Send + Sync>;
 
-/// RequestFacts of each request whose content has been read.
+/// Asked of each request whose content has been read.
 pub(super) type ContentIf = Arc<dyn Fn(&request::Parts, &Bytes) -> bool + Send + Sync>;
 
 #[derive(Clone)]

@@ -138,8 +138,8 @@ impl HttpGroup {
         self.in_flight() == 0
     }
 
-    /// Ends the join windows of the flights for a path, with any query, of this host and port, or of every one: whoever
-    /// asks from then on does not join a flight from before.
+    /// Lets nobody join the flights any more that are under way for a path, with any query, of this host and port, or of
+    /// every one: whoever asks from then on does not join a flight from before.
     ///
     /// Through the group of a layer value it reaches all services of that value.
     ///

@@ -149,7 +149,7 @@ impl Written {
     }
 }
 
-/// Reads back a value that [`Sink::counted`] wrote; returns it and what follows it.
+/// Reads back a value that was written with its length; returns it and what follows it.
 pub(super) fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut length = 0;
     for (at, byte) in bytes.iter().enumerate() {

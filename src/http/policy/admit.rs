@@ -232,7 +232,7 @@ fn reloads(line: &[u8]) -> Option<bool> {
         if directive.is("no-store") || directive.is("only-if-cached") {
             return None;
         }
-        // An age that is no number is none at all (section 4.2.1).
+        // A `max-age` that is not a number counts as if it were not there (section 4.2.1).
         let zero = |directive: &Directive<'_>| directive.seconds().is_none_or(|seconds| seconds == 0);
         reloads |= directive.is("no-cache") || (directive.is("max-age") && zero(&directive));
     }

@@ -84,8 +84,9 @@ impl ResponseDirectives {
         self.public || self.s_maxage.or(self.max_age).map_or(self.expires_later, |lifetime| lifetime > 0)
     }
 
-    /// S5: returns whether an answer may reach those with other credentials (section 3.5). D5 does not hold for it: the
-    /// directives that let it be shared ask for the origin's word on each credential once it is stale.
+    /// S5: returns whether an answer may reach those with other credentials (section 3.5). What is stale from
+    /// the start is shared with those who waited (D5), but not here: the directives that let it be shared ask for the
+    /// origin's word on each credential once it is stale.
     pub(super) fn is_for_all(&self) -> bool {
         self.permits && !(self.revalidates && self.is_stale())
     }

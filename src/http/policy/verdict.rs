@@ -199,9 +199,10 @@ impl Policy {
     /// S10: RFC 9110, section 15.1; RFC 9111, section 3.
     fn shares(&self, status: u16, storable: bool, facts: RequestFacts) -> Result<(), Rule> {
         let shares = match status {
-            // Interim; a part, or a change to what its caller has (RFC 3229, section 10.4.1); about one request's
-            // condition, credentials, connection, rate or fields.
-            ..=199 | 206 | 226 | 401 | 403 | 407 | 408 | 421 | 425 | 429 | 431 | 511 => false,
+            // Interim answers; a part, or a change to what the caller has already (RFC 3229, section 10.4.1).
+            ..=199 | 206 | 226 => false,
+            // About the credentials of one request, its connection or rate, the size of its fields, or its network.
+            401 | 403 | 407 | 408 | 421 | 425 | 429 | 431 | 511 => false,
             304 => facts.validated,
             // D4.
             500..=599 => return if self.share_server_errors { Ok(()) } else { Err(Rule::D4Failure) },
