@@ -5,6 +5,7 @@ mod herd;
 mod origin;
 
 mod again;
+mod asked_once;
 mod auth;
 mod bodies;
 mod bypass;
