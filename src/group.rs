@@ -119,6 +119,19 @@ impl<K, T> Group<K, T> {
     }
 
     /// Returns an empty group with the given limits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use tower_singleflight::{Group, Limits, Reason, Role};
+    ///
+    /// let group = Group::with_limits(Limits::new().max_flights(1));
+    /// let (a, b) = tokio::join!(group.call("a", || async { 1 }), group.call("b", || async { 2 }));
+    /// assert_eq!((a.role, b.role), (Role::Leader, Role::Alone(Reason::Full)));
+    /// # }
+    /// ```
     pub fn with_limits(limits: Limits) -> Self {
         let threads = available_parallelism().map_or(1, NonZeroUsize::get);
         let flights = (limits.max_flights != usize::MAX).then(Arc::<AtomicUsize>::default);
@@ -167,6 +180,10 @@ impl<K: Hash + Eq, T> Group<K, T> {
     /// Returns how many live callers the key's flight has; 0 when there is none.
     ///
     /// Tests wait on it instead of sleeping.
+    ///
+    /// # Panics
+    ///
+    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
     pub fn callers<Q>(&self, key: &Q) -> usize
     where
         K: Borrow<Q>,

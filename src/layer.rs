@@ -112,6 +112,18 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     }
 
     /// Sets the [`Limits`] of the groups that this layer makes; one given by [`group`](Self::group) keeps its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tower_singleflight::{Limits, SingleflightLayer};
+    ///
+    /// // Who has waited for two seconds sends its own request.
+    /// let limits = Limits::new().max_wait(Duration::from_secs(2));
+    /// let layer = SingleflightLayer::new(|id: &u64| Some(*id)).limits(limits);
+    /// # let _: SingleflightLayer<_, u64, ()> = layer;
+    /// ```
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;

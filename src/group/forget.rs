@@ -55,6 +55,10 @@ impl<K: Hash + Eq, T> Group<K, T> {
     /// Go's `Forget`. Callers of the forgotten flight still get its outcome, and its end leaves its successor alone.
     /// Call it after a write has been committed, and whoever asks from then on sees that write.
     ///
+    /// # Panics
+    ///
+    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    ///
     /// # Examples
     ///
     /// ```

@@ -101,6 +101,18 @@ impl HttpGroup {
     }
 
     /// Returns an empty group with the given limits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tower_singleflight::{HttpSingleflightLayer, Limits, http::HttpGroup};
+    ///
+    /// // What has run for five seconds is joined by nobody any more.
+    /// let group = HttpGroup::with_limits(Limits::new().join_window(Duration::from_secs(5)));
+    /// let layer = HttpSingleflightLayer::new().group(group.clone());
+    /// # drop(layer);
+    /// ```
     pub fn with_limits(limits: Limits) -> Self {
         Self::fenced(limits, Arc::default())
     }

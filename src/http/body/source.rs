@@ -137,9 +137,21 @@ impl<B> BodySource<B> {
     }
 
     /// Sets how long readers wait for slower ones, in sum over the whole body; before the first clone. Time counts only
-    /// while a reader that was polled waits for room. Beyond it up to a second more is spent before one is cut that the
-    /// others waited for in passing only, or that takes 16 MiB in each second of their waiting. It takes a tokio runtime
-    /// with timers to measure it: without one, nobody is cut.
+    /// while a reader that was polled waits for room. When it is used up, the reader that holds the others up is cut; one
+    /// that has only just begun to do so, or that keeps up at 16 MiB a second, is given up to a second more. Without a
+    /// tokio runtime that has timers nothing is measured, and nobody is cut.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use bytes::Bytes;
+    /// # use http_body_util::Full;
+    /// use tower_singleflight::http::BodySource;
+    ///
+    /// let body = BodySource::new(Full::<Bytes>::from("rows")).stall(Duration::from_secs(1));
+    /// # drop(body);
+    /// ```
     #[must_use]
     pub fn stall(mut self, time: Duration) -> Self {
         self.stall = time;
@@ -149,6 +161,20 @@ impl<B> BodySource<B> {
     /// Sets where frames go that do not fit the window, instead of readers' waiting for slower ones; before the first
     /// clone. Without a runtime nothing goes there. What cannot be read back is lost for the readers that still need
     /// it: they end in an error that [is lagged](crate::http::BodyError::is_lagged).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "spill")] {
+    /// # use bytes::Bytes;
+    /// # use http_body_util::Full;
+    /// use tower_singleflight::http::{BodySource, LargeBodies, SpillStore};
+    ///
+    /// let store = SpillStore::new(LargeBodies::Spill { per_body: 1 << 30, total: 4 << 30 }, None); // bytes
+    /// let body = BodySource::new(Full::<Bytes>::from("rows")).spill(store);
+    /// # drop(body);
+    /// # }
+    /// ```
     #[must_use]
     pub fn spill(mut self, store: SpillStore) -> Self {
         self.spill = store;

@@ -11,6 +11,10 @@ use crate::http::content::{Contents, GRPC_CONTENT, HttpContent};
 impl<C> HttpSingleflightLayer<C> {
     /// Asks this of every request first; `false` sends it alone. The off switch, per route or request.
     ///
+    /// # Panics
+    ///
+    /// A panic of the function is raised in its caller; no flight is touched.
+    ///
     /// # Examples
     ///
     /// ```
