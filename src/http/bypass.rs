@@ -8,12 +8,12 @@ use std::{
 use http::{Request, Response};
 use http_body::Body;
 use pin_project::pin_project;
+use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
     body::SharedBody,
     coalescer::Coalescer,
-    oneshot::Oneshot,
     passed::Inside,
     plan::Alone,
     policy::Forwarded,

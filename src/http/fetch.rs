@@ -12,6 +12,7 @@ use http::{Request, Response};
 use http_body::Body;
 use pin_project::pin_project;
 use tokio::time::Instant;
+use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
@@ -19,7 +20,6 @@ use super::{
     body::BodySource,
     judge::{AtHead, Judging, Until},
     key::HttpKey,
-    oneshot::Oneshot,
     passed::Inside,
     release::{Permit, Turn},
     requester::Requester,

@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use http::{HeaderName, HeaderValue, request};
 
 use super::{group::HttpGroup, key::HttpKey, rule::Rule};
+use crate::sync::thread_local;
 
 /// Credentials, line by line.
 pub(super) type Lines = Vec<(HeaderName, HeaderValue)>;

@@ -4,8 +4,8 @@ use std::{error::Error, fmt, sync::Arc};
 
 use crate::SharedError;
 
-/// What a [`SharedBody`](crate::SharedBody) ends in when it does not end well. A failure of the
-/// inner body is one error for all its readers; a reader that is cut has one of its own.
+/// What a [`SharedBody`](crate::SharedBody) ends in when it does not end well. A failure of the inner body is
+/// one error for all its readers; a reader that is cut has one of its own.
 ///
 /// It stands in for the inner body's own error: it shows that error's text, and its [source](Error::source) is that
 /// error's source, so that a chain of errors shows each text once. The error itself is found by

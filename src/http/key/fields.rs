@@ -52,8 +52,9 @@ const FEW_LINES: usize = 12;
 
 impl<'a> Found<'a> {
     /// Fills it, once; in place, since returning it would copy it. The lines of fields that do not count are written down
-    /// as they were asked. `look_at` is shown each line that another rule looks at, and may send the request alone. An error if a line that counts is not plain ASCII,
-    /// which recipients read differently, or if `Host` is repeated (RFC 9112, section 3.2).
+    /// as they were asked. `look_at` is shown each line that another rule looks at, and may send the request alone. An error
+    /// if a line that counts is not plain ASCII, which recipients read differently, or if `Host` is repeated (RFC 9112,
+    /// section 3.2).
     #[inline(always)]
     pub(super) fn gather(
         &mut self,
