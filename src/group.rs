@@ -157,7 +157,7 @@ impl<K, T> Group<K, T> {
     ///
     /// The shards are counted one after the other: exact at rest, a snapshot otherwise. It looks at every flight.
     pub fn stats(&self) -> Stats {
-        let mut stats = Stats::new();
+        let mut stats = Stats::default();
         for shard in &self.inner.shards {
             stats += shard.lock().stats();
         }

@@ -33,7 +33,6 @@ mod grpc_web;
 mod judge;
 mod key;
 mod layer;
-mod oneshot;
 mod passed;
 mod plan;
 mod policy;

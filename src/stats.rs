@@ -49,22 +49,6 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(crate) const fn new() -> Self {
-        Self {
-            led: 0,
-            followed: 0,
-            alone: 0,
-            released: 0,
-            left: 0,
-            panicked: 0,
-            abandoned: 0,
-            lost: 0,
-            in_flight: 0,
-            callers: 0,
-            waiting: 0,
-        }
-    }
-
     /// Returns how many calls were made.
     pub fn calls(&self) -> u64 {
         self.led + self.followed + self.alone

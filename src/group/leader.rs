@@ -25,11 +25,11 @@ pub(super) struct Leader<K, T> {
     launch: Launch<K, T>,
     /// `Some` if the call was made by the work of another flight; held for its `Drop`.
     _edge: Option<Box<Edge>>,
-    own: Own,
+    registration: Registration,
 }
 
 /// What a leader knows of itself; the rest is the flight's.
-struct Own {
+struct Registration {
     flight: FlightRef,
     role: Role,
     /// The flight has had its waker.
@@ -48,21 +48,26 @@ impl<K, T> Leader<K, T> {
         role: Role,
         edge: Option<Box<Edge>>,
     ) -> Self {
-        Self { shard, launch, _edge: edge, own: Own { flight, role, parked: false, registered: true } }
+        Self {
+            shard,
+            launch,
+            _edge: edge,
+            registration: Registration { flight, role, parked: false, registered: true },
+        }
     }
 
     pub(super) fn role(&self) -> Role {
-        self.own.role
+        self.registration.role
     }
 
     /// Waits for the landing; alone on its flight it polls the work itself.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T>> {
-        self.own.poll(&self.shard, cx)
+        self.registration.poll(&self.shard, cx)
     }
 }
 
-impl Own {
+impl Registration {
     fn poll<K, T>(&mut self, shard: &Shard<K, T>, cx: &mut Context<'_>) -> Poll<Part<T>> {
         let mut spare = None;
         loop {
@@ -205,10 +210,10 @@ fn own_part<T>(ending: Ending<T>) -> Part<T> {
 impl<K, T> Drop for Leader<K, T> {
     #[inline]
     fn drop(&mut self) {
-        if self.own.registered {
-            let (launching, rest) = self.shard.lock().leave_as_leader(self.own.flight);
+        if self.registration.registered {
+            let (launching, rest) = self.shard.lock().leave_as_leader(self.registration.flight);
             if let Some(spawner) = launching {
-                (self.launch)(spawner, Arc::clone(&self.shard), self.own.flight);
+                (self.launch)(spawner, Arc::clone(&self.shard), self.registration.flight);
             }
             rest.run();
         }

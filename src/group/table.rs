@@ -70,8 +70,8 @@ impl Counter {
 }
 
 impl<K, T> Table<K, T> {
-    pub(super) const fn new(joinable: Counter) -> Self {
-        Self { flights: Slots::new(), index: HashTable::new(), serial: 0, joinable, stats: Stats::new() }
+    pub(super) fn new(joinable: Counter) -> Self {
+        Self { flights: Slots::new(), index: HashTable::new(), serial: 0, joinable, stats: Stats::default() }
     }
 
     /// Returns what has been, and what is under way.
