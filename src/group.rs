@@ -2,6 +2,7 @@
 
 mod after_unlock;
 mod call;
+mod extras;
 mod flight;
 mod flight_ref;
 mod follower;
@@ -9,9 +10,10 @@ mod forget;
 mod join;
 mod leader;
 mod lifecycle;
-mod panic;
+mod observed;
 mod poll_guard;
 mod reentrancy;
+mod report;
 mod run;
 mod scope;
 mod shard;
@@ -20,6 +22,7 @@ mod slots;
 mod table;
 mod task;
 mod wake_list;
+mod watched;
 mod work;
 
 use std::{
@@ -39,14 +42,15 @@ pub(crate) use self::{
     work::{Drive, Note},
 };
 use self::{
-    call::Spawned,
-    join::{JoinMode, Joined},
+    extras::Spawned,
+    join::{Caller, JoinMode, Joined},
     shard::Shard,
 };
 use crate::{
-    Limits, Stats,
+    Limits,
     context::{Context, Scope},
     hasher::KeyHasher,
+    observe::{Observers, Watch},
     striped::Striped,
     sync::Spawner,
 };
@@ -110,6 +114,8 @@ struct Inner<K, T> {
     shards: Box<[Arc<Shard<K, T>>]>,
     /// Calls without a key.
     keyless: Striped,
+    /// The shards have it too.
+    observers: Arc<Observers>,
 }
 
 impl<K, T> Group<K, T> {
@@ -133,11 +139,15 @@ impl<K, T> Group<K, T> {
     /// # }
     /// ```
     pub fn with_limits(limits: Limits) -> Self {
+        Self::with_observers(limits, Arc::default())
+    }
+
+    pub(crate) fn with_observers(limits: Limits, observers: Arc<Observers>) -> Self {
         let threads = available_parallelism().map_or(1, NonZeroUsize::get);
         let flights = (limits.max_flights != usize::MAX).then(Arc::<AtomicUsize>::default);
-        let shard = |_| Arc::new(Shard::new(limits, flights.clone()));
+        let shard = |_| Arc::new(Shard::new(limits, flights.clone(), Arc::clone(&observers)));
         let shards = (0..(8 * threads).next_power_of_two()).map(shard).collect();
-        let inner = Inner { hasher: KeyHasher::new(), limits, shards, keyless: Striped::new() };
+        let inner = Inner { hasher: KeyHasher::new(), limits, shards, keyless: Striped::new(), observers };
         Self { inner: Arc::new(inner), scope: None }
     }
 
@@ -151,23 +161,6 @@ impl<K, T> Group<K, T> {
     /// The shards are counted one after the other: exact at rest, a snapshot otherwise.
     pub fn in_flight(&self) -> usize {
         self.inner.shards.iter().map(|shard| shard.lock().joinable.get()).sum()
-    }
-
-    /// Returns what the group has done since it was made, and what is under way.
-    ///
-    /// The shards are counted one after the other: exact at rest, a snapshot otherwise. It looks at every flight.
-    pub fn stats(&self) -> Stats {
-        let mut stats = Stats::default();
-        for shard in &self.inner.shards {
-            stats += shard.lock().stats();
-        }
-        stats.alone += self.inner.keyless.get();
-        stats
-    }
-
-    /// Counts a call that has no key, and comes near no flight.
-    pub(crate) fn count_keyless(&self) {
-        self.inner.keyless.add_one();
     }
 
     /// Returns whether no flight can be joined.
@@ -267,16 +260,19 @@ where
         };
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
-        match (shard.join(hash, key, work, context, JoinMode::Spawn(spawner)), Spawner::current()) {
+        let watch = Watch::begin(self.observers(), || None);
+        let joined = shard.join(hash, key, work, context, JoinMode::Spawn(spawner), Caller::default());
+        let call = match (joined, Spawner::current()) {
             (Joined::Alone(work, reason), Some(spawner)) => {
                 let context = Context::of_call(self.scope.as_ref());
                 Call::spawned_alone(shard.spawn_alone(work, reason, context, spawner))
             }
             (joined, _) => {
                 let spawned = Spawned { shard: Arc::clone(shard), scope: self.scope.clone() };
-                Call::new(joined, || self.deadline(), Some(Box::new(spawned)))
+                Call::new(joined, || self.deadline(), Some(spawned))
             }
-        }
+        };
+        call.watched(watch)
     }
 }
 

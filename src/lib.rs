@@ -104,7 +104,9 @@ pub mod http;
 mod key;
 mod layer;
 mod limits;
+mod observe;
 mod outcome;
+mod panic;
 mod service;
 mod stats;
 mod striped;
@@ -123,6 +125,7 @@ pub use self::{
     key::KeyFn,
     layer::SingleflightLayer,
     limits::{Limits, OnAbandon},
+    observe::{End, Event, FlightId, Observer},
     outcome::{Outcome, Reason, Role},
     service::Singleflight,
     stats::Stats,

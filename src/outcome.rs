@@ -114,3 +114,19 @@ pub enum Reason {
     /// The flight would have needed a task, or the follower a timer, and the caller is outside any tokio runtime.
     NoRuntime,
 }
+
+impl Reason {
+    /// Returns the name of the reason, as labels of metrics have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoKey => "NoKey",
+            Self::MayNotJoin => "MayNotJoin",
+            Self::Full => "Full",
+            Self::WaitedTooLong => "WaitedTooLong",
+            Self::NotShareable => "NotShareable",
+            Self::Lost => "Lost",
+            Self::Reentrant => "Reentrant",
+            Self::NoRuntime => "NoRuntime",
+        }
+    }
+}

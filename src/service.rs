@@ -119,8 +119,8 @@ where
         let call = match key {
             Some(key) => self.group.run_in_context(key, work),
             None => {
-                self.group.count_keyless();
-                Call::alone(work, Reason::NoKey)
+                let watch = self.group.call_without_key();
+                Call::alone(work, Reason::NoKey).watched(watch)
             }
         };
         ResponseFuture::new(call, self.inspect.clone())

@@ -40,6 +40,8 @@ pub struct Stats {
     pub abandoned: u64,
     /// Flights whose task died without an outcome: its runtime was shut down.
     pub lost: u64,
+    /// Observers that have panicked, and are told nothing any more.
+    pub observers_off: usize,
     /// Flights that can be joined now.
     pub in_flight: usize,
     /// Callers on those flights, and on forgotten ones that still run.
@@ -71,6 +73,7 @@ impl AddAssign for Stats {
         self.panicked += other.panicked;
         self.abandoned += other.abandoned;
         self.lost += other.lost;
+        self.observers_off += other.observers_off;
         self.in_flight += other.in_flight;
         self.callers += other.callers;
         self.waiting += other.waiting;

@@ -2,10 +2,13 @@
 
 use std::{sync::Arc, task::Waker};
 
+use tokio::time::Instant;
+
 use super::{
     flight::{Ending, Flight},
     flight_ref::FlightRef,
     reentrancy::Edge,
+    report::Report,
     shard::Shard,
     shared_outcome::SharedOutcome,
     wake_list::WakeList,
@@ -23,18 +26,23 @@ pub(super) struct AfterUnlock<'a, K, T> {
     pub(super) unwanted: Option<Ending<T>>,
     /// What the driver gets, if nobody else can have it; then the flight is gone.
     pub(super) own: Option<Ending<T>>,
+    /// What the group's observers are told.
+    pub(super) report: Option<Report<'a>>,
 }
 
 impl<K, T> AfterUnlock<'_, K, T> {
     pub(super) fn nothing() -> Self {
         let wakes = WakeList::default();
-        Self { wakes, closed: None, key: None, waker: None, gone: None, unwanted: None, own: None }
+        Self { wakes, closed: None, key: None, waker: None, gone: None, unwanted: None, own: None, report: None }
     }
 
-    /// Wakes, then drops; returns what the driver of a landed flight gets.
+    /// Wakes, tells, then drops; returns what the driver of a landed flight gets.
     pub(super) fn run(self) -> Option<Ending<T>> {
-        let Self { wakes, closed, key, waker, gone, unwanted, own } = self;
+        let Self { wakes, closed, key, waker, gone, unwanted, own, report } = self;
         wakes.wake();
+        if let Some(report) = report {
+            report.tell();
+        }
         drop((closed, key, waker, gone, unwanted));
         own
     }
@@ -78,4 +86,8 @@ pub(super) struct Followed<T> {
     pub(super) outcome: Arc<SharedOutcome<T>>,
     /// From now on the flight's task polls the work.
     pub(super) moves: bool,
+    /// Live callers, this one included.
+    pub(super) callers: usize,
+    /// When the leader called, if that is known.
+    pub(super) called: Option<Instant>,
 }

@@ -5,26 +5,20 @@ use std::{
     mem::replace,
     panic::resume_unwind,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use tokio::time::Instant;
 
 use super::{
+    extras::{Extras, Spawned},
     follower::Follower,
     join::Joined,
     leader::Leader,
-    shard::Shard,
     shared_outcome::{Part, PartValue},
     work::{BoxedWork, Note, Work},
 };
-use crate::{
-    Outcome, Reason, Role,
-    context::{Context as CallContext, Scope},
-    sync::Spawner,
-    timer::Timer,
-};
+use crate::{Outcome, Reason, Role, context::Context as CallContext, sync::Spawner, timer::Timer};
 
 /// A call under way: resolves to the [`Outcome`] of the flight that it is on.
 ///
@@ -44,14 +38,8 @@ use crate::{
 #[must_use = "a call waits only when it is awaited, and leaves its flight when it is dropped"]
 pub struct Call<K, T, W> {
     state: State<K, T, W>,
-    /// `Some` if made by `spawn`: what it runs alone runs to its end too, as a flight of this shard.
-    spawned: Option<Box<Spawned<K, T>>>,
-}
-
-/// What `spawn` needs to start work alone in a task of its own.
-pub(super) struct Spawned<K, T> {
-    pub(super) shard: Arc<Shard<K, T>>,
-    pub(super) scope: Option<Scope>,
+    /// `None` for most calls.
+    pub(super) extras: Option<Box<Extras<K, T>>>,
 }
 
 enum State<K, T, W> {
@@ -78,7 +66,7 @@ impl<K, T, W> Call<K, T, W> {
     pub(super) fn new(
         joined: Joined<K, T, W>,
         deadline: impl FnOnce() -> Option<Instant>,
-        spawned: Option<Box<Spawned<K, T>>>,
+        spawned: Option<Spawned<K, T>>,
     ) -> Self {
         let state = match joined {
             Joined::Leader(leader) => State::Leading(leader),
@@ -87,17 +75,18 @@ impl<K, T, W> Call<K, T, W> {
             }
             Joined::Alone(work, reason) => State::GoingAlone(work, reason),
         };
-        Self { state, spawned }
+        let extras = spawned.map(Extras::of_spawn);
+        Self { state, extras }
     }
 
     /// Returns a call that runs alone.
     pub(crate) fn alone(work: W, reason: Reason) -> Self {
-        Self { state: State::GoingAlone(work, reason), spawned: None }
+        Self { state: State::GoingAlone(work, reason), extras: None }
     }
 
     /// Returns a call made by `spawn` whose work runs alone, in a task that it has already.
     pub(super) fn spawned_alone(leader: Leader<K, T>) -> Self {
-        Self { state: State::Leading(leader), spawned: None }
+        Self { state: State::Leading(leader), extras: None }
     }
 
     /// Returns whether the flight runs this caller's work: the bool that Go's `DoChan` once returned.
@@ -182,8 +171,13 @@ where
                 }
                 Part::Alone(reason, note) => (reason, note),
             };
+            let followed = self.role() == Role::Follower;
             let Some(work) = self.leave() else { continue };
-            match self.spawned.as_deref().zip(Spawner::current()) {
+            if let (true, Some(watch)) = (followed, self.watch()) {
+                watch.released(reason, reason.name());
+            }
+            let spawned = self.extras.as_ref().and_then(|extras| extras.spawned.as_ref());
+            match spawned.zip(Spawner::current()) {
                 // What `spawn` made goes on in a task of its own.
                 Some((Spawned { shard, scope }, spawner)) => {
                     let context = CallContext::of_call(scope.as_ref());
@@ -197,6 +191,14 @@ where
     /// Waits for the outcome, and runs work that goes alone.
     #[inline]
     pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>>
+    where
+        W: Work<T>,
+    {
+        if self.watch().is_some() { self.poll_watched(cx) } else { self.poll_unwatched(cx) }
+    }
+
+    #[inline]
+    pub(super) fn poll_unwatched(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>>
     where
         W: Work<T>,
     {

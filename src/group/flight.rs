@@ -14,13 +14,14 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::{
-    panic::{Payload, Text},
-    reentrancy::FlightId,
     shared_outcome::{SharedOutcome, Told},
     wake_list::WakeList,
     work::BoxedWork,
 };
-use crate::Stats;
+use crate::{
+    FlightId, Stats,
+    panic::{Payload, Text},
+};
 
 /// The state of one flight, guarded by its shard's lock.
 pub(super) struct Flight<K, T> {
@@ -63,7 +64,7 @@ pub(super) struct Waiting<T> {
     pub(super) blocked_by: Option<usize>,
     /// The flight that waits for this one's drop.
     pub(super) successor: Option<usize>,
-    /// When the leader called; `Some` only with a join window.
+    /// When the leader called; `Some` only with a join window, or if the group is observed.
     pub(super) called: Option<Instant>,
     /// When work without callers is to be dropped; `Some` only with `CancelAfter` and no callers.
     pub(super) grace: Option<Instant>,

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use super::reentrancy::FlightId;
+use crate::observe::FlightId;
 
 /// Where a flight is. A slot is used again; the serial number tells whose it is now (invariant 4).
 #[derive(Clone, Copy)]

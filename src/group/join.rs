@@ -1,20 +1,21 @@
 //! How a caller is registered: it joins the flight that its key is on, leads a new one, or goes alone.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
+    after_unlock::Followed,
     flight::{Flight, New, Stage},
     flight_ref::FlightRef,
     follower::Follower,
     leader::Leader,
-    reentrancy::{self, Edge, FlightId},
+    reentrancy::{self, Edge},
     shard::Shard,
     task::launch,
     work::Work,
 };
-use crate::{Reason, Role, context::Context, sync::Spawner};
+use crate::{Event, FlightId, Reason, Role, context::Context, sync::Spawner};
 
 /// How a caller wants to be registered.
 pub(super) enum JoinMode {
@@ -25,6 +26,15 @@ pub(super) enum JoinMode {
     LeadOnly,
     /// Go's `DoChan`: the flight runs to its end, in a task from the start.
     Spawn(Spawner),
+}
+
+/// What else there is to know of a caller.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Caller<'a> {
+    /// It has been counted: it followed another flight before, which could not serve it.
+    pub(crate) again: bool,
+    /// What observers are told of it.
+    pub(crate) label: Option<&'a str>,
 }
 
 /// A registered caller, or its work back with the reason why it goes alone.
@@ -52,6 +62,7 @@ where
         work: W,
         context: Context,
         mode: JoinMode,
+        caller: Caller<'_>,
     ) -> Joined<K, T, W> {
         let (leads, mut spawner) = match mode {
             JoinMode::JoinOrLead => (false, None),
@@ -61,7 +72,8 @@ where
         };
         let finish = spawner.is_some();
         let from = reentrancy::current();
-        let now = self.limits.join_window.map(|_| Instant::now());
+        let is_observed = self.observers.any().is_some();
+        let now = (is_observed || self.limits.join_window.is_some()).then(Instant::now);
         let mut locked = self.lock();
         let listed = locked.find(hash, &key);
         let mut joinable = false;
@@ -76,14 +88,23 @@ where
                     Err(reason) => {
                         locked.stats.alone += 1;
                         locked.unlock();
+                        self.tell_alone(reason, caller);
                         drop(key);
                         return Joined::Alone(work, reason);
                     }
                 };
-                let followed = locked.follow(at, finish);
-                let follower = Follower::new(Arc::clone(self), followed.outcome, edge);
-                if let (true, Some(spawner)) = (followed.moves, spawner) {
+                let Followed { outcome, moves, callers, called } = locked.follow(at, finish);
+                let follower = Follower::new(Arc::clone(self), outcome, edge);
+                if let (true, Some(spawner)) = (moves, spawner) {
                     launch(spawner, Arc::clone(self), at);
+                }
+                if let (Some(observers), Some(now)) = (self.observers.any(), now) {
+                    let (flight, Caller { again, label }) = (at.id(self.number), caller);
+                    let age = called.map_or(Duration::ZERO, |called| now.saturating_duration_since(called));
+                    observers.tell(&Event::Joined { flight, age, callers, again, label });
+                    if moves {
+                        observers.tell(&Event::Moved { flight });
+                    }
                 }
                 drop(key);
                 return Joined::Follower(follower, work);
@@ -94,6 +115,7 @@ where
         if !locked.joinable.try_add(usize::from(joinable)) {
             locked.stats.alone += 1;
             locked.unlock();
+            self.tell_alone(Reason::Full, caller);
             drop(key);
             return Joined::Alone(work, Reason::Full);
         }
@@ -105,6 +127,8 @@ where
         if let Some(spawner) = spawner {
             launch(spawner, Arc::clone(self), led.flight);
         }
+        let Caller { again, label } = caller;
+        self.tell(|shard| Event::Led { flight: led.flight.id(shard.number), again, label });
         drop(led.old_key);
         Joined::Leader(leader)
     }
@@ -147,6 +171,13 @@ where
             None => Ok(None),
             Some(Some(edge)) => Ok(Some(edge)),
             Some(None) => Err(Reason::Reentrant),
+        }
+    }
+
+    fn tell_alone(&self, reason: Reason, caller: Caller<'_>) {
+        // Who has been counted was released, and its layer says so.
+        if !caller.again {
+            self.tell(|_| Event::Alone { reason, why: reason.name(), label: caller.label });
         }
     }
 

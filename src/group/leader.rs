@@ -16,7 +16,7 @@ use super::{
     shared_outcome::{Part, PartValue},
     work::BoxedWork,
 };
-use crate::{Reason, Role};
+use crate::{Event, Reason, Role};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Leader<K, T> {
@@ -214,6 +214,7 @@ impl<K, T> Drop for Leader<K, T> {
             let (launching, rest) = self.shard.lock().leave_as_leader(self.registration.flight);
             if let Some(spawner) = launching {
                 (self.launch)(spawner, Arc::clone(&self.shard), self.registration.flight);
+                self.shard.tell(|shard| Event::Moved { flight: self.registration.flight.id(shard.number) });
             }
             rest.run();
         }

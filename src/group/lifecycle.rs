@@ -40,12 +40,13 @@ use super::{
     flight::{Ending, Flight, New, Stage, WaiterRef},
     flight_ref::FlightRef,
     reentrancy::Edge,
+    report::Report,
     shard::Locked,
     shared_outcome::{SharedOutcome, Told},
     wake_list::WakeList,
     work::BoxedWork,
 };
-use crate::{OnAbandon, Stats, sync::Spawner};
+use crate::{End, OnAbandon, Stats, sync::Spawner};
 
 /// Who polled the work when it ended.
 #[derive(Clone, Copy)]
@@ -81,10 +82,11 @@ impl<'a, K, T> Locked<'a, K, T> {
         flight.finish |= finish;
         let moves = flight.stage == Stage::Solo;
         flight.stage = Stage::Shared;
+        let callers = flight.callers;
         let waiting = flight.waiting_mut();
         waiting.grace = None;
         let outcome = Arc::clone(waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at))));
-        Followed { outcome, moves }
+        Followed { outcome, moves, callers, called: waiting.called }
     }
 
     /// Solo => gone: nobody joined and nothing waits, so the leader lands it, and the key is freed (invariants 3, 4).
@@ -114,6 +116,7 @@ impl<'a, K, T> Locked<'a, K, T> {
             after.closed = Some(Closed::new(self.shard, at, ending));
             return after;
         }
+        after.report = Report::on_landing(self.shard, table.at(at.slot), &ending);
         let (key, successor) = table.release_key(at.slot);
         let (flight, stats) = table.at_counted(at.slot);
         let mut wakes = WakeList { successor, ..flight.take_wakers() };
@@ -198,7 +201,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         let launching = if keep && flight.stage == Stage::Solo { Spawner::current() } else { None };
         if !keep || (flight.stage == Stage::Solo && launching.is_none()) {
             self.table.stats.abandoned += 1;
-            return (None, self.close(at, after));
+            return (None, self.close(at, End::Abandoned, after));
         }
         flight.stage = Stage::Shared;
         if let (OnAbandon::CancelAfter(grace), false) = (on_abandon, flight.finish) {
@@ -218,7 +221,7 @@ impl<'a, K, T> Locked<'a, K, T> {
             return after;
         }
         self.table.stats.abandoned += 1;
-        self.close(at, after)
+        self.close(at, End::Abandoned, after)
     }
 
     /// Shared => (Solo | Dropping): the task was dropped without an outcome. The leader drives on, unlisted, and its
@@ -230,8 +233,9 @@ impl<'a, K, T> Locked<'a, K, T> {
         let led = flight.leader;
         table.stats.lost += 1;
         if !led {
-            return self.close(at, after);
+            return self.close(at, End::Lost, after);
         }
+        after.report = Report::on_end(self.shard, table.at(at.slot), End::Lost);
         let (key, successor) = table.release_key(at.slot);
         let (flight, stats) = table.at_counted(at.slot);
         flight.tell(Told::Lost, stats);
@@ -243,9 +247,10 @@ impl<'a, K, T> Locked<'a, K, T> {
     }
 
     /// Solo, Shared => Dropping: nobody can join any more, and the work is dropped, here or by who is polling it.
-    fn close(mut self, at: FlightRef, mut after: AfterUnlock<'a, K, T>) -> AfterUnlock<'a, K, T> {
+    fn close(mut self, at: FlightRef, how: End, mut after: AfterUnlock<'a, K, T>) -> AfterUnlock<'a, K, T> {
         self.table.uncount(at.slot);
         let flight = self.table.at(at.slot);
+        after.report = Report::on_end(self.shard, flight, how);
         flight.stage = Stage::Dropping;
         if let Some(work) = flight.work.take() {
             after.closed = Some(Closed::new(self.shard, at, Ending::Value { work, share: false }));

@@ -5,11 +5,11 @@ use std::task::{Context, Poll};
 use super::{
     flight::{Ending, Flight},
     flight_ref::FlightRef,
-    panic::{catch, discard},
     reentrancy::CurrentFlight,
     shard::Shard,
     work::BoxedWork,
 };
+use crate::panic::{catch, discard};
 
 /// Gives the work back when it is dropped, so that no unwinding between taking and returning loses it (invariant 8).
 pub(super) struct PollGuard<'a, K, T> {

@@ -7,20 +7,10 @@
 use std::{
     cell::Cell,
     collections::{HashMap, HashSet},
-    num::NonZeroU64,
     sync::{Mutex, PoisonError},
 };
 
-use crate::sync::thread_local;
-
-/// One flight among all the groups of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct FlightId {
-    /// The shard, numbered through the process; not from 0, so that "no flight" takes no more room.
-    pub(super) shard: NonZeroU64,
-    /// The flight in the shard.
-    pub(super) serial: u64,
-}
+use crate::{observe::FlightId, sync::thread_local};
 
 thread_local! {
     static CURRENT: Cell<Option<FlightId>> = const { Cell::new(None) };

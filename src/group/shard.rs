@@ -14,7 +14,8 @@ use super::{
     table::{Counter, Table},
 };
 use crate::{
-    Limits,
+    Event, Limits,
+    observe::Observers,
     sync::{Mutex, MutexGuard, Spawner, lock},
 };
 
@@ -25,6 +26,8 @@ pub(super) struct Shard<K, T> {
     /// Numbered through the process.
     pub(super) number: NonZeroU64,
     pub(super) limits: Limits,
+    /// The group's.
+    pub(super) observers: Arc<Observers>,
 }
 
 /// A shard whose lock is held. Every transition of a flight takes it by value, so that nothing is left to be run or
@@ -39,11 +42,19 @@ pub(super) struct Locked<'a, K, T> {
 pub(super) type Launch<K, T> = fn(Spawner, Arc<Shard<K, T>>, FlightRef);
 
 impl<K, T> Shard<K, T> {
-    pub(super) fn new(limits: Limits, flights: Option<Arc<AtomicUsize>>) -> Self {
+    pub(super) fn new(limits: Limits, flights: Option<Arc<AtomicUsize>>, observers: Arc<Observers>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let joinable = Counter::new(flights.map(|count| (count, limits.max_flights)));
         let number = NonZeroU64::MIN.saturating_add(NUMBER.fetch_add(1, Relaxed));
-        Self { table: Mutex::new(Table::new(joinable)), number, limits }
+        Self { table: Mutex::new(Table::new(joinable)), number, limits, observers }
+    }
+
+    /// Tells the group's observers, if there are any. Never called under the lock (invariant 6).
+    #[inline]
+    pub(super) fn tell<'a>(&self, event: impl FnOnce(&Self) -> Event<'a>) {
+        if let Some(observers) = self.observers.any() {
+            observers.tell(&event(self));
+        }
     }
 
     #[inline]

@@ -4,10 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use super::{
     flight_ref::FlightRef,
-    panic::{Payload, Text},
     work::{BoxedWork, Note},
 };
-use crate::{Outcome, Reason, Role};
+use crate::{
+    Outcome, Reason, Role,
+    panic::{Payload, Text},
+};
 
 /// Made when the first follower joins. Written once, at the landing and under the shard's lock (invariants 3, 11);
 /// afterwards followers read it without that lock, so that a landing with many followers does not queue them.

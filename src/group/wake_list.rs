@@ -4,7 +4,7 @@ use std::{panic::resume_unwind, task::Waker};
 
 use slab::Slab;
 
-use super::panic::catch;
+use crate::panic::catch;
 
 /// Wakers taken out of a flight under the lock. Dropping it wakes nobody; call [`wake`](WakeList::wake).
 #[derive(Default)]

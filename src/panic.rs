@@ -1,4 +1,4 @@
-//! Panics of the work: raised again in every caller, though a payload cannot be cloned.
+//! Panics of user code: caught, and raised again in every caller, though a payload cannot be cloned.
 
 use std::{
     any::Any,
@@ -8,17 +8,17 @@ use std::{
 };
 
 /// What a panic carries.
-pub(super) type Payload = Box<dyn Any + Send>;
+pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// The part of a payload that every caller can have.
 #[derive(Clone)]
-pub(super) enum Text {
+pub(crate) enum Text {
     Static(&'static str),
     Owned(Arc<str>),
 }
 
 impl Text {
-    pub(super) fn of(payload: &Payload) -> Self {
+    pub(crate) fn of(payload: &Payload) -> Self {
         if let Some(text) = payload.downcast_ref::<&'static str>() {
             Self::Static(text)
         } else if let Some(text) = payload.downcast_ref::<String>() {
@@ -29,7 +29,7 @@ impl Text {
     }
 
     /// Returns a payload of the type that the original had: `&str` or `String`.
-    pub(super) fn into_payload(self) -> Payload {
+    pub(crate) fn into_payload(self) -> Payload {
         match self {
             Self::Static(text) => Box::new(text),
             Self::Owned(text) => Box::new(String::from(&*text)),
@@ -40,13 +40,13 @@ impl Text {
 /// Runs user code, and hands a panic over instead of unwinding.
 ///
 /// Nothing of ours is left half done by the unwinding: callers of this hold no lock and own what the code works on.
-pub(super) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Payload> {
+pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(code))
 }
 
 /// Drops what belongs to user code. A panic of that goes no further, and its payload is leaked, lest it panic in its
 /// turn.
-pub(super) fn discard<V>(value: V) {
+pub(crate) fn discard<V>(value: V) {
     if let Err(payload) = catch(|| drop(value)) {
         forget(payload);
     }

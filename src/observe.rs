@@ -1,0 +1,195 @@
+//! What a group tells those who watch it.
+
+mod flight_id;
+mod observers;
+mod watch;
+
+use std::{sync::Arc, time::Duration};
+
+pub use self::flight_id::FlightId;
+pub(crate) use self::{
+    observers::{Observed, Observers},
+    watch::Watch,
+};
+use crate::{Reason, Role};
+
+/// Is told what happens to the flights and the callers of a group: for metrics, logs and pages of one's own.
+///
+/// Given to [`Group::observed`](crate::Group::observed) or to the `observe` of a layer, each of which adds one. Without
+/// any, a call costs a branch more. For a count of roles, `inspect` of the layers is the short form; for totals and for
+/// what is under way now, [`Group::stats`](crate::Group::stats).
+///
+/// # Guarantees
+///
+/// 1. It is never called under a lock: it may ask the group, and call it.
+/// 2. Events about one caller come in order. No order is promised between callers, nor between a flight and its callers,
+///    except where all of them are polled on one thread.
+/// 3. A panic in it fails no caller. An observer that has panicked is told nothing any more;
+///    [`Stats::observers_off`](crate::Stats::observers_off) counts it.
+///
+/// # Trade-offs
+///
+/// It runs in the caller's or the flight's own task: what is slow in it slows them.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::sync::{Arc, atomic::{AtomicUsize, Ordering::Relaxed}};
+/// use tower_singleflight::{Event, Group, Observer};
+///
+/// /// The largest flight that there has been.
+/// #[derive(Default)]
+/// struct Largest(AtomicUsize);
+///
+/// impl Observer for Largest {
+///     fn on(&self, event: &Event<'_>) {
+///         if let Event::Landed { callers, .. } = event {
+///             self.0.fetch_max(*callers, Relaxed);
+///         }
+///     }
+/// }
+///
+/// let largest = Arc::new(Largest::default());
+/// let group = Group::new().observed(Arc::clone(&largest));
+/// tokio::join!(group.call(7, || async {}), group.call(7, || async {}), group.call(8, || async {}));
+/// assert_eq!(largest.0.load(Relaxed), 2);
+/// # }
+/// ```
+pub trait Observer: Send + Sync + 'static {
+    /// Is told one event.
+    fn on(&self, event: &Event<'_>);
+}
+
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn on(&self, event: &Event<'_>) {
+        (**self).on(event);
+    }
+}
+
+/// What happens to the flights and the callers of a group.
+///
+/// A call begins with exactly one of `Led`, `Joined` and `Alone` whose `again` is false, where there is one, and ends with exactly one
+/// of `Answered`, `Panicked` and `Left`. A flight begins with `Led`, and ends with exactly one of `Landed` and `Ended`.
+/// Flights and calls that began before an observer was added are not told to it, as a rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A caller leads a new flight.
+    Led {
+        /// The new flight.
+        flight: FlightId,
+        /// It followed another flight before, which could not serve it: it is no new call.
+        again: bool,
+        /// What the caller's layer calls its kind of requests, such as a route.
+        label: Option<&'a str>,
+    },
+    /// A caller follows.
+    Joined {
+        /// The flight that it has joined.
+        flight: FlightId,
+        /// How long ago the flight's leader called.
+        age: Duration,
+        /// Live callers of the flight, this one included.
+        callers: usize,
+        /// It followed another flight before, which could not serve it: it is no new call.
+        again: bool,
+        /// As above.
+        label: Option<&'a str>,
+    },
+    /// A caller runs its own work outside any flight, from the start.
+    Alone {
+        /// Why.
+        reason: Reason,
+        /// The name of the reason; over HTTP that of the rule, if one decided.
+        why: &'static str,
+        /// As above.
+        label: Option<&'a str>,
+    },
+    /// The work of a flight goes on in a task of its own.
+    Moved {
+        /// The flight.
+        flight: FlightId,
+    },
+    /// A flight has an outcome for all who are on it.
+    Landed {
+        /// The flight.
+        flight: FlightId,
+        /// From the leader's call.
+        took: Duration,
+        /// Live callers, who all get the outcome.
+        callers: usize,
+        /// More than one of them gets it.
+        shared: bool,
+    },
+    /// A flight has ended without an outcome for all who are on it.
+    Ended {
+        /// The flight.
+        flight: FlightId,
+        /// In which way.
+        how: End,
+        /// From the leader's call.
+        took: Duration,
+    },
+    /// A follower runs its own work after all.
+    Released {
+        /// Why.
+        reason: Reason,
+        /// The name of the reason; over HTTP that of the rule, if one decided.
+        why: &'static str,
+        /// As above.
+        label: Option<&'a str>,
+    },
+    /// A call ends with an outcome: its caller has it.
+    Answered {
+        /// The part that the caller had at the end.
+        role: Role,
+        /// From the call.
+        waited: Duration,
+        /// How many callers got this outcome.
+        callers: usize,
+        /// As above.
+        label: Option<&'a str>,
+    },
+    /// A call ends with the panic of the work, raised again in its caller.
+    Panicked {
+        /// From the call.
+        waited: Duration,
+        /// As above.
+        label: Option<&'a str>,
+    },
+    /// A call ends without an outcome: its caller has left.
+    Left {
+        /// From the call.
+        waited: Duration,
+        /// As above.
+        label: Option<&'a str>,
+    },
+}
+
+/// How a flight ended that had no outcome for all who were on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum End {
+    /// The work panicked.
+    Panicked,
+    /// Its last caller left, and its work was dropped.
+    Abandoned,
+    /// Its task died, since its runtime was shut down.
+    Lost,
+    /// The leader alone may have the outcome.
+    NotShareable,
+}
+
+impl End {
+    /// Returns the name, as labels of metrics have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Panicked => "panicked",
+            Self::Abandoned => "abandoned",
+            Self::Lost => "lost",
+            Self::NotShareable => "not_shareable",
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Those who watch a group.
+
+use std::{
+    iter::successors,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use super::{Event, Observer};
+use crate::panic::{catch, discard};
+
+/// An observer, until it panics.
+pub(crate) struct Observed<O: ?Sized> {
+    off: AtomicBool,
+    observer: O,
+}
+
+impl<O> Observed<O> {
+    pub(crate) fn new(observer: O) -> Arc<Self> {
+        Arc::new(Self { off: AtomicBool::new(false), observer })
+    }
+}
+
+impl<O: ?Sized> Observed<O> {
+    /// Tells it something; an observer that panics is told nothing any more. Never called under a lock (invariant 6).
+    fn tell(&self, tell: impl FnOnce(&O)) {
+        if self.off.load(Relaxed) {
+            return;
+        }
+        if let Err(payload) = catch(|| tell(&self.observer)) {
+            self.off.store(true, Relaxed);
+            discard(payload);
+        }
+    }
+}
+
+/// The observers of one group. Only added to, so that to look whether there is one takes no lock.
+pub(crate) struct Observers<O: ?Sized = dyn Observer> {
+    first: OnceLock<Box<Node<O>>>,
+}
+
+struct Node<O: ?Sized> {
+    observed: Arc<Observed<O>>,
+    next: OnceLock<Box<Node<O>>>,
+}
+
+impl<O: ?Sized> Observers<O> {
+    pub(crate) const fn new() -> Self {
+        Self { first: OnceLock::new() }
+    }
+
+    /// Returns them if there are any.
+    #[inline]
+    pub(crate) fn any(&self) -> Option<&Self> {
+        self.first.get().map(|_| self)
+    }
+
+    /// Adds one, unless it is there already.
+    pub(crate) fn add(&self, observed: &Arc<Observed<O>>) {
+        let mut link = &self.first;
+        loop {
+            let node = link.get_or_init(|| Box::new(Node { observed: Arc::clone(observed), next: OnceLock::new() }));
+            if Arc::ptr_eq(&node.observed, observed) {
+                return;
+            }
+            link = &node.next;
+        }
+    }
+
+    /// Tells each of them something. Never called under a lock (invariant 6).
+    pub(crate) fn each(&self, tell: impl Fn(&O)) {
+        self.nodes().for_each(|node| node.observed.tell(&tell));
+    }
+
+    /// Returns how many have panicked.
+    pub(crate) fn off(&self) -> usize {
+        self.nodes().filter(|node| node.observed.off.load(Relaxed)).count()
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &Node<O>> {
+        successors(self.first.get(), |node| node.next.get()).map(|node| &**node)
+    }
+}
+
+impl Observers {
+    #[cold]
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        self.each(|observer| observer.on(event));
+    }
+}
+
+impl<O: ?Sized> Default for Observers<O> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

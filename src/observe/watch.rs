@@ -1,0 +1,61 @@
+//! One call as its group's observers see it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Event, Observers};
+use crate::{Reason, Role};
+
+/// A call that is observed. It ends with one event, at the latest when it is dropped.
+pub(crate) struct Watch {
+    observers: Arc<Observers>,
+    called: Instant,
+    label: Option<Arc<str>>,
+    ended: bool,
+}
+
+impl Watch {
+    /// Begins with the call; `None` if nobody observes the group.
+    #[inline]
+    pub(crate) fn begin(observers: &Arc<Observers>, label: impl FnOnce() -> Option<Arc<str>>) -> Option<Self> {
+        observers.any()?;
+        Some(Self { observers: Arc::clone(observers), called: Instant::now(), label: label(), ended: false })
+    }
+
+    fn waited(&self) -> Duration {
+        self.called.elapsed()
+    }
+
+    pub(crate) fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
+    /// The call is made, and comes near no flight.
+    pub(crate) fn alone(&self, reason: Reason, why: &'static str) {
+        self.observers.tell(&Event::Alone { reason, why, label: self.label() });
+    }
+
+    pub(crate) fn released(&self, reason: Reason, why: &'static str) {
+        self.observers.tell(&Event::Released { reason, why, label: self.label() });
+    }
+
+    pub(crate) fn answered(mut self, role: Role, callers: usize) {
+        self.ended = true;
+        let waited = self.waited();
+        self.observers.tell(&Event::Answered { role, waited, callers, label: self.label() });
+    }
+
+    pub(crate) fn panicked(mut self) {
+        self.ended = true;
+        self.observers.tell(&Event::Panicked { waited: self.waited(), label: self.label() });
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.observers.tell(&Event::Left { waited: self.waited(), label: self.label() });
+        }
+    }
+}
