@@ -35,6 +35,7 @@ use std::{
 };
 
 pub use self::call::Call;
+pub(crate) use self::join::Caller;
 pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
 #[cfg(feature = "http")]
 pub(crate) use self::{
@@ -43,7 +44,7 @@ pub(crate) use self::{
 };
 use self::{
     extras::Spawned,
-    join::{Caller, JoinMode, Joined},
+    join::{JoinMode, Joined},
     shard::Shard,
 };
 use crate::{

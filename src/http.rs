@@ -25,6 +25,7 @@ mod clone_body;
 mod coalescer;
 mod config;
 mod content;
+mod counts;
 mod fence;
 mod fetch;
 mod future;
@@ -32,7 +33,9 @@ mod group;
 mod grpc_web;
 mod judge;
 mod key;
+mod label;
 mod layer;
+mod observe;
 mod passed;
 mod plan;
 mod policy;
@@ -41,6 +44,7 @@ mod requester;
 mod rule;
 mod service;
 mod unshareable;
+mod watch;
 mod write;
 
 #[cfg(any(doc, doctest))]
@@ -53,6 +57,7 @@ pub use self::{
     group::HttpGroup,
     key::HttpKey,
     layer::HttpSingleflightLayer,
+    observe::{HttpEvent, HttpObserver},
     rule::{Coalesced, Rule},
     service::HttpSingleflight,
 };

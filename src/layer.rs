@@ -1,10 +1,14 @@
 //! The layer: what it is told, and the services it makes.
 
+mod observe;
+
 use std::{fmt, pin::Pin, sync::Arc};
 
 use tower_layer::Layer;
 
-use crate::{Group, Limits, Role, Singleflight, context::Scope, group::ShareIf, outcome::Inspect};
+use crate::{
+    Group, Limits, Observer, Singleflight, context::Scope, group::ShareIf, observe::Observed, outcome::Inspect,
+};
 
 /// Coalesces concurrent calls with equal keys into one call of the wrapped service.
 ///
@@ -59,6 +63,7 @@ pub struct SingleflightLayer<F, K, T> {
     share_if: Option<ShareIf<T>>,
     inspect: Option<Inspect>,
     scope: Option<Scope>,
+    observers: Vec<Arc<Observed<dyn Observer>>>,
 }
 
 impl<F, K, T> SingleflightLayer<F, K, T> {
@@ -82,7 +87,15 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// # })));
     /// ```
     pub const fn new(key_fn: F) -> Self {
-        Self { key_fn, group: None, limits: Limits::new(), share_if: None, inspect: None, scope: None }
+        Self {
+            key_fn,
+            group: None,
+            limits: Limits::new(),
+            share_if: None,
+            inspect: None,
+            scope: None,
+            observers: Vec::new(),
+        }
     }
 
     /// Makes all services of this layer share a group, which keeps its own limits and can be asked who is in flight.
@@ -171,40 +184,6 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
         self
     }
 
-    /// Sets what is told the role and the number of callers, once per call that ends with an outcome: for counters and
-    /// logs.
-    ///
-    /// # Panics
-    ///
-    /// A panic of the callback is raised in the caller whose call has just ended.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// use std::{convert::Infallible, sync::atomic::{AtomicUsize, Ordering::Relaxed}};
-    /// use tower::{Layer, Service, service_fn};
-    /// use tower_singleflight::{Role, SingleflightLayer};
-    ///
-    /// static SAVED: AtomicUsize = AtomicUsize::new(0);
-    /// let layer = SingleflightLayer::new(|id: &u64| Some(*id)).inspect(|role, _callers| {
-    ///     SAVED.fetch_add(usize::from(role == Role::Follower), Relaxed);
-    /// });
-    /// let mut service = layer.layer(service_fn(|id: u64| async move { Ok::<_, Infallible>(id) }));
-    /// tokio::join!(service.call(7), service.call(7), service.call(7)).0.unwrap();
-    /// assert_eq!(SAVED.load(Relaxed), 2);
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn inspect<I>(mut self, inspect: I) -> Self
-    where
-        I: Fn(Role, usize) + Send + Sync + 'static,
-    {
-        self.inspect = Some(Arc::new(inspect));
-        self
-    }
-
     /// Sets what is put round the calls of the wrapped service that flights make: for task-locals and contexts, which
     /// would be missing once a call has moved to the flight's task; see [`Group::scope`].
     ///
@@ -252,6 +231,7 @@ impl<S, F: Clone, K, T> Layer<S> for SingleflightLayer<F, K, T> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let mut group = self.group.clone().unwrap_or_else(|| Group::with_limits(self.limits));
+        self.observers.iter().for_each(|observed| group.observers().add(observed));
         if let Some(scope) = &self.scope {
             group = group.scoped(scope.clone());
         }
@@ -268,6 +248,7 @@ impl<F: Clone, K, T> Clone for SingleflightLayer<F, K, T> {
             share_if: self.share_if.clone(),
             inspect: self.inspect.clone(),
             scope: self.scope.clone(),
+            observers: self.observers.clone(),
         }
     }
 }

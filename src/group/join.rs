@@ -35,6 +35,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) again: bool,
     /// What observers are told of it.
     pub(crate) label: Option<&'a str>,
+    /// Why it may not join a flight, where it may only lead one.
+    pub(crate) leads_by: Option<&'static str>,
 }
 
 /// A registered caller, or its work back with the reason why it goes alone.
@@ -99,7 +101,7 @@ where
                     launch(spawner, Arc::clone(self), at);
                 }
                 if let (Some(observers), Some(now)) = (self.observers.any(), now) {
-                    let (flight, Caller { again, label }) = (at.id(self.number), caller);
+                    let (flight, Caller { again, label, .. }) = (at.id(self.number), caller);
                     let age = called.map_or(Duration::ZERO, |called| now.saturating_duration_since(called));
                     observers.tell(&Event::Joined { flight, age, callers, again, label });
                     if moves {
@@ -127,7 +129,7 @@ where
         if let Some(spawner) = spawner {
             launch(spawner, Arc::clone(self), led.flight);
         }
-        let Caller { again, label } = caller;
+        let Caller { again, label, .. } = caller;
         self.tell(|shard| Event::Led { flight: led.flight.id(shard.number), again, label });
         drop(led.old_key);
         Joined::Leader(leader)
@@ -177,7 +179,8 @@ where
     fn tell_alone(&self, reason: Reason, caller: Caller<'_>) {
         // Who has been counted was released, and its layer says so.
         if !caller.again {
-            self.tell(|_| Event::Alone { reason, why: reason.name(), label: caller.label });
+            let by = caller.leads_by.filter(|_| reason == Reason::MayNotJoin);
+            self.tell(|_| Event::Alone { reason, why: by.unwrap_or(reason.name()), label: caller.label });
         }
     }
 

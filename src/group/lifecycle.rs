@@ -82,8 +82,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         flight.finish |= finish;
         let moves = flight.stage == Stage::Solo;
         flight.stage = Stage::Shared;
-        let callers = flight.callers;
-        let waiting = flight.waiting_mut();
+        let (callers, waiting) = (flight.callers, flight.waiting_mut());
         waiting.grace = None;
         let outcome = Arc::clone(waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at))));
         Followed { outcome, moves, callers, called: waiting.called }
@@ -93,15 +92,14 @@ impl<'a, K, T> Locked<'a, K, T> {
     /// Spares a call that nobody joined all that [`land`](Self::land) has to ask; else returns the lock.
     #[inline]
     pub(super) fn land_alone(mut self, at: FlightRef) -> Result<(Option<K>, Option<Waker>), Self> {
-        let table = &mut *self.table;
-        let flight = table.at(at.slot);
+        let flight = self.table.at(at.slot);
         if !matches!(flight.stage, Stage::Solo) || flight.waiting.is_some() {
             return Err(self);
         }
         let waker = flight.leader_waker.take();
-        let key = table.unlist(at.slot);
+        let key = self.table.unlist(at.slot);
         // The leader has the work.
-        table.forget(at.slot);
+        self.table.forget(at.slot);
         Ok((key, waker))
     }
 
@@ -229,7 +227,7 @@ impl<'a, K, T> Locked<'a, K, T> {
     pub(super) fn lose(mut self, at: FlightRef) -> AfterUnlock<'a, K, T> {
         let table = &mut *self.table;
         let mut after = AfterUnlock::nothing();
-        let Some(flight) = table.get(at).filter(|flight| matches!(flight.stage, Stage::Shared)) else { return after };
+        let Some(flight) = table.get(at).filter(|flight| flight.stage == Stage::Shared) else { return after };
         let led = flight.leader;
         table.stats.lost += 1;
         if !led {

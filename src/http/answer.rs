@@ -45,6 +45,13 @@ pub(super) struct Tried {
     pub(super) regrouped: bool,
 }
 
+impl Tried {
+    /// Returns whether it has followed before.
+    pub(super) fn any(self) -> bool {
+        self.again || self.regrouped
+    }
+}
+
 /// What a follower does with what its flight landed with.
 pub(super) enum Step {
     Take,

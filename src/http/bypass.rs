@@ -18,6 +18,7 @@ use super::{
     plan::Alone,
     policy::Forwarded,
     rule::{Coalesced, Rule},
+    watch::HttpWatch,
     write::Write,
 };
 use crate::{Reason, Role};
@@ -47,7 +48,7 @@ impl Drop for OnPanic<'_> {
 
 impl<S: Service<Request<B>>, B> Bypass<S, B> {
     pub(super) fn new(service: S, request: Request<B>, alone: Alone) -> Self {
-        let Alone { rule, write, marked } = alone;
+        let Alone { rule, write, marked, place: _ } = alone;
         Self { call: Oneshot::new(service, request), write, rule, marked }
     }
 
@@ -55,6 +56,7 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         coalescer: &Coalescer,
+        watch: &mut Option<Box<HttpWatch>>,
     ) -> Poll<Result<Response<SharedBody<RB>>, S::Error>>
     where
         S: Service<Request<B>, Response = Response<RB>>,
@@ -75,6 +77,9 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
             (_, None) => None,
         };
         let role = Role::Alone(Reason::NoKey);
+        if let Some(watch) = watch.take() {
+            watch.answered(role, 1);
+        }
         if let Some(inspect) = &coalescer.config.inspect {
             inspect(role, 1);
         }

@@ -10,9 +10,10 @@ use super::{
     policy::{self, Forwarded},
     release::Turn,
     rule::{Coalesced, Rule},
+    watch::HttpWatch,
     write::Write,
 };
-use crate::Role;
+use crate::{Reason, Role};
 
 /// What all clones of a service have in common.
 pub(super) struct Coalescer {
@@ -37,7 +38,10 @@ impl Coalescer {
     pub(super) fn new(config: Config, given: Option<HttpGroup>, routes: HttpGroup) -> Self {
         // A server may make a service for each connection: what is written through one is read through another (S21).
         let own = HttpGroup::beside(&routes, config.limits);
-        Self { config, given, routes, own }
+        let coalescer = Self { config, given, routes, own };
+        let observers = coalescer.marking().observers();
+        coalescer.config.observers.iter().for_each(|observed| observers.add(observed));
+        coalescer
     }
 
     /// Says in which group a request is: nothing but the URI it was asked for tells two routes of one layer value apart.
@@ -84,6 +88,20 @@ impl Coalescer {
     /// Returns the group by which requests are marked that have passed a service of this layer value.
     pub(super) fn marking(&self) -> &HttpGroup {
         self.given.as_ref().unwrap_or(&self.routes)
+    }
+
+    /// Lets the layer's observers see a request; `None` if there are none.
+    #[inline]
+    pub(super) fn watch(&self, parts: &request::Parts) -> Option<Box<HttpWatch>> {
+        HttpWatch::begin(self.marking().observers(), || self.config.labels.of(parts))
+    }
+
+    /// Counts a request that a rule sends alone, and tells the observers.
+    pub(super) fn count_alone(&self, place: Place, rule: Rule, reason: Reason, watch: Option<&HttpWatch>) {
+        self.group(place).counts().count_alone();
+        if let Some(watch) = watch {
+            watch.bypassed(reason, rule);
+        }
     }
 
     /// Returns what is known of a request from the services of this layer value that it has passed.

@@ -8,6 +8,8 @@ use http::{Extensions, Method, request};
 use super::{
     body::{LargeBodies, SpillStore},
     key::{Recipe, service_of},
+    label::Labels,
+    observe::HttpObserved,
     policy::{CacheName, Policy},
 };
 use crate::{Limits, context::Scope, outcome::Inspect};
@@ -33,6 +35,9 @@ pub(super) struct Config {
     pub(super) remember: Duration,
     pub(super) cache_status: Option<CacheName>,
     pub(super) inspect: Option<Inspect>,
+    pub(super) observers: Vec<HttpObserved>,
+    /// What observers are told that a request is.
+    pub(super) labels: Labels,
     /// Put round the call of the wrapped service (D12).
     pub(super) scope: Option<Scope>,
     /// Copy one type each.
@@ -112,6 +117,8 @@ impl Default for Config {
             remember: Duration::from_secs(10),
             cache_status: None,
             inspect: None,
+            observers: Vec::new(),
+            labels: Labels::default(),
             scope: None,
             share_extensions: Vec::new(),
             window: 1 << 20,

@@ -23,10 +23,11 @@ use super::{
     key::HttpKey,
     policy::Forwarded,
     rule::{Coalesced, Rule},
+    watch::{HttpWatch, OnPanic},
 };
 use crate::{
     Outcome, Reason, Role,
-    group::{Call, Drive, Resolution},
+    group::{Call, Caller, Drive, Resolution},
 };
 
 /// The response future of [`HttpSingleflight`](crate::http::HttpSingleflight).
@@ -44,6 +45,8 @@ pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
     state: State<S, B, RB, E>,
     /// What the caller's own layer was told: it may have come by another layer of the group than its leader.
     coalescer: Arc<Coalescer>,
+    /// `Some` if the layer is observed; `None` once the request has been answered.
+    watch: Option<Box<HttpWatch>>,
 }
 
 enum State<S: Service<Request<B>>, B, RB, E> {
@@ -66,25 +69,42 @@ struct Joined {
 }
 
 impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
-    pub(super) fn on_flight(call: Flown<S, B, RB, E>, coalescer: Arc<Coalescer>) -> Self {
+    pub(super) fn on_flight(
+        call: Flown<S, B, RB, E>,
+        coalescer: Arc<Coalescer>,
+        watch: Option<Box<HttpWatch>>,
+    ) -> Self {
         let at = if call.is_leader() { None } else { Some(Instant::now()) };
-        Self { state: State::OnFlight { call, joined: Joined { at, tried: Tried::default() } }, coalescer }
+        Self { state: State::OnFlight { call, joined: Joined { at, tried: Tried::default() } }, coalescer, watch }
     }
 
-    pub(super) fn bypass(bypass: Bypass<S, B>, coalescer: Arc<Coalescer>) -> Self {
-        Self { state: State::Bypass { bypass: Box::pin(bypass) }, coalescer }
+    pub(super) fn bypass(bypass: Bypass<S, B>, coalescer: Arc<Coalescer>, watch: Option<Box<HttpWatch>>) -> Self {
+        Self { state: State::Bypass { bypass: Box::pin(bypass) }, coalescer, watch }
     }
 
     /// Of late, answers to its key could not be shared (D3).
-    pub(super) fn unshareable(fetch: BoxedFetch<S, B, RB, E>, coalescer: Arc<Coalescer>) -> Self {
+    pub(super) fn unshareable(
+        fetch: BoxedFetch<S, B, RB, E>,
+        coalescer: Arc<Coalescer>,
+        watch: Option<Box<HttpWatch>>,
+    ) -> Self {
         let (reason, rule) = (Reason::NotShareable, Some(Rule::D3Remembered));
-        Self { state: State::Alone { fetch, reason, forwarded: Forwarded::Bypass, rule }, coalescer }
+        Self { state: State::Alone { fetch, reason, forwarded: Forwarded::Bypass, rule }, coalescer, watch }
     }
 }
 
 impl<S: Service<Request<B>>, B, RB, E> State<S, B, RB, E> {
     /// Returns the state of a caller that no flight serves.
-    fn going_alone(mut fetch: BoxedFetch<S, B, RB, E>, reason: Reason, rule: Option<Rule>, tried: Tried) -> Self {
+    fn going_alone(
+        mut fetch: BoxedFetch<S, B, RB, E>,
+        reason: Reason,
+        rule: Option<Rule>,
+        tried: Tried,
+        watch: Option<&HttpWatch>,
+    ) -> Self {
+        if let Some(watch) = watch {
+            watch.released(reason, rule);
+        }
         if reason == Reason::NotShareable {
             fetch.as_mut().release();
         }
@@ -93,7 +113,7 @@ impl<S: Service<Request<B>>, B, RB, E> State<S, B, RB, E> {
             // A call that its own waits for may hold the last permit.
             Reason::Reentrant => false,
             // It was released before.
-            _ => tried.regrouped || tried.again,
+            _ => tried.any(),
         };
         fetch.as_mut().line_up(has_waited);
         let forwarded = if has_waited { Forwarded::Released } else { Forwarded::Bypass };
@@ -111,12 +131,17 @@ where
     E: Clone + Send + Sync + 'static,
 {
     /// Returns the state of a follower that takes this step, or its work back if it takes what its flight landed with.
-    fn after(step: Step, mut fetch: BoxedFetch<S, B, RB, E>, joined: Joined) -> Result<Self, BoxedFetch<S, B, RB, E>> {
+    fn after(
+        step: Step,
+        mut fetch: BoxedFetch<S, B, RB, E>,
+        joined: Joined,
+        watch: Option<&HttpWatch>,
+    ) -> Result<Self, BoxedFetch<S, B, RB, E>> {
         let Joined { at, mut tried } = joined;
         let regroups = matches!(step, Step::Regroup(_));
         let key = match step {
             Step::Take => return Err(fetch),
-            Step::Alone(rule) => return Ok(Self::going_alone(fetch, Reason::NotShareable, Some(rule), tried)),
+            Step::Alone(rule) => return Ok(Self::going_alone(fetch, Reason::NotShareable, Some(rule), tried, watch)),
             Step::Again => {
                 tried.again = true;
                 fetch.requester().key.clone()
@@ -133,13 +158,15 @@ where
         let waits_for_itself = regroups && coalescer.counts_already(place);
         if waits_for_itself || group.unshareable().contains(&key) {
             let rule = if waits_for_itself { Rule::S9Vary } else { Rule::D3Remembered };
-            return Ok(Self::going_alone(fetch, Reason::NotShareable, Some(rule), tried));
+            return Ok(Self::going_alone(fetch, Reason::NotShareable, Some(rule), tried, watch));
         }
         if regroups {
             fetch.as_mut().line_up(true);
         }
         let called = at.unwrap_or_else(Instant::now);
-        let call = group.flights::<RB, E>().group.run_since(called, key, fetch);
+        let caller = Caller { again: true, label: watch.and_then(HttpWatch::label), leads_by: None };
+        let call = group.flights::<RB, E>().group.run_since(called, key, fetch, caller);
+        group.counts().count_again(call.role());
         Ok(Self::OnFlight { call, joined: Joined { at: Some(called), tried } })
     }
 
@@ -158,8 +185,12 @@ fn respond<RB, E>(
     rule: Option<Rule>,
     forwarded: Forwarded,
     coalescer: &Coalescer,
+    watch: &mut Option<Box<HttpWatch>>,
 ) -> Poll<Result<Response<SharedBody<RB>>, E>> {
     let role = outcome.role;
+    if let Some(watch) = watch.take() {
+        watch.answered(role, outcome.callers);
+    }
     if let Some(inspect) = &coalescer.config.inspect {
         inspect(role, outcome.callers);
     }
@@ -184,7 +215,9 @@ where
     type Output = Result<Response<SharedBody<RB>>, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { state, coalescer } = &mut *self;
+        let Self { state, coalescer, watch } = &mut *self;
+        let watching = OnPanic(watch);
+        let watch = &mut *watching.0;
         loop {
             let next = match state {
                 State::OnFlight { call, joined } => {
@@ -194,7 +227,10 @@ where
                             let outcome = answer.take(role);
                             if let Some(own) = own {
                                 let step = State::step(&outcome.value.audience, &own, joined);
-                                if let Ok(next) = State::after(step, own, joined) {
+                                if !matches!(step, Step::Take) {
+                                    own.requester().group().counts().count_declined();
+                                }
+                                if let Ok(next) = State::after(step, own, joined, watch.as_deref()) {
                                     *state = next;
                                     continue;
                                 }
@@ -206,27 +242,29 @@ where
                                 _ => Forwarded::Bypass,
                             };
                             let rule = outcome.value.audience.rule;
-                            return respond(outcome, rule, forwarded, coalescer);
+                            return respond(outcome, rule, forwarded, coalescer, watch);
                         }
                         Resolution::Alone(fetch, reason, note) => {
                             let audience = note.and_then(|note| note.downcast::<Audience>().ok());
                             let step = audience.map_or(Step::Take, |audience| State::step(&audience, &fetch, joined));
-                            match State::after(step, fetch, joined) {
+                            match State::after(step, fetch, joined, watch.as_deref()) {
                                 Ok(next) => next,
                                 Err(fetch) => {
                                     let rule = (reason == Reason::MayNotJoin).then_some(Rule::S13Reload);
-                                    State::going_alone(fetch, reason, rule, joined.tried)
+                                    let followed = call.role() == Role::Follower || joined.tried.any();
+                                    let watch = watch.as_deref().filter(|_| followed);
+                                    State::going_alone(fetch, reason, rule, joined.tried, watch)
                                 }
                             }
                         }
                     }
                 }
-                State::Bypass { bypass } => return bypass.as_mut().poll(cx, coalescer),
+                State::Bypass { bypass } => return bypass.as_mut().poll(cx, coalescer, watch),
                 State::Alone { fetch, reason, forwarded, rule } => {
                     ready!(fetch.as_mut().poll_end(cx));
                     let role = Role::Alone(*reason);
                     let outcome = Outcome { value: fetch.as_mut().take_value(), role, callers: 1 };
-                    return respond(outcome, *rule, *forwarded, coalescer);
+                    return respond(outcome, *rule, *forwarded, coalescer, watch);
                 }
             };
             *state = next;

@@ -1,5 +1,8 @@
 //! The flights of one or more HTTP services, whatever types their answers have.
 
+mod forget;
+mod stats;
+
 use std::{
     any::Any,
     fmt,
@@ -8,13 +11,10 @@ use std::{
 };
 
 use super::{
-    answer::Answer,
-    fence::{Fences, Place},
-    key::HttpKey,
-    release::Releases,
+    answer::Answer, counts::Counts, fence::Fences, key::HttpKey, observe::HttpObservers, release::Releases,
     unshareable::Unshareable,
 };
-use crate::{Group, Limits};
+use crate::{Group, Limits, Stats, observe::Observers};
 
 /// The flights of one or more HTTP services: who is in flight, what to forget, and what a write has changed.
 ///
@@ -51,6 +51,9 @@ struct Inner {
     unshareable: Unshareable,
     /// Made by the first service that limits them.
     releases: OnceLock<Releases>,
+    /// One for all groups of a layer value.
+    observers: Arc<HttpObservers>,
+    counts: Counts,
 }
 
 /// The flights of one type of answer. Services of one group agree in it, as a rule, so the list has one node.
@@ -68,6 +71,7 @@ trait AnyFlights: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn callers(&self, key: &HttpKey) -> usize;
     fn in_flight(&self) -> usize;
+    fn stats(&self) -> Stats;
     fn forget(&self, key: &HttpKey) -> bool;
     fn forget_where(&self, predicate: &dyn Fn(&HttpKey) -> bool) -> usize;
 }
@@ -83,6 +87,10 @@ impl<RB: Send + 'static, E: Send + Sync + 'static> AnyFlights for Flights<RB, E>
 
     fn in_flight(&self) -> usize {
         self.group.in_flight()
+    }
+
+    fn stats(&self) -> Stats {
+        self.group.stats()
     }
 
     fn forget(&self, key: &HttpKey) -> bool {
@@ -114,21 +122,24 @@ impl HttpGroup {
     /// # drop(layer);
     /// ```
     pub fn with_limits(limits: Limits) -> Self {
-        Self::fenced(limits, Arc::default())
+        Self::made(limits, Arc::default(), Arc::default())
     }
 
-    /// Returns an empty group with the fences of another one: what is written through either is fenced in both.
+    /// Returns an empty group with the fences and the observers of another one: what is written through either is fenced
+    /// in both.
     pub(super) fn beside(other: &Self, limits: Limits) -> Self {
-        Self::fenced(limits, Arc::clone(&other.inner.fences))
+        Self::made(limits, Arc::clone(&other.inner.fences), Arc::clone(&other.inner.observers))
     }
 
-    fn fenced(limits: Limits, fences: Arc<Fences>) -> Self {
+    fn made(limits: Limits, fences: Arc<Fences>, observers: Arc<HttpObservers>) -> Self {
         let inner = Inner {
             limits,
             flights: OnceLock::new(),
             fences,
             unshareable: Unshareable::new(),
             releases: OnceLock::new(),
+            observers,
+            counts: Counts::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -150,83 +161,6 @@ impl HttpGroup {
         self.in_flight() == 0
     }
 
-    /// Lets nobody join the flights any more that are under way for a path, with any query, of this host and port, or of
-    /// every one: whoever asks from then on does not join a flight from before.
-    ///
-    /// Through the group of a layer value it reaches all services of that value.
-    ///
-    /// For writes that do not pass the layer, and for what a write changes beside its own URI (its list, say). The path
-    /// is the one that was asked for, byte by byte; a query is left out. Callers who have joined still get their answer.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use tower_singleflight::HttpSingleflightLayer;
-    ///
-    /// let layer = HttpSingleflightLayer::new();
-    /// // An entry was deleted by a job: nobody gets the list from before.
-    /// layer.get_group().fence(None, "/entries");
-    /// ```
-    pub fn fence(&self, authority: Option<&str>, path: &str) {
-        let path = path.split(['?', '#']).next().unwrap_or(path);
-        let place = match authority {
-            Some(authority) => Place::Path(Some(authority.as_bytes()), path),
-            None => Place::AnyPath(path),
-        };
-        self.fences().raise(place);
-    }
-
-    /// Makes later callers of the key start anew; returns whether a flight was forgotten.
-    ///
-    /// Callers of the forgotten flight still get its answer.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// # use http::{Request, Response};
-    /// # use std::convert::Infallible;
-    /// # use tower::{Layer, Service, service_fn};
-    /// # use tower_singleflight::HttpSingleflightLayer;
-    /// # let backend = service_fn(|_: Request<String>| async { Ok::<_, Infallible>(Response::new(String::new())) });
-    /// let layer = HttpSingleflightLayer::new();
-    /// let mut service = layer.layer(backend);
-    /// let request = || Request::get("/report").body(String::new()).unwrap();
-    /// let calls = (service.call(request()), service.call(request()));
-    /// let key = layer.key(&request().into_parts().0).unwrap();
-    /// assert!(service.group().forget(&key));
-    /// assert_eq!(service.group().callers(&key), 0); // a new caller leads a new flight
-    /// # drop(calls);
-    /// # }
-    /// ```
-    pub fn forget(&self, key: &HttpKey) -> bool {
-        self.nodes().filter(|node| node.flights.forget(key)).count() > 0
-    }
-
-    /// Makes later callers start anew of every key that the predicate picks; returns how many flights were forgotten.
-    ///
-    /// # Panics
-    ///
-    /// A panic of the predicate is the caller's.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use tower_singleflight::http::HttpGroup;
-    ///
-    /// let group = HttpGroup::new();
-    /// // After a change of many reports:
-    /// let below = |path: &str| path.starts_with("/reports/");
-    /// assert_eq!(group.forget_where(|key| key.path().is_some_and(below)), 0); // nobody was asking for one
-    /// ```
-    pub fn forget_where<F>(&self, predicate: F) -> usize
-    where
-        F: Fn(&HttpKey) -> bool,
-    {
-        self.nodes().map(|node| node.flights.forget_where(&predicate)).sum()
-    }
-
     /// Returns what tells groups apart.
     pub(super) fn number(&self) -> usize {
         Arc::as_ptr(&self.inner).addr()
@@ -245,12 +179,17 @@ impl HttpGroup {
     pub(super) fn flights<RB: Send + 'static, E: Send + Sync + 'static>(&self) -> &Flights<RB, E> {
         let mut link = &self.inner.flights;
         loop {
-            let node = link.get_or_init(|| Box::new(Node::new::<RB, E>(self.inner.limits)));
+            let node =
+                link.get_or_init(|| Box::new(Node::new::<RB, E>(self.inner.limits, self.inner.observers.of_flights())));
             if let Some(flights) = node.flights.as_any().downcast_ref() {
                 return flights;
             }
             link = &node.next;
         }
+    }
+
+    pub(super) fn observers(&self) -> &Arc<HttpObservers> {
+        &self.inner.observers
     }
 
     pub(super) fn fences(&self) -> &Fences {
@@ -271,8 +210,8 @@ impl HttpGroup {
 }
 
 impl Node {
-    fn new<RB: Send + 'static, E: Send + Sync + 'static>(limits: Limits) -> Self {
-        let flights = Flights::<RB, E> { group: Group::with_limits(limits) };
+    fn new<RB: Send + 'static, E: Send + Sync + 'static>(limits: Limits, observers: &Arc<Observers>) -> Self {
+        let flights = Flights::<RB, E> { group: Group::with_observers(limits, Arc::clone(observers)) };
         Self { flights: Box::new(flights), next: OnceLock::new() }
     }
 }

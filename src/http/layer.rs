@@ -3,6 +3,7 @@
 mod answers;
 mod fields;
 mod keys;
+mod observe;
 mod requests;
 
 use std::{pin::Pin, sync::Arc, time::Duration};

@@ -34,6 +34,7 @@ pub(super) struct Alone {
     pub(super) write: Option<Write>,
     /// Whether it was marked as one that has passed.
     pub(super) marked: bool,
+    pub(super) place: Place,
 }
 
 impl Coalescer {
@@ -54,7 +55,7 @@ impl Coalescer {
                 Ok((plan, Requester { coalescer, place, key, facts, unary, marked, released: false }))
             }
             // Whoever may share a flight changes nothing.
-            Err(rule) => Err(Alone { rule, write: self.write(parts, kind, place, rule), marked }),
+            Err(rule) => Err(Alone { rule, write: self.write(parts, kind, place, rule), marked, place }),
         }
     }
 

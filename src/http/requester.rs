@@ -9,6 +9,7 @@ use super::{
     answer::{Audience, Terms},
     body::BodySource,
     coalescer::{Coalescer, Place},
+    group::HttpGroup,
     key::HttpKey,
     policy::{Again, AnswerHead, RequestFacts, Verdict},
     rule::Rule,
@@ -30,6 +31,10 @@ pub(super) struct Requester {
 }
 
 impl Requester {
+    pub(super) fn group(&self) -> &HttpGroup {
+        self.coalescer.group(self.place)
+    }
+
     /// Returns the policy's verdict on the head of an answer.
     pub(super) fn verdict(&self, head: &response::Parts, has_length: bool) -> Verdict {
         self.coalescer.config.policy.verdict(self.facts, AnswerHead { head, has_length })

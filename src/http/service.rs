@@ -22,7 +22,10 @@ use super::{
     group::HttpGroup,
     plan::{Alone, Plan},
     requester::Requester,
+    rule::Rule,
+    watch::HttpWatch,
 };
+use crate::{Reason, Role, group::Caller};
 
 /// A service that coalesces HTTP requests; made by [`HttpSingleflightLayer`](crate::HttpSingleflightLayer).
 ///
@@ -98,9 +101,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
+        let watch = self.coalescer.watch(&parts);
         let kind = self.coalescer.config.kind(&parts);
         let plan = self.coalescer.plan(&mut parts, kind, &RequestContent::of(&body));
-        self.send(Request::from_parts(parts, body), plan)
+        self.send(Request::from_parts(parts, body), plan, watch)
     }
 }
 
@@ -110,6 +114,7 @@ impl<S> HttpSingleflight<S> {
         &self,
         request: Request<B>,
         plan: Result<(Plan, Requester), Alone>,
+        watch: Option<Box<HttpWatch>>,
     ) -> HttpResponseFuture<S, B, RB, E>
     where
         S: Service<Request<B>, Response = Response<RB>, Error = E> + Clone + Send + 'static,
@@ -123,15 +128,29 @@ impl<S> HttpSingleflight<S> {
         let (service, own) = (self.inner.clone(), Arc::clone(coalescer));
         let (plan, requester) = match plan {
             Ok(planned) => planned,
-            Err(alone) => return HttpResponseFuture::bypass(Bypass::new(service, request, alone), own),
+            Err(alone) => {
+                coalescer.count_alone(alone.place, alone.rule, Reason::NoKey, watch.as_deref());
+                return HttpResponseFuture::bypass(Bypass::new(service, request, alone), own, watch);
+            }
         };
         let (place, key) = (requester.place, requester.key.clone());
         let fetch = Fetch::new(service, request, requester);
         let group = || &coalescer.group(place).flights::<RB, E>().group;
+        let label = watch.as_ref().and_then(|watch| watch.label());
+        let caller = Caller { again: false, label, leads_by: Some(Rule::S13Reload.name()) };
         match plan {
-            Plan::Fly => HttpResponseFuture::on_flight(group().run(key, fetch), own),
-            Plan::Lead => HttpResponseFuture::on_flight(group().lead(key, fetch), own),
-            Plan::Unshareable => HttpResponseFuture::unshareable(fetch, own),
+            Plan::Fly => HttpResponseFuture::on_flight(group().run(key, fetch, caller), own, watch),
+            Plan::Lead => {
+                let call = group().lead(key, fetch, caller);
+                if let (Role::Alone(Reason::MayNotJoin), Some(watch)) = (call.role(), &watch) {
+                    watch.kept_apart(Rule::S13Reload);
+                }
+                HttpResponseFuture::on_flight(call, own, watch)
+            }
+            Plan::Unshareable => {
+                coalescer.count_alone(place, Rule::D3Remembered, Reason::NotShareable, watch.as_deref());
+                HttpResponseFuture::unshareable(fetch, own, watch)
+            }
         }
     }
 }

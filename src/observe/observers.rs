@@ -25,13 +25,17 @@ impl<O> Observed<O> {
 
 impl<O: ?Sized> Observed<O> {
     /// Tells it something; an observer that panics is told nothing any more. Never called under a lock (invariant 6).
-    fn tell(&self, tell: impl FnOnce(&O)) {
+    pub(crate) fn tell<R>(&self, tell: impl FnOnce(&O) -> R) -> Option<R> {
         if self.off.load(Relaxed) {
-            return;
+            return None;
         }
-        if let Err(payload) = catch(|| tell(&self.observer)) {
-            self.off.store(true, Relaxed);
-            discard(payload);
+        match catch(|| tell(&self.observer)) {
+            Ok(said) => Some(said),
+            Err(payload) => {
+                self.off.store(true, Relaxed);
+                discard(payload);
+                None
+            }
         }
     }
 }
@@ -71,7 +75,7 @@ impl<O: ?Sized> Observers<O> {
 
     /// Tells each of them something. Never called under a lock (invariant 6).
     pub(crate) fn each(&self, tell: impl Fn(&O)) {
-        self.nodes().for_each(|node| node.observed.tell(&tell));
+        self.nodes().for_each(|node| node.observed.tell(&tell).unwrap_or_default());
     }
 
     /// Returns how many have panicked.

@@ -1,5 +1,6 @@
 //! `Group` and `SingleflightLayer`, polled by hand: what callers of any kind of work get, whatever they do.
 
+mod recorder;
 mod work;
 
 mod flight;
@@ -12,6 +13,7 @@ mod leaving;
 mod limits;
 mod midpoll;
 mod nesting;
+mod observe;
 mod panics;
 mod runtimes;
 mod stats;

@@ -84,8 +84,9 @@ where
                     let Some((service, mut parts, kind, reading)) = place.take() else { continue };
                     let body = reading.into_body(content.is_some(), error);
                     let content = content.map_or(RequestContent::Unknown, RequestContent::Read);
+                    let watch = service.coalescer().watch(&parts);
                     let plan = service.coalescer().plan(&mut parts, kind, &content);
-                    let call = service.send(Request::from_parts(parts, body), plan);
+                    let call = service.send(Request::from_parts(parts, body), plan, watch);
                     state.set(State::Calling { call });
                 }
             }

@@ -63,9 +63,10 @@ where
         let kind = coalescer.config.kind(&parts);
         let fits = body.size_hint().lower() <= self.max as u64;
         if body.is_end_stream() || !fits || !coalescer.reads_content(&parts, kind) {
+            let watch = coalescer.watch(&parts);
             let plan = coalescer.plan(&mut parts, kind, &RequestContent::of(&body));
             let request = Request::from_parts(parts, ContentBody::whole(body));
-            return ContentFuture::calling(self.inner.send(request, plan));
+            return ContentFuture::calling(self.inner.send(request, plan, watch));
         }
         ContentFuture::reading(self.inner.clone(), parts, kind, Reading::new(body, self.max))
     }

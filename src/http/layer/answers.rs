@@ -1,16 +1,13 @@
 //! Which answers followers get, what of them, and how bodies are read.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::HeaderName;
 
 use super::HttpSingleflightLayer;
-use crate::{
-    Role,
-    http::{
-        body::{LargeBodies, SpillStore},
-        policy::CacheName,
-    },
+use crate::http::{
+    body::{LargeBodies, SpillStore},
+    policy::CacheName,
 };
 
 impl<C> HttpSingleflightLayer<C> {
@@ -141,32 +138,6 @@ impl<C> HttpSingleflightLayer<C> {
     pub fn cache_status(self, name: &str) -> Self {
         let name = CacheName::new(name);
         self.with(|config| config.cache_status = Some(name))
-    }
-
-    /// Sets what is told the role and the number of callers, once per request that ends with an answer or an error: for
-    /// counters and logs. [`Coalesced`](crate::http::Coalesced) in the extensions of the response says more.
-    ///
-    /// # Panics
-    ///
-    /// A panic of the callback is raised in the caller whose request has just been answered.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    /// # use tower_singleflight::{HttpSingleflightLayer, Role};
-    /// static SAVED: AtomicUsize = AtomicUsize::new(0);
-    /// let layer = HttpSingleflightLayer::new().inspect(|role, _callers| {
-    ///     SAVED.fetch_add(usize::from(role == Role::Follower), Relaxed);
-    /// });
-    /// # drop(layer);
-    /// ```
-    #[must_use]
-    pub fn inspect<I>(self, inspect: I) -> Self
-    where
-        I: Fn(Role, usize) + Send + Sync + 'static,
-    {
-        self.with(|config| config.inspect = Some(Arc::new(inspect)))
     }
 
     /// Sets how much of a body is kept between its fastest and its slowest reader, in bytes (default 1 MiB).

@@ -1,0 +1,59 @@
+//! What the flights of a group cannot count: requests that come near none, and requests that are on a second one.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::{Role, Stats, striped::Striped};
+
+/// Corrections to what flights count, so that each request is counted once.
+#[derive(Debug)]
+pub(super) struct Counts {
+    /// Requests that a rule sent alone.
+    alone: Striped,
+    /// Followers that did not take what their flight landed with, though it was there for them.
+    declined: AtomicU64,
+    /// The same and those released, who then led, followed or went alone under a second key.
+    led_again: AtomicU64,
+    followed_again: AtomicU64,
+    alone_again: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn new() -> Self {
+        Self {
+            alone: Striped::new(),
+            declined: AtomicU64::new(0),
+            led_again: AtomicU64::new(0),
+            followed_again: AtomicU64::new(0),
+            alone_again: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn count_alone(&self) {
+        self.alone.add_one();
+    }
+
+    pub(super) fn count_declined(&self) {
+        self.declined.fetch_add(1, Relaxed);
+    }
+
+    /// Counts what a caller that followed before is on its second flight, which is no new call.
+    pub(super) fn count_again(&self, role: Role) {
+        let count = match role {
+            Role::Leader => &self.led_again,
+            Role::Follower => &self.followed_again,
+            Role::Alone(_) => &self.alone_again,
+        };
+        count.fetch_add(1, Relaxed);
+    }
+
+    /// Returns what was counted by call of what was counted by flight.
+    pub(super) fn correct(&self, mut stats: Stats) -> Stats {
+        let followed_again = self.followed_again.load(Relaxed);
+        stats.led = stats.led.saturating_sub(self.led_again.load(Relaxed));
+        stats.followed = stats.followed.saturating_sub(followed_again);
+        stats.alone = (stats.alone + self.alone.get()).saturating_sub(self.alone_again.load(Relaxed));
+        // Who follows again is no longer one that was released.
+        stats.released = (stats.released + self.declined.load(Relaxed)).saturating_sub(followed_again);
+        stats
+    }
+}

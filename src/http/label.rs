@@ -1,0 +1,82 @@
+//! What requests are called to observers.
+
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::request;
+
+use crate::observe::Observed;
+
+/// How many labels a layer has at most: they may be made of what clients send (S26).
+const MAX_LABELS: usize = 1_000;
+
+/// Bytes of a label at most; the rest is cut off.
+const MAX_LENGTH: usize = 128;
+
+/// What stands for all that are beyond the cap.
+const OTHER: &str = "other";
+
+type LabelFn = dyn Fn(&request::Parts) -> Option<Cow<'static, str>> + Send + Sync;
+
+/// The labels that a layer has given, one copy of each.
+#[derive(Clone)]
+pub(super) struct Labels {
+    /// Asked no more once it has panicked.
+    label: Arc<Observed<LabelFn>>,
+    /// A leaf lock: no user code runs while it is held.
+    known: Arc<Mutex<HashSet<Arc<str>>>>,
+}
+
+impl Labels {
+    pub(super) fn new<F>(label: F) -> Self
+    where
+        F: Fn(&request::Parts) -> Option<Cow<'static, str>> + Send + Sync + 'static,
+    {
+        Self { label: Observed::new(label), known: Arc::default() }
+    }
+
+    /// Returns the label of a request, if it has one.
+    pub(super) fn of(&self, parts: &request::Parts) -> Option<Arc<str>> {
+        let label = self.label.tell(|label| label(parts))??;
+        let end = (0..=MAX_LENGTH.min(label.len())).rev().find(|&end| label.is_char_boundary(end));
+        let label = &label[..end.unwrap_or_default()];
+        if label.is_empty() {
+            return None;
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(label) {
+            return Some(Arc::clone(known));
+        }
+        let label: Arc<str> = if known.len() < MAX_LABELS { label.into() } else { OTHER.into() };
+        known.insert(Arc::clone(&label));
+        Some(label)
+    }
+}
+
+impl Default for Labels {
+    /// Calls a request by its route, where that is known.
+    fn default() -> Self {
+        Self::new(route)
+    }
+}
+
+#[cfg(feature = "axum")]
+fn route(parts: &request::Parts) -> Option<Cow<'static, str>> {
+    let path = parts.extensions.get::<axum::extract::MatchedPath>()?;
+    Some(Cow::Owned(path.as_str().to_owned()))
+}
+
+#[cfg(not(feature = "axum"))]
+fn route(_: &request::Parts) -> Option<Cow<'static, str>> {
+    None
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Labels").finish_non_exhaustive()
+    }
+}

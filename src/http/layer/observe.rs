@@ -1,0 +1,85 @@
+//! Who is told what becomes of the requests.
+
+use std::{borrow::Cow, sync::Arc};
+
+use http::request;
+
+use super::HttpSingleflightLayer;
+use crate::{
+    Role,
+    http::{
+        label::Labels,
+        observe::{HttpObserved, HttpObserver},
+    },
+};
+
+impl<C> HttpSingleflightLayer<C> {
+    /// Sets what is told the role and the number of callers, once per request that ends with an answer or an error: for
+    /// counters and logs. [`Coalesced`](crate::http::Coalesced) in the extensions of the response says more.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the callback is raised in the caller whose request has just been answered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    /// # use tower_singleflight::{HttpSingleflightLayer, Role};
+    /// static SAVED: AtomicUsize = AtomicUsize::new(0);
+    /// let layer = HttpSingleflightLayer::new().inspect(|role, _callers| {
+    ///     SAVED.fetch_add(usize::from(role == Role::Follower), Relaxed);
+    /// });
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn inspect<I>(self, inspect: I) -> Self
+    where
+        I: Fn(Role, usize) + Send + Sync + 'static,
+    {
+        self.with(|config| config.inspect = Some(Arc::new(inspect)))
+    }
+
+    /// Adds an observer of the layer's requests and flights: for metrics, logs and pages of one's own. It sees the group that
+    /// was given, too.
+    ///
+    /// # Examples
+    ///
+    /// See [`HttpObserver`].
+    #[must_use]
+    pub fn observe(self, observer: impl HttpObserver) -> Self {
+        self.with(|config| config.observers.push(HttpObserved::new(observer)))
+    }
+
+    /// Sets what observers are told a request is, such as its route. By default that is axum's `MatchedPath` (feature
+    /// `axum`), where there is one.
+    ///
+    /// Asked only if the layer is observed. A layer has at most 1,000 labels of at most 128 bytes; what is beyond that
+    /// is called `other`. Never make a label of a user's own input: it is shown to operators, and every new one costs them
+    /// a time series.
+    ///
+    /// # Panics
+    ///
+    /// A function that panics fails no request: it is asked no more, and requests have no label.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_singleflight::HttpSingleflightLayer;
+    ///
+    /// // By the first segment of the path, of those that there are.
+    /// let layer = HttpSingleflightLayer::new().label(|parts| {
+    ///     let known = ["reports", "users"];
+    ///     let first = parts.uri.path().split('/').nth(1)?;
+    ///     known.into_iter().find(|known| *known == first).map(Into::into)
+    /// });
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn label<F>(self, label: F) -> Self
+    where
+        F: Fn(&request::Parts) -> Option<Cow<'static, str>> + Send + Sync + 'static,
+    {
+        self.with(|config| config.labels = Labels::new(label))
+    }
+}

@@ -1,0 +1,110 @@
+//! What an HTTP layer tells those who watch it, beside what its group does.
+
+use std::sync::Arc;
+
+use super::rule::Rule;
+use crate::{
+    Observer,
+    observe::{Observed, Observers},
+};
+
+/// Is told what happens to the flights and the requests of an HTTP layer: for metrics, logs and pages of one's own.
+///
+/// Given to [`HttpSingleflightLayer::observe`](crate::HttpSingleflightLayer::observe), which adds one. What is not
+/// particular to HTTP it is told as an [`Observer`], with the same guarantees; events about one request come in order.
+///
+/// # Examples
+///
+/// ```
+/// use tower_singleflight::{Event, HttpSingleflightLayer, Observer, http::{HttpEvent, HttpObserver}};
+///
+/// /// Says why requests went alone.
+/// struct Log;
+///
+/// impl Observer for Log {
+///     fn on(&self, _: &Event<'_>) {}
+/// }
+///
+/// impl HttpObserver for Log {
+///     fn on_http(&self, event: &HttpEvent<'_>) {
+///         if let HttpEvent::Bypassed { rule, label } = event {
+///             println!("{}: alone by {rule}", label.unwrap_or("other"));
+///         }
+///     }
+/// }
+///
+/// let layer = HttpSingleflightLayer::new().observe(Log);
+/// # drop(layer);
+/// ```
+pub trait HttpObserver: Observer {
+    /// Is told one event.
+    fn on_http(&self, event: &HttpEvent<'_>);
+}
+
+impl<O: HttpObserver + ?Sized> HttpObserver for Arc<O> {
+    fn on_http(&self, event: &HttpEvent<'_>) {
+        (**self).on_http(event);
+    }
+}
+
+/// What happens to the requests of an HTTP layer, beside what [`Event`](crate::Event) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpEvent<'a> {
+    /// A rule sends a request alone, from the start; told after `Event::Alone`.
+    Bypassed {
+        /// The rule.
+        rule: Rule,
+        /// What the layer calls requests of this kind.
+        label: Option<&'a str>,
+    },
+    /// A rule keeps an answer from one that waited for it, and it goes alone; told after `Event::Released`.
+    Released {
+        /// The rule.
+        rule: Rule,
+        /// As above.
+        label: Option<&'a str>,
+    },
+}
+
+/// An observer of a layer, to be given to its groups.
+#[derive(Clone)]
+pub(super) struct HttpObserved {
+    flights: Arc<Observed<dyn Observer>>,
+    http: Arc<Observed<dyn HttpObserver>>,
+}
+
+impl HttpObserved {
+    pub(super) fn new(observer: impl HttpObserver) -> Self {
+        // One and the same, so that what panics in one part is told nothing in the other.
+        let http = Observed::new(observer);
+        Self { flights: http.clone(), http }
+    }
+}
+
+/// The observers of an HTTP group.
+#[derive(Default)]
+pub(super) struct HttpObservers {
+    flights: Arc<Observers>,
+    http: Observers<dyn HttpObserver>,
+}
+
+impl HttpObservers {
+    pub(super) fn add(&self, observed: &HttpObserved) {
+        self.flights.add(&observed.flights);
+        self.http.add(&observed.http);
+    }
+
+    pub(super) fn of_flights(&self) -> &Arc<Observers> {
+        &self.flights
+    }
+
+    pub(super) fn off(&self) -> usize {
+        self.flights.off()
+    }
+
+    #[cold]
+    pub(super) fn tell(&self, event: &HttpEvent<'_>) {
+        self.http.each(|observer| observer.on_http(event));
+    }
+}
