@@ -18,7 +18,7 @@ pub(super) fn write(headers: &HeaderMap, written: &mut Written) -> Result<(), Ru
     if !members().all(<[u8]>::is_ascii) {
         return Err(Rule::S27Field);
     }
-    written.values(Tag::Field, b"baggage", members);
+    written.values(Tag::Pieces, b"baggage", members);
     Ok(())
 }
 

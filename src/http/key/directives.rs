@@ -18,7 +18,7 @@ pub(super) fn write(headers: &HeaderMap, counts: impl Fn(&HeaderName) -> bool, w
             let lines = headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
             lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
         };
-        written.values(Tag::Field, name.as_str().as_bytes(), || pieces().filter(|piece| !is_settled(piece)));
+        written.values(Tag::Pieces, name.as_str().as_bytes(), || pieces().filter(|piece| !is_settled(piece)));
     }
 }
 

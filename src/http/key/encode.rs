@@ -3,26 +3,55 @@
 //! Each part opens with a tag, and whatever has a variable length with that length, so what was written can be read
 //! back in one way only: equal bytes mean equal parts (S3).
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Tag {
-    Epoch = 1,
+macro_rules! tags {
+    ($($(#[doc = $doc:literal])* $name:ident),+ $(,)?) => {
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
+        pub(super) enum Tag {
+            $($(#[doc = $doc])* $name,)+
+        }
+
+        impl Tag {
+            /// Returns the tag that is written so.
+            pub(super) const fn of(byte: u8) -> Option<Self> {
+                $(if byte == Self::$name as u8 {
+                    return Some(Self::$name);
+                })+
+                None
+            }
+        }
+    };
+}
+
+tags! {
+    Epoch,
     Method,
     Scheme,
     Authority,
     Path,
     Query,
+    /// A query of which some parameters do not count: the others, one by one.
+    Parameters,
     /// What a router made of the URI: authority, path and query follow, those before it are as they were asked.
     Stripped,
+    /// One line.
     Field,
+    /// Of all lines of a field what counts, piece by piece.
+    Pieces,
     Cookie,
     Content,
     /// The fields that `Vary` named follow.
     Variant,
-    /// What a gateway saw.
+    /// What a gateway saw: a parameter, and which gateway.
     Forwarded,
+    /// How many gateways there were.
+    Gateways,
     /// How many services of the same group the request has passed.
     Passed,
+    /// What its key was at the last of them.
+    Above,
+    /// Where the request lies, beside its epoch: an authority or a path.
+    Place,
 }
 
 /// How many bytes of a request most keys take, with what stands beside them: these take no allocation.
@@ -151,12 +180,19 @@ impl Written {
 
 /// Reads back a value that was written with its length; returns it and what follows it.
 pub(super) fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = length(bytes)?;
+    rest.split_at_checked(length)
+}
+
+/// Reads back a length, or another number; returns it and what follows it.
+#[inline]
+pub(super) fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut length = 0;
     for (at, byte) in bytes.iter().enumerate() {
         let shift = u32::try_from(7 * at).ok()?;
         length |= usize::from(byte & 0x7f).checked_shl(shift)?;
         if byte & 0x80 == 0 {
-            return bytes[at + 1..].split_at_checked(length);
+            return Some((length, &bytes[at + 1..]));
         }
     }
     None

@@ -30,7 +30,7 @@ pub(super) fn write(headers: &HeaderMap, written: &mut Written) -> Result<(), Ru
     }
     // Some readers believe the first hop, others the last.
     if found {
-        written.part(Tag::Forwarded, &[]);
+        written.raw(&[Tag::Gateways as u8]);
         written.length(hops);
     }
     Ok(())

@@ -109,7 +109,7 @@ impl HttpKey {
         written.part(Tag::Variant, &[]);
         for name in &names {
             let name = name.as_str().as_bytes();
-            written.values(Tag::Field, name, || lines(self.others(), name));
+            written.values(Tag::Pieces, name, || lines(self.others(), name));
         }
         Self::new(written.bytes(), self.start, self.identities.clone(), self.deadline)
     }

@@ -252,7 +252,7 @@ fn write_beside(beside: Beside<'_>, parts: &request::Parts, written: &mut Writte
         written.part(Tag::Passed, &beside.passed.to_le_bytes());
     }
     if let Some(above) = beside.above {
-        written.part(Tag::Passed, above.parts());
+        written.part(Tag::Above, above.parts());
     }
     written.part(Tag::Method, parts.method.as_str().as_bytes());
 }
@@ -267,8 +267,8 @@ fn write_users(parts: &request::Parts, beside: Beside<'_>, written: &mut Written
         let host = parts.headers.get(header::HOST).map_or(&[][..], HeaderValue::as_bytes);
         for uri in [uri, original.unwrap_or(uri)] {
             let authority = uri.authority().map_or(host, |authority| authority.as_str().as_bytes());
-            written.part(Tag::Epoch, &authority.to_ascii_lowercase());
-            written.part(Tag::Epoch, uri.path().as_bytes());
+            written.part(Tag::Place, &authority.to_ascii_lowercase());
+            written.part(Tag::Place, uri.path().as_bytes());
         }
     }
     if let Some(content) = beside.content {

@@ -80,7 +80,8 @@ impl Target<'_> {
         if self.ignored.is_empty() {
             return written.part(Tag::Query, query.as_bytes());
         }
-        written.values(Tag::Query, &[], || query.split('&').filter(|pair| !self.is_ignored(pair)).map(str::as_bytes));
+        written
+            .values(Tag::Parameters, &[], || query.split('&').filter(|pair| !self.is_ignored(pair)).map(str::as_bytes));
     }
 
     /// By the name as it was sent. A pair with a `;` counts: some servers end a pair there, and read a second one.
