@@ -17,6 +17,8 @@
 //                                       └──────► config ─► key      what is asked
 //                                                  ├─────► policy   may it be shared, and with whom
 //                                                  └─────► body     many readers of one body
+//
+// Beside the way of a request: explain ─► judge, plan   what would become of two of them
 
 mod answer;
 mod body;
@@ -26,6 +28,7 @@ mod coalescer;
 mod config;
 mod content;
 mod counts;
+mod explain;
 mod fence;
 mod fetch;
 mod future;
@@ -53,9 +56,10 @@ pub use self::{
     body::{BodyError, BodySource, LargeBodies, SharedBody, SpillStore},
     clone_body::{CloneBody, CloneBodyFuture, CloneBodyLayer},
     content::{ContentBody, ContentFuture, ContentSingleflight, Contents, Heads, HttpContent},
+    explain::{Asked, Explanation},
     future::HttpResponseFuture,
     group::HttpGroup,
-    key::HttpKey,
+    key::{Difference, HttpKey},
     layer::HttpSingleflightLayer,
     observe::{HttpEvent, HttpObserver},
     rule::{Coalesced, Rule},

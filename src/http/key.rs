@@ -7,6 +7,9 @@
 
 mod baggage;
 mod cookies;
+mod decode;
+mod decoded;
+mod difference;
 mod directives;
 mod encode;
 mod excepted;
@@ -22,13 +25,13 @@ mod target;
 
 #[cfg(any(doc, doctest))]
 pub use self::excepted::fields as excepted_fields;
-pub use self::http_key::HttpKey;
 pub(super) use self::{
     cookies::are_all_named,
     original::original_uri,
     places::{Places, epoch, service_of},
     recipe::{Beside, Recipe},
 };
+pub use self::{difference::Difference, http_key::HttpKey};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The HTTP layer: what it is told, each in one named call.
 
 mod answers;
+mod explain;
 mod fields;
 mod keys;
 mod observe;

@@ -48,15 +48,25 @@ impl Coalescer {
     ) -> Result<(Plan, Requester), Alone> {
         let (place, marked) = (self.place(parts), self.marks());
         match self.decide_and_mark(parts, kind, content, place, marked) {
-            Ok((plan, key)) => {
-                let facts = self.config.policy.facts(parts, key.has_deadline());
-                let unary = kind.grpc == Grpc::OptedIn;
-                let coalescer = Arc::clone(self);
-                Ok((plan, Requester { coalescer, place, key, facts, unary, marked, released: false }))
-            }
+            Ok((plan, key)) => Ok((plan, self.requester(parts, kind, place, key, marked))),
             // Whoever may share a flight changes nothing.
             Err(rule) => Err(Alone { rule, write: self.write(parts, kind, place, rule), marked, place }),
         }
+    }
+
+    /// Returns what is known of the caller who has a key.
+    #[inline(always)]
+    pub(super) fn requester(
+        self: &Arc<Self>,
+        parts: &request::Parts,
+        kind: Kind,
+        place: Place,
+        key: HttpKey,
+        marked: bool,
+    ) -> Requester {
+        let facts = self.config.policy.facts(parts, key.has_deadline());
+        let unary = kind.grpc == Grpc::OptedIn;
+        Requester { coalescer: Arc::clone(self), place, key, facts, unary, marked, released: false }
     }
 
     #[inline(always)]
@@ -94,8 +104,9 @@ impl Coalescer {
         lines.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
+    /// Decides what becomes of a request, and changes nothing.
     #[inline(always)]
-    fn decide(
+    pub(super) fn decide(
         &self,
         parts: &request::Parts,
         kind: Kind,
@@ -135,9 +146,7 @@ impl Coalescer {
         }
         let is_grpc = kind.grpc == Grpc::OptedIn;
         let mut admitting = config.policy.admitting(parts, content.known(), is_grpc)?;
-        let epoch = epoch(self.group(place).fences(), parts, is_grpc);
-        let (passed, above) = passed.map_or((0, None), |passed| (passed.services, passed.above.as_ref()));
-        let beside = Beside { content: content.read(), epoch, passed, above };
+        let beside = self.beside(parts, kind, content, place, passed);
         let key = config.recipe.key(parts, beside, |name, value| admitting.look_at(name, value))?;
         let admission = admitting.done(&parts.headers)?;
         match (&config.content_if, content) {
@@ -146,8 +155,37 @@ impl Coalescer {
         }
     }
 
-    /// Returns whether a request's content is read for its key.
-    pub(super) fn reads_content(&self, parts: &request::Parts, kind: Kind) -> bool {
-        kind.wanted && self.config.policy.admit(parts, policy::Content::Keyed, kind.grpc == Grpc::OptedIn).is_ok()
+    /// Returns what is in a request's key beside its head.
+    #[inline(always)]
+    fn beside<'a>(
+        &self,
+        parts: &request::Parts,
+        kind: Kind,
+        content: &'a RequestContent,
+        place: Place,
+        passed: Option<&'a Passed>,
+    ) -> Beside<'a> {
+        let epoch = epoch(self.group(place).fences(), parts, kind.grpc == Grpc::OptedIn);
+        let (passed, above) = passed.map_or((0, None), |passed| (passed.services, passed.above.as_ref()));
+        Beside { content: content.read(), epoch, passed, above }
+    }
+
+    /// Returns the key that a request would have if nothing but its key sent it alone.
+    pub(super) fn key_of_any(
+        &self,
+        parts: &request::Parts,
+        kind: Kind,
+        content: &RequestContent,
+        place: Place,
+        passed: &Passed,
+    ) -> Option<HttpKey> {
+        let beside = self.beside(parts, kind, content, place, Some(passed));
+        self.config.recipe.key(parts, beside, |_, _| Ok(())).ok()
+    }
+
+    /// Returns whether a request's content is read for its key: of at least so many bytes, where at most `max` are read.
+    pub(super) fn reads_content(&self, parts: &request::Parts, kind: Kind, at_least: u64, max: usize) -> bool {
+        let admits = || self.config.policy.admit(parts, policy::Content::Keyed, kind.grpc == Grpc::OptedIn).is_ok();
+        at_least <= max as u64 && kind.wanted && admits()
     }
 }

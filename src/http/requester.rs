@@ -77,7 +77,8 @@ impl Requester {
         self.audience(verdict, has_length, began)
     }
 
-    fn audience(&self, verdict: Verdict, has_length: bool, began: Option<Instant>) -> Audience {
+    /// Likewise; remembers nothing.
+    pub(super) fn audience(&self, verdict: Verdict, has_length: bool, began: Option<Instant>) -> Audience {
         let Verdict { share, mut names, again } = verdict;
         // As with most answers, there is nothing to compare.
         if names.is_empty() && again == Again::Never {

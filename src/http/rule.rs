@@ -43,6 +43,17 @@ macro_rules! rules {
         }
 
         impl Rule {
+            /// All of them.
+            #[cfg(test)]
+            pub(super) const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// Says what the rule is about, in a sentence of plain text.
+            pub(super) const fn sentence(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),+).trim_ascii_start(),)+
+                }
+            }
+
             /// Returns the name of the rule, as `Cache-Status` has it in `detail`.
             pub const fn name(self) -> &'static str {
                 match self {

@@ -13,6 +13,7 @@ mod coalescing;
 mod content;
 mod context;
 mod deadlines;
+mod explain;
 mod extensions;
 mod fields;
 mod forget;

@@ -61,8 +61,8 @@ where
         let (mut parts, body) = request.into_parts();
         let coalescer = self.inner.coalescer();
         let kind = coalescer.config.kind(&parts);
-        let fits = body.size_hint().lower() <= self.max as u64;
-        if body.is_end_stream() || !fits || !coalescer.reads_content(&parts, kind) {
+        let at_least = body.size_hint().lower();
+        if body.is_end_stream() || !coalescer.reads_content(&parts, kind, at_least, self.max) {
             let watch = coalescer.watch(&parts);
             let plan = coalescer.plan(&mut parts, kind, &RequestContent::of(&body));
             let request = Request::from_parts(parts, ContentBody::whole(body));

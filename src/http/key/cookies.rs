@@ -25,10 +25,15 @@ pub(in crate::http) fn are_all_named(names: &[Box<str>], headers: &HeaderMap) ->
 
 /// Returns the pairs of all lines, which is how HTTP/2 sends them (RFC 9113, section 8.2.3).
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+    pairs_of(headers.get_all(header::COOKIE).iter().map(http::HeaderValue::as_bytes))
+}
+
+/// Returns the pairs of these lines; a `None` is one that is outside the grammar.
+pub(super) fn pairs_of<'a>(
+    lines: impl Iterator<Item = &'a [u8]>,
+) -> impl Iterator<Item = Option<(&'a [u8], &'a [u8])>> {
+    lines
+        .flat_map(|line| line.split(|byte| *byte == b';'))
         .map(<[u8]>::trim_ascii)
         .filter(|pair| !pair.is_empty())
         .map(pair)

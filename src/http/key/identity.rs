@@ -1,7 +1,7 @@
 //! Typed key parts: who asks, as an auth layer found out (S25).
 
 use std::{
-    any::Any,
+    any::{Any, type_name},
     fmt,
     hash::{Hash, Hasher},
     sync::Arc,
@@ -17,6 +17,7 @@ trait Erased: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn same(&self, other: &dyn Any) -> bool;
     fn feed(&self, state: &mut dyn Hasher);
+    fn type_name(&self) -> &'static str;
 }
 
 impl<I: Hash + Eq + Send + Sync + 'static> Erased for I {
@@ -31,6 +32,16 @@ impl<I: Hash + Eq + Send + Sync + 'static> Erased for I {
     fn feed(&self, mut state: &mut dyn Hasher) {
         self.type_id().hash(&mut state);
         self.hash(&mut state);
+    }
+
+    fn type_name(&self) -> &'static str {
+        type_name::<I>()
+    }
+}
+
+impl Identity {
+    pub(super) fn type_name(&self) -> &'static str {
+        (*self.0).type_name()
     }
 }
 

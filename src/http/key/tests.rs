@@ -9,6 +9,7 @@ use crate::http::{
     rule::Rule,
 };
 
+mod decoding;
 mod encoding;
 mod faults;
 mod listed;
