@@ -2,6 +2,7 @@
 //!
 //! | you want to | read |
 //! |---|---|
+//! | try the layer without risk, and see what it would do | [before_you_switch_it_on](before_you_switch_it_on/index.html) |
 //! | put the layer on a route, or leave it off | [security](security/index.html): what is promised, what the key cannot see, five questions |
 //! | know whether it goes above or below another layer | [placement](placement/index.html) |
 //! | do what others have done | [recipes](recipes/index.html) |
@@ -15,6 +16,12 @@
 ///
 #[doc = include_str!("../docs/coming-from-go.md")]
 pub mod coming_from_go {}
+
+/// How to try the HTTP layer without risk, and how to read what that finds.
+///
+#[cfg(feature = "http")]
+#[doc = include_str!("../docs/before-you-switch-it-on.md")]
+pub mod before_you_switch_it_on {}
 
 /// Where the HTTP layer belongs.
 ///

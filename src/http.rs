@@ -28,6 +28,8 @@ mod coalescer;
 mod config;
 mod content;
 mod counts;
+#[cfg(feature = "dry-run")]
+pub mod dry_run;
 mod explain;
 mod fence;
 mod fetch;
@@ -46,10 +48,13 @@ mod release;
 mod requester;
 mod rule;
 mod service;
+mod shadow;
 mod unshareable;
 mod watch;
 mod write;
 
+#[cfg(feature = "dry-run")]
+pub use self::dry_run::DryRun;
 #[cfg(any(doc, doctest))]
 pub use self::key::excepted_fields;
 pub use self::{

@@ -70,6 +70,7 @@
 //!
 //! - how to do what is often wanted: [recipes](guide/recipes/index.html), [placement](guide/placement/index.html) among
 //!   other layers, [coming from Go](guide/coming_from_go/index.html);
+//! - how to try it without risk: [before you switch it on](guide/before_you_switch_it_on/index.html);
 //! - what may be shared: [security](guide/security/index.html), with five questions to ask a route, [all rules of
 //!   sharing](guide/http_rules/index.html), [the fields that are no part of the key](guide/excepted_fields/index.html);
 //! - what to do when two requests do not merge, when it does not compile, hangs or is slow:
@@ -84,6 +85,7 @@
 //! | `http` (default) | `HttpSingleflightLayer`, `CloneBodyLayer`, `SharedBody` |
 //! | `axum` (default) | sharing over all connections of an axum router, and keys by the URI that was asked for (axum's `OriginalUri`); without it, requests share within one connection, unless `group` gives a group |
 //! | `tracing` (default) | the current span goes with the work when it moves to another task |
+//! | `dry-run` | `HttpSingleflightLayer::dry_run`: tries what the layer would do, and reports what it found |
 //! | `spill` | `LargeBodies::Spill`: what does not fit the window waits in temporary files |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

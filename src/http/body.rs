@@ -32,6 +32,6 @@ mod tests;
 pub use self::{error::BodyError, large::LargeBodies, shared_body::SharedBody, source::BodySource, spill::SpillStore};
 pub(in crate::http) use self::{
     read_ahead::{Ahead, ReadAhead},
-    shared_body::Watch,
+    shared_body::{Watch, tell},
     stall::Stall,
 };

@@ -19,7 +19,7 @@ use super::{
     policy::Forwarded,
     rule::{Coalesced, Rule},
     watch::HttpWatch,
-    write::Write,
+    write::{OnPanic, Write},
 };
 use crate::{Reason, Role};
 
@@ -33,17 +33,6 @@ pub(super) struct Bypass<S: Service<Request<B>>, B> {
     rule: Rule,
     /// The request was marked as one that has passed.
     marked: bool,
-}
-
-/// Raises the fences of a call that panics: what it has changed is not known (S21).
-struct OnPanic<'a>(&'a mut Option<Write>);
-
-impl Drop for OnPanic<'_> {
-    fn drop(&mut self) {
-        if let Some(write) = self.0.take_if(|_| std::thread::panicking()) {
-            write.failed();
-        }
-    }
 }
 
 impl<S: Service<Request<B>>, B> Bypass<S, B> {

@@ -166,7 +166,7 @@ where
                     let (head, body) = response.into_parts();
                     let said = AtHead::of(requester, &head, &body, others_wait);
                     if said.until == Until::Head {
-                        let audience = requester.judge(said.verdict, &head, said.has_length, *this.began);
+                        let audience = requester.judge(said.verdict, head.status, said.has_length, *this.began);
                         let source = requester.source(BodySource::new(body).announced(said.announced));
                         Stage::Answered(Some(Answer { result: Ok((head, source)), audience }))
                     } else {

@@ -23,6 +23,7 @@ use super::{
     key::HttpKey,
     policy::Forwarded,
     rule::{Coalesced, Rule},
+    shadow::ShadowCall,
     watch::{HttpWatch, OnPanic},
 };
 use crate::{
@@ -54,6 +55,8 @@ enum State<S: Service<Request<B>>, B, RB, E> {
     OnFlight { call: Flown<S, B, RB, E>, joined: Joined },
     /// In a call that shares nothing.
     Bypass { bypass: Pin<Box<Bypass<S, B>>> },
+    /// In a call as it would be without the layer, which only tries what it would do.
+    Shadow { call: Pin<Box<ShadowCall<S, B>>> },
     /// In a call of its own: its request is sent once (S23).
     Alone { fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded, rule: Option<Rule> },
 }
@@ -80,6 +83,10 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
 
     pub(super) fn bypass(bypass: Bypass<S, B>, coalescer: Arc<Coalescer>, watch: Option<Box<HttpWatch>>) -> Self {
         Self { state: State::Bypass { bypass: Box::pin(bypass) }, coalescer, watch }
+    }
+
+    pub(super) fn shadow(call: ShadowCall<S, B>, coalescer: Arc<Coalescer>) -> Self {
+        Self { state: State::Shadow { call: Box::pin(call) }, coalescer, watch: None }
     }
 
     /// Of late, answers to its key could not be shared (D3).
@@ -259,6 +266,7 @@ where
                         }
                     }
                 }
+                State::Shadow { call } => return call.as_mut().poll(cx),
                 State::Bypass { bypass } => return bypass.as_mut().poll(cx, coalescer, watch),
                 State::Alone { fetch, reason, forwarded, rule } => {
                     ready!(fetch.as_mut().poll_end(cx));

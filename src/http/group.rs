@@ -171,6 +171,11 @@ impl HttpGroup {
         Arc::strong_count(&self.inner) == 1
     }
 
+    #[cfg(feature = "dry-run")]
+    pub(super) fn limits(&self) -> Limits {
+        self.inner.limits
+    }
+
     /// Returns how long a follower waits at most.
     pub(super) fn max_wait(&self) -> Option<Duration> {
         self.inner.limits.max_wait

@@ -2,11 +2,11 @@
 
 use std::{
     error::Error,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use http::{StatusCode, header, response};
+use http::{HeaderMap, StatusCode, header, response};
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -73,6 +73,51 @@ impl AtHead {
     }
 }
 
+/// What a body brings that the rest of a verdict lies in.
+#[derive(Clone, Copy)]
+pub(super) enum Brought<'a> {
+    Data(&'a Bytes),
+    Trailers(&'a HeaderMap),
+    End,
+    Failed,
+}
+
+impl AtHead {
+    /// Corrects the verdict by the next that the body brings; returns whether it stands.
+    pub(super) fn correct(&mut self, requester: &Requester, brought: Brought<'_>) -> bool {
+        let policy = &requester.coalescer.config.policy;
+        let found = match (self.until, brought) {
+            (Until::Head, _) => return true,
+            (Until::Whole(length), brought) => {
+                let whole = matches!(brought, Brought::Data(data) if data.len() as u64 == length);
+                if !whole {
+                    self.verdict.share = Err(Rule::LargeBody);
+                }
+                None
+            }
+            (Until::Message, Brought::Data(data)) if data.is_empty() => return false,
+            (Until::Message, Brought::Data(data)) => {
+                grpc_web::status(data).and_then(|status| grpc_verdict(requester.facts, &status))
+            }
+            (Until::Message, Brought::Trailers(trailers)) => {
+                grpc_status(trailers).and_then(|status| grpc_verdict(requester.facts, status))
+            }
+            (Until::Message, Brought::End) => None,
+            // The call has failed (D4), by its deadline perhaps (S28).
+            (Until::Message, Brought::Failed) => {
+                let failed = policy.verdict_on_error(requester.facts);
+                Some((failed.share.err(), failed.again))
+            }
+        };
+        self.until = Until::Head;
+        if let Some((rule, again)) = found {
+            self.verdict.share = rule.map_or(Ok(()), Err);
+            self.verdict.again = if policy.share_server_errors { again } else { Again::Never };
+        }
+        true
+    }
+}
+
 /// An answer of which some body is read ahead.
 pub(super) struct Judging<RB> {
     /// `None` once it has been judged.
@@ -98,55 +143,30 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Answer<RB, E>> {
         let Some((_, body)) = &mut self.answer else { panic!("an answer is judged once") };
-        match self.said.until {
-            Until::Head => {}
-            Until::Message => ready!(poll_message(body, requester, &mut self.said.verdict, cx)),
-            Until::Whole(length) => {
-                let whole = matches!(body.poll_next(cx), Poll::Ready(Ahead::Data(data)) if data.len() as u64 == length);
-                if !whole {
-                    self.said.verdict.share = Err(Rule::LargeBody);
-                }
-            }
+        while self.said.until != Until::Head {
+            let brought = match body.poll_next(cx) {
+                Poll::Ready(ahead) => ahead.into(),
+                // It is not there at once.
+                Poll::Pending if self.said.until != Until::Message => Brought::End,
+                Poll::Pending => return Poll::Pending,
+            };
+            self.said.correct(requester, brought);
         }
         let Some((head, body)) = self.answer.take() else { unreachable!("it was there a moment ago") };
-        let audience = requester.judge(self.said.verdict.clone(), &head, self.said.has_length, began);
+        let audience = requester.judge(self.said.verdict.clone(), head.status, self.said.has_length, began);
         Poll::Ready(Answer { result: Ok((head, requester.source(body.into_source()))), audience })
     }
 }
 
-/// Reads up to the first message, or to the trailers in its place, and corrects the verdict by these.
-fn poll_message<RB>(
-    body: &mut ReadAhead<RB>,
-    requester: &Requester,
-    verdict: &mut Verdict,
-    cx: &mut Context<'_>,
-) -> Poll<()>
-where
-    RB: Body<Data = Bytes> + Send + 'static,
-    RB::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    let found = loop {
-        match ready!(body.poll_next(cx)) {
-            Ahead::Data(data) if data.is_empty() => {}
-            Ahead::Data(data) => {
-                break grpc_web::status(data).and_then(|status| grpc_verdict(requester.facts, &status));
-            }
-            Ahead::End => break None,
-            Ahead::Trailers(trailers) => {
-                break grpc_status(trailers).and_then(|status| grpc_verdict(requester.facts, status));
-            }
-            // The call has failed (D4), by its deadline perhaps (S28).
-            Ahead::Failed => {
-                let failed = requester.coalescer.config.policy.verdict_on_error(requester.facts);
-                break Some((failed.share.err(), failed.again));
-            }
+impl<'a> From<Ahead<'a>> for Brought<'a> {
+    fn from(ahead: Ahead<'a>) -> Self {
+        match ahead {
+            Ahead::Data(data) => Self::Data(data),
+            Ahead::Trailers(trailers) => Self::Trailers(trailers),
+            Ahead::End => Self::End,
+            Ahead::Failed => Self::Failed,
         }
-    };
-    if let Some((rule, again)) = found {
-        verdict.share = rule.map_or(Ok(()), Err);
-        verdict.again = if requester.coalescer.config.policy.share_server_errors { again } else { Again::Never };
     }
-    Poll::Ready(())
 }
 
 /// Returns how long the content is said to be, in bytes.

@@ -18,6 +18,8 @@ mod forwarded;
 mod http_key;
 mod identity;
 mod ignored;
+#[cfg(feature = "dry-run")]
+mod one_call;
 mod original;
 mod places;
 mod recipe;
@@ -25,6 +27,8 @@ mod target;
 
 #[cfg(any(doc, doctest))]
 pub use self::excepted::fields as excepted_fields;
+#[cfg(feature = "dry-run")]
+pub(super) use self::one_call::is_of_one_call;
 pub(super) use self::{
     cookies::are_all_named,
     original::original_uri,

@@ -1,6 +1,8 @@
 //! The HTTP layer: what it is told, each in one named call.
 
 mod answers;
+#[cfg(feature = "dry-run")]
+mod dry_run;
 mod explain;
 mod fields;
 mod keys;
@@ -19,6 +21,7 @@ use super::{
     group::HttpGroup,
     key::HttpKey,
     service::HttpSingleflight,
+    shadow::Watcher,
 };
 use crate::{Limits, context::Scope};
 
@@ -71,12 +74,14 @@ pub struct HttpSingleflightLayer<C = Heads> {
     /// That of this value and its clones.
     routes: HttpGroup,
     content: C,
+    /// `Some` if it only tries what it would do.
+    watcher: Option<Watcher>,
 }
 
 impl HttpSingleflightLayer {
     /// Returns the layer with no configuration.
     pub fn new() -> Self {
-        Self { config: Config::default(), group: None, routes: HttpGroup::new(), content: Heads }
+        Self { config: Config::default(), group: None, routes: HttpGroup::new(), content: Heads, watcher: None }
     }
 }
 
@@ -248,7 +253,9 @@ impl<S, C: HttpContent> Layer<S> for HttpSingleflightLayer<C> {
     type Service = C::Service<HttpSingleflight<S>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.coalescer())))
+        let shadow = self.watcher.as_ref();
+        let shadow = shadow.map(|watcher| watcher.shadow(&self.config, self.group.as_ref(), &self.routes));
+        self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.coalescer()), shadow))
     }
 }
 

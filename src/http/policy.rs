@@ -14,6 +14,8 @@ mod verdict;
 
 use http::{HeaderName, Method};
 
+#[cfg(feature = "dry-run")]
+pub(super) use self::follower::follower_fields;
 pub(super) use self::{
     admit::{Admission, Content, is_unsafe},
     cache_status::{CacheName, Forwarded},

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, response};
+use http::{HeaderName, StatusCode, response};
 use tokio::time::Instant;
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
 };
 
 /// What is known of a caller when its answer is judged.
+#[derive(Clone)]
 pub(super) struct Requester {
     pub(super) coalescer: Arc<Coalescer>,
     pub(super) place: Place,
@@ -56,7 +57,7 @@ impl Requester {
     pub(super) fn judge(
         &self,
         verdict: Verdict,
-        head: &response::Parts,
+        status: StatusCode,
         has_length: bool,
         began: Option<Instant>,
     ) -> Audience {
@@ -68,7 +69,7 @@ impl Requester {
             // A failing or overloaded origin is no reason to send it the next burst (D4), and what one caller brought
             // says nothing of others.
             Err(Rule::S28Deadline | Rule::S30Http10) => {}
-            Err(_) if head.status.is_server_error() || matches!(head.status.as_u16(), 408 | 425 | 429) => {}
+            Err(_) if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => {}
             // A session is handed out to who has none: that says more of the caller than of the page.
             Err(Rule::S7Personal) if self.released => unshareable.remember(key, config.remember, Evidence::Weak),
             Err(_) if self.released => unshareable.remember(key, config.remember, Evidence::Strong),

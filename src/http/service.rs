@@ -23,6 +23,7 @@ use super::{
     plan::{Alone, Plan},
     requester::Requester,
     rule::Rule,
+    shadow::{Shadow, ShadowCall, Watched},
     watch::HttpWatch,
 };
 use crate::{Reason, Role, group::Caller};
@@ -46,11 +47,13 @@ use crate::{Reason, Role, group::Caller};
 pub struct HttpSingleflight<S> {
     inner: S,
     coalescer: Arc<Coalescer>,
+    /// `Some` if the layer only tries what it would do.
+    shadow: Option<Shadow>,
 }
 
 impl<S> HttpSingleflight<S> {
-    pub(super) fn new(inner: S, coalescer: Arc<Coalescer>) -> Self {
-        Self { inner, coalescer }
+    pub(super) fn new(inner: S, coalescer: Arc<Coalescer>, shadow: Option<Shadow>) -> Self {
+        Self { inner, coalescer, shadow }
     }
 
     /// Returns the group of this service: the one that was given, or else its own, which holds the requests that do not
@@ -79,6 +82,10 @@ impl<S> HttpSingleflight<S> {
     pub(super) fn coalescer(&self) -> &Arc<Coalescer> {
         &self.coalescer
     }
+
+    pub(super) fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
+    }
 }
 
 impl<S, B, RB, E> Service<Request<B>> for HttpSingleflight<S>
@@ -101,6 +108,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
+        if let Some(shadow) = &self.shadow {
+            let watched = shadow.watch(&parts, || RequestContent::of(&body));
+            return self.try_out(Request::from_parts(parts, body), watched);
+        }
         let watch = self.coalescer.watch(&parts);
         let kind = self.coalescer.config.kind(&parts);
         let plan = self.coalescer.plan(&mut parts, kind, &RequestContent::of(&body));
@@ -109,6 +120,14 @@ where
 }
 
 impl<S> HttpSingleflight<S> {
+    /// Sends a request as it would be without the layer, which watches it.
+    pub(super) fn try_out<B, RB, E>(&self, request: Request<B>, watched: Watched) -> HttpResponseFuture<S, B, RB, E>
+    where
+        S: Service<Request<B>> + Clone,
+    {
+        HttpResponseFuture::shadow(ShadowCall::new(self.inner.clone(), request, watched), Arc::clone(&self.coalescer))
+    }
+
     /// Sends a request as it was planned.
     pub(super) fn send<B, RB, E>(
         &self,
@@ -157,7 +176,8 @@ impl<S> HttpSingleflight<S> {
 
 impl<S: Clone> Clone for HttpSingleflight<S> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), coalescer: Arc::clone(&self.coalescer) }
+        let Self { inner, coalescer, shadow } = self;
+        Self { inner: inner.clone(), coalescer: Arc::clone(coalescer), shadow: shadow.clone() }
     }
 }
 

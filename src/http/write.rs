@@ -154,6 +154,17 @@ impl Site {
     }
 }
 
+/// Raises the fences of a call that panics: what it has changed is not known (S21).
+pub(super) struct OnPanic<'a>(pub(super) &'a mut Option<Write>);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        if let Some(write) = self.0.take_if(|_| std::thread::panicking()) {
+            write.failed();
+        }
+    }
+}
+
 /// A gRPC call whose answer is being read.
 struct Watched {
     /// `None` once its end is known.

@@ -13,6 +13,8 @@ mod coalescing;
 mod content;
 mod context;
 mod deadlines;
+#[cfg(feature = "dry-run")]
+mod dry_run;
 mod explain;
 mod extensions;
 mod fields;

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
+use crate::http::body::{Watch, tell};
+
 /// A request body as the wrapped service gets it: what was read for the key, then the rest, unchanged.
 ///
 /// Axum's routes take any body. A service that takes one type only, such as tonic's `Channel`, gets its own by a line
@@ -40,6 +42,8 @@ pub struct ContentBody<B: Body> {
     pub(super) error: Option<B::Error>,
     #[pin]
     pub(super) rest: Rest<B>,
+    /// Told what the service gets of a body of which nothing was read.
+    pub(super) watch: Option<Box<dyn Watch>>,
 }
 
 #[pin_project(project = RestProj)]
@@ -57,8 +61,14 @@ pub(super) enum Rest<B> {
 
 impl<B: Body> ContentBody<B> {
     /// Returns a body that is handed on as it is.
-    pub(super) const fn whole(body: B) -> Self {
-        Self { read: VecDeque::new(), error: None, rest: Rest::Whole { body } }
+    pub(in crate::http) const fn whole(body: B) -> Self {
+        Self { read: VecDeque::new(), error: None, rest: Rest::Whole { body }, watch: None }
+    }
+
+    /// Sets what is told what the service gets.
+    #[cfg(feature = "dry-run")]
+    pub(in crate::http) fn watched(self, watch: Box<dyn Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 }
 
@@ -76,7 +86,13 @@ impl<B: Body<Data = Bytes>> Body for ContentBody<B> {
             return Poll::Ready(Some(Err(error)));
         }
         match this.rest.project() {
-            RestProj::Whole { body } => body.poll_frame(cx),
+            RestProj::Whole { mut body } => {
+                let frame = body.as_mut().poll_frame(cx);
+                if let Poll::Ready(frame) = &frame {
+                    tell(this.watch, frame.as_ref(), || body.is_end_stream());
+                }
+                frame
+            }
             RestProj::Begun { body } => body.as_mut().poll_frame(cx),
             RestProj::Ended => Poll::Ready(None),
         }

@@ -11,6 +11,9 @@ pub(in crate::http) enum RequestContent {
     /// All of it.
     Read(Bytes),
     Unknown,
+    /// Its digest takes its place, once it has passed.
+    #[cfg(feature = "dry-run")]
+    Digested,
 }
 
 impl RequestContent {
@@ -18,7 +21,7 @@ impl RequestContent {
     pub(in crate::http) fn read(&self) -> Option<&[u8]> {
         match self {
             Self::Read(content) => Some(content),
-            Self::Empty | Self::Unknown => None,
+            _ => None,
         }
     }
 
@@ -27,6 +30,8 @@ impl RequestContent {
         match self {
             Self::Empty => policy::Content::Empty,
             Self::Read(_) => policy::Content::Keyed,
+            #[cfg(feature = "dry-run")]
+            Self::Digested => policy::Content::Keyed,
             Self::Unknown => policy::Content::Unknown,
         }
     }

@@ -90,6 +90,6 @@ impl<B: Body<Data = Bytes>> Reading<B> {
         let rest = if is_whole || error.is_some() { Rest::Ended } else { Rest::Begun { body: self.body } };
         let data = Some(self.data.take()).filter(|data| !data.is_empty());
         let read = data.map(Frame::data).into_iter().chain(self.last).collect();
-        ContentBody { read, error, rest }
+        ContentBody { read, error, rest, watch: None }
     }
 }

@@ -59,6 +59,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
+        if let Some(shadow) = self.inner.shadow() {
+            let (watched, body) = shadow.watch_content(&parts, body, self.max);
+            return ContentFuture::calling(self.inner.try_out(Request::from_parts(parts, body), watched));
+        }
         let coalescer = self.inner.coalescer();
         let kind = coalescer.config.kind(&parts);
         let at_least = body.size_hint().lower();

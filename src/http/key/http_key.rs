@@ -114,6 +114,15 @@ impl HttpKey {
         Self::new(written.bytes(), self.start, self.identities.clone(), self.deadline)
     }
 
+    /// Returns the key of those whose content has this digest too.
+    #[cfg(feature = "dry-run")]
+    pub(in crate::http) fn with_content(&self, digest: &[u8]) -> Self {
+        let mut written = Written::new();
+        written.raw(&self.bytes);
+        written.part(Tag::Content, digest);
+        Self::new(written.bytes(), self.start, self.identities.clone(), self.deadline)
+    }
+
     /// Returns whether both requests have the same lines in each of the named fields (S9).
     pub(in crate::http) fn agrees(&self, other: &Self, names: &[HeaderName]) -> bool {
         names.iter().all(|name| {

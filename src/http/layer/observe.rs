@@ -54,9 +54,9 @@ impl<C> HttpSingleflightLayer<C> {
     /// Sets what observers are told a request is, such as its route. By default that is axum's `MatchedPath` (feature
     /// `axum`), where there is one.
     ///
-    /// Asked only if the layer is observed. A layer has at most 1,000 labels of at most 128 bytes; what is beyond that
-    /// is called `other`. Never make a label of a user's own input: it is shown to operators, and every new one costs them
-    /// a time series.
+    /// Asked only if the layer is observed, or tried by a dry run. A layer has at most 1,000 labels of at most 128 bytes;
+    /// what is beyond that is called `other`. Never make a label of a user's own input: it is shown to operators, and
+    /// every new one costs them a time series.
     ///
     /// # Panics
     ///

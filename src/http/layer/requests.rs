@@ -96,8 +96,8 @@ impl<C> HttpSingleflightLayer<C> {
     /// ```
     #[must_use]
     pub fn content_key(self, max_bytes: usize) -> HttpSingleflightLayer<Contents> {
-        let Self { config, group, routes, .. } = self;
-        HttpSingleflightLayer { config, group, routes, content: Contents::new(max_bytes) }
+        let Self { config, group, routes, watcher, .. } = self;
+        HttpSingleflightLayer { config, group, routes, content: Contents::new(max_bytes), watcher }
     }
 
     /// Coalesces these gRPC methods, `/package.Service/Method`: unary ones without side effects.

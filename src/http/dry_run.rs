@@ -1,0 +1,51 @@
+//! A layer that only tries what it would do, and what it has found.
+//!
+//! [`HttpSingleflightLayer::dry_run`](crate::HttpSingleflightLayer::dry_run) takes a [`DryRun`];
+//! [`dry_run_report`](crate::HttpSingleflightLayer::dry_run_report) returns a [`Report`], which prints as a table. How to
+//! go about it: [before you switch it on](crate::guide::before_you_switch_it_on).
+//!
+//! Every request goes alone, once, untouched. Beside it a shadow is kept of what the layer would have done: the first
+//! request of a key opens a shadow flight, those that come before its head are its followers, and at the head the same
+//! code as ever decides who would have had the answer. What they got instead is compared with it as it passes by.
+//!
+//! # Memory
+//!
+//! It is bounded, whatever clients send: at most `watched` shadow flights (default 4096) and sixteen times as many requests,
+//! each of about 2 KiB while its answer is under way (its key, and up to 64 digests of what it shows); a report of 256
+//! routes, each with the names of what differed in 64 pairs of requests. At rest there is the report alone.
+
+// call, body, content ──► shadow ──► watcher ──► table ──► member ──► answer, inputs      what is under way
+//                                       ├──► routes ──► tally ──► cause                  what was found
+//                                       └──► report                                      what is told
+
+mod answer;
+mod body;
+mod call;
+mod cause;
+mod content;
+mod difference;
+mod digest;
+mod inputs;
+mod member;
+mod report;
+mod route;
+mod routes;
+mod settings;
+mod shadow;
+mod steps;
+mod table;
+mod tally;
+mod watcher;
+
+pub(super) use self::{
+    call::ShadowCall,
+    shadow::{Shadow, Watched},
+    watcher::Watcher,
+};
+pub use self::{
+    cause::Cause,
+    difference::{Difference, Part},
+    inputs::Input,
+    report::{Colour, Report, RouteReport},
+    settings::DryRun,
+};

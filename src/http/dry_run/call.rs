@@ -1,0 +1,69 @@
+//! One call of the wrapped service, as it would be without the layer.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use pin_project::pin_project;
+use tower::util::Oneshot;
+use tower_service::Service;
+
+use super::shadow::Watched;
+use crate::http::{body::SharedBody, write::OnPanic};
+
+/// One call of the wrapped service, watched.
+#[pin_project]
+pub(in crate::http) struct ShadowCall<S: Service<Request<B>>, B> {
+    #[pin]
+    call: Oneshot<S, Request<B>>,
+    watched: Watched,
+}
+
+impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
+    pub(in crate::http) fn new(service: S, request: Request<B>, watched: Watched) -> Self {
+        Self { call: Oneshot::new(service, request), watched }
+    }
+
+    pub(in crate::http) fn poll<RB>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<SharedBody<RB>>, S::Error>>
+    where
+        S: Service<Request<B>, Response = Response<RB>>,
+        RB: Body<Data = Bytes>,
+        SharedBody<RB>: Body,
+    {
+        let this = self.project();
+        let on_panic = OnPanic(&mut this.watched.write);
+        let polled = this.call.poll(cx);
+        drop(on_panic);
+        let Poll::Ready(result) = polled else {
+            this.watched.pending();
+            return Poll::Pending;
+        };
+        let write = this.watched.write.take();
+        Poll::Ready(match result {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let write = write.and_then(|write| write.answered(head.status, &head.headers));
+                let watch = this.watched.head(&head, &body);
+                let body = SharedBody::lone(body);
+                let body = match (watch, write) {
+                    (Some(watch), _) => body.watched(watch),
+                    (None, Some(write)) => write.watch(body),
+                    (None, None) => body,
+                };
+                Ok(Response::from_parts(head, body))
+            }
+            Err(error) => {
+                write.into_iter().for_each(|write| write.failed());
+                this.watched.failed();
+                Err(error)
+            }
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! What a request shows beside its key: by name, with digests in place of values.
+
+use std::{collections::BTreeMap, fmt};
+
+use http::{HeaderName, Uri, header, request};
+
+use super::digest::Digester;
+use crate::http::key::{Recipe, is_of_one_call, original_uri};
+
+/// How many inputs of a request are held, and how many that differ between two. What names one call comes last.
+const MOST: usize = 64;
+const MOST_UNEQUAL: usize = 16;
+
+/// How long a name is at most, in bytes: clients choose some of them.
+const LONGEST: usize = 64;
+
+/// Something that a request shows, and that its key may lack.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Input(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Field(Box<str>),
+    Query(Box<str>),
+    Path,
+    Authority,
+    Version,
+    /// Names one call, such as a trace: no two requests agree in it, so that it explains nothing.
+    OneCall(Box<str>),
+}
+
+impl Input {
+    #[cfg(test)]
+    pub(super) fn field(name: &str) -> Self {
+        Self(field(&HeaderName::from_bytes(name.as_bytes()).unwrap()))
+    }
+
+    /// Returns its name: that of a field, `?name` for a query parameter, or `path`, `authority` or `version`.
+    pub fn name(&self) -> String {
+        match &self.0 {
+            Kind::Field(name) | Kind::OneCall(name) => name.to_string(),
+            Kind::Query(name) => format!("?{name}"),
+            Kind::Path => "path".to_owned(),
+            Kind::Authority => "authority".to_owned(),
+            Kind::Version => "version".to_owned(),
+        }
+    }
+
+    /// Returns which option of the layer keeps requests apart that differ in it.
+    pub fn mend(&self) -> String {
+        match &self.0 {
+            Kind::Field(name) => match &**name {
+                "authorization" | "proxy-authorization" => "per_credential()".to_owned(),
+                "cookie" => "key_cookies([..]) or per_credential()".to_owned(),
+                name => format!("key_header(\"{name}\")"),
+            },
+            Kind::Query(name) => format!("no ignore_query([\"{name}\"])"),
+            Kind::Path | Kind::Authority => "key_fn(..) that has it".to_owned(),
+            Kind::OneCall(_) | Kind::Version => "coalesce_if(..)".to_owned(),
+        }
+    }
+
+    /// Returns whether it names one call, as a trace does: a field of which no two requests have the same.
+    pub(super) fn is_of_one_call(&self) -> bool {
+        matches!(self.0, Kind::OneCall(_))
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+/// The inputs of one request.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    digests: BTreeMap<Input, u64>,
+}
+
+impl Inputs {
+    /// Notes all that requests of equal keys may differ in: fields that are whole in the key do not.
+    pub(super) fn of(parts: &request::Parts, recipe: &Recipe, digester: &Digester) -> Self {
+        let mut inputs = Self::default();
+        let headers = &parts.headers;
+        for name in headers.keys().filter(|name| !recipe.covers(name) && **name != header::HOST) {
+            let digest = digester.of(headers.get_all(name).iter().map(http::HeaderValue::as_bytes));
+            inputs.note(field(name), digest);
+        }
+        let uri = original_uri(parts).unwrap_or(&parts.uri);
+        inputs.note(Kind::Path, digester.of([uri.path().as_bytes()]));
+        inputs.note(Kind::Authority, digester.of([authority(parts, uri)]));
+        inputs.note(Kind::Version, digester.of([format!("{:?}", parts.version).as_bytes()]));
+        let mut query: BTreeMap<&str, Vec<&[u8]>> = BTreeMap::new();
+        for parameter in uri.query().unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            query.entry(name).or_default().push(value.as_bytes());
+        }
+        for (name, values) in query {
+            inputs.note(Kind::Query(capped(name)), digester.of(values));
+        }
+        inputs
+    }
+
+    fn note(&mut self, input: Kind, digest: u64) {
+        if self.digests.len() < MOST {
+            self.digests.insert(Input(input), digest);
+        }
+    }
+
+    /// Returns those in which two requests differ: unequal, or there in one of them only.
+    pub(super) fn unequal(&self, other: &Self) -> Vec<Input> {
+        let differs = |input: &&Input| self.digests.get(*input) != other.digests.get(*input);
+        let ours = self.digests.keys().filter(differs);
+        let theirs = other.digests.keys().filter(|input| !self.digests.contains_key(*input));
+        let mut unequal: Vec<_> = ours.chain(theirs).cloned().collect();
+        unequal.sort_unstable();
+        unequal.truncate(MOST_UNEQUAL);
+        unequal
+    }
+}
+
+fn field(name: &HeaderName) -> Kind {
+    let text = name.as_str();
+    if is_of_one_call(text) { Kind::OneCall(capped(text)) } else { Kind::Field(capped(text)) }
+}
+
+fn authority<'a>(parts: &'a request::Parts, uri: &'a Uri) -> &'a [u8] {
+    let host = || parts.headers.get(header::HOST).map_or(&[][..], http::HeaderValue::as_bytes);
+    uri.authority().map_or_else(host, |authority| authority.as_str().as_bytes())
+}
+
+fn capped(name: &str) -> Box<str> {
+    let printable = |letter: &char| !letter.is_control();
+    name.chars().filter(printable).take(LONGEST).collect::<String>().into_boxed_str()
+}

@@ -1,0 +1,120 @@
+//! One watched request, from its arrival to the end of its answer.
+//!
+//! ```text
+//! Reading ──► Leading ──► Landing ──► Landed               leads a shadow flight; its answer is what others compare with
+//!    │           ▲
+//!    ├──────► Following ──► Stepping ─┬─► Taking           would have had its leader's answer, and is compared with it
+//!    │                        │       └─► Counted          likewise, and is not compared
+//!    └────────────────────────┴─────────► Alone            would have made its own call
+//! ```
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use tokio::time::{Duration, Instant};
+
+use super::{
+    answer::{Ending, Head},
+    inputs::Inputs,
+    route::Route,
+};
+use crate::http::{answer::Tried, judge::AtHead, policy::Verdict, requester::Requester};
+
+/// What tells members apart: no two that were ever there have the same.
+pub(super) type Id = u64;
+
+/// One watched request.
+pub(super) struct Member {
+    /// What the layer would know of it when its answer is judged.
+    pub(super) requester: Arc<Requester>,
+    /// That of its key.
+    pub(super) hash: u64,
+    pub(super) route: Route,
+    /// When it would have asked for a flight first, and for the one that it is on.
+    pub(super) joined: Instant,
+    pub(super) since: Instant,
+    pub(super) tried: Tried,
+    pub(super) stage: Stage,
+    pub(super) inputs: Arc<Inputs>,
+    /// `Some` once the head of its own answer, or an error, is there.
+    pub(super) answered: Option<Answered>,
+    /// `Some` once its own answer has ended.
+    pub(super) ending: Option<Ending>,
+}
+
+/// What is known of a member's own answer from its head on.
+pub(super) struct Answered {
+    /// `None` of an error.
+    pub(super) head: Option<Head>,
+    pub(super) judged: Judged,
+    /// When the call was polled first, if it did not answer at once.
+    pub(super) began: Option<Instant>,
+    pub(super) took: Duration,
+}
+
+/// How far the policy's verdict on an answer has come.
+#[derive(Clone)]
+pub(super) enum Judged {
+    /// The answer is an error of the service.
+    Failed,
+    /// The body is still to say something.
+    Open,
+    Stands {
+        verdict: Verdict,
+        status: StatusCode,
+        has_length: bool,
+    },
+}
+
+impl Judged {
+    pub(super) fn of(said: &AtHead, status: StatusCode) -> Self {
+        Self::Stands { verdict: said.verdict.clone(), status, has_length: said.has_length }
+    }
+}
+
+/// What the layer would have made of it so far. Changed in the table only.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its content is still being read. Answering: it is not watched.
+    Reading,
+    /// Leads a shadow flight that can be joined. Leaving: the flight ends, and nothing is known of its followers.
+    Leading { followers: Vec<Id> },
+    /// Its flight has landed, and what the followers do is being found out.
+    Landing,
+    /// These are compared with it once it has ended.
+    Landed { takers: Vec<Id> },
+    /// Leaving: one follower less.
+    Following { leader: Id },
+    /// Its flight has landed, and what it does is being found out.
+    Stepping,
+    /// Would have had the leader's answer: both are compared once they have ended.
+    Taking { leader: Id },
+    /// Would have had the leader's answer.
+    Counted,
+    /// Would have made its own call.
+    Alone,
+}
+
+impl Member {
+    /// Returns whether nothing more is to be learnt from it.
+    pub(super) fn is_done(&self) -> bool {
+        let over = self.ending.is_some();
+        match &self.stage {
+            Stage::Landed { takers } => takers.is_empty(),
+            Stage::Counted => over || self.answered.is_some(),
+            Stage::Alone => over,
+            Stage::Reading
+            | Stage::Leading { .. }
+            | Stage::Landing
+            | Stage::Following { .. }
+            | Stage::Stepping
+            | Stage::Taking { .. } => false,
+        }
+    }
+
+    /// Returns what it is compared by, once it has ended.
+    pub(super) fn ended(&self) -> Option<(Option<&Head>, &Ending)> {
+        let head = self.answered.as_ref().and_then(|answered| answered.head.as_ref());
+        self.ending.as_ref().map(|ending| (head, ending))
+    }
+}

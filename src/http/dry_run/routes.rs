@@ -1,0 +1,97 @@
+//! What was found, route by route: a fixed number of them.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use super::{answer::Compared, difference::Difference, route::Route, tally::Tally};
+use crate::http::rule::Rule;
+
+/// How many routes are kept; of more, the one that was seen least leaves.
+const ROUTES: usize = 256;
+
+/// Something that was found.
+pub(super) enum Event {
+    Led(Route),
+    Followed(Route),
+    /// A request went alone, or would have after it had waited, by this rule; `None`: by a limit.
+    Alone(Route, Option<Rule>),
+    /// A request would have had its leader's answer.
+    Saved(Route),
+    /// The call of such a one took so long.
+    Time(Route, Duration),
+    Compared(Difference, Compared),
+    Left(Route),
+    LeaderLeft(Route),
+    NotRead(Route),
+    /// There was no place for it.
+    Full,
+}
+
+#[derive(Default)]
+pub(super) struct Routes {
+    tallies: HashMap<Route, Tally>,
+    pub(super) full: u64,
+    /// How many routes have left.
+    pub(super) forgotten: u64,
+}
+
+impl Routes {
+    /// Notes what was found; returns the differences to be told.
+    pub(super) fn note(&mut self, events: Vec<Event>) -> Vec<Difference> {
+        events.into_iter().filter_map(|event| self.note_one(event)).collect()
+    }
+
+    fn note_one(&mut self, event: Event) -> Option<Difference> {
+        match event {
+            Event::Led(route) => self.of(&route).led += 1,
+            Event::Followed(route) => self.of(&route).followed += 1,
+            Event::Alone(route, rule) => self.of(&route).alone(rule),
+            Event::Saved(route) => self.of(&route).saved += 1,
+            Event::Time(route, took) => {
+                let tally = self.of(&route);
+                tally.saved_time = tally.saved_time.saturating_add(took);
+            }
+            Event::Compared(difference, compared) => {
+                let differs = self.of(&difference.route).compared(&difference, &compared);
+                return differs.then_some(difference);
+            }
+            Event::Left(route) => self.of(&route).left += 1,
+            Event::LeaderLeft(route) => self.of(&route).leader_left += 1,
+            Event::NotRead(route) => self.of(&route).not_read += 1,
+            Event::Full => self.full += 1,
+        }
+        None
+    }
+
+    /// Notes a request.
+    pub(super) fn request(&mut self, route: &Route) {
+        self.of(route).requests += 1;
+    }
+
+    fn of(&mut self, route: &Route) -> &mut Tally {
+        if self.tallies.len() >= ROUTES && !self.tallies.contains_key(route) {
+            let least = self.tallies.iter().min_by_key(|(_, tally)| tally.requests).map(|(route, _)| Arc::clone(route));
+            self.forgotten += u64::from(least.is_some_and(|route| self.tallies.remove(&route).is_some()));
+        }
+        self.tallies.entry(Arc::clone(route)).or_default()
+    }
+
+    pub(super) fn tallies(&self) -> impl Iterator<Item = (&Route, &Tally)> {
+        self.tallies.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_routes_the_least_seen_leaves() {
+        let mut routes = Routes::default();
+        let seen: Route = "/seen".into();
+        (0..3).for_each(|_| routes.request(&seen));
+        (0..1000).for_each(|number| routes.request(&format!("/{number}").into()));
+        assert_eq!(routes.tallies.len(), ROUTES);
+        assert_eq!(routes.tallies[&seen].requests, 3);
+        assert_eq!(routes.forgotten, 1001 - ROUTES as u64);
+    }
+}

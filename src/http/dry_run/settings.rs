@@ -1,0 +1,123 @@
+//! What a dry run is told.
+
+use std::{fmt, sync::Arc};
+
+use http::HeaderName;
+
+use super::difference::{Difference, OnDifference};
+
+/// What a layer is told that only tries what it would do; see
+/// [`HttpSingleflightLayer::dry_run`](crate::HttpSingleflightLayer::dry_run).
+///
+/// # Examples
+///
+/// ```
+/// use tower_singleflight::{HttpSingleflightLayer, http::DryRun};
+///
+/// // One key in a hundred is watched; of each answer the first 64 KiB are compared.
+/// let layer = HttpSingleflightLayer::new().dry_run(DryRun::new().sample(1, 100).compare(64 << 10));
+/// # drop(layer);
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct DryRun {
+    pub(super) sample: (u32, u32),
+    pub(super) compare: u64,
+    pub(super) watched: usize,
+    pub(super) ignored: Vec<HeaderName>,
+    pub(super) on_difference: Option<OnDifference>,
+}
+
+impl DryRun {
+    /// Returns a dry run that watches every key.
+    pub fn new() -> Self {
+        Self { sample: (1, 1), compare: 1 << 20, watched: 4096, ignored: Vec::new(), on_difference: None }
+    }
+
+    /// Watches `n` keys of every `m`, chosen by a hash that is keyed at random: of one key all requests are watched or
+    /// none, for the life of the layer value. `sample(0, m)` watches none, as does `sample(n, 0)`; an `n` above `m` watches
+    /// all.
+    ///
+    /// A route that has few keys is in the sample with all of its requests or with none: watch such a one as a whole.
+    pub fn sample(mut self, n: u32, m: u32) -> Self {
+        self.sample = (n, m);
+        self
+    }
+
+    /// Sets how much of each answer's content is compared, in bytes (default 1 MiB). What is equal up to there and goes on
+    /// counts as not compared, never as the same.
+    pub fn compare(mut self, bytes: u64) -> Self {
+        self.compare = bytes;
+        self
+    }
+
+    /// Sets how many shadow flights there are at most (default 4096), and sixteen times as many requests. What finds no
+    /// place is not watched, and counted.
+    pub fn watched(mut self, flights: usize) -> Self {
+        self.watched = flights;
+        self
+    }
+
+    /// Leaves a field of answers out of the comparison, beside `date`, `age`, `server-timing`, `x-request-id`,
+    /// `traceparent`, `ratelimit-*`, and what followers do not get.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the name is no field name.
+    #[track_caller]
+    pub fn ignore_response_header(mut self, name: &str) -> Self {
+        match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(name) => self.ignored.push(name),
+            Err(_) => panic!("{name:?} is no field name"),
+        }
+        self
+    }
+
+    /// Sets what is told of each difference, in the task of the caller whose answer has just ended: a slow one slows that
+    /// caller.
+    ///
+    /// One that panics is never called again, which the report says; no caller sees the panic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_singleflight::{HttpSingleflightLayer, http::DryRun};
+    ///
+    /// let dry_run = DryRun::new().on_difference(|difference| {
+    ///     let inputs: Vec<_> = difference.inputs().map(|input| input.name()).collect();
+    ///     eprintln!("{}: {:?} differ, and so do {inputs:?}", difference.route(), difference.parts());
+    /// });
+    /// let layer = HttpSingleflightLayer::new().dry_run(dry_run);
+    /// # drop(layer);
+    /// ```
+    pub fn on_difference<F>(mut self, on_difference: F) -> Self
+    where
+        F: Fn(&Difference) + Send + Sync + 'static,
+    {
+        self.on_difference = Some(Arc::new(on_difference));
+        self
+    }
+
+    /// Returns whether a key or a path of this hash is watched.
+    pub(super) fn watches(&self, hash: u64) -> bool {
+        let (n, m) = self.sample;
+        // The table takes other bits of the hash.
+        m > 0 && (((hash >> 16) & 0xffff_ffff) * u64::from(m)) >> 32 < u64::from(n)
+    }
+}
+
+impl Default for DryRun {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for DryRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DryRun")
+            .field("sample", &self.sample)
+            .field("compare", &self.compare)
+            .field("watched", &self.watched)
+            .finish_non_exhaustive()
+    }
+}

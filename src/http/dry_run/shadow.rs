@@ -1,0 +1,234 @@
+//! What a service does with a request beside sending it: watches it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{request, response};
+use http_body::Body;
+use tokio::time::Instant;
+
+use super::{
+    answer::{Ending, Head},
+    body::{Open, Passing},
+    content::{Asked, Reading, Waiting},
+    inputs::Inputs,
+    member::{Answered, Id, Judged, Member, Stage},
+    route::route_of,
+    table::Way,
+    watcher::Watcher,
+};
+use crate::http::{
+    answer::Tried,
+    body::Watch,
+    coalescer::Coalescer,
+    config::{Config, Kind},
+    content::{ContentBody, RequestContent},
+    group::HttpGroup,
+    judge::{AtHead, Until},
+    plan::Plan,
+    requester::Requester,
+    write::Write,
+};
+
+/// What the services of a dry-running layer have in common.
+#[derive(Clone)]
+pub(in crate::http) struct Shadow {
+    watcher: Watcher,
+    /// As the layer's own, with groups beside its own: real flights are in those, and none are in these.
+    coalescer: Arc<Coalescer>,
+}
+
+/// A request that goes alone, and what is watched of it. Dropped before its answer is there: its caller has left.
+pub(in crate::http) struct Watched {
+    shadow: Shadow,
+    /// `None`: nothing is to be learnt from it.
+    id: Option<Id>,
+    requester: Option<Arc<Requester>>,
+    /// What the answer will fence (S21).
+    pub(super) write: Option<Write>,
+    called: Instant,
+    /// When the call was polled first, if it did not answer at once.
+    began: Option<Instant>,
+}
+
+impl Watcher {
+    /// Returns what a service of the layer needs that was told this.
+    pub(in crate::http) fn shadow(&self, config: &Config, given: Option<&HttpGroup>, routes: &HttpGroup) -> Shadow {
+        let (given, routes) = (given.map(|given| self.beside(given)), self.beside(routes));
+        Shadow { watcher: self.clone(), coalescer: Arc::new(Coalescer::new(config.clone(), given, routes)) }
+    }
+}
+
+impl Shadow {
+    /// Watches a request, of whose content so much is known.
+    pub(in crate::http) fn watch(&self, parts: &request::Parts, content: impl FnOnce() -> RequestContent) -> Watched {
+        let mut watched = Watched::unwatched(self.clone());
+        self.watcher.guarded(|| {
+            let kind = self.coalescer.config.kind(parts);
+            watched.start(parts, kind, &content());
+        });
+        watched
+    }
+
+    /// Likewise, a request whose content is in the key up to so many bytes: it is digested as the service reads it.
+    pub(in crate::http) fn watch_content<B>(
+        &self,
+        parts: &request::Parts,
+        body: B,
+        max: usize,
+    ) -> (Watched, ContentBody<B>)
+    where
+        B: Body<Data = Bytes>,
+    {
+        let mut watched = Watched::unwatched(self.clone());
+        let watch = self.watcher.guarded(|| {
+            let kind = self.coalescer.config.kind(parts);
+            if body.is_end_stream() || !self.coalescer.reads_content(parts, kind, body.size_hint().lower(), max) {
+                watched.start(parts, kind, &RequestContent::of(&body));
+                return None;
+            }
+            watched.start_reading(parts, kind, max)
+        });
+        let body = ContentBody::whole(body);
+        let watch = watch.flatten().map(|watch| Box::new(watch) as Box<dyn Watch>);
+        (watched, if let Some(watch) = watch { body.watched(watch) } else { body })
+    }
+}
+
+impl Watched {
+    fn unwatched(shadow: Shadow) -> Self {
+        Self { shadow, id: None, requester: None, write: None, called: Instant::now(), began: None }
+    }
+
+    /// Decides as the layer would; a request with a key is watched if that is in the sample.
+    fn start(&mut self, parts: &request::Parts, kind: Kind, content: &RequestContent) {
+        let Shadow { watcher, .. } = self.shadow.clone();
+        watcher.count_request();
+        let Some((plan, requester)) = self.decide(parts, kind, content) else { return };
+        let Some(hash) = watcher.samples(&requester.key) else { return };
+        let way = way(plan);
+        if let Some(id) = self.insert(parts, requester, hash) {
+            watcher.join(id, way);
+        }
+    }
+
+    /// Likewise, of a request whose content is still to be read.
+    fn start_reading(&mut self, parts: &request::Parts, kind: Kind, max: usize) -> Option<Reading> {
+        let Shadow { watcher, coalescer } = self.shadow.clone();
+        watcher.count_request();
+        let (plan, requester) = self.decide(parts, kind, &RequestContent::Digested)?;
+        let content_if = coalescer.config.content_if.clone();
+        let content_if = content_if.map(|content_if| Asked { content_if, parts: parts.clone(), content: None });
+        let id = self.insert(parts, requester.clone(), 0)?;
+        let way = way(plan);
+        let waiting = Waiting { id, route: route_of(&coalescer.config, parts), requester, way, max, content_if };
+        Some(Reading::new(watcher, waiting))
+    }
+
+    fn decide(&mut self, parts: &request::Parts, kind: Kind, content: &RequestContent) -> Option<(Plan, Requester)> {
+        let Shadow { watcher, coalescer } = &self.shadow;
+        let place = coalescer.place(parts);
+        match coalescer.decide(parts, kind, content, place, None) {
+            Ok((plan, key)) => Some((plan, coalescer.requester(parts, kind, place, key, true))),
+            Err(rule) => {
+                self.write = coalescer.write(parts, kind, place, rule);
+                if watcher.samples(parts.uri.path()).is_some() {
+                    watcher.alone(route_of(&coalescer.config, parts), rule);
+                }
+                None
+            }
+        }
+    }
+
+    fn insert(&mut self, parts: &request::Parts, requester: Requester, hash: u64) -> Option<Id> {
+        let Shadow { watcher, coalescer } = &self.shadow;
+        let requester = Arc::new(requester);
+        let inputs = Inputs::of(parts, &coalescer.config.recipe, watcher.digester());
+        let member = Member {
+            requester: Arc::clone(&requester),
+            hash,
+            route: route_of(&coalescer.config, parts),
+            joined: self.called,
+            since: self.called,
+            tried: Tried::default(),
+            stage: Stage::Reading,
+            inputs: Arc::new(inputs),
+            answered: None,
+            ending: None,
+        };
+        self.id = watcher.insert(member);
+        self.requester = self.id.map(|_| requester);
+        self.id
+    }
+
+    /// The call has not answered at once.
+    pub(super) fn pending(&mut self) {
+        if self.began.is_none() {
+            self.began = Some(Instant::now());
+        }
+    }
+
+    /// The head of the answer is there; returns what is to be told of the body, if anything is.
+    pub(super) fn head<RB>(&mut self, head: &response::Parts, body: &RB) -> Option<Box<dyn Watch>>
+    where
+        RB: Body<Data = Bytes>,
+    {
+        let watcher = self.shadow.watcher.clone();
+        watcher.guarded(|| self.look_at(head, body)).flatten()
+    }
+
+    fn look_at<RB>(&mut self, head: &response::Parts, body: &RB) -> Option<Box<dyn Watch>>
+    where
+        RB: Body<Data = Bytes>,
+    {
+        let (id, requester) = self.id.take().zip(self.requester.take())?;
+        let watcher = &self.shadow.watcher;
+        let said = AtHead::of(&requester, head, body, |_| watcher.others_wait(id));
+        let (announced, is_open) = (said.announced, said.until != Until::Head);
+        let judged = if is_open { Judged::Open } else { Judged::of(&said, head.status) };
+        let config = &requester.coalescer.config;
+        let compared = Head::of(head, &config.policy, &watcher.told().ignored, watcher.digester());
+        watcher.answered(id, self.answered(Some(compared), judged));
+        if !watcher.is_watched(id) {
+            return None;
+        }
+        let open = is_open.then(|| Open { requester, said, status: head.status });
+        let passing = Box::new(Passing::new(watcher.clone(), id, announced, open));
+        if body.is_end_stream() {
+            passing.end(None);
+            return None;
+        }
+        Some(passing)
+    }
+
+    fn answered(&self, head: Option<Head>, judged: Judged) -> Answered {
+        Answered { head, judged, began: self.began, took: self.called.elapsed() }
+    }
+
+    /// The service has failed.
+    pub(super) fn failed(&mut self) {
+        let Some(id) = self.id.take() else { return };
+        let watcher = &self.shadow.watcher;
+        watcher.guarded(|| {
+            watcher.answered(id, self.answered(None, Judged::Failed));
+            watcher.ended(id, Ending::Failed);
+        });
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            let watcher = &self.shadow.watcher;
+            watcher.guarded(|| watcher.ended(id, Ending::Left));
+        }
+    }
+}
+
+fn way(plan: Plan) -> Way {
+    match plan {
+        Plan::Fly => Way::Fly,
+        Plan::Lead => Way::Lead,
+        Plan::Unshareable => Way::Alone,
+    }
+}

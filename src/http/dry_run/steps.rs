@@ -1,0 +1,62 @@
+//! What the followers of a shadow flight do once it has landed. Found out without the table's lock: it hashes keys.
+
+use std::{hash::BuildHasher, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::member::Id;
+use crate::{
+    hasher::KeyHasher,
+    http::{
+        answer::{Audience, Step, Tried},
+        requester::Requester,
+        rule::Rule,
+    },
+};
+
+/// A follower whose flight has landed.
+pub(super) struct Waiting {
+    pub(super) id: Id,
+    pub(super) requester: Arc<Requester>,
+    pub(super) joined: Instant,
+    pub(super) tried: Tried,
+}
+
+/// What it does next.
+pub(super) enum Next {
+    /// It has a share in the leader's answer.
+    Take,
+    /// It makes its own call, by this rule; `None`: it has waited for too long.
+    Alone(Arc<Requester>, Option<Rule>),
+    /// It joins or leads a flight of this key.
+    Join { requester: Arc<Requester>, hash: u64, tried: Tried },
+}
+
+impl Waiting {
+    /// Says what a follower does with what its flight has landed with, as the layer's own followers do.
+    pub(super) fn next(self, audience: &Audience, now: Instant, hasher: &KeyHasher) -> (Id, Next) {
+        let Self { id, requester, joined, mut tried } = self;
+        let waited = now.saturating_duration_since(joined);
+        if requester.group().max_wait().is_some_and(|most| waited > most) {
+            return (id, Next::Alone(requester, None));
+        }
+        let released = |rule| Next::Alone(Arc::new(Requester { released: true, ..(*requester).clone() }), Some(rule));
+        let requester = match audience.step(&requester.key, requester.facts.http10, joined, tried) {
+            Step::Take => return (id, Next::Take),
+            Step::Alone(rule) => return (id, released(rule)),
+            Step::Again => {
+                tried.again = true;
+                Arc::clone(&requester)
+            }
+            Step::Regroup(variant) => {
+                tried.regrouped = true;
+                Arc::new(Requester { key: variant, ..(*requester).clone() })
+            }
+        };
+        if requester.group().unshareable().contains(&requester.key) {
+            return (id, released(Rule::D3Remembered));
+        }
+        let hash = hasher.hash_one(&requester.key);
+        (id, Next::Join { requester, hash, tried })
+    }
+}

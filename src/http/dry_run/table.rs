@@ -1,0 +1,200 @@
+//! What is under way: the watched requests, and the shadow flights that can be joined.
+//!
+//! Invariants, kept by every method here:
+//!
+//! 1. A key has at most one flight that can be joined, and who leads it is `Leading`.
+//! 2. Who is `Following` stands in its leader's list and in no other.
+//! 3. Who has nothing more to tell is taken out: a table at rest is empty.
+//! 4. Nothing of the user's runs here but `Eq` of keys: what is taken out is dropped after the unlock.
+
+mod ends;
+mod landing;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use hashbrown::HashTable;
+use tokio::time::Instant;
+
+use super::{
+    member::{Id, Member, Stage},
+    route::Route,
+    routes::Event,
+};
+use crate::{
+    hasher::KeyHasher,
+    http::{requester::Requester, rule::Rule},
+};
+
+/// How many followers of a flight are compared with its leader; and how many requests are watched for each flight that
+/// may be.
+const COMPARED: usize = 16;
+
+pub(super) struct Table {
+    members: HashMap<Id, Member, KeyHasher>,
+    /// The leaders of flights that can be joined, by the hashes of their keys.
+    flights: HashTable<Flight>,
+    next: Id,
+    /// How many flights there are at most.
+    most: usize,
+}
+
+struct Flight {
+    hash: u64,
+    leader: Id,
+}
+
+/// What is to be done after the unlock.
+#[derive(Default)]
+pub(super) struct Effects {
+    /// Whose answers are to be judged now.
+    pub(super) judge: VecDeque<Id>,
+    pub(super) events: Vec<Event>,
+    pub(super) gone: Vec<Member>,
+}
+
+/// How a member joins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Fly,
+    /// It leads or goes alone (S13).
+    Lead,
+    /// It goes alone: of late, answers to its key could not be shared (D3).
+    Alone,
+}
+
+impl Table {
+    pub(super) fn new(most: usize) -> Self {
+        Self { members: HashMap::with_hasher(KeyHasher::new()), flights: HashTable::new(), next: 0, most }
+    }
+
+    /// Returns how many flights can be joined, and how many requests are watched.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.flights.len(), self.members.len())
+    }
+
+    /// Takes a member in; `None` if there is no place.
+    pub(super) fn insert(&mut self, member: Member) -> Option<Id> {
+        if self.members.len() >= self.most.saturating_mul(COMPARED) {
+            return None;
+        }
+        let id = self.next;
+        self.next += 1;
+        self.members.insert(id, member);
+        Some(id)
+    }
+
+    /// Gives a member the key that its content completes.
+    pub(super) fn complete(&mut self, id: Id, requester: Arc<Requester>, hash: u64, now: Instant) {
+        if let Some(member) = self.members.get_mut(&id) {
+            (member.requester, member.hash, member.joined) = (requester, hash, now);
+        }
+    }
+
+    pub(super) fn contains(&self, id: Id) -> bool {
+        self.members.contains_key(&id)
+    }
+
+    /// Returns how many followers a member's flight has.
+    pub(super) fn followers(&self, id: Id) -> usize {
+        match self.members.get(&id).map(|member| &member.stage) {
+            Some(Stage::Leading { followers }) => followers.len(),
+            _ => 0,
+        }
+    }
+
+    /// Reading, Stepping => (Leading | Following | Alone): a member asks for a flight of its key.
+    pub(super) fn join(&mut self, id: Id, way: Way, now: Instant, effects: &mut Effects) {
+        let Some(member) = self.members.get(&id) else { return };
+        let (hash, route) = (member.hash, Arc::clone(&member.route));
+        let limits = member.requester.group().limits();
+        let found = self.find(hash, &member.requester).filter(|_| way != Way::Alone);
+        // Nobody joins one that is this old: the next one leads another.
+        let old = found.filter(|leader| self.is_older(*leader, limits.join_window, now));
+        if let Some(leader) = old {
+            self.unlist(leader);
+        }
+        let found = found.filter(|_| old.is_none());
+        let stage = match (way, found) {
+            (Way::Alone, _) => {
+                effects.events.push(Event::Alone(route, Some(Rule::D3Remembered)));
+                Stage::Alone
+            }
+            (Way::Lead, Some(_)) => {
+                effects.events.push(Event::Alone(route, Some(Rule::S13Reload)));
+                Stage::Alone
+            }
+            (Way::Fly, Some(leader)) => self.follow(id, leader, limits.max_followers, route, effects),
+            (_, None) if self.flights.len() >= limits.max_flights => {
+                effects.events.push(Event::Alone(route, None));
+                Stage::Alone
+            }
+            (_, None) if self.flights.len() >= self.most => {
+                effects.events.push(Event::Full);
+                return self.remove(id, effects);
+            }
+            (_, None) => {
+                self.flights.insert_unique(hash, Flight { hash, leader: id }, |flight| flight.hash);
+                effects.events.push(Event::Led(route));
+                Stage::Leading { followers: Vec::new() }
+            }
+        };
+        let Some(member) = self.members.get_mut(&id) else { return };
+        (member.stage, member.since) = (stage, now);
+        if member.answered.is_some() && !matches!(member.stage, Stage::Following { .. }) {
+            effects.judge.push_back(id);
+        }
+    }
+
+    fn follow(&mut self, id: Id, leader: Id, most: usize, route: Route, effects: &mut Effects) -> Stage {
+        match self.members.get_mut(&leader).map(|leader| &mut leader.stage) {
+            Some(Stage::Leading { followers }) if followers.len() < most => {
+                followers.push(id);
+                effects.events.push(Event::Followed(route));
+                Stage::Following { leader }
+            }
+            _ => {
+                effects.events.push(Event::Alone(route, None));
+                Stage::Alone
+            }
+        }
+    }
+
+    /// Returns the leader of the flight of a key.
+    fn find(&self, hash: u64, requester: &Requester) -> Option<Id> {
+        let number = requester.group().number();
+        let same = |flight: &Flight| {
+            let leader = self.members.get(&flight.leader).map(|leader| &leader.requester);
+            flight.hash == hash
+                && leader.is_some_and(|leader| leader.group().number() == number && leader.key == requester.key)
+        };
+        self.flights.find(hash, same).map(|flight| flight.leader)
+    }
+
+    fn is_older(&self, leader: Id, window: Option<Duration>, now: Instant) -> bool {
+        let since = self.members.get(&leader).map(|leader| leader.since);
+        window.zip(since).is_some_and(|(window, since)| now.saturating_duration_since(since) > window)
+    }
+
+    /// Lets nobody join a member's flight any more.
+    fn unlist(&mut self, leader: Id) {
+        let Some(member) = self.members.get(&leader) else { return };
+        if let Ok(flight) = self.flights.find_entry(member.hash, |flight| flight.leader == leader) {
+            flight.remove();
+        }
+    }
+
+    fn remove(&mut self, id: Id, effects: &mut Effects) {
+        effects.gone.extend(self.members.remove(&id));
+    }
+
+    /// Takes a member out that has nothing more to tell (invariant 3).
+    fn sweep(&mut self, id: Id, effects: &mut Effects) {
+        if self.members.get(&id).is_some_and(Member::is_done) {
+            self.remove(id, effects);
+        }
+    }
+}

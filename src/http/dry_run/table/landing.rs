@@ -1,0 +1,122 @@
+//! A shadow flight from its leader's head to what each of its followers does.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{COMPARED, Effects, Table, Way};
+use crate::http::{
+    dry_run::{
+        member::{Answered, Id, Judged, Stage},
+        routes::Event,
+        steps::{Next, Waiting},
+    },
+    requester::Requester,
+};
+
+impl Table {
+    /// The head of a member's own answer is there, or an error.
+    pub(in crate::http::dry_run) fn answered(&mut self, id: Id, answered: Answered, effects: &mut Effects) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let took = answered.took;
+        let stands = !matches!(answered.judged, Judged::Open);
+        member.answered = Some(answered);
+        match &member.stage {
+            Stage::Reading => {
+                effects.events.push(Event::NotRead(Arc::clone(&member.route)));
+                self.remove(id, effects);
+            }
+            Stage::Leading { .. } | Stage::Alone if stands => effects.judge.push_back(id),
+            Stage::Taking { .. } | Stage::Counted => {
+                effects.events.push(Event::Time(Arc::clone(&member.route), took));
+                self.sweep(id, effects);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the body has brought lets the verdict stand.
+    pub(in crate::http::dry_run) fn stands(&mut self, id: Id, judged: Judged, effects: &mut Effects) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        if let Some(answered) = &mut member.answered {
+            answered.judged = judged;
+        }
+        if matches!(member.stage, Stage::Leading { .. } | Stage::Alone) {
+            effects.judge.push_back(id);
+        }
+    }
+
+    /// Returns what is to be judged of a member's answer.
+    pub(in crate::http::dry_run) fn to_judge(&self, id: Id) -> Option<(Arc<Requester>, Judged, Option<Instant>)> {
+        let member = self.members.get(&id)?;
+        let answered = member.answered.as_ref()?;
+        // The layer would have begun its call no sooner than it asked for the flight.
+        let began = answered.began.map(|began| began.max(member.since));
+        Some((Arc::clone(&member.requester), answered.judged.clone(), began))
+    }
+
+    /// Leading => Landing: its answer has been judged, and nobody joins any more; returns the followers, if it leads.
+    /// Alone: it has been judged, and nothing more is to be learnt.
+    pub(in crate::http::dry_run) fn land(&mut self, id: Id, effects: &mut Effects) -> Option<Vec<Waiting>> {
+        let member = self.members.get_mut(&id)?;
+        let followers = match &mut member.stage {
+            Stage::Leading { followers } => std::mem::take(followers),
+            Stage::Alone => {
+                self.remove(id, effects);
+                return None;
+            }
+            _ => return None,
+        };
+        member.stage = Stage::Landing;
+        self.unlist(id);
+        let mut waiting = Vec::with_capacity(followers.len());
+        for id in followers {
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            member.stage = Stage::Stepping;
+            let (requester, joined, tried) = (Arc::clone(&member.requester), member.joined, member.tried);
+            waiting.push(Waiting { id, requester, joined, tried });
+        }
+        Some(waiting)
+    }
+
+    /// Landing => Landed, and of its followers Stepping => (Taking | Counted | Alone | Leading | Following).
+    pub(in crate::http::dry_run) fn landed(
+        &mut self,
+        leader: Id,
+        steps: Vec<(Id, Next)>,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        let mut takers = Vec::new();
+        for (id, next) in steps {
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            match next {
+                Next::Take => {
+                    let is_compared = takers.len() < COMPARED;
+                    member.stage = if is_compared { Stage::Taking { leader } } else { Stage::Counted };
+                    takers.extend(is_compared.then_some(id));
+                    effects.events.push(Event::Saved(Arc::clone(&member.route)));
+                    if let Some(answered) = &member.answered {
+                        effects.events.push(Event::Time(Arc::clone(&member.route), answered.took));
+                    }
+                    self.sweep(id, effects);
+                }
+                Next::Alone(requester, rule) => {
+                    (member.stage, member.requester) = (Stage::Alone, requester);
+                    effects.events.push(Event::Alone(Arc::clone(&member.route), rule));
+                    if member.answered.is_some() {
+                        effects.judge.push_back(id);
+                    }
+                }
+                Next::Join { requester, hash, tried } => {
+                    (member.requester, member.hash, member.tried) = (requester, hash, tried);
+                    self.join(id, Way::Fly, now, effects);
+                }
+            }
+        }
+        if let Some(member) = self.members.get_mut(&leader) {
+            member.stage = Stage::Landed { takers };
+        }
+        self.settle(leader, effects);
+    }
+}

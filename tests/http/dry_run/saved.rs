@@ -1,0 +1,1 @@
+//! What the report says would have been saved is what the layer saves.
