@@ -7,6 +7,7 @@
 //! | know whether it goes above or below another layer | [placement](placement/index.html) |
 //! | do what others have done | [recipes](recipes/index.html) |
 //! | see why two requests did not merge | [troubleshooting](troubleshooting/index.html) |
+//! | watch it in a browser | `status_page`, with the feature `status`: how to mount the page safely, what it says |
 //! | look up a rule by its number | [http_rules](http_rules/index.html), [excepted_fields](excepted_fields/index.html) |
 //! | use it as you used Go's | [coming_from_go](coming_from_go/index.html) |
 //! | change the crate, or find a fault in it | [architecture](architecture/index.html) |
@@ -40,6 +41,12 @@ pub mod security {}
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/recipes.md")]
 pub mod recipes {}
+
+/// What the layers do just now, in a browser or a terminal.
+///
+#[cfg(feature = "status")]
+#[doc = include_str!("../docs/status-page.md")]
+pub mod status_page {}
 
 /// Why two requests did not merge, and what to do when it does not compile, hangs, is slow or panics.
 ///

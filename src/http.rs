@@ -49,6 +49,8 @@ mod requester;
 mod rule;
 mod service;
 mod shadow;
+#[cfg(feature = "status")]
+mod status;
 mod unshareable;
 mod watch;
 mod write;
@@ -57,6 +59,8 @@ mod write;
 pub use self::dry_run::DryRun;
 #[cfg(any(doc, doctest))]
 pub use self::key::excepted_fields;
+#[cfg(feature = "status")]
+pub use self::status::{StatusBody, StatusPage};
 pub use self::{
     body::{BodyError, BodySource, LargeBodies, SharedBody, SpillStore},
     clone_body::{CloneBody, CloneBodyFuture, CloneBodyLayer},

@@ -87,6 +87,7 @@
 //! | `tracing` (default) | the current span goes with the work when it moves to another task |
 //! | `dry-run` | `HttpSingleflightLayer::dry_run`: tries what the layer would do, and reports what it found |
 //! | `spill` | `LargeBodies::Spill`: what does not fit the window waits in temporary files |
+//! | `status` | `http::StatusPage`: a live page about the layers, to mount in the application |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

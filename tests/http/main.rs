@@ -38,6 +38,8 @@ mod rules;
 mod sockets;
 mod stacks;
 mod status;
+#[cfg(feature = "status")]
+mod status_page;
 mod tonic_client;
 mod two_layers;
 mod variants;

@@ -1,0 +1,100 @@
+//! The flights that are under way, with their age.
+
+use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
+
+use hashbrown::{HashMap, hash_map::Entry};
+use tokio::time::Instant;
+
+use crate::{
+    FlightId,
+    sync::{Mutex, lock},
+};
+
+const SHARDS: usize = 16;
+
+/// How many flights each shard lists at most: 16,384 in all.
+const MOST: usize = 1_024;
+
+/// How long it is remembered that a flight ended before it was told that it began.
+const LATE: Duration = Duration::from_secs(10);
+
+/// A flight under way.
+#[derive(Clone, Copy)]
+pub(super) struct Flight {
+    pub(super) began: Instant,
+    /// By its number.
+    pub(super) route: u16,
+    /// As its latest follower found it; who leaves is not taken off.
+    pub(super) callers: usize,
+}
+
+enum State {
+    UnderWay(Flight),
+    /// Told by another thread before the flight's beginning was told.
+    EndedFirst(Instant),
+}
+
+type Shard = HashMap<FlightId, State, RandomState>;
+
+pub(super) struct Flights {
+    /// Leaf locks: no user code runs while one is held.
+    shards: [Mutex<Shard>; SHARDS],
+    seed: RandomState,
+}
+
+impl Flights {
+    pub(super) fn new() -> Self {
+        let seed = RandomState::new();
+        Self { shards: std::array::from_fn(|_| Mutex::new(Shard::with_hasher(seed.clone()))), seed }
+    }
+
+    fn shard(&self, flight: FlightId) -> &Mutex<Shard> {
+        &self.shards[self.seed.hash_one(flight) as usize % SHARDS]
+    }
+
+    pub(super) fn begin(&self, flight: FlightId, route: u16, now: Instant) {
+        let mut shard = lock(self.shard(flight));
+        if shard.len() >= MOST {
+            forget_late(&mut shard, now);
+        }
+        let has_room = shard.len() < MOST;
+        match shard.entry(flight) {
+            Entry::Occupied(ended) => drop(ended.remove()),
+            Entry::Vacant(place) if has_room => {
+                place.insert(State::UnderWay(Flight { began: now, route, callers: 1 }));
+            }
+            Entry::Vacant(_) => {}
+        }
+    }
+
+    pub(super) fn join(&self, flight: FlightId, callers: usize) {
+        if let Some(State::UnderWay(flight)) = lock(self.shard(flight)).get_mut(&flight) {
+            flight.callers = callers;
+        }
+    }
+
+    pub(super) fn end(&self, flight: FlightId, now: Instant) {
+        let mut shard = lock(self.shard(flight));
+        // Where the shard is full, the flight was not listed, as a rule.
+        if shard.remove(&flight).is_none() && shard.len() < MOST {
+            shard.insert(flight, State::EndedFirst(now));
+        }
+    }
+
+    /// Shows each flight that is listed.
+    pub(super) fn each(&self, now: Instant, mut show: impl FnMut(FlightId, Flight)) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            forget_late(&mut shard, now);
+            for (id, state) in shard.iter() {
+                if let State::UnderWay(flight) = state {
+                    show(*id, *flight);
+                }
+            }
+        }
+    }
+}
+
+fn forget_late(shard: &mut Shard, now: Instant) {
+    shard.retain(|_, state| !matches!(state, State::EndedFirst(at) if now.duration_since(*at) > LATE));
+}

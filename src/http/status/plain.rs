@@ -1,0 +1,96 @@
+//! The page as text, for terminals.
+
+use std::{
+    cmp::Reverse,
+    fmt::{self, Write},
+};
+
+use super::snapshot::{CallsOf, RouteOf, Snapshot};
+
+/// Returns a snapshot as lines of text.
+pub(super) fn text(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write(&mut text, snapshot);
+    text
+}
+
+fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
+    let Snapshot { calls, flights, now, .. } = snapshot;
+    writeln!(text, "tower-singleflight {}, up {} s", snapshot.version, snapshot.up / 1_000)?;
+    writeln!(
+        text,
+        "calls {} led {} followed {} alone {}",
+        calls.calls,
+        calls.led,
+        calls.followed,
+        calls.alone.total()
+    )?;
+    writeln!(text, "released {} panicked {} left {}", calls.released.total(), calls.panicked, calls.left)?;
+    writeln!(text, "saved {} calls {:.1} s", calls.saved, calls.saved_wait as f64 / 1e3)?;
+    writeln!(
+        text,
+        "flights {} landed {} shared {} panicked {} abandoned {} lost {} not_shareable {}",
+        flights.begun,
+        flights.landed,
+        flights.shared,
+        flights.panicked,
+        flights.abandoned,
+        flights.lost,
+        flights.not_shareable
+    )?;
+    write!(text, "now {} flights {} calls", now.flights, now.calls)?;
+    match &now.oldest {
+        Some(oldest) => {
+            writeln!(text, " oldest {} ms {} {}", oldest.age, oldest.flight, one_line(&oldest.route))?;
+        }
+        None => writeln!(text)?,
+    }
+    if let Some([led, followed, alone]) = snapshot.seconds.last() {
+        writeln!(text, "last second led {led} followed {followed} alone {alone}")?;
+    }
+    for group in &snapshot.groups {
+        writeln!(
+            text,
+            "group {} flights {} callers {} waiting {} observers_off {}",
+            one_line(&group.group),
+            group.in_flight,
+            group.callers,
+            group.waiting,
+            group.observers_off
+        )?;
+    }
+    writeln!(text)?;
+    writeln!(
+        text,
+        "{:>10} {:>10} {:>10} {:>10} {:>10} {:>10}  route",
+        "calls", "led", "followed", "alone", "p50 ms", "p99 ms"
+    )?;
+    let mut routes: Vec<_> = snapshot.routes.iter().collect();
+    routes.sort_by_key(|route| Reverse(route.calls.calls));
+    routes.into_iter().try_for_each(|route| write_route(text, route))?;
+    for section in &snapshot.sections {
+        writeln!(text, "\n{}", one_line(&section.title))?;
+        section.text.lines().try_for_each(|line| writeln!(text, "{}", one_line(line)))?;
+    }
+    Ok(())
+}
+
+fn write_route(text: &mut String, RouteOf { route, calls, p50, p99 }: &RouteOf) -> fmt::Result {
+    let CallsOf { calls, led, followed, alone, .. } = calls;
+    let ms = |time: &Option<f64>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.1}"));
+    let (p50, p99) = (ms(p50), ms(p99));
+    write!(
+        text,
+        "{calls:>10} {led:>10} {followed:>10} {:>10} {p50:>10} {p99:>10}  {}",
+        alone.total(),
+        one_line(route)
+    )?;
+    alone.iter().try_for_each(|(why, count)| write!(text, " {why} {count}"))?;
+    writeln!(text)
+}
+
+/// A name that cannot write to a terminal what its line does not say.
+fn one_line(name: &str) -> impl fmt::Display {
+    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>()
+}
