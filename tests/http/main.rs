@@ -28,6 +28,7 @@ mod limits;
 #[cfg(feature = "axum")]
 mod nested;
 mod nesting;
+mod observe;
 mod oddities;
 mod passed_late;
 mod personal;
