@@ -2,7 +2,7 @@
 
 mod after_unlock;
 mod call;
-mod extras;
+mod caller;
 mod flight;
 mod flight_ref;
 mod follower;
@@ -35,15 +35,18 @@ use std::{
 };
 
 pub use self::call::Call;
-pub(crate) use self::join::Caller;
-pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
+pub(crate) use self::{
+    caller::Caller,
+    join::Profile,
+    work::{BoxedWork, Closure, ShareIf, Work},
+};
 #[cfg(feature = "http")]
 pub(crate) use self::{
-    call::Resolution,
+    caller::Resolution,
     work::{Drive, Note},
 };
 use self::{
-    extras::Spawned,
+    caller::Spawned,
     join::{JoinMode, Joined},
     shard::Shard,
 };
@@ -51,7 +54,7 @@ use crate::{
     Limits,
     context::{Context, Scope},
     hasher::KeyHasher,
-    observe::{Observers, Watch},
+    observe::Observers,
     striped::Striped,
     sync::Spawner,
 };
@@ -261,19 +264,19 @@ where
         };
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
-        let watch = Watch::begin(self.observers(), || None);
-        let joined = shard.join(hash, key, work, context, JoinMode::Spawn(spawner), Caller::default());
-        let call = match (joined, Spawner::current()) {
+        let profile = self.observers().any().map(|_| &Profile::PLAIN);
+        let joined = shard.join(hash, key, work, context, JoinMode::Spawn(spawner), profile);
+        let caller = match (joined, Spawner::current()) {
             (Joined::Alone(work, reason), Some(spawner)) => {
                 let context = Context::of_call(self.scope.as_ref());
-                Call::spawned_alone(shard.spawn_alone(work, reason, context, spawner))
+                Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner))
             }
             (joined, _) => {
                 let spawned = Spawned { shard: Arc::clone(shard), scope: self.scope.clone() };
-                Call::new(joined, || self.deadline(), Some(spawned))
+                Caller::new(joined, || self.deadline(), Some(Box::new(spawned)))
             }
         };
-        call.watched(watch)
+        if profile.is_some() { Call::watched(caller, self.observers()) } else { Call::new(caller) }
     }
 }
 

@@ -8,12 +8,7 @@ use std::{
 
 use tower_service::Service;
 
-use crate::{
-    Group, KeyFn, Reason, ResponseFuture,
-    group::{Call, ShareIf},
-    outcome::Inspect,
-    work::ServiceWork,
-};
+use crate::{Group, KeyFn, ResponseFuture, group::ShareIf, outcome::Inspect, work::ServiceWork};
 
 /// A service that coalesces concurrent calls with equal keys; made by [`SingleflightLayer`](crate::SingleflightLayer).
 ///
@@ -118,10 +113,7 @@ where
         let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone() };
         let call = match key {
             Some(key) => self.group.run_in_context(key, work),
-            None => {
-                let watch = self.group.call_without_key();
-                Call::alone(work, Reason::NoKey).watched(watch)
-            }
+            None => self.group.run_without_key(work),
         };
         ResponseFuture::new(call, self.inspect.clone())
     }

@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, task::Waker};
 
-use tokio::time::Instant;
-
 use super::{
     flight::{Ending, Flight},
     flight_ref::FlightRef,
@@ -86,8 +84,4 @@ pub(super) struct Followed<T> {
     pub(super) outcome: Arc<SharedOutcome<T>>,
     /// From now on the flight's task polls the work.
     pub(super) moves: bool,
-    /// Live callers, this one included.
-    pub(super) callers: usize,
-    /// When the leader called, if that is known.
-    pub(super) called: Option<Instant>,
 }

@@ -157,6 +157,11 @@ impl<K, T> Flight<K, T> {
         self.scoped && !self.polled && self.leader && !self.is_blocked()
     }
 
+    /// Returns when the leader called, if that is known.
+    pub(super) fn called(&self) -> Option<Instant> {
+        self.waiting.as_ref()?.called
+    }
+
     pub(super) fn grace(&self) -> Option<Instant> {
         self.waiting.as_ref()?.grace
     }

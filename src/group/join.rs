@@ -28,15 +28,19 @@ pub(super) enum JoinMode {
     Spawn(Spawner),
 }
 
-/// What else there is to know of a caller.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Caller<'a> {
+/// What a group's observers are told of a caller, beside what it becomes.
+#[derive(Clone, Copy)]
+pub(crate) struct Profile<'a> {
     /// It has been counted: it followed another flight before, which could not serve it.
     pub(crate) again: bool,
-    /// What observers are told of it.
     pub(crate) label: Option<&'a str>,
     /// Why it may not join a flight, where it may only lead one.
     pub(crate) leads_by: Option<&'static str>,
+}
+
+impl Profile<'_> {
+    /// One that calls for the first time, and whose layer has no name for it.
+    pub(super) const PLAIN: Self = Self { again: false, label: None, leads_by: None };
 }
 
 /// A registered caller, or its work back with the reason why it goes alone.
@@ -51,7 +55,7 @@ where
     K: Eq + Send + Sync + 'static,
     T: Send + Sync + 'static,
 {
-    /// Joins or leads in one critical section (invariants 1, 2).
+    /// Joins or leads in one critical section (invariants 1, 2). `profile`: for the group's observers, if there are any.
     ///
     /// `K::drop` is user code and may panic. Keys are dropped last and by name, while the handle is still a local:
     /// unwinding then drops the handle, and the caller leaves its flight (invariant 8). A handle already moved into the
@@ -64,7 +68,7 @@ where
         work: W,
         context: Context,
         mode: JoinMode,
-        caller: Caller<'_>,
+        profile: Option<&Profile<'_>>,
     ) -> Joined<K, T, W> {
         let (leads, mut spawner) = match mode {
             JoinMode::JoinOrLead => (false, None),
@@ -74,8 +78,7 @@ where
         };
         let finish = spawner.is_some();
         let from = reentrancy::current();
-        let is_observed = self.observers.any().is_some();
-        let now = (is_observed || self.limits.join_window.is_some()).then(Instant::now);
+        let now = (profile.is_some() || self.limits.join_window.is_some()).then(Instant::now);
         let mut locked = self.lock();
         let listed = locked.find(hash, &key);
         let mut joinable = false;
@@ -90,22 +93,23 @@ where
                     Err(reason) => {
                         locked.stats.alone += 1;
                         locked.unlock();
-                        self.tell_alone(reason, caller);
+                        if let Some(profile) = profile {
+                            self.tell_alone(reason, profile);
+                        }
                         drop(key);
                         return Joined::Alone(work, reason);
                     }
                 };
-                let Followed { outcome, moves, callers, called } = locked.follow(at, finish);
+                let of_flight = profile.map(|_| (flight.called(), flight.callers + 1));
+                let Followed { outcome, moves } = locked.follow(at, finish);
                 let follower = Follower::new(Arc::clone(self), outcome, edge);
                 if let (true, Some(spawner)) = (moves, spawner) {
                     launch(spawner, Arc::clone(self), at);
                 }
-                if let (Some(observers), Some(now)) = (self.observers.any(), now) {
-                    let (flight, Caller { again, label, .. }) = (at.id(self.number), caller);
-                    let age = called.map_or(Duration::ZERO, |called| now.saturating_duration_since(called));
-                    observers.tell(&Event::Joined { flight, age, callers, again, label });
+                if let Some((profile, (called, callers))) = profile.zip(of_flight) {
+                    self.tell_joined(at, called, callers, profile);
                     if moves {
-                        observers.tell(&Event::Moved { flight });
+                        self.observers.tell(&Event::Moved { flight: at.id(self.number) });
                     }
                 }
                 drop(key);
@@ -117,7 +121,9 @@ where
         if !locked.joinable.try_add(usize::from(joinable)) {
             locked.stats.alone += 1;
             locked.unlock();
-            self.tell_alone(Reason::Full, caller);
+            if let Some(profile) = profile {
+                self.tell_alone(Reason::Full, profile);
+            }
             drop(key);
             return Joined::Alone(work, Reason::Full);
         }
@@ -129,8 +135,9 @@ where
         if let Some(spawner) = spawner {
             launch(spawner, Arc::clone(self), led.flight);
         }
-        let Caller { again, label, .. } = caller;
-        self.tell(|shard| Event::Led { flight: led.flight.id(shard.number), again, label });
+        if let Some(profile) = profile {
+            self.tell_led(led.flight, profile);
+        }
         drop(led.old_key);
         Joined::Leader(leader)
     }
@@ -176,16 +183,30 @@ where
         }
     }
 
-    fn tell_alone(&self, reason: Reason, caller: Caller<'_>) {
+    #[cold]
+    fn tell_led(&self, at: FlightRef, profile: &Profile<'_>) {
+        let Profile { again, label, .. } = *profile;
+        self.observers.tell(&Event::Led { flight: at.id(self.number), again, label });
+    }
+
+    #[cold]
+    fn tell_joined(&self, at: FlightRef, called: Option<Instant>, callers: usize, profile: &Profile<'_>) {
+        let age = called.map_or(Duration::ZERO, |called| called.elapsed());
+        let Profile { again, label, .. } = *profile;
+        self.observers.tell(&Event::Joined { flight: at.id(self.number), age, callers, again, label });
+    }
+
+    #[cold]
+    fn tell_alone(&self, reason: Reason, profile: &Profile<'_>) {
         // Who has been counted was released, and its layer says so.
-        if !caller.again {
-            let by = caller.leads_by.filter(|_| reason == Reason::MayNotJoin);
-            self.tell(|_| Event::Alone { reason, why: by.unwrap_or(reason.name()), label: caller.label });
+        if !profile.again {
+            let by = profile.leads_by.filter(|_| reason == Reason::MayNotJoin);
+            self.observers.tell(&Event::Alone { reason, why: by.unwrap_or(reason.name()), label: profile.label });
         }
     }
 
     fn is_too_old(&self, flight: &Flight<K, T>, now: Option<Instant>) -> bool {
-        match (self.limits.join_window, flight.waiting.as_ref().and_then(|waiting| waiting.called), now) {
+        match (self.limits.join_window, flight.called(), now) {
             (Some(window), Some(called), Some(now)) => now.saturating_duration_since(called) > window,
             _ => false,
         }

@@ -82,10 +82,10 @@ impl<'a, K, T> Locked<'a, K, T> {
         flight.finish |= finish;
         let moves = flight.stage == Stage::Solo;
         flight.stage = Stage::Shared;
-        let (callers, waiting) = (flight.callers, flight.waiting_mut());
+        let waiting = flight.waiting_mut();
         waiting.grace = None;
         let outcome = Arc::clone(waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at))));
-        Followed { outcome, moves, callers, called: waiting.called }
+        Followed { outcome, moves }
     }
 
     /// Solo => gone: nobody joined and nothing waits, so the leader lands it, and the key is freed (invariants 3, 4).

@@ -53,6 +53,11 @@ impl<K, T> Group<K, T> {
         stats
     }
 
+    /// Counts a call that has no key.
+    pub(super) fn count_keyless(&self) {
+        self.inner.keyless.add_one();
+    }
+
     pub(crate) fn observers(&self) -> &Arc<Observers> {
         &self.inner.observers
     }

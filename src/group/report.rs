@@ -43,8 +43,8 @@ impl<'a> Report<'a> {
         flight: &Flight<K, T>,
         event: impl FnOnce(FlightId, Duration) -> Event<'static>,
     ) -> Option<Self> {
+        let called = flight.called()?;
         let observers = shard.observers.any()?;
-        let called = flight.waiting.as_ref()?.called?;
         let id = FlightId { shard: shard.number, serial: flight.serial };
         Some(Self { observers, event: event(id, called.elapsed()) })
     }

@@ -1,51 +1,52 @@
-//! Calls of a group that is observed.
+//! A caller of a group that is observed.
 
 use std::{
     panic::resume_unwind,
     task::{Context, Poll},
 };
 
-use super::{call::Call, extras::Extras, work::Work};
-use crate::{Outcome, observe::Watch, panic::catch};
+use crate::{Outcome, Role, observe::Watch, panic::catch};
 
-impl<K, T, W> Call<K, T, W> {
-    /// Lets the group's observers see the call to its end.
-    #[inline]
-    pub(crate) fn watched(mut self, watch: Option<Watch>) -> Self {
-        if watch.is_some() {
-            self.extras.get_or_insert_with(|| Box::new(Extras { spawned: None, watch: None })).watch = watch;
-        }
-        self
-    }
-
-    pub(super) fn watch(&self) -> Option<&Watch> {
-        self.extras.as_ref()?.watch.as_ref()
-    }
+/// A caller, and what observers see of it: round the caller, so that one that nobody observes asks for nothing.
+pub(super) struct Watched<C> {
+    caller: C,
+    /// `None` once the call has ended.
+    watch: Option<Watch>,
 }
 
-impl<K, T, W> Call<K, T, W>
-where
-    K: Eq + Send + Sync + 'static,
-    T: Clone + Send + Sync + 'static,
-{
-    /// [`poll_outcome`](Self::poll_outcome), with an event at the end.
+impl<C> Watched<C> {
+    pub(super) fn new(caller: C, watch: Watch) -> Self {
+        Self { caller, watch: Some(watch) }
+    }
+
+    pub(super) fn caller(&self) -> &C {
+        &self.caller
+    }
+
+    /// Polls the caller, and tells what that comes to.
     #[cold]
-    pub(super) fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>>
-    where
-        W: Work<T>,
-    {
-        let polled = catch(|| self.poll_unwatched(cx));
-        let mut watch = || self.extras.as_mut().and_then(|extras| extras.watch.take());
+    pub(super) fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut C, &mut Context<'_>) -> Poll<Outcome<T>>,
+        role: impl Fn(&C) -> Role,
+    ) -> Poll<Outcome<T>> {
+        let Self { caller, watch } = self;
+        let before = role(caller);
+        let polled = catch(|| poll(caller, cx));
+        if let (Role::Follower, Role::Alone(reason), Some(watch)) = (before, role(caller), &watch) {
+            watch.released(reason, reason.name());
+        }
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(outcome)) => {
-                if let Some(watch) = watch() {
+                if let Some(watch) = watch.take() {
                     watch.answered(outcome.role, outcome.callers);
                 }
                 Poll::Ready(outcome)
             }
             Err(payload) => {
-                if let Some(watch) = watch() {
+                if let Some(watch) = watch.take() {
                     watch.panicked();
                 }
                 resume_unwind(payload)

@@ -41,6 +41,8 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         Self { call: Oneshot::new(service, request), write, rule, marked }
     }
 
+    /// Inlined, since an answer is large.
+    #[inline(always)]
     pub(super) fn poll<RB>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -66,8 +68,8 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
             (_, None) => None,
         };
         let role = Role::Alone(Reason::NoKey);
-        if let Some(watch) = watch.take() {
-            watch.answered(role, 1);
+        if watch.is_some() {
+            HttpWatch::answered(watch, role, 1);
         }
         if let Some(inspect) = &coalescer.config.inspect {
             inspect(role, 1);

@@ -1,11 +1,14 @@
 //! What all clones of a service have in common: the settings, and the groups that its requests are in.
 
+use std::sync::Arc;
+
 use http::{Extensions, HeaderMap, request, response};
 
 use super::{
     config::{Config, Grpc, Kind},
     group::HttpGroup,
     key::original_uri,
+    observe::HttpObservers,
     passed::Passed,
     policy::{self, Forwarded},
     release::Turn,
@@ -93,7 +96,13 @@ impl Coalescer {
     /// Lets the layer's observers see a request; `None` if there are none.
     #[inline]
     pub(super) fn watch(&self, parts: &request::Parts) -> Option<Box<HttpWatch>> {
-        HttpWatch::begin(self.marking().observers(), || self.config.labels.of(parts))
+        let observers = self.marking().observers();
+        if observers.any().is_some() { Some(self.watch_by(observers, parts)) } else { None }
+    }
+
+    #[cold]
+    fn watch_by(&self, observers: &Arc<HttpObservers>, parts: &request::Parts) -> Box<HttpWatch> {
+        HttpWatch::begin(observers, self.config.labels.of(parts))
     }
 
     /// Counts a request that a rule sends alone, and tells the observers.

@@ -95,6 +95,12 @@ impl HttpObservers {
         self.http.add(&observed.http);
     }
 
+    /// Returns whether there are any.
+    #[inline]
+    pub(super) fn any(&self) -> Option<&Self> {
+        self.http.any().map(|_| self)
+    }
+
     pub(super) fn of_flights(&self) -> &Arc<Observers> {
         &self.flights
     }

@@ -26,7 +26,7 @@ use super::{
     shadow::{Shadow, ShadowCall, Watched},
     watch::HttpWatch,
 };
-use crate::{Reason, Role, group::Caller};
+use crate::{Reason, Role};
 
 /// A service that coalesces HTTP requests; made by [`HttpSingleflightLayer`](crate::HttpSingleflightLayer).
 ///
@@ -155,12 +155,12 @@ impl<S> HttpSingleflight<S> {
         let (place, key) = (requester.place, requester.key.clone());
         let fetch = Fetch::new(service, request, requester);
         let group = || &coalescer.group(place).flights::<RB, E>().group;
-        let label = watch.as_ref().and_then(|watch| watch.label());
-        let caller = Caller { again: false, label, leads_by: Some(Rule::S13Reload.name()) };
+        let profile = watch.as_ref().map(|watch| watch.profile(false));
+        let profile = profile.as_ref();
         match plan {
-            Plan::Fly => HttpResponseFuture::on_flight(group().run(key, fetch, caller), own, watch),
+            Plan::Fly => HttpResponseFuture::on_flight(group().run(key, fetch, profile), own, watch),
             Plan::Lead => {
-                let call = group().lead(key, fetch, caller);
+                let call = group().lead(key, fetch, profile);
                 if let (Role::Alone(Reason::MayNotJoin), Some(watch)) = (call.role(), &watch) {
                     watch.kept_apart(Rule::S13Reload);
                 }

@@ -6,7 +6,7 @@ use super::{
     observe::{HttpEvent, HttpObservers},
     rule::Rule,
 };
-use crate::{Reason, Role, observe::Watch};
+use crate::{Reason, Role, group::Profile, observe::Watch};
 
 /// A request that is observed. It ends with one event, at the latest when it is dropped.
 pub(super) struct HttpWatch {
@@ -15,15 +15,19 @@ pub(super) struct HttpWatch {
 }
 
 impl HttpWatch {
-    /// Begins with the call; `None` if nobody observes the layer.
-    #[inline]
-    pub(super) fn begin(observers: &Arc<HttpObservers>, label: impl FnOnce() -> Option<Arc<str>>) -> Option<Box<Self>> {
-        let watch = Watch::begin(observers.of_flights(), label)?;
-        Some(Box::new(Self { observers: Arc::clone(observers), watch }))
+    /// Begins with the call.
+    pub(super) fn begin(observers: &Arc<HttpObservers>, label: Option<Arc<str>>) -> Box<Self> {
+        let watch = Watch::begin(observers.of_flights(), label);
+        Box::new(Self { observers: Arc::clone(observers), watch })
     }
 
     pub(super) fn label(&self) -> Option<&str> {
         self.watch.label()
+    }
+
+    /// Returns what the group tells its observers of the caller.
+    pub(super) fn profile(&self, again: bool) -> Profile<'_> {
+        Profile { again, label: self.label(), leads_by: Some(Rule::S13Reload.name()) }
     }
 
     /// A rule sends the request alone.
@@ -45,18 +49,32 @@ impl HttpWatch {
         }
     }
 
-    pub(super) fn answered(self, role: Role, callers: usize) {
-        self.watch.answered(role, callers);
+    /// The request is answered, and its watch is over.
+    #[cold]
+    pub(super) fn answered(watch: &mut Option<Box<Self>>, role: Role, callers: usize) {
+        if let Some(watch) = watch.take() {
+            watch.watch.answered(role, callers);
+        }
     }
 }
 
 /// Says of a request that is polled that it has panicked, when it does.
 pub(super) struct OnPanic<'a>(pub(super) &'a mut Option<Box<HttpWatch>>);
 
-impl Drop for OnPanic<'_> {
-    fn drop(&mut self) {
+impl OnPanic<'_> {
+    #[cold]
+    fn tell(&mut self) {
         if let Some(watch) = self.0.take_if(|_| std::thread::panicking()) {
             watch.watch.panicked();
+        }
+    }
+}
+
+impl Drop for OnPanic<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.tell();
         }
     }
 }

@@ -16,11 +16,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins with the call; `None` if nobody observes the group.
-    #[inline]
-    pub(crate) fn begin(observers: &Arc<Observers>, label: impl FnOnce() -> Option<Arc<str>>) -> Option<Self> {
-        observers.any()?;
-        Some(Self { observers: Arc::clone(observers), called: Instant::now(), label: label(), ended: false })
+    /// Begins with the call.
+    pub(crate) fn begin(observers: &Arc<Observers>, label: Option<Arc<str>>) -> Self {
+        Self { observers: Arc::clone(observers), called: Instant::now(), label, ended: false }
     }
 
     fn waited(&self) -> Duration {

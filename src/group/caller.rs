@@ -1,0 +1,204 @@
+//! One caller's part in a flight: it waits on it, or runs its own work.
+
+use std::{
+    mem::replace,
+    panic::resume_unwind,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::time::Instant;
+
+use super::{
+    follower::Follower,
+    join::Joined,
+    leader::Leader,
+    shard::Shard,
+    shared_outcome::{Part, PartValue},
+    work::{BoxedWork, Note, Work},
+};
+use crate::{
+    Outcome, Reason, Role,
+    context::{Context as CallContext, Scope},
+    sync::Spawner,
+    timer::Timer,
+};
+
+/// A caller, from its registration on: it waits on its flight, or runs its own work.
+///
+/// Dropping it leaves the flight.
+pub(crate) struct Caller<K, T, W> {
+    state: State<K, T, W>,
+    /// `Some` if made by `spawn`: what it runs alone runs to its end too, as a flight of this shard.
+    spawned: Option<Box<Spawned<K, T>>>,
+}
+
+/// What `spawn` needs to start work alone in a task of its own.
+pub(super) struct Spawned<K, T> {
+    pub(super) shard: Arc<Shard<K, T>>,
+    pub(super) scope: Option<Scope>,
+}
+
+enum State<K, T, W> {
+    /// Registered with the flight that runs its work.
+    Leading(Leader<K, T>),
+    /// Registered with another's flight.
+    Following(Follower<K, T>, Fallback<W>),
+    /// To run its own work, from the next poll on.
+    GoingAlone(W, Reason),
+    /// Runs its own work.
+    Alone(BoxedWork<T>, Reason),
+    Done(Role),
+}
+
+/// What a follower goes alone with, kept until the flight has landed.
+struct Fallback<W> {
+    work: W,
+    /// The limit of the wait; boxed, since most have none, and waiting calls are many.
+    wait: Option<Box<Timer>>,
+}
+
+impl<K, T, W> Caller<K, T, W> {
+    #[inline]
+    pub(super) fn new(
+        joined: Joined<K, T, W>,
+        deadline: impl FnOnce() -> Option<Instant>,
+        spawned: Option<Box<Spawned<K, T>>>,
+    ) -> Self {
+        let state = match joined {
+            Joined::Leader(leader) => State::Leading(leader),
+            Joined::Follower(follower, work) => {
+                State::Following(follower, Fallback { work, wait: deadline().map(Timer::at).map(Box::new) })
+            }
+            Joined::Alone(work, reason) => State::GoingAlone(work, reason),
+        };
+        Self { state, spawned }
+    }
+
+    /// Returns one that runs its work alone.
+    pub(crate) fn alone(work: W, reason: Reason) -> Self {
+        Self { state: State::GoingAlone(work, reason), spawned: None }
+    }
+
+    /// Returns one made by `spawn` whose work runs alone, in a task that it has already.
+    pub(super) fn spawned_alone(leader: Leader<K, T>) -> Self {
+        Self { state: State::Leading(leader), spawned: None }
+    }
+
+    /// Returns the part this caller has, or had at its end; a follower may yet go alone.
+    pub(crate) fn role(&self) -> Role {
+        match &self.state {
+            State::Leading(leader) => leader.role(),
+            State::Following(..) => Role::Follower,
+            State::GoingAlone(_, reason) | State::Alone(_, reason) => Role::Alone(*reason),
+            State::Done(role) => *role,
+        }
+    }
+}
+
+impl<W> Fallback<W> {
+    /// Returns why the follower waits no longer, once it does not.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+        let Some(wait) = &mut self.wait else { return Poll::Pending };
+        wait.poll(cx).map(|elapsed| elapsed.map_or(Reason::NoRuntime, |()| Reason::WaitedTooLong))
+    }
+}
+
+/// The result of waiting on a flight: a `Part` in which panics have been raised, with the work that the caller had ready.
+/// `Alone` hands the caller's own work back, not yet started.
+pub(crate) enum Resolution<T, W> {
+    /// The value, to be taken, the caller's role, and the work that a follower did not need.
+    Value(PartValue<T>, Role, Option<W>),
+    /// With the reason, and the note of the work whose value the caller may not have.
+    #[allow(dead_code, reason = "only the HTTP layer reads the note")]
+    Alone(W, Reason, Option<Note>),
+}
+
+impl<K, T, W> Caller<K, T, W>
+where
+    K: Eq + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    /// Waits on the flight; leaves it to the caller to take the value, and to run work that goes alone.
+    #[inline]
+    pub(crate) fn poll_resolution(&mut self, cx: &mut Context<'_>) -> Poll<Resolution<T, W>>
+    where
+        W: Work<T>,
+    {
+        loop {
+            let part = match &mut self.state {
+                State::Leading(leader) => match ready!(leader.poll(cx)) {
+                    Part::Value(value) => {
+                        let role = leader.role();
+                        self.state = State::Done(role);
+                        return Poll::Ready(Resolution::Value(value, role, None));
+                    }
+                    part => part,
+                },
+                State::Following(follower, fallback) => match follower.poll(cx) {
+                    Poll::Ready(part) => part,
+                    Poll::Pending => {
+                        let reason = ready!(fallback.poll_wait(cx));
+                        follower.release();
+                        Part::Alone(reason, None)
+                    }
+                },
+                State::GoingAlone(_, reason) => Part::Alone(*reason, None),
+                State::Alone(work, _) => {
+                    ready!(work.as_mut().poll_end(cx));
+                    let done = State::Done(self.role());
+                    match replace(&mut self.state, done) {
+                        State::Alone(work, _) => Part::Value(PartValue::Own(work)),
+                        _ => unreachable!("it was there a moment ago"),
+                    }
+                }
+                State::Done(_) => panic!("a call was polled after it had completed"),
+            };
+            let (reason, note) = match part {
+                Part::Value(value) => return Poll::Ready(Resolution::Value(value, self.role(), self.leave())),
+                Part::Panic(payload) => {
+                    drop(self.leave());
+                    resume_unwind(payload);
+                }
+                Part::Alone(reason, note) => (reason, note),
+            };
+            let Some(work) = self.leave() else { continue };
+            match self.spawned.as_deref().zip(Spawner::current()) {
+                // What `spawn` made goes on in a task of its own.
+                Some((Spawned { shard, scope }, spawner)) => {
+                    let context = CallContext::of_call(scope.as_ref());
+                    self.state = State::Leading(shard.spawn_alone(work, reason, context, spawner));
+                }
+                None => return Poll::Ready(Resolution::Alone(work, reason, note)),
+            }
+        }
+    }
+
+    /// Waits for the outcome, and runs work that goes alone.
+    #[inline]
+    pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>>
+    where
+        W: Work<T>,
+    {
+        loop {
+            match ready!(self.poll_resolution(cx)) {
+                Resolution::Value(value, role, _) => return Poll::Ready(value.take(role)),
+                Resolution::Alone(work, reason, _) => {
+                    self.state = State::Alone(work.boxed(CallContext::default()), reason)
+                }
+            }
+        }
+    }
+
+    /// Leaves the flight, if the caller is on one; returns its work, if that has not been started.
+    fn leave(&mut self) -> Option<W> {
+        let done = State::Done(self.role());
+        match replace(&mut self.state, done) {
+            State::Following(_, Fallback { work, .. }) | State::GoingAlone(work, _) => Some(work),
+            _ => None,
+        }
+    }
+}
+
+/// Nothing in it is pinned in place: the work is boxed before it starts.
+impl<K, T, W> Unpin for Caller<K, T, W> {}
