@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -47,7 +48,7 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         coalescer: &Coalescer,
-        watch: &mut Option<Box<HttpWatch>>,
+        watch: &mut Option<Arc<HttpWatch>>,
     ) -> Poll<Result<Response<SharedBody<RB>>, S::Error>>
     where
         S: Service<Request<B>, Response = Response<RB>>,

@@ -95,13 +95,13 @@ impl Coalescer {
 
     /// Lets the layer's observers see a request; `None` if there are none.
     #[inline]
-    pub(super) fn watch(&self, parts: &request::Parts) -> Option<Box<HttpWatch>> {
+    pub(super) fn watch(&self, parts: &request::Parts) -> Option<Arc<HttpWatch>> {
         let observers = self.marking().observers();
         if observers.any().is_some() { Some(self.watch_by(observers, parts)) } else { None }
     }
 
     #[cold]
-    fn watch_by(&self, observers: &Arc<HttpObservers>, parts: &request::Parts) -> Box<HttpWatch> {
+    fn watch_by(&self, observers: &Arc<HttpObservers>, parts: &request::Parts) -> Arc<HttpWatch> {
         HttpWatch::begin(observers, self.config.labels.of(parts))
     }
 

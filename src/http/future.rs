@@ -47,7 +47,7 @@ pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
     /// What the caller's own layer was told: it may have come by another layer of the group than its leader.
     coalescer: Arc<Coalescer>,
     /// `Some` if the layer is observed; `None` once the request has been answered.
-    watch: Option<Box<HttpWatch>>,
+    watch: Option<Arc<HttpWatch>>,
 }
 
 enum State<S: Service<Request<B>>, B, RB, E> {
@@ -77,14 +77,14 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
     pub(super) fn on_flight(
         call: Flown<S, B, RB, E>,
         coalescer: Arc<Coalescer>,
-        watch: Option<Box<HttpWatch>>,
+        watch: Option<Arc<HttpWatch>>,
     ) -> Self {
         let at = if call.role() == Role::Leader { None } else { Some(Instant::now()) };
         Self { state: State::OnFlight { call, joined: Joined { at, tried: Tried::default() } }, coalescer, watch }
     }
 
     #[inline(always)]
-    pub(super) fn bypass(bypass: Bypass<S, B>, coalescer: Arc<Coalescer>, watch: Option<Box<HttpWatch>>) -> Self {
+    pub(super) fn bypass(bypass: Bypass<S, B>, coalescer: Arc<Coalescer>, watch: Option<Arc<HttpWatch>>) -> Self {
         Self { state: State::Bypass { bypass: Box::pin(bypass) }, coalescer, watch }
     }
 
@@ -96,7 +96,7 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
     pub(super) fn unshareable(
         fetch: BoxedFetch<S, B, RB, E>,
         coalescer: Arc<Coalescer>,
-        watch: Option<Box<HttpWatch>>,
+        watch: Option<Arc<HttpWatch>>,
     ) -> Self {
         let (reason, rule) = (Reason::NotShareable, Some(Rule::D3Remembered));
         Self { state: State::Alone { fetch, reason, forwarded: Forwarded::Bypass, rule }, coalescer, watch }
@@ -195,7 +195,7 @@ fn respond<RB, E>(
     rule: Option<Rule>,
     forwarded: Forwarded,
     coalescer: &Coalescer,
-    watch: &mut Option<Box<HttpWatch>>,
+    watch: &mut Option<Arc<HttpWatch>>,
 ) -> Poll<Result<Response<SharedBody<RB>>, E>> {
     let role = outcome.role;
     if watch.is_some() {

@@ -133,7 +133,7 @@ impl<S> HttpSingleflight<S> {
         &self,
         request: Request<B>,
         plan: Result<(Plan, Requester), Alone>,
-        watch: Option<Box<HttpWatch>>,
+        watch: Option<Arc<HttpWatch>>,
     ) -> HttpResponseFuture<S, B, RB, E>
     where
         S: Service<Request<B>, Response = Response<RB>, Error = E> + Clone + Send + 'static,

@@ -15,10 +15,11 @@ pub(super) struct HttpWatch {
 }
 
 impl HttpWatch {
-    /// Begins with the call.
-    pub(super) fn begin(observers: &Arc<HttpObservers>, label: Option<Arc<str>>) -> Box<Self> {
+    /// Begins with the call. In an `Arc` that has one owner, since the end of one is apart from the code of those who have none:
+    /// that of a `Box`, in line, took 40 instructions of each request that nobody observes.
+    pub(super) fn begin(observers: &Arc<HttpObservers>, label: Option<Arc<str>>) -> Arc<Self> {
         let watch = Watch::begin(observers.of_flights(), label);
-        Box::new(Self { observers: Arc::clone(observers), watch })
+        Arc::new(Self { observers: Arc::clone(observers), watch })
     }
 
     pub(super) fn label(&self) -> Option<&str> {
@@ -51,20 +52,20 @@ impl HttpWatch {
 
     /// The request is answered, and its watch is over.
     #[cold]
-    pub(super) fn answered(watch: &mut Option<Box<Self>>, role: Role, callers: usize) {
-        if let Some(watch) = watch.take() {
+    pub(super) fn answered(watch: &mut Option<Arc<Self>>, role: Role, callers: usize) {
+        if let Some(watch) = watch.take().and_then(Arc::into_inner) {
             watch.watch.answered(role, callers);
         }
     }
 }
 
 /// Says of a request that is polled that it has panicked, when it does.
-pub(super) struct OnPanic<'a>(pub(super) &'a mut Option<Box<HttpWatch>>);
+pub(super) struct OnPanic<'a>(pub(super) &'a mut Option<Arc<HttpWatch>>);
 
 impl OnPanic<'_> {
     #[cold]
     fn tell(&mut self) {
-        if let Some(watch) = self.0.take_if(|_| std::thread::panicking()) {
+        if let Some(watch) = self.0.take_if(|_| std::thread::panicking()).and_then(Arc::into_inner) {
             watch.watch.panicked();
         }
     }
