@@ -3,6 +3,7 @@
 mod after_unlock;
 mod call;
 mod caller;
+mod extras;
 mod flight;
 mod flight_ref;
 mod follower;
@@ -22,7 +23,6 @@ mod slots;
 mod table;
 mod task;
 mod wake_list;
-mod watched;
 mod work;
 
 use std::{
@@ -46,7 +46,7 @@ pub(crate) use self::{
     work::{Drive, Note},
 };
 use self::{
-    caller::Spawned,
+    extras::Spawned,
     join::{JoinMode, Joined},
     shard::Shard,
 };
@@ -264,19 +264,16 @@ where
         };
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
+        let extras = self.extras(Some(Spawned { shard: Arc::clone(shard), scope: self.scope.clone() }));
         let profile = self.observers().any().map(|_| &Profile::PLAIN);
         let joined = shard.join(hash, key, work, context, JoinMode::Spawn(spawner), profile);
-        let caller = match (joined, Spawner::current()) {
+        Call::new(match (joined, Spawner::current()) {
             (Joined::Alone(work, reason), Some(spawner)) => {
                 let context = Context::of_call(self.scope.as_ref());
-                Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner))
+                Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner), extras)
             }
-            (joined, _) => {
-                let spawned = Spawned { shard: Arc::clone(shard), scope: self.scope.clone() };
-                Caller::new(joined, || self.deadline(), Some(Box::new(spawned)))
-            }
-        };
-        if profile.is_some() { Call::watched(caller, self.observers()) } else { Call::new(caller) }
+            (joined, _) => Caller::new(joined, || self.deadline(), extras),
+        })
     }
 }
 

@@ -3,15 +3,11 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
-use super::{caller::Caller, watched::Watched, work::Work};
-use crate::{
-    Outcome, Role,
-    observe::{Observers, Watch},
-};
+use super::{caller::Caller, work::Work};
+use crate::{Outcome, Role};
 
 /// A call under way: resolves to the [`Outcome`] of the flight that it is on.
 ///
@@ -29,36 +25,19 @@ use crate::{
 /// A panic of the work is raised again in every caller. The leader gets the original payload; the others a copy of it
 /// if it is a `&str` or a `String`, else a fixed text.
 #[must_use = "a call waits only when it is awaited, and leaves its flight when it is dropped"]
-pub struct Call<K, T, W>(Kind<K, T, W>);
-
-enum Kind<K, T, W> {
-    Plain(Caller<K, T, W>),
-    /// Of a group that is observed.
-    Watched(Box<Watched<Caller<K, T, W>>>),
+pub struct Call<K, T, W> {
+    caller: Caller<K, T, W>,
 }
 
 impl<K, T, W> Call<K, T, W> {
     #[inline]
     pub(super) fn new(caller: Caller<K, T, W>) -> Self {
-        Self(Kind::Plain(caller))
-    }
-
-    /// Lets the group's observers see the call to its end.
-    #[cold]
-    pub(super) fn watched(caller: Caller<K, T, W>, observers: &Arc<Observers>) -> Self {
-        Self(Kind::Watched(Box::new(Watched::new(caller, Watch::begin(observers, None)))))
+        Self { caller }
     }
 
     /// Returns whether the flight runs this caller's work: the bool that Go's `DoChan` once returned.
     pub fn is_leader(&self) -> bool {
-        self.role() == Role::Leader
-    }
-
-    fn role(&self) -> Role {
-        match &self.0 {
-            Kind::Plain(caller) => caller.role(),
-            Kind::Watched(watched) => watched.caller().role(),
-        }
+        self.caller.role() == Role::Leader
     }
 }
 
@@ -72,10 +51,7 @@ where
     where
         W: Work<T>,
     {
-        match &mut self.0 {
-            Kind::Plain(caller) => caller.poll_outcome(cx),
-            Kind::Watched(watched) => watched.poll(cx, Caller::poll_outcome, Caller::role),
-        }
+        self.caller.poll_outcome(cx)
     }
 }
 
@@ -99,6 +75,6 @@ impl<K, T, W> Unpin for Call<K, T, W> {}
 
 impl<K, T, W> fmt::Debug for Call<K, T, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("role", &self.role()).finish_non_exhaustive()
+        f.debug_struct("Call").field("role", &self.caller.role()).finish_non_exhaustive()
     }
 }

@@ -3,40 +3,27 @@
 use std::{
     mem::replace,
     panic::resume_unwind,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use tokio::time::Instant;
 
 use super::{
+    extras::{Extras, Spawned},
     follower::Follower,
     join::Joined,
     leader::Leader,
-    shard::Shard,
     shared_outcome::{Part, PartValue},
     work::{BoxedWork, Note, Work},
 };
-use crate::{
-    Outcome, Reason, Role,
-    context::{Context as CallContext, Scope},
-    sync::Spawner,
-    timer::Timer,
-};
+use crate::{Outcome, Reason, Role, context::Context as CallContext, panic::catch, sync::Spawner, timer::Timer};
 
 /// A caller, from its registration on: it waits on its flight, or runs its own work.
 ///
 /// Dropping it leaves the flight.
 pub(crate) struct Caller<K, T, W> {
     state: State<K, T, W>,
-    /// `Some` if made by `spawn`: what it runs alone runs to its end too, as a flight of this shard.
-    spawned: Option<Box<Spawned<K, T>>>,
-}
-
-/// What `spawn` needs to start work alone in a task of its own.
-pub(super) struct Spawned<K, T> {
-    pub(super) shard: Arc<Shard<K, T>>,
-    pub(super) scope: Option<Scope>,
+    extras: Option<Box<Extras<K, T>>>,
 }
 
 enum State<K, T, W> {
@@ -63,7 +50,7 @@ impl<K, T, W> Caller<K, T, W> {
     pub(super) fn new(
         joined: Joined<K, T, W>,
         deadline: impl FnOnce() -> Option<Instant>,
-        spawned: Option<Box<Spawned<K, T>>>,
+        extras: Option<Box<Extras<K, T>>>,
     ) -> Self {
         let state = match joined {
             Joined::Leader(leader) => State::Leading(leader),
@@ -72,17 +59,17 @@ impl<K, T, W> Caller<K, T, W> {
             }
             Joined::Alone(work, reason) => State::GoingAlone(work, reason),
         };
-        Self { state, spawned }
+        Self { state, extras }
     }
 
     /// Returns one that runs its work alone.
-    pub(crate) fn alone(work: W, reason: Reason) -> Self {
-        Self { state: State::GoingAlone(work, reason), spawned: None }
+    pub(super) fn alone(work: W, reason: Reason, extras: Option<Box<Extras<K, T>>>) -> Self {
+        Self { state: State::GoingAlone(work, reason), extras }
     }
 
     /// Returns one made by `spawn` whose work runs alone, in a task that it has already.
-    pub(super) fn spawned_alone(leader: Leader<K, T>) -> Self {
-        Self { state: State::Leading(leader), spawned: None }
+    pub(super) fn spawned_alone(leader: Leader<K, T>, extras: Option<Box<Extras<K, T>>>) -> Self {
+        Self { state: State::Leading(leader), extras }
     }
 
     /// Returns the part this caller has, or had at its end; a follower may yet go alone.
@@ -145,7 +132,14 @@ where
                 },
                 State::GoingAlone(_, reason) => Part::Alone(*reason, None),
                 State::Alone(work, _) => {
-                    ready!(work.as_mut().poll_end(cx));
+                    let ended = match &mut self.extras {
+                        None => work.as_mut().poll_end(cx),
+                        Some(extras) => catch(|| work.as_mut().poll_end(cx)).unwrap_or_else(|payload| {
+                            extras.panicked();
+                            resume_unwind(payload)
+                        }),
+                    };
+                    ready!(ended);
                     let done = State::Done(self.role());
                     match replace(&mut self.state, done) {
                         State::Alone(work, _) => Part::Value(PartValue::Own(work)),
@@ -158,12 +152,20 @@ where
                 Part::Value(value) => return Poll::Ready(Resolution::Value(value, self.role(), self.leave())),
                 Part::Panic(payload) => {
                     drop(self.leave());
+                    if let Some(extras) = &mut self.extras {
+                        extras.panicked();
+                    }
                     resume_unwind(payload);
                 }
                 Part::Alone(reason, note) => (reason, note),
             };
+            let followed = self.role() == Role::Follower;
             let Some(work) = self.leave() else { continue };
-            match self.spawned.as_deref().zip(Spawner::current()) {
+            if let (true, Some(extras)) = (followed, &self.extras) {
+                extras.released(reason);
+            }
+            let spawned = self.extras.as_ref().and_then(|extras| extras.spawned.as_ref());
+            match spawned.zip(Spawner::current()) {
                 // What `spawn` made goes on in a task of its own.
                 Some((Spawned { shard, scope }, spawner)) => {
                     let context = CallContext::of_call(scope.as_ref());
@@ -182,7 +184,13 @@ where
     {
         loop {
             match ready!(self.poll_resolution(cx)) {
-                Resolution::Value(value, role, _) => return Poll::Ready(value.take(role)),
+                Resolution::Value(value, role, _) => {
+                    let outcome = value.take(role);
+                    if let Some(extras) = &mut self.extras {
+                        extras.answered(role, outcome.callers);
+                    }
+                    return Poll::Ready(outcome);
+                }
                 Resolution::Alone(work, reason, _) => {
                     self.state = State::Alone(work.boxed(CallContext::default()), reason)
                 }

@@ -8,6 +8,7 @@ use super::{
     Group,
     call::Call,
     caller::Caller,
+    extras::{Extras, Spawned},
     join::{JoinMode, Profile},
     work::Work,
 };
@@ -21,31 +22,32 @@ where
     /// [`call`](Self::call), for any kind of work that takes its context from the group.
     #[inline]
     pub(crate) fn run_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
-        if self.observers().any().is_some() {
-            return self.run_observed(key, work);
-        }
-        Call::new(self.join(key, work, Context::of_call(self.scope.as_ref()), JoinMode::JoinOrLead, None))
+        let extras = self.extras(None);
+        let profile = extras.as_ref().map(|_| &Profile::PLAIN);
+        let context = Context::of_call(self.scope.as_ref());
+        Call::new(self.join(key, work, context, JoinMode::JoinOrLead, profile, extras))
     }
 
-    /// Apart, since what is asked for observers all along the way took a call without them 20 instructions.
-    #[cold]
-    fn run_observed<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
-        let context = Context::of_call(self.scope.as_ref());
-        let caller = self.join(key, work, context, JoinMode::JoinOrLead, Some(&Profile::PLAIN));
-        Call::watched(caller, self.observers())
+    /// Returns what few callers have; `None` for most.
+    #[inline]
+    pub(super) fn extras(&self, spawned: Option<Spawned<K, T>>) -> Option<Box<Extras<K, T>>> {
+        if spawned.is_none() && self.observers().any().is_none() {
+            return None;
+        }
+        Extras::new(spawned, self.observers())
     }
 
     /// [`call`](Self::call), for work that has its context already, of a caller that is watched by its layer.
     #[cfg(feature = "http")]
     #[inline]
     pub(crate) fn run<W: Work<T>>(&self, key: K, work: W, profile: Option<&Profile<'_>>) -> Caller<K, T, W> {
-        self.join(key, work, Context::default(), JoinMode::JoinOrLead, profile)
+        self.join(key, work, Context::default(), JoinMode::JoinOrLead, profile, None)
     }
 
     /// [`call`](Self::call), for work that joins no flight: it leads one, or goes alone beside the one there is.
     #[cfg(feature = "http")]
     pub(crate) fn lead<W: Work<T>>(&self, key: K, work: W, profile: Option<&Profile<'_>>) -> Caller<K, T, W> {
-        self.join(key, work, Context::default(), JoinMode::LeadOnly, profile)
+        self.join(key, work, Context::default(), JoinMode::LeadOnly, profile, None)
     }
 
     /// [`call`](Self::call), for work of a caller that called before, and has waited since.
@@ -70,21 +72,21 @@ where
         context: Context,
         mode: JoinMode,
         profile: Option<&Profile<'_>>,
+        extras: Option<Box<Extras<K, T>>>,
     ) -> Caller<K, T, W> {
         let (shard, hash) = self.shard(&key);
-        Caller::new(shard.join(hash, key, work, context, mode, profile), || self.deadline(), None)
+        Caller::new(shard.join(hash, key, work, context, mode, profile), || self.deadline(), extras)
     }
 
     /// Runs work that has no key, and comes near no flight.
     pub(crate) fn run_without_key<W: Work<T>>(&self, work: W) -> Call<K, T, W> {
         self.count_keyless();
-        let caller = Caller::alone(work, Reason::NoKey);
-        if self.observers().any().is_none() {
-            return Call::new(caller);
+        let extras = self.extras(None);
+        if extras.is_some() {
+            let (reason, why) = (Reason::NoKey, Reason::NoKey.name());
+            self.observers().tell(&Event::Alone { reason, why, label: None });
         }
-        let (reason, why) = (Reason::NoKey, Reason::NoKey.name());
-        self.observers().tell(&Event::Alone { reason, why, label: None });
-        Call::watched(caller, self.observers())
+        Call::new(Caller::alone(work, Reason::NoKey, extras))
     }
 
     /// Returns until when a follower that joins now waits.

@@ -30,6 +30,7 @@ impl Watch {
     }
 
     /// The call is made, and comes near no flight.
+    #[cfg(feature = "http")]
     pub(crate) fn alone(&self, reason: Reason, why: &'static str) {
         self.observers.tell(&Event::Alone { reason, why, label: self.label() });
     }

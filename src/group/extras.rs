@@ -1,0 +1,52 @@
+//! What few callers have.
+
+use std::sync::Arc;
+
+use super::shard::Shard;
+use crate::{
+    Reason, Role,
+    context::Scope,
+    observe::{Observers, Watch},
+};
+
+/// What few callers have, apart from what all have.
+pub(super) struct Extras<K, T> {
+    /// `Some` if made by `spawn`: what it runs alone runs to its end too, as a flight of this shard.
+    pub(super) spawned: Option<Spawned<K, T>>,
+    /// `Some` if the group is observed, and not by a layer that watches its callers itself; `None` once the call has ended.
+    watch: Option<Watch>,
+}
+
+/// What `spawn` needs to start work alone in a task of its own.
+pub(super) struct Spawned<K, T> {
+    pub(super) shard: Arc<Shard<K, T>>,
+    pub(super) scope: Option<Scope>,
+}
+
+impl<K, T> Extras<K, T> {
+    pub(super) fn new(spawned: Option<Spawned<K, T>>, observers: &Arc<Observers>) -> Option<Box<Self>> {
+        let watch = observers.any().map(|_| Watch::begin(observers, None));
+        (spawned.is_some() || watch.is_some()).then(|| Box::new(Self { spawned, watch }))
+    }
+
+    #[cold]
+    pub(super) fn released(&self, reason: Reason) {
+        if let Some(watch) = &self.watch {
+            watch.released(reason, reason.name());
+        }
+    }
+
+    #[cold]
+    pub(super) fn answered(&mut self, role: Role, callers: usize) {
+        if let Some(watch) = self.watch.take() {
+            watch.answered(role, callers);
+        }
+    }
+
+    #[cold]
+    pub(super) fn panicked(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.panicked();
+        }
+    }
+}
