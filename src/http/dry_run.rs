@@ -27,6 +27,7 @@ mod difference;
 mod digest;
 mod inputs;
 mod member;
+mod pair;
 mod report;
 mod route;
 mod routes;

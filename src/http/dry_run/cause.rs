@@ -1,49 +1,58 @@
-//! Which inputs explain that answers differ: a set operation over the pairs that were compared.
+//! Which inputs explain that answers differ: counts over the pairs of requests that were compared.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use super::inputs::Input;
 
-/// How many pairs are kept of a route, of each kind: those whose answers are the same, and those whose differ.
-pub(super) const PAIRS: usize = 32;
+/// How many inputs are counted on a route: those that differ first.
+const INPUTS: usize = 64;
 
-/// The pairs of a route that were compared last.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pairs {
-    same: VecDeque<Vec<Input>>,
-    different: VecDeque<Vec<Input>>,
-}
-
-/// An input that explains why answers differ that one key would have made one.
-#[derive(Clone, Debug)]
-pub struct Cause {
-    input: Input,
-    different: (usize, usize),
-    same: (usize, usize),
-}
+/// How unlikely it has to be that an input and the answers go together by chance, where neither follows from the other: the
+/// value of chi-squared.
+const BY_CHANCE: f64 = 20.0;
 
 /// What the pairs of a route say.
 #[derive(Clone, Debug, Default)]
+pub(super) struct Pairs {
+    /// How many there are whose answers differ, and whose answers are the same.
+    different: u64,
+    same: u64,
+    /// In how many of these each input differs.
+    inputs: BTreeMap<Input, (u64, u64)>,
+}
+
+/// An input that goes together with the answers: it differs where they do.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    input: Input,
+    /// Pairs of requests whose answers differ: those that differ in it, and all.
+    different: (u64, u64),
+    /// Likewise, those whose answers are the same.
+    same: (u64, u64),
+}
+
+/// What explains the answers of a route.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Explained {
-    /// The best explanation first; empty: what a request shows explains nothing.
+    /// The best explanation first; empty: what requests show explains nothing.
     pub(super) causes: Vec<Cause>,
-    /// Inputs that may matter too, which cannot be told: answers differ whatever they are.
+    /// What may matter too, which cannot be told.
     pub(super) suspects: Vec<Input>,
 }
 
 impl Cause {
-    /// Returns what differs.
+    /// Returns the input.
     pub fn input(&self) -> &Input {
         &self.input
     }
 
     /// Returns in how many pairs of requests whose answers differ it differs too, and how many such pairs were looked at.
-    pub fn different(&self) -> (usize, usize) {
+    pub fn different(&self) -> (u64, u64) {
         self.different
     }
 
     /// Returns in how many pairs of requests whose answers are the same it differs, and how many such pairs were looked at.
-    pub fn same(&self) -> (usize, usize) {
+    pub fn same(&self) -> (u64, u64) {
         self.same
     }
 
@@ -54,64 +63,49 @@ impl Cause {
 
     /// How much more often it differs where answers do: from -1 to 1.
     fn weight(&self) -> f64 {
-        let share = |(some, all): (usize, usize)| if all == 0 { 0.0 } else { some as f64 / all as f64 };
+        let share = |(some, all): (u64, u64)| if all == 0 { 0.0 } else { some as f64 / all as f64 };
         share(self.different) - share(self.same)
+    }
+
+    /// Returns whether it goes together with the answers, and not by chance.
+    fn goes_together(&self) -> bool {
+        let ((d, different), (c, same)) = (self.different, self.same);
+        let [a, b, c, d] = [same - c, different - d, c, d].map(|count| count as f64);
+        let sums = (a + b) * (c + d) * (a + c) * (b + d);
+        sums > 0.0 && a * d > b * c && (a + b + c + d) * (a * d - b * c).powi(2) / sums >= BY_CHANCE
     }
 }
 
 impl Pairs {
-    /// Notes a pair; the oldest of its kind leaves.
-    pub(super) fn note(&mut self, unequal: Vec<Input>, is_same: bool) {
-        let pairs = if is_same { &mut self.same } else { &mut self.different };
-        if pairs.len() >= PAIRS {
-            pairs.pop_front();
+    /// Notes a pair that differs in these inputs.
+    pub(super) fn note(&mut self, unequal: &[Input], is_same: bool) {
+        *(if is_same { &mut self.same } else { &mut self.different }) += 1;
+        for input in unequal.iter().filter(|input| !input.is_of_one_call()) {
+            if self.inputs.len() < INPUTS || self.inputs.contains_key(input) {
+                let (different, same) = self.inputs.entry(input.clone()).or_default();
+                *(if is_same { same } else { different }) += 1;
+            }
         }
-        pairs.push_back(unequal);
-    }
-
-    /// Returns how many pairs differ in the answer, and in no input but what names one call.
-    fn bare(&self) -> usize {
-        self.different.iter().filter(|pair| pair.iter().all(Input::is_of_one_call)).count()
     }
 
     /// Finds the inputs that explain the answers.
+    ///
+    /// One that differs exactly where answers do is the cause, and what differs elsewhere too is not. Without such a one,
+    /// something else makes answers differ, be it by itself: then those are causes that go together with the answers more
+    /// than by chance. Where answers are never the same nothing does, since they differ whatever is asked.
     pub(super) fn explain(&self) -> Explained {
-        let mut counts: BTreeMap<&Input, (usize, usize)> = BTreeMap::new();
-        for input in self.different.iter().flatten().filter(|input| !input.is_of_one_call()) {
-            counts.entry(input).or_default().0 += 1;
-        }
-        for input in self.same.iter().flatten() {
-            if let Some((_, same)) = counts.get_mut(input) {
-                *same += 1;
-            }
-        }
-        let cause = |(input, (different, same)): (&Input, (usize, usize))| Cause {
+        let cause = |(input, (different, same)): (&Input, &(u64, u64))| Cause {
             input: input.clone(),
-            different: (different, self.different.len()),
-            same: (same, self.same.len()),
+            different: (*different, self.different),
+            same: (*same, self.same),
         };
-        let mut causes: Vec<_> = counts.into_iter().map(cause).collect();
-        // The sort is stable: of equals, that comes first whose name does.
-        causes.sort_by(|one, other| other.rank().partial_cmp(&one.rank()).unwrap_or(std::cmp::Ordering::Equal));
-        // Answers that differ always, also where nothing else does, differ by themselves.
-        if self.same.is_empty() && self.bare() > 0 {
-            return Explained { causes: Vec::new(), suspects: causes.into_iter().map(|cause| cause.input).collect() };
-        }
-        // What differs also where answers are the same is no cause if another one explains all.
-        let exact = causes.iter().any(Cause::is_exact);
-        let explains = |cause: &Cause| if exact { cause.is_exact() } else { cause.weight() >= LEAST };
+        let mut causes: Vec<_> = self.inputs.iter().map(cause).filter(|cause| cause.weight() > 0.0).collect();
+        causes.sort_by(|one, other| other.weight().partial_cmp(&one.weight()).unwrap_or(Ordering::Equal));
+        let has_exact = causes.iter().any(Cause::is_exact);
+        let explains = |cause: &Cause| cause.is_exact() || (!has_exact && cause.goes_together());
         let (causes, rest): (Vec<_>, Vec<_>) = causes.into_iter().partition(explains);
-        let suspects = if exact { Vec::new() } else { rest.into_iter().map(|cause| cause.input).collect() };
+        let suspects = if causes.is_empty() { rest.into_iter().map(|cause| cause.input).collect() } else { Vec::new() };
         Explained { causes, suspects }
-    }
-}
-
-/// From what weight on an input is a cause.
-const LEAST: f64 = 0.25;
-
-impl Cause {
-    fn rank(&self) -> (bool, f64) {
-        (self.same.0 == 0, self.weight())
     }
 }
 
@@ -119,57 +113,60 @@ impl Cause {
 mod tests {
     use super::*;
 
-    fn field(name: &str) -> Input {
-        Input::field(name)
+    fn pairs(noted: &[(&[&str], bool)]) -> Pairs {
+        let mut pairs = Pairs::default();
+        for (names, is_same) in noted {
+            pairs.note(&names.iter().map(|name| Input::field(name)).collect::<Vec<_>>(), *is_same);
+        }
+        pairs
     }
 
-    fn names(inputs: impl IntoIterator<Item = Input>) -> Vec<String> {
-        inputs.into_iter().map(|input| input.name()).collect()
-    }
-
-    fn causes(pairs: &Pairs) -> Vec<String> {
-        names(pairs.explain().causes.into_iter().map(|cause| cause.input))
+    fn explained(pairs: &Pairs) -> [Vec<String>; 2] {
+        let Explained { causes, suspects } = pairs.explain();
+        let names = |inputs: Vec<Input>| inputs.iter().map(Input::name).collect();
+        [names(causes.into_iter().map(|cause| cause.input).collect()), names(suspects)]
     }
 
     #[test]
     fn what_differs_exactly_where_answers_do_is_the_cause() {
-        let mut pairs = Pairs::default();
-        pairs.note(vec![field("user-agent"), field("x-tenant")], false);
-        pairs.note(vec![field("user-agent")], true);
-        pairs.note(vec![field("x-tenant")], false);
-        assert_eq!(causes(&pairs), ["x-tenant"]);
+        let pairs = pairs(&[(&["user-agent", "x-tenant"], false), (&["user-agent"], true), (&["x-tenant"], false)]);
+        assert_eq!(explained(&pairs), [vec!["x-tenant".to_owned()], vec![]]);
         assert!(pairs.explain().causes[0].is_exact());
     }
 
     #[test]
-    fn two_causes_are_both_named() {
-        let mut pairs = Pairs::default();
-        pairs.note(vec![field("x-plan")], false);
-        pairs.note(vec![field("x-tenant")], false);
-        pairs.note(vec![], true);
-        assert_eq!(causes(&pairs), ["x-plan", "x-tenant"]);
+    fn two_causes_are_both_named_once_there_are_pairs_enough() {
+        let mut some = vec![(&["x-plan"][..], false), (&["x-tenant"], false), (&["user-agent"], true), (&[], true)];
+        assert_eq!(explained(&pairs(&some)), [vec![], vec!["x-plan".to_owned(), "x-tenant".to_owned()]]);
+        some = some.repeat(40);
+        assert_eq!(explained(&pairs(&some)), [vec!["x-plan".to_owned(), "x-tenant".to_owned()], vec![]]);
     }
 
     #[test]
-    fn answers_that_differ_by_themselves_blame_nothing_and_name_what_cannot_be_told() {
-        let mut pairs = Pairs::default();
-        pairs.note(vec![field("user-agent")], false);
-        pairs.note(vec![field("traceparent")], false);
-        assert_eq!(causes(&pairs), [""; 0]);
-        assert_eq!(names(pairs.explain().suspects), ["user-agent"]);
+    fn answers_that_always_differ_blame_nothing_and_name_what_cannot_be_told() {
+        let noted = [(&["user-agent"][..], false), (&["traceparent"], false)].repeat(100);
+        assert_eq!(explained(&pairs(&noted)), [vec![], vec!["user-agent".to_owned()]]);
+    }
+
+    #[test]
+    fn a_cause_is_found_beside_a_write_now_and_then() {
+        let mut noted = [(&["x-tenant"][..], false), (&["user-agent"], true)].repeat(100);
+        noted.push((&["user-agent"], false));
+        assert_eq!(explained(&pairs(&noted)), [vec!["x-tenant".to_owned()], vec![]]);
     }
 
     #[test]
     fn a_trace_is_never_a_cause() {
-        let mut pairs = Pairs::default();
-        pairs.note(vec![field("traceparent"), field("x-request-id")], false);
-        assert!(pairs.explain().causes.is_empty() && pairs.explain().suspects.is_empty());
+        assert_eq!(
+            explained(&pairs(&[(&["traceparent", "x-request-id"], false)])),
+            [vec![], vec![]] as [Vec<String>; 2]
+        );
     }
 
     #[test]
-    fn only_so_many_pairs_are_kept() {
+    fn only_so_many_inputs_are_counted() {
         let mut pairs = Pairs::default();
-        (0..1000).for_each(|number| pairs.note(vec![field("x")], number % 2 == 0));
-        assert_eq!((pairs.same.len(), pairs.different.len()), (PAIRS, PAIRS));
+        (0..1000).for_each(|number| pairs.note(&[Input::field(&format!("x-{number}"))], number % 2 == 0));
+        assert_eq!((pairs.inputs.len(), pairs.same + pairs.different), (INPUTS, 1000));
     }
 }

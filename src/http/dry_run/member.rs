@@ -35,16 +35,24 @@ pub(super) struct Member {
     pub(super) since: Instant,
     pub(super) tried: Tried,
     pub(super) stage: Stage,
-    pub(super) inputs: Arc<Inputs>,
+    pub(super) inputs: Inputs,
     /// `Some` once the head of its own answer, or an error, is there.
     pub(super) answered: Option<Answered>,
     /// `Some` once its own answer has ended.
-    pub(super) ending: Option<Ending>,
+    pub(super) record: Option<Arc<Record>>,
+}
+
+/// What two members are compared by.
+pub(super) struct Record {
+    /// `None` of an answer that failed, or was not there yet when its caller left.
+    pub(super) head: Option<Head>,
+    pub(super) ending: Ending,
+    pub(super) inputs: Inputs,
 }
 
 /// What is known of a member's own answer from its head on.
 pub(super) struct Answered {
-    /// `None` of an error.
+    /// `None` of an error, and once it is in the record.
     pub(super) head: Option<Head>,
     pub(super) judged: Judged,
     /// When the call was polled first, if it did not answer at once.
@@ -73,7 +81,6 @@ impl Judged {
 }
 
 /// What the layer would have made of it so far. Changed in the table only.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Its content is still being read. Answering: it is not watched.
     Reading,
@@ -82,7 +89,7 @@ pub(super) enum Stage {
     /// Its flight has landed, and what the followers do is being found out.
     Landing,
     /// These are compared with it once it has ended.
-    Landed { takers: Vec<Id> },
+    Landed { takers: Vec<Id>, compared: Vec<Arc<Record>> },
     /// Leaving: one follower less.
     Following { leader: Id },
     /// Its flight has landed, and what it does is being found out.
@@ -98,9 +105,9 @@ pub(super) enum Stage {
 impl Member {
     /// Returns whether nothing more is to be learnt from it.
     pub(super) fn is_done(&self) -> bool {
-        let over = self.ending.is_some();
+        let over = self.record.is_some();
         match &self.stage {
-            Stage::Landed { takers } => takers.is_empty(),
+            Stage::Landed { takers, .. } => takers.is_empty(),
             Stage::Counted => over || self.answered.is_some(),
             Stage::Alone => over,
             Stage::Reading
@@ -112,9 +119,10 @@ impl Member {
         }
     }
 
-    /// Returns what it is compared by, once it has ended.
-    pub(super) fn ended(&self) -> Option<(Option<&Head>, &Ending)> {
-        let head = self.answered.as_ref().and_then(|answered| answered.head.as_ref());
-        self.ending.as_ref().map(|ending| (head, ending))
+    /// Notes that its own answer has ended.
+    pub(super) fn end(&mut self, ending: Ending) {
+        let head = self.answered.as_mut().and_then(|answered| answered.head.take());
+        let inputs = std::mem::take(&mut self.inputs);
+        self.record = Some(Arc::new(Record { head, ending, inputs }));
     }
 }

@@ -18,7 +18,11 @@ pub(super) enum Event {
     Saved(Route),
     /// The call of such a one took so long.
     Time(Route, Duration),
-    Compared(Difference, Compared),
+    Compared {
+        difference: Difference,
+        compared: Compared,
+        is_finding: bool,
+    },
     Left(Route),
     LeaderLeft(Route),
     NotRead(Route),
@@ -50,8 +54,10 @@ impl Routes {
                 let tally = self.of(&route);
                 tally.saved_time = tally.saved_time.saturating_add(took);
             }
-            Event::Compared(difference, compared) => {
-                let differs = self.of(&difference.route).compared(&difference, &compared);
+            Event::Compared { difference, compared, is_finding } => {
+                let tally = self.of(&difference.route);
+                tally.pair(&difference, &compared);
+                let differs = is_finding && tally.found(&compared);
                 return differs.then_some(difference);
             }
             Event::Left(route) => self.of(&route).left += 1,

@@ -152,9 +152,9 @@ impl Watched {
             since: self.called,
             tried: Tried::default(),
             stage: Stage::Reading,
-            inputs: Arc::new(inputs),
+            inputs,
             answered: None,
-            ending: None,
+            record: None,
         };
         self.id = watcher.insert(member);
         self.requester = self.id.map(|_| requester);

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::{
     member::{Id, Member, Stage},
+    pair::Pair,
     route::Route,
     routes::Event,
 };
@@ -53,6 +54,7 @@ pub(super) struct Effects {
     /// Whose answers are to be judged now.
     pub(super) judge: VecDeque<Id>,
     pub(super) events: Vec<Event>,
+    pub(super) pairs: Vec<Pair>,
     pub(super) gone: Vec<Member>,
 }
 

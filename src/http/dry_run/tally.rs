@@ -41,22 +41,22 @@ impl Tally {
         }
     }
 
-    /// Notes a comparison; returns whether the answers differ.
-    pub(super) fn compared(&mut self, difference: &Difference, compared: &Compared) -> bool {
-        let is_same = match compared {
-            Compared::Same => true,
-            Compared::Different(_) => false,
-            Compared::Unknown => {
-                self.not_compared += 1;
-                return false;
-            }
-            Compared::Dropped => {
-                self.cut += 1;
-                return false;
-            }
+    /// Notes what the answers and the inputs of two requests say together.
+    pub(super) fn pair(&mut self, difference: &Difference, compared: &Compared) {
+        if matches!(compared, Compared::Same | Compared::Different(_)) {
+            self.pairs.note(&difference.inputs, *compared == Compared::Same);
+        }
+    }
+
+    /// Notes what became of comparing a follower with its leader; returns whether they differ.
+    pub(super) fn found(&mut self, compared: &Compared) -> bool {
+        let count = match compared {
+            Compared::Same => &mut self.same,
+            Compared::Different(_) => &mut self.different,
+            Compared::Unknown => &mut self.not_compared,
+            Compared::Dropped => &mut self.cut,
         };
-        *(if is_same { &mut self.same } else { &mut self.different }) += 1;
-        self.pairs.note(difference.inputs.clone(), is_same);
-        !is_same
+        *count += 1;
+        matches!(compared, Compared::Different(_))
     }
 }

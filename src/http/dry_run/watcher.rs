@@ -17,6 +17,7 @@ use super::{
     difference::Difference,
     digest::Digester,
     member::{Answered, Id, Judged, Member},
+    pair::Pair,
     report::{Report, Totals},
     route::Route,
     routes::{Event, Routes},
@@ -184,7 +185,8 @@ impl Watcher {
         while let Some(id) = effects.judge.pop_front() {
             self.judge(id, &mut effects);
         }
-        let Effects { events, gone, .. } = effects;
+        let Effects { mut events, pairs, gone, .. } = effects;
+        events.extend(pairs.into_iter().filter_map(Pair::compare));
         drop(gone);
         if events.is_empty() {
             return;

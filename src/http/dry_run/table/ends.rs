@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use super::{Effects, Table};
 use crate::http::dry_run::{
-    answer::{Ending, compare},
-    difference::Difference,
+    answer::Ending,
     member::{Id, Stage},
+    pair::Pair,
     routes::Event,
 };
+
+/// With how many that have ended before a follower is compared beside its leader: they tell more of what differs.
+const EARLIER: usize = 3;
 
 impl Table {
     /// A member's own answer has ended, or its caller has left.
     pub(in crate::http::dry_run) fn ended(&mut self, id: Id, ending: Ending, effects: &mut Effects) {
         let Some(member) = self.members.get_mut(&id) else { return };
         let left = matches!(ending, Ending::Left);
-        member.ending = Some(ending);
+        member.end(ending);
         let route = Arc::clone(&member.route);
         match &mut member.stage {
             Stage::Leading { followers } if left => {
@@ -52,7 +55,7 @@ impl Table {
                 self.compare(leader, id, effects);
                 self.sweep(leader, effects);
             }
-            Some(Stage::Landed { takers }) => {
+            Some(Stage::Landed { takers, .. }) => {
                 for taker in takers.clone() {
                     self.compare(id, taker, effects);
                 }
@@ -62,18 +65,17 @@ impl Table {
         self.sweep(id, effects);
     }
 
+    /// Pairs a member with its leader, and with some that were compared before, if both have ended.
     fn compare(&mut self, leader: Id, follower: Id, effects: &mut Effects) {
-        let (Some(one), Some(other)) = (self.members.get(&leader), self.members.get(&follower)) else { return };
-        let (Some(ours), Some(theirs)) = (one.ended(), other.ended()) else { return };
-        let compared = compare(ours, theirs);
-        let difference = Difference {
-            route: Arc::clone(&other.route),
-            parts: compared.parts(),
-            inputs: one.inputs.unequal(&other.inputs),
-            digests: (ours.1.digest(), theirs.1.digest()),
-        };
-        effects.events.push(Event::Compared(difference, compared));
-        if let Some(Stage::Landed { takers }) = self.members.get_mut(&leader).map(|one| &mut one.stage) {
+        let Some(other) = self.members.get(&follower) else { return };
+        let (route, record) = (Arc::clone(&other.route), other.record.clone());
+        let Some(one) = self.members.get_mut(&leader) else { return };
+        let (Some(leaders), Some(followers)) = (&one.record, record) else { return };
+        effects.pairs.push(Pair::new(&route, leaders, &followers, true));
+        if let Stage::Landed { takers, compared } = &mut one.stage {
+            let earlier = compared.iter().rev().take(EARLIER);
+            effects.pairs.extend(earlier.map(|earlier| Pair::new(&route, earlier, &followers, false)));
+            compared.push(followers);
             takers.retain(|taker| *taker != follower);
         }
         self.remove(follower, effects);

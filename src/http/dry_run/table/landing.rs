@@ -115,7 +115,7 @@ impl Table {
             }
         }
         if let Some(member) = self.members.get_mut(&leader) {
-            member.stage = Stage::Landed { takers };
+            member.stage = Stage::Landed { takers, compared: Vec::new() };
         }
         self.settle(leader, effects);
     }
