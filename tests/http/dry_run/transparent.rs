@@ -204,8 +204,7 @@ where
         tokio::task::yield_now().await;
     }
     drop((calls, bodies));
-    let seen = seen.lock().unwrap().clone();
-    seen
+    std::mem::take(&mut seen.lock().unwrap())
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
