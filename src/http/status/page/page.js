@@ -12,7 +12,8 @@
   const time = (ms) => {
     if (ms === null) return "–";
     if (ms < 10) return ms.toFixed(1) + " ms";
-    if (ms < 10_000) return Math.round(ms) + " ms";
+    if (ms < 1000) return Math.round(ms) + " ms";
+    if (ms < 10_000) return (ms / 1000).toFixed(2) + " s";
     if (ms < 600_000) return (ms / 1000).toFixed(1) + " s";
     if (ms < 36_000_000) return Math.round(ms / 60_000) + " min";
     return count(Math.round(ms / 3_600_000)) + " h";
@@ -101,6 +102,7 @@
     const names = ["one", "2 to 9", "10 to 99", "100 to 999", "1,000 or more"];
     const parts = s.now.by_callers.map((flights, i) => flights ? count(flights) + " with " + names[i] : "").filter(Boolean);
     set("by-callers", parts.length ? parts.join(", ") + "." : "No flight is under way.");
+    at("largest-scroll").hidden = s.now.largest.length === 0;
     rows(at("largest"), s.now.largest, (f) => [f.flight, f.route, count(f.callers), time(f.age)], 0);
     // Once a second is often enough for what is large.
     const now = Math.floor(s.up / 1000);
@@ -118,7 +120,10 @@
 
   const area = (seconds) => {
     const top = nice(Math.max(1, ...seconds.map((calls) => calls[0] + calls[1] + calls[2])));
-    const left = 300 - seconds.length;
+    // A minute at least, so that a server that has just begun shows something.
+    const span = Math.max(60, seconds.length);
+    const left = span - seconds.length;
+    at("seconds").setAttribute("viewBox", "0 0 " + span + " 100");
     let floor = seconds.map(() => 0);
     ["led", "followed", "alone"].forEach((role, i) => {
       const roof = seconds.map((calls, x) => floor[x] + calls[i]);
@@ -129,6 +134,7 @@
       floor = roof;
     });
     set("top", count(top) + " per second");
+    set("span", (span < 120 ? span + " s" : Math.round(span / 60) + " minutes") + " ago");
     const [led, followed, alone] = seconds.at(-1) ?? [0, 0, 0];
     set("now-led", count(led));
     set("now-followed", count(followed));
@@ -136,10 +142,10 @@
     const most = Math.max(0, ...floor);
     set("seconds-text", "In the last whole second " + count(led) + " led, " + count(followed) + " followed and " + count(alone) + " went alone; at most " + count(most) + " calls in one second.");
   };
-  // 1, 2 or 5 times a power of ten.
+  // A round number above.
   const nice = (n) => {
     const ten = 10 ** Math.floor(Math.log10(n));
-    return ten * [1, 2, 5, 10].find((m) => ten * m >= n);
+    return ten * [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((m) => ten * m >= n);
   };
 
   // ---- tables
@@ -170,8 +176,10 @@
     if (by === "alone" || by === "released") return sum(route[by]);
     return route[by] ?? -1;
   };
-  const rules = (route) => Object.entries({ ...route.released, ...route.alone })
-    .map(([rule]) => rule + " " + count((route.alone[rule] ?? 0) + (route.released[rule] ?? 0)))
+  const rules = (route) => Object.keys({ ...route.released, ...route.alone })
+    .map((rule) => [rule, (route.alone[rule] ?? 0) + (route.released[rule] ?? 0)])
+    .sort(([, a], [, b]) => b - a)
+    .map(([rule, calls]) => rule + " " + count(calls))
     .join(", ");
   const routes = (list) => {
     const wanted = at("filter").value;
