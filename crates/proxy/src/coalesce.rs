@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use tower_singleflight::{
     HttpSingleflightLayer, Limits,
-    http::{HttpGroup, LargeBodies},
+    http::{HttpGroup, LargeBodies, StatusPage},
 };
 
 use crate::options::Options;
@@ -13,8 +13,9 @@ use crate::options::Options;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
-/// Returns the layer, whose services share one group; `None`: every request goes upstream.
-pub(crate) fn layer(options: &Options) -> Option<HttpSingleflightLayer> {
+/// Returns the layer, whose services share one group, and the live page about it, if the options ask for one; `None`: every
+/// request goes upstream.
+pub(crate) fn layer(options: &Options) -> Option<(HttpSingleflightLayer, Option<StatusPage>)> {
     if options.no_coalesce {
         return None;
     }
@@ -41,7 +42,14 @@ pub(crate) fn layer(options: &Options) -> Option<HttpSingleflightLayer> {
     if let Some(limit) = options.release_limit {
         layer = layer.release_limit(limit as usize);
     }
-    Some(layer)
+    if options.status.is_none() {
+        return Some((layer, None));
+    }
+    let upstream = options.upstream().to_string();
+    let page = StatusPage::new().named(&upstream);
+    let layer = layer.observe(page.clone());
+    let group = layer.get_group().clone();
+    Some((layer, Some(page.group(&upstream, move || group.stats()))))
 }
 
 /// Large downloads are what a proxy is for: they are shared, and what a slow client has yet to read goes to the disk.

@@ -19,6 +19,7 @@ mod proxy;
 mod sender;
 mod server;
 mod socket;
+mod status;
 mod target;
 mod upgrade;
 mod upstream;

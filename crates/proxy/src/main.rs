@@ -46,6 +46,9 @@ async fn run(options: &Options) -> ExitCode {
     };
     // Whoever started it may not be reading.
     let _ = writeln!(io::stdout(), "http://{} => {}", proxy.address(), options.upstream());
+    if let Some(address) = proxy.status() {
+        let _ = writeln!(io::stdout(), "live page: http://{address}/");
+    }
 
     tokio::select! {
         () = proxy.serve(stop.signal()) => {}

@@ -30,6 +30,8 @@ Examples:
       In front of an upstream that speaks HTTP/2 only.
   singleflight-proxy --upstream http://127.0.0.1:3000 --max-wait 500 --release-limit 8
       Who has waited half a second goes alone, but no more than eight at a time.
+  singleflight-proxy --upstream http://127.0.0.1:3000 --status 127.0.0.1:9000
+      Shows what it does in a browser; as text: watch curl -s http://127.0.0.1:9000/plain
   singleflight-proxy --upstream http://127.0.0.1:3000 --no-coalesce
       Every request goes upstream: to compare.";
 
@@ -100,6 +102,17 @@ pub struct Options {
     /// How long requests under way may take to end after a signal to stop, in ms.
     #[arg(long, default_value = "10000")]
     pub(crate) grace: Millis,
+    /// Serve a live page at this address and port: calls by role, flights under way, waits. It has no login: loopback only,
+    /// unless --status-public.
+    #[arg(long, conflicts_with = "no_coalesce")]
+    pub(crate) status: Option<SocketAddr>,
+    /// Let --status be reached from other machines.
+    #[arg(long, requires = "status")]
+    pub(crate) status_public: bool,
+    /// A name that the live page may be asked for by, beside addresses and localhost; more than one if repeated. Other names
+    /// are refused, so that no web site that has its own name lead here can read it.
+    #[arg(long, requires = "status", value_name = "NAME")]
+    pub(crate) status_host: Vec<String>,
     /// Print no line per request.
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -113,11 +126,15 @@ impl Options {
     /// What is wrong with it; or the help or the version, if it asks for these.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let options = Self::try_parse_from(arguments)?;
-        if options.upstream.is_at(options.listen) {
-            let message = "the upstream is the proxy itself";
-            return Err(clap::Error::raw(clap::error::ErrorKind::ValueValidation, message));
-        }
-        Ok(options)
+        let public = options.status.filter(|status| !status.ip().to_canonical().is_loopback());
+        let wrong = if options.upstream.is_at(options.listen) {
+            "the upstream is the proxy itself"
+        } else if public.is_some() && !options.status_public {
+            "the live page has no login, and --status is no loopback address; --status-public allows it"
+        } else {
+            return Ok(options);
+        };
+        Err(clap::Error::raw(clap::error::ErrorKind::ValueValidation, wrong))
     }
 
     /// Returns what is wrong with a command line, in one line.

@@ -1,17 +1,23 @@
 //! A proxy from its options to its end.
 
-use std::{fmt, future::Future, io, net::SocketAddr};
+use std::{
+    fmt,
+    future::{Future, pending},
+    io,
+    net::SocketAddr,
+};
 
 use tokio::net::TcpListener;
 use tower_singleflight::HttpSingleflightLayer;
 
-use crate::{coalesce, options::Options, server, worker::Workers};
+use crate::{coalesce, options::Options, server, status::Status, worker::Workers};
 
 /// A proxy that listens, with its threads started.
 pub struct Proxy {
     listener: TcpListener,
     address: SocketAddr,
     layer: Option<HttpSingleflightLayer>,
+    status: Option<Status>,
     workers: Workers,
 }
 
@@ -29,16 +35,26 @@ impl Proxy {
         let said = |what: String| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
         let listening = server::listen(options.listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (address, listener) = listening.map_err(said(format!("cannot listen on {}", options.listen)))?;
-        let layer = coalesce::layer(options);
+        let (layer, page) = coalesce::layer(options).unzip();
+        let shown = options.status.zip(page.flatten()).map(|(address, page)| {
+            Status::start(address, options, page).map_err(said(format!("cannot show the live page on {address}")))
+        });
+        let status = shown.transpose()?;
         let started = Workers::start(options, layer.as_ref(), threads);
         let workers = started.map_err(said("cannot start a worker".to_owned()))?;
-        Ok(Self { listener, address, layer, workers })
+        Ok(Self { listener, address, layer, status, workers })
     }
 
     /// Returns where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns where the live page is; `None` if the options ask for none.
+    #[must_use]
+    pub fn status(&self) -> Option<SocketAddr> {
+        self.status.as_ref().map(|status| status.address)
     }
 
     /// Returns the layer that all requests go through; `None` if the options say that none coalesce.
@@ -53,7 +69,17 @@ impl Proxy {
     ///
     /// Dropped, it takes no clients any more, and does not wait for those that it has.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        self.workers.serve(self.listener, stop).await;
+        let Self { listener, status, workers, .. } = self;
+        let page = async {
+            match status {
+                Some(status) => status.serve().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = workers.serve(listener, stop) => {}
+            () = page => {}
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_bad_option_is_one_line() {
     let upstream = ["--upstream", "http://127.0.0.1:9"];
-    let bad: [&[&str]; 25] = [
+    let bad: [&[&str]; 32] = [
         &[],
         &["--upstream", "https://127.0.0.1:9"],
         &["--upstream", "127.0.0.1:9"],
@@ -31,12 +31,22 @@ fn a_bad_option_is_one_line() {
         &[upstream[0], upstream[1], "--release-limit", "-1"],
         &[upstream[0], upstream[1], "--cache-status", "\u{e9}"],
         &[upstream[0], upstream[1], "--no-such-option"],
+        &[upstream[0], upstream[1], "--status", "9000"],
+        &[upstream[0], upstream[1], "--status", "0.0.0.0:9000"],
+        &[upstream[0], upstream[1], "--status", "10.0.0.1:9000"],
+        &[upstream[0], upstream[1], "--status", "[::]:9000", "--status-host", "a"],
+        &[upstream[0], upstream[1], "--status", "127.0.0.1:9000", "--no-coalesce"],
+        &[upstream[0], upstream[1], "--status-public"],
+        &[upstream[0], upstream[1], "--status-host", "a"],
     ];
     for options in bad {
         let error = Options::read(std::iter::once(&"proxy").chain(options).map(|option| option.into())).unwrap_err();
         let complaint = Options::complaint(&error);
         assert!(error.use_stderr() && error.exit_code() == 2, "{options:?}");
         assert!(complaint.starts_with("error: ") && complaint.len() > 20 && !complaint.contains('\n'), "{complaint}");
+    }
+    for allowed in [&["--status", "[::ffff:127.0.0.1]:1"][..], &["--status", "0.0.0.0:1", "--status-public"]] {
+        Options::read(["proxy"].iter().chain(&upstream).chain(allowed).map(|option| option.into())).unwrap();
     }
     let error = Options::read(["proxy".into()]).unwrap_err();
     assert!(Options::complaint(&error).contains("--upstream"), "{}", Options::complaint(&error));

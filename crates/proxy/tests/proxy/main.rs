@@ -9,6 +9,7 @@ mod hops;
 mod passing;
 mod stale;
 mod stale_h2;
+mod status;
 mod stopping;
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -46,6 +47,8 @@ const LONG: Duration = Duration::from_secs(60);
 /// A proxy under way.
 struct Proxy {
     address: SocketAddr,
+    /// Of the live page.
+    status: Option<SocketAddr>,
     group: HttpGroup,
     /// `None` without coalescing.
     layer: Option<HttpSingleflightLayer>,
@@ -60,11 +63,11 @@ impl Proxy {
         let options = Options::read(fixed.iter().chain(options).map(|option| option.into())).unwrap();
         // Two: callers of one flight are on different runtimes, whatever the machine.
         let proxy = singleflight_proxy::Proxy::start(&options, 2).unwrap();
-        let (address, layer) = (proxy.address(), proxy.layer().cloned());
+        let (address, status, layer) = (proxy.address(), proxy.status(), proxy.layer().cloned());
         let group = layer.as_ref().map_or_else(HttpGroup::new, |layer| layer.get_group().clone());
         let (stop, stopped) = oneshot::channel();
         let done = tokio::spawn(proxy.serve(async { drop(stopped.await) }));
-        Self { address, group, layer, stop, done }
+        Self { address, status, group, layer, stop, done }
     }
 
     async fn connect(&self) -> TcpStream {

@@ -1,0 +1,65 @@
+//! The live page, on a port of its own.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::sleep,
+};
+use tower::Service;
+use tower_singleflight::http::StatusPage;
+
+use crate::{options::Options, server::listen, socket::Socket, wire::Wire};
+
+/// How many connections there are at a time: a browser has one or two.
+const PLACES: usize = 128;
+
+/// How long a client may read nothing, or take for the head of a request.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A page that is listened for.
+pub(crate) struct Status {
+    listener: TcpListener,
+    pub(crate) address: SocketAddr,
+    page: StatusPage,
+}
+
+impl Status {
+    pub(crate) fn start(address: SocketAddr, options: &Options, page: StatusPage) -> io::Result<Self> {
+        let listener = listen(address)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address, page: page.only_hosts(options.status_host.iter().cloned()) })
+    }
+
+    /// Shows the page for ever; whoever looks is cut off when this is dropped.
+    pub(crate) async fn serve(self) {
+        let places = Arc::new(Semaphore::new(PLACES));
+        let mut open = JoinSet::new();
+        loop {
+            // Never closed.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, _)) => drop(open.spawn(connection(stream, self.page.clone(), place))),
+                // No more files, as a rule.
+                Err(_) => sleep(Duration::from_millis(10)).await,
+            }
+            while open.try_join_next().is_some() {}
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, page: StatusPage, place: OwnedSemaphorePermit) {
+    let wire = Arc::new(Wire::new());
+    let io = TokioIo::new(Socket::new(stream, IDLE, Arc::clone(&wire), place));
+    let answer = service_fn(move |request: Request<Incoming>| {
+        wire.asked(&request);
+        page.clone().call(request)
+    });
+    // Who breaks off is no event.
+    let _ = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(IDLE).serve_connection(io, answer).await;
+}
