@@ -46,6 +46,16 @@ pub mod recipes {}
 ///
 #[cfg(feature = "status")]
 #[doc = include_str!("../docs/status-page.md")]
+///
+/// # What it looks like
+///
+#[cfg_attr(
+    doc,
+    doc = "<img style=\"max-width: 100%\" alt=\"The live page: numbers, calls per second by role as an \
+    area, tables of flights and routes\" src=\"data:image/png;base64,"
+)]
+#[cfg_attr(doc, doc = include_str!("../docs/status.png.base64"))]
+#[cfg_attr(doc, doc = "\">")]
 pub mod status_page {}
 
 /// Why two requests did not merge, and what to do when it does not compile, hangs, is slow or panics.

@@ -45,7 +45,7 @@ impl Browser {
             Ok(driver) => driver,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Past the harness, which shows nothing of tests that pass.
-                writeln!(io::stderr(), "skipped: there is no {} for the live page", program.display())?;
+                writeln!(io::stderr(), "skipped: there is no {} for the live page", program.to_string_lossy())?;
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),

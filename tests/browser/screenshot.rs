@@ -6,6 +6,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::Request, http::header, routing::get};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use browser_tests::{Browser, Fault};
 use png::{ColorType, Compression, Decoder, Encoder, Filter};
 use tokio::{
@@ -72,6 +73,8 @@ async fn take(path: &str) -> Result<(), Fault> {
     let picture = browser.client().screenshot().await?;
     let picture = in_few_colours(&picture)?;
     fs::write(path, &picture)?;
+    // As the documentation embeds it, which has no other files.
+    fs::write(format!("{path}.base64"), BASE64_STANDARD.encode(&picture))?;
     println!("{path}: {} bytes", picture.len());
     load.abort();
     browser.close().await

@@ -27,6 +27,14 @@ fn every_page_is_in_the_guide() {
 }
 
 #[test]
+fn the_picture_of_the_live_page_is_small_and_is_the_one_that_is_embedded() {
+    let read = |name| fs::read(root().join("docs").join(name)).unwrap();
+    let (picture, embedded) = (read("status.png"), read("status.png.base64"));
+    assert!(picture.len() < 150_000, "{} bytes", picture.len());
+    assert_eq!(embedded.len(), picture.len().div_ceil(3) * 4, "`cargo run -p browser-tests` makes both");
+}
+
+#[test]
 fn every_page_that_the_readme_links_to_is_there() {
     for link in README.split("tower_singleflight/guide/").skip(1) {
         let page = link.split(['/', ')']).next().unwrap();
