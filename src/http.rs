@@ -65,7 +65,7 @@ pub use self::{
     body::{BodyError, BodySource, LargeBodies, SharedBody, SpillStore},
     clone_body::{CloneBody, CloneBodyFuture, CloneBodyLayer},
     content::{ContentBody, ContentFuture, ContentSingleflight, Contents, Heads, HttpContent},
-    explain::{Asked, Explanation},
+    explain::{Asked, Explanation, ResponseExplanation},
     future::HttpResponseFuture,
     group::HttpGroup,
     key::{Difference, HttpKey},

@@ -1,5 +1,7 @@
 //! `explain` says what a call would find, and nothing else.
 
+mod answered;
+mod apart;
 mod drawn;
 
 use http::{HeaderName, Request, request::Parts};

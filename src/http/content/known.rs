@@ -36,6 +36,15 @@ impl RequestContent {
         }
     }
 
+    /// Returns what is known of content that is there as a whole; `is_read`: it is read, if there is some.
+    pub(in crate::http) fn told(content: &Bytes, is_read: bool) -> Self {
+        match (content.is_empty(), is_read) {
+            (true, _) => Self::Empty,
+            (false, true) => Self::Read(content.clone()),
+            (false, false) => Self::Unknown,
+        }
+    }
+
     /// Returns what is known without reading. One of no bytes may still carry trailers.
     pub(in crate::http) fn of(body: &impl Body) -> Self {
         if body.is_end_stream() { Self::Empty } else { Self::Unknown }

@@ -1,9 +1,22 @@
 //! What to look at, and what lets requests share all the same: the words of the page on troubleshooting.
 
+use std::fmt;
+
 use crate::http::rule::Rule;
 
+/// Writes what a rule has done, with its sentence and what can be done about it.
+pub(super) fn write(done: &str, rule: Rule, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{done}, by {rule}. {}", rule.sentence())?;
+    let (look_at, remedy) = of(rule);
+    writeln!(f, "  Look at {look_at}.")?;
+    match remedy {
+        Some(remedy) => writeln!(f, "  To share all the same: {remedy}."),
+        None => Ok(()),
+    }
+}
+
 /// Says what to look at where a rule keeps requests from sharing, and what lets them share, if anything does.
-pub(super) const fn of(rule: Rule) -> (&'static str, Option<&'static str>) {
+const fn of(rule: Rule) -> (&'static str, Option<&'static str>) {
     match rule {
         Rule::S1Method => ("the request's method", Some("`methods([..])`, with `content_key(..)`")),
         Rule::S2Target => (

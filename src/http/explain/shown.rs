@@ -2,27 +2,44 @@
 
 use std::fmt;
 
+use http::HeaderName;
+
 use crate::http::key::Difference;
 
 /// How much of a name or a value is printed, in bytes.
 const MOST: usize = 100;
 
-/// How many values of one part are printed.
+/// How many values of one part are printed, and how many names in one line.
 const MOST_VALUES: usize = 8;
+
+/// Names of fields.
+pub(super) struct Names<'a>(pub(super) &'a [HeaderName]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.0.iter().map(|name| Cut(name.as_str().as_bytes()));
+        list(names, self.0.len(), f)
+    }
+}
+
+/// Writes the first of some things.
+fn list<T: fmt::Display>(all: impl Iterator<Item = T>, many: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (at, one) in all.take(MOST_VALUES).enumerate() {
+        let comma = if at > 0 { ", " } else { "" };
+        write!(f, "{comma}{one}")?;
+    }
+    match many.saturating_sub(MOST_VALUES) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
+    }
+}
 
 /// What a part has in one request.
 pub(super) struct Shown<'a>(pub(super) &'a [Vec<u8>]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, value) in self.0.iter().take(MOST_VALUES).enumerate() {
-            let comma = if at > 0 { ", " } else { "" };
-            write!(f, "{comma}\"{}\"", Cut(value))?;
-        }
-        match self.0.len().saturating_sub(MOST_VALUES) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
+        list(self.0.iter().map(|value| format!("\"{}\"", Cut(value))), self.0.len(), f)
     }
 }
 

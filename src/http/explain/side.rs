@@ -1,11 +1,14 @@
 //! What a layer would do with one request.
 
+use std::sync::Arc;
+
 use super::Asked;
 use crate::http::{
     coalescer::{Coalescer, Place},
     content::RequestContent,
     key::HttpKey,
     plan::Plan,
+    requester::Requester,
     rule::Rule,
 };
 
@@ -14,11 +17,19 @@ pub(in crate::http) struct Side {
     pub(super) place: Place,
     /// An error: it goes alone by this rule.
     pub(super) plan: Result<Plan, Rule>,
-    /// Also that of a request that a rule sends alone, if one can be made.
-    pub(super) key: Option<HttpKey>,
+    /// Of a request that a rule sends alone too, if a key can be made for it.
+    pub(super) requester: Option<Requester>,
 }
 
 impl Side {
+    pub(super) fn key(&self) -> Option<&HttpKey> {
+        self.requester.as_ref().map(|requester| &requester.key)
+    }
+
+    pub(super) fn is_http10(&self) -> bool {
+        self.requester.as_ref().is_some_and(|requester| requester.facts.http10)
+    }
+
     /// Returns the rule that keeps the request from leading a flight for others.
     pub(super) const fn alone(&self) -> Option<Rule> {
         match self.plan {
@@ -27,35 +38,36 @@ impl Side {
             Err(rule) => Some(rule),
         }
     }
+
+    /// Returns the rule that keeps the request from joining a flight that is under way.
+    pub(super) const fn joins_none(&self) -> Option<Rule> {
+        match self.plan {
+            Ok(Plan::Lead) => Some(Rule::S13Reload),
+            _ => self.alone(),
+        }
+    }
 }
 
 impl Coalescer {
     /// Decides what would become of a request, and leaves all as it is. `max`: how much content is read, in bytes, if
     /// content counts.
-    pub(in crate::http) fn explain(&self, asked: &Asked<'_>, max: Option<usize>) -> Side {
-        let Asked { parts, content: said } = asked;
+    pub(in crate::http) fn explain(self: &Arc<Self>, asked: &Asked<'_>, max: Option<usize>) -> Side {
+        let Asked { parts, content } = asked;
         let kind = self.config.kind(parts);
-        let is_read = |max| self.reads_content(parts, kind, said.len() as u64, max);
-        let content = if said.is_empty() {
-            RequestContent::Empty
-        } else if max.is_some_and(is_read) {
-            RequestContent::Read(said.clone())
-        } else {
-            RequestContent::Unknown
-        };
         let (place, passed) = (self.place(parts), self.passed(parts));
-        match self.decide(parts, kind, &content, place, Some(&passed)) {
-            Ok((plan, key)) => Side { place, plan: Ok(plan), key: Some(key) },
+        let at_least = content.len() as u64;
+        let is_read = max.is_some_and(|max| self.reads_content(parts, kind, at_least, max));
+        let known = RequestContent::told(content, is_read);
+        let (plan, key) = match self.decide(parts, kind, &known, place, Some(&passed)) {
+            Ok((plan, key)) => (Ok(plan), Some(key)),
             Err(rule) => {
-                // What no rule would have let be read is compared all the same.
-                let content = if max.is_some_and(|max| said.len() <= max) && !said.is_empty() {
-                    RequestContent::Read(said.clone())
-                } else {
-                    content
-                };
-                let key = self.key_of_any(parts, kind, &content, place, &passed);
-                Side { place, plan: Err(rule), key }
+                // What would have been read without the rule is compared all the same.
+                let fits = max.is_some_and(|max| at_least <= max as u64);
+                let known = RequestContent::told(content, fits);
+                (Err(rule), self.key_of_any(parts, kind, &known, place, &passed))
             }
-        }
+        };
+        let requester = key.map(|key| self.requester(parts, kind, place, key, false));
+        Side { place, plan, requester }
     }
 }

@@ -8,6 +8,7 @@ use super::{
     HttpKey,
     cookies::pairs_of,
     decoded::{Decoded, Named, Target},
+    fields::all_lines,
 };
 
 /// A part of a request in which its key differs from that of another one.
@@ -57,7 +58,23 @@ pub enum Difference {
 
 impl HttpKey {
     /// Returns in what the key differs from another one: in nothing just if they are equal.
-    pub(in crate::http) fn differences(&self, other: &Self) -> Vec<Difference> {
+    ///
+    /// For keys that were made at different times. [`explain`](crate::HttpSingleflightLayer::explain) compares two requests
+    /// as they would be taken now, with the rules.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use http::Request;
+    /// use tower_singleflight::{HttpSingleflightLayer, http::Difference};
+    ///
+    /// let layer = HttpSingleflightLayer::new();
+    /// let key = || layer.key(&Request::get("/entries").body(()).unwrap().into_parts().0).unwrap();
+    /// let before = key();
+    /// layer.get_group().fence(None, "/entries"); // as a write does
+    /// assert_eq!(before.differences(&key()), [Difference::Fence]);
+    /// ```
+    pub fn differences(&self, other: &Self) -> Vec<Difference> {
         let mut found = Vec::new();
         compare(self.parts(), other.parts(), &mut found);
         let (a, b) = (self.identities(), other.identities());
@@ -70,12 +87,26 @@ impl HttpKey {
         found
     }
 
+    /// Returns the fields in which the two requests differ besides, since they do not count: `Vary` may name them (S9).
+    pub(in crate::http) fn differing_besides(&self, other: &Self) -> Vec<HeaderName> {
+        let by_name = |fields| {
+            let mut named = BTreeMap::<_, Vec<_>>::new();
+            all_lines(fields).for_each(|(name, line)| named.entry(name).or_default().push(line));
+            named
+        };
+        let (a, b) = (by_name(self.others()), by_name(other.others()));
+        differing(&a, &b).filter_map(|name| HeaderName::from_bytes(name).ok()).collect()
+    }
+
     /// Returns what the key has where it differs from another one; nothing if it has nothing there, or nothing that can be
     /// printed.
     pub(in crate::http) fn values(&self, difference: &Difference) -> Vec<Vec<u8>> {
         values(self.parts(), difference)
     }
 }
+
+/// By which a call of gRPC is known.
+const CONTENT_TYPE: &[u8] = b"content-type";
 
 /// Adds what may have been found before.
 fn add(difference: Difference, found: &mut Vec<Difference>) {
@@ -119,8 +150,12 @@ fn compare(a: &[u8], b: &[u8], found: &mut Vec<Difference>) {
         compare(a, b, &mut above);
         found.extend(above.into_iter().map(|difference| Difference::Above(Box::new(difference))));
     }
-    // The fences of two places differ as the places do.
-    if found.len() == before && (a.epoch, &a.places) != (b.epoch, &b.places) {
+    // The fences of two places differ as the places do, and those of a service of gRPC are for its calls alone.
+    let same_place = a.method == b.method
+        && a.asked == b.asked
+        && a.rewritten == b.rewritten
+        && a.fields.get(CONTENT_TYPE) == b.fields.get(CONTENT_TYPE);
+    if same_place && (a.epoch, &a.places) != (b.epoch, &b.places) {
         found.push(Difference::Fence);
     }
     if found.len() == before {

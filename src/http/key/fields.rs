@@ -147,8 +147,9 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Returns the lines of a field, in order.
-pub(super) fn lines<'a>(fields: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+/// Returns all lines, in order, each with the name of its field.
+#[inline]
+pub(super) fn all_lines(fields: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = fields;
     std::iter::from_fn(move || {
         let (name, after) = counted(rest)?;
@@ -156,6 +157,10 @@ pub(super) fn lines<'a>(fields: &'a [u8], name: &'a [u8]) -> impl Iterator<Item 
         rest = after;
         Some((name, value))
     })
-    .filter(move |(field, _)| *field == name)
-    .map(|(_, value)| value)
+}
+
+/// Returns the lines of a field, in order.
+#[inline]
+pub(super) fn lines<'a>(fields: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    all_lines(fields).filter(move |(field, _)| *field == name).map(|(_, value)| value)
 }

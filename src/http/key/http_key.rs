@@ -53,7 +53,7 @@ impl HttpKey {
     }
 
     /// Returns the lines of the fields that do not count.
-    fn others(&self) -> &[u8] {
+    pub(super) fn others(&self) -> &[u8] {
         &self.bytes[..self.start]
     }
 

@@ -1,9 +1,13 @@
 //! Why did these two not share?
 
+use std::sync::Arc;
+
+use http::response;
+
 use super::HttpSingleflightLayer;
 use crate::http::{
     content::HttpContent,
-    explain::{Asked, Explanation},
+    explain::{Asked, Explanation, ResponseExplanation, Side},
 };
 
 impl<C: HttpContent> HttpSingleflightLayer<C> {
@@ -37,8 +41,48 @@ impl<C: HttpContent> HttpSingleflightLayer<C> {
     /// println!("{explanation}"); // says this in words, and what to do about it
     /// ```
     pub fn explain<'a>(&self, first: impl Into<Asked<'a>>, second: impl Into<Asked<'a>>) -> Explanation {
-        let (coalescer, max) = (self.coalescer(), self.content.max());
-        let [first, second] = [first.into(), second.into()].map(|asked| coalescer.explain(&asked, max));
+        let [first, second] = self.sides([first.into(), second.into()]);
         Explanation::of(first, second)
+    }
+
+    /// Explains with whom the answer to a request would be shared, and by which rule not. It goes by the head of the
+    /// answer, and by what `Content-Length` says of the rest.
+    ///
+    /// Like [`explain`](Self::explain) it decides as a call does, and nothing is done or remembered. What two requests would
+    /// make of the answer, [`Explanation::answered`] tells.
+    ///
+    /// # Panics
+    ///
+    /// A panic of a function of the application's is the caller's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use http::{Request, Response, header};
+    /// use tower_singleflight::{HttpSingleflightLayer, http::Rule};
+    ///
+    /// let (request, ()) = Request::get("/report/7").body(()).unwrap().into_parts();
+    /// let answer = |name: &str, value: &str| {
+    ///     Response::builder().header(name, value).body(()).unwrap().into_parts().0
+    /// };
+    /// let layer = HttpSingleflightLayer::new();
+    /// let private = layer.explain_response(&request, &answer("cache-control", "private"));
+    /// assert_eq!(private.rules(), [None, Some(Rule::S8CacheControl)]);
+    /// let varies = layer.explain_response(&request, &answer("vary", "accept, user-agent"));
+    /// assert!(varies.would_be_shared());
+    /// assert_eq!(varies.compared(), [header::USER_AGENT]); // `accept` is in the key
+    /// ```
+    pub fn explain_response<'a>(
+        &self,
+        request: impl Into<Asked<'a>>,
+        response: &response::Parts,
+    ) -> ResponseExplanation {
+        let [request] = self.sides([request.into()]);
+        ResponseExplanation::of(&request, response)
+    }
+
+    fn sides<const N: usize>(&self, asked: [Asked<'_>; N]) -> [Side; N] {
+        let (coalescer, max) = (Arc::new(self.coalescer()), self.content.max());
+        asked.map(|asked| coalescer.explain(&asked, max))
     }
 }
