@@ -14,8 +14,9 @@ use rand_distr::Zipf;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, interval, sleep_until},
 };
+use tower_singleflight::HttpSingleflightLayer;
 
 use crate::{
     options::Options,
@@ -50,12 +51,20 @@ pub(crate) struct Run {
     pub(crate) cpu: Duration,
 }
 
+/// How often what is under way is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Sends the herd at a server on the database, with the layer or not.
-pub(crate) async fn run(options: &Options, path: &Path, coalesce: bool, bar: &ProgressBar) -> Result<Run, Fault> {
+pub(crate) async fn run(
+    options: &Options,
+    path: &Path,
+    layer: Option<&HttpSingleflightLayer>,
+    bar: &ProgressBar,
+) -> Result<Run, Fault> {
     let reports = Reports::open(path)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let server = tokio::spawn(server::serve(listener, reports.clone(), coalesce));
+    let server = tokio::spawn(server::serve(listener, reports.clone(), layer.cloned()));
 
     let mut random = StdRng::seed_from_u64(options.seed);
     let keys = Zipf::new(f64::from(options.keys), options.skew)?;
@@ -72,13 +81,29 @@ pub(crate) async fn run(options: &Options, path: &Path, coalesce: bool, bar: &Pr
         herd.spawn(ask(client, region, start, arrival));
     }
     let mut lines = Vec::with_capacity(options.herd);
-    while let Some(line) = herd.join_next().await {
-        lines.push(line??);
-        bar.inc(1);
+    let mut looks = interval(LOOK);
+    loop {
+        tokio::select! {
+            line = herd.join_next() => match line {
+                Some(line) => lines.push(line??),
+                None => break,
+            },
+            _ = looks.tick() => show(bar, lines.len(), layer),
+        }
     }
+    show(bar, lines.len(), layer);
     lines.sort_by_key(|line| line.arrived);
     server.abort();
     Ok(Run { lines, queries: reports.queries(), cpu: cpu.elapsed() })
+}
+
+/// Shows how many have their answer; with the layer, what is under way in it too.
+fn show(bar: &ProgressBar, answered: usize, layer: Option<&HttpSingleflightLayer>) {
+    if let Some(layer) = layer {
+        let stats = layer.get_group().stats();
+        bar.set_message(format!("{} flights, {} callers, {} saved", stats.in_flight, stats.callers, stats.saved()));
+    }
+    bar.set_position(answered as u64);
 }
 
 async fn connect(address: SocketAddr) -> Result<SendRequest<Empty<Bytes>>, Fault> {

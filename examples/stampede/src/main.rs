@@ -10,9 +10,11 @@ mod server;
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
+use axum::Router;
 use clap::Parser;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::net::TcpListener;
 
 use crate::{herd::Run, options::Options};
 
@@ -41,6 +43,14 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(options: &Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     open_files(options.herd)?;
+    let (mut layer, mut page) = (server::layer(), None);
+    if let Some(address) = options.status {
+        let (observed, shown) = layer.status_page();
+        let listener = TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
+        println!("The live page is at http://{}/", listener.local_addr()?);
+        let shown = Router::new().fallback_service(shown.only_hosts::<String>([]));
+        (layer, page) = (observed, Some(tokio::spawn(axum::serve(listener, shown).into_future())));
+    }
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("orders.sqlite");
     let bar = bar("filling the database", 100)?;
@@ -48,15 +58,19 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     bar.finish();
 
     let bar = self::bar("the herd, without the layer", options.herd as u64)?;
-    let without = herd::run(options, &path, false, &bar).await?;
+    let without = herd::run(options, &path, None, &bar).await?;
     bar.finish();
     let bar = self::bar("the herd, with the layer", options.herd as u64)?;
-    let with = herd::run(options, &path, true, &bar).await?;
+    let with = herd::run(options, &path, Some(&layer), &bar).await?;
     bar.finish();
 
     println!("{}", table(&without, &with));
     chart::draw(&options.svg, &without, &with).map_err(|error| format!("{}: {error}", options.svg.display()))?;
     println!("The picture is in {}", options.svg.display());
+    if let Some(page) = page {
+        println!("The live page is there until ctrl-c.");
+        page.await??;
+    }
     Ok(())
 }
 
@@ -70,8 +84,8 @@ fn open_files(herd: usize) -> Result<(), String> {
 }
 
 fn bar(what: &'static str, length: u64) -> Result<ProgressBar, Box<dyn Error + Send + Sync>> {
-    let style = ProgressStyle::with_template("{msg:30} {bar:40} {percent}% {elapsed}")?;
-    Ok(ProgressBar::new(length).with_style(style).with_message(what))
+    let style = ProgressStyle::with_template("{prefix} {bar:12} {percent:>3}% {elapsed} {wide_msg}")?;
+    Ok(ProgressBar::new(length).with_style(style).with_prefix(what))
 }
 
 fn table(without: &Run, with: &Run) -> Table {

@@ -1,6 +1,6 @@
 //! What it is told on the command line.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 
@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// What keys and arrivals follow from
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
+    /// Serve a live page of the herd with the layer at this loopback address, until the program is stopped
+    #[arg(long, value_parser = loopback, value_name = "ADDRESS:PORT")]
+    pub(crate) status: Option<SocketAddr>,
     /// Where the picture goes
     #[arg(long, default_value = "stampede.svg")]
     pub(crate) svg: PathBuf,
@@ -29,6 +32,12 @@ fn in_range<N: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Res
     number
         .and_then(|number| N::try_from(number).ok())
         .ok_or_else(|| format!("a whole number from {LOW} to {HIGH} is allowed"))
+}
+
+/// The page has no login.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback());
+    address.ok_or_else(|| "an address of loopback and a port are wanted, such as 127.0.0.1:9000".to_owned())
 }
 
 fn skew(text: &str) -> Result<f64, String> {

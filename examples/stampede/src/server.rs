@@ -69,12 +69,21 @@ async fn report(
     reports.query(region).await.ok_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
+/// Returns the layer.
+pub(crate) fn layer() -> HttpSingleflightLayer {
+    // The clients tell roles apart by the field that this adds.
+    HttpSingleflightLayer::new().cache_status("stampede")
+}
+
 /// Serves the reports until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, reports: Reports, coalesce: bool) -> io::Result<()> {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    reports: Reports,
+    layer: Option<HttpSingleflightLayer>,
+) -> io::Result<()> {
     let mut app = Router::new().route("/reports/{region}", get(report));
-    if coalesce {
-        // The clients tell roles apart by the field that this adds.
-        app = app.layer(HttpSingleflightLayer::new().cache_status("stampede"));
+    if let Some(layer) = layer {
+        app = app.layer(layer);
     }
     axum::serve(listener, app.with_state(reports)).await
 }

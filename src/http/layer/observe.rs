@@ -5,6 +5,8 @@ use std::{borrow::Cow, sync::Arc};
 use http::request;
 
 use super::HttpSingleflightLayer;
+#[cfg(feature = "status")]
+use crate::http::status::StatusPage;
 use crate::{
     Role,
     http::{
@@ -49,6 +51,31 @@ impl<C> HttpSingleflightLayer<C> {
     #[must_use]
     pub fn observe(self, observer: impl HttpObserver) -> Self {
         self.with(|config| config.observers.push(HttpObserved::new(observer)))
+    }
+
+    /// Returns the layer, observed by a new [`StatusPage`], and that page, which shows the layer's group as well: the short form
+    /// for one layer. To be asked for after [`group`](Self::group) and [`limits`](Self::limits), which set another group.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use tower_singleflight::HttpSingleflightLayer;
+    ///
+    /// let (layer, page) = HttpSingleflightLayer::new().status_page();
+    /// let app: Router = Router::new()
+    ///     .route("/report/{id}", get(|| async { "rows" }))
+    ///     .layer(layer)
+    ///     .nest_service("/singleflight", page); // below the admin's login
+    /// # drop(app);
+    /// ```
+    #[cfg(feature = "status")]
+    #[must_use]
+    pub fn status_page(self) -> (Self, StatusPage) {
+        let page = StatusPage::new();
+        let layer = self.observe(page.clone());
+        let group = layer.get_group().clone();
+        (layer, page.group("layer", move || group.stats()))
     }
 
     /// Sets what observers are told a request is, such as its route. By default that is axum's `MatchedPath` (feature
