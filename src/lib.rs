@@ -86,6 +86,7 @@
 //! | `axum` (default) | sharing over all connections of an axum router, and keys by the URI that was asked for (axum's `OriginalUri`); without it, requests share within one connection, unless `group` gives a group |
 //! | `tracing` (default) | the current span goes with the work when it moves to another task |
 //! | `dry-run` | `HttpSingleflightLayer::dry_run`: tries what the layer would do, and reports what it found |
+//! | `metrics` | [`Metered`](metrics::Metered): counters, gauges and histograms |
 //! | `spill` | `LargeBodies::Spill`: what does not fit the window waits in temporary files |
 //! | `status` | `http::StatusPage`: a live page about the layers, to mount in the application |
 
@@ -107,6 +108,8 @@ pub mod http;
 mod key;
 mod layer;
 mod limits;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod observe;
 mod outcome;
 mod panic;

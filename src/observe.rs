@@ -154,6 +154,8 @@ pub enum Event<'a> {
     },
     /// A call ends with the panic of the work, raised again in its caller.
     Panicked {
+        /// The caller followed another's flight.
+        follower: bool,
         /// From the call.
         waited: Duration,
         /// As above.
@@ -161,6 +163,8 @@ pub enum Event<'a> {
     },
     /// A call ends without an outcome: its caller has left.
     Left {
+        /// The caller followed another's flight.
+        follower: bool,
         /// From the call.
         waited: Duration,
         /// As above.

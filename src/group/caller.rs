@@ -55,6 +55,9 @@ impl<K, T, W> Caller<K, T, W> {
         let state = match joined {
             Joined::Leader(leader) => State::Leading(leader),
             Joined::Follower(follower, work) => {
+                if let Some(extras) = &extras {
+                    extras.follows();
+                }
                 State::Following(follower, Fallback { work, wait: deadline().map(Timer::at).map(Box::new) })
             }
             Joined::Alone(work, reason) => State::GoingAlone(work, reason),

@@ -30,6 +30,13 @@ impl<K, T> Extras<K, T> {
     }
 
     #[cold]
+    pub(super) fn follows(&self) {
+        if let Some(watch) = &self.watch {
+            watch.follows(true);
+        }
+    }
+
+    #[cold]
     pub(super) fn released(&self, reason: Reason) {
         if let Some(watch) = &self.watch {
             watch.released(reason, reason.name());

@@ -34,4 +34,5 @@ pub(in crate::http) use self::{
     read_ahead::{Ahead, ReadAhead},
     shared_body::{Watch, tell},
     stall::Stall,
+    stream::OnCut,
 };

@@ -79,6 +79,9 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
         coalescer: Arc<Coalescer>,
         watch: Option<Arc<HttpWatch>>,
     ) -> Self {
+        if let Some(watch) = &watch {
+            watch.on_flight(call.role());
+        }
         let at = if call.role() == Role::Leader { None } else { Some(Instant::now()) };
         Self { state: State::OnFlight { call, joined: Joined { at, tried: Tried::default() } }, coalescer, watch }
     }
@@ -177,6 +180,9 @@ where
         let profile = watch.map(|watch| watch.profile(true));
         let call = group.flights::<RB, E>().group.run_since(called, key, fetch, profile.as_ref());
         group.counts().count_again(call.role());
+        if let Some(watch) = watch {
+            watch.on_flight(call.role());
+        }
         Ok(Self::OnFlight { call, joined: Joined { at: Some(called), tried } })
     }
 

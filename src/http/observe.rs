@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rule::Rule;
+use super::{body::OnCut, rule::Rule};
 use crate::{
     Observer,
     observe::{Observed, Observers},
@@ -65,6 +65,12 @@ pub enum HttpEvent<'a> {
         /// As above.
         label: Option<&'a str>,
     },
+    /// Readers of a shared body were cut, since they held the others up for longer than
+    /// [`stall`](crate::HttpSingleflightLayer::stall) lets them; their bodies end in an error.
+    Lagged {
+        /// How many were cut at once.
+        readers: usize,
+    },
 }
 
 /// An observer of a layer, to be given to its groups.
@@ -103,6 +109,13 @@ impl HttpObservers {
 
     pub(super) fn of_flights(&self) -> &Arc<Observers> {
         &self.flights
+    }
+
+    /// Returns what tells them of readers that are cut.
+    #[cold]
+    pub(super) fn on_cut(self: &Arc<Self>) -> Arc<OnCut> {
+        let observers = Arc::clone(self);
+        OnCut::new(move |readers| observers.tell(&HttpEvent::Lagged { readers }))
     }
 
     pub(super) fn off(&self) -> usize {

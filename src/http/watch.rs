@@ -31,6 +31,11 @@ impl HttpWatch {
         Profile { again, label: self.label(), leads_by: Some(Rule::S13Reload.name()) }
     }
 
+    /// Notes what the caller is on its flight.
+    pub(super) fn on_flight(&self, role: Role) {
+        self.watch.follows(role == Role::Follower);
+    }
+
     /// A rule sends the request alone.
     pub(super) fn bypassed(&self, reason: Reason, rule: Rule) {
         self.watch.alone(reason, rule.name());

@@ -1,6 +1,12 @@
 //! One call as its group's observers see it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -13,12 +19,25 @@ pub(crate) struct Watch {
     called: Instant,
     label: Option<Arc<str>>,
     ended: bool,
+    /// The caller follows another's flight. Atomic only so that a watch can be shared by reference.
+    follower: AtomicBool,
 }
 
 impl Watch {
     /// Begins with the call.
     pub(crate) fn begin(observers: &Arc<Observers>, label: Option<Arc<str>>) -> Self {
-        Self { observers: Arc::clone(observers), called: Instant::now(), label, ended: false }
+        Self {
+            observers: Arc::clone(observers),
+            called: Instant::now(),
+            label,
+            ended: false,
+            follower: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes whether the caller follows another's flight now.
+    pub(crate) fn follows(&self, follower: bool) {
+        self.follower.store(follower, Relaxed);
     }
 
     fn waited(&self) -> Duration {
@@ -36,6 +55,7 @@ impl Watch {
     }
 
     pub(crate) fn released(&self, reason: Reason, why: &'static str) {
+        self.follows(false);
         self.observers.tell(&Event::Released { reason, why, label: self.label() });
     }
 
@@ -47,14 +67,16 @@ impl Watch {
 
     pub(crate) fn panicked(mut self) {
         self.ended = true;
-        self.observers.tell(&Event::Panicked { waited: self.waited(), label: self.label() });
+        let follower = self.follower.load(Relaxed);
+        self.observers.tell(&Event::Panicked { follower, waited: self.waited(), label: self.label() });
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         if !self.ended {
-            self.observers.tell(&Event::Left { waited: self.waited(), label: self.label() });
+            let follower = self.follower.load(Relaxed);
+            self.observers.tell(&Event::Left { follower, waited: self.waited(), label: self.label() });
         }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Deferred {
     pub(super) frames: Vec<Part>,
     pub(super) segments: Vec<Arc<Segment>>,
     pub(super) end: Option<End>,
+    /// How many readers were cut.
+    pub(super) cut: usize,
 }
 
 impl Deferred {

@@ -152,7 +152,9 @@ where
             match deadline {
                 Some(deadline) if self.stall.has_elapsed(deadline, cx) => {
                     let deferred = stream.lock().cut_due(Instant::now());
+                    let cut = deferred.cut;
                     deferred.wake();
+                    stream.tell_cut(cut);
                 }
                 _ => return Poll::Pending,
             }

@@ -20,7 +20,7 @@ use super::{
     reader::Reader,
     shared_body::SharedBody,
     spill::{Log, SpillStore},
-    stream::Stream,
+    stream::{OnCut, Stream},
 };
 use crate::sync::{Mutex, lock};
 
@@ -73,6 +73,7 @@ pub struct BodySource<B> {
     stall: Duration,
     announced: Option<u64>,
     spill: SpillStore,
+    on_cut: Option<Arc<OnCut>>,
 }
 
 enum Handle<B> {
@@ -89,7 +90,20 @@ impl<B> BodySource<B> {
 
     pub(super) fn from_origin(body: Origin<B>) -> Self {
         let claim = Mutex::new(Some(Handle::Lone(body)));
-        Self { claim, window: 1 << 20, stall: Duration::from_secs(5), announced: None, spill: SpillStore::default() }
+        Self {
+            claim,
+            window: 1 << 20,
+            stall: Duration::from_secs(5),
+            announced: None,
+            spill: SpillStore::default(),
+            on_cut: None,
+        }
+    }
+
+    /// Sets what is told of readers that are cut; before the first clone.
+    pub(in crate::http) fn on_cut(mut self, on_cut: Option<Arc<OnCut>>) -> Self {
+        self.on_cut = on_cut;
+        self
     }
 
     /// Sets how long the body was announced to be, in bytes, by a `Content-Length` beside it; before the first clone.
@@ -220,7 +234,8 @@ impl<B: Body> Clone for BodySource<B> {
             Some(Handle::Lone(body)) => {
                 let log = Log::new(self.spill.store().cloned());
                 let missing = Missing::new(self.announced, &hints);
-                Reader::first(Arc::new(Stream::new(body, missing, hints, log, self.window, self.stall)))
+                let on_cut = self.on_cut.clone();
+                Reader::first(Arc::new(Stream::new(body, missing, hints, log, self.window, self.stall, on_cut)))
             }
             Some(Handle::Shared(reader)) => reader,
             None => unreachable!("a claim is taken out under its lock only"),
@@ -229,7 +244,14 @@ impl<B: Body> Clone for BodySource<B> {
         *claim = Some(Handle::Shared(reader));
         drop(claim);
         let claim = Mutex::new(Some(Handle::Shared(other)));
-        Self { claim, window: self.window, stall: self.stall, announced: self.announced, spill: self.spill.clone() }
+        Self {
+            claim,
+            window: self.window,
+            stall: self.stall,
+            announced: self.announced,
+            spill: self.spill.clone(),
+            on_cut: None,
+        }
     }
 }
 

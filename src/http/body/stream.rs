@@ -17,6 +17,16 @@ use crate::sync::{Mutex, MutexGuard, lock};
 /// One body, shared by its readers.
 pub(super) struct Stream<B> {
     state: Mutex<State<B>>,
+    on_cut: Option<Arc<OnCut>>,
+}
+
+/// Is told how many readers were cut just now.
+pub(in crate::http) struct OnCut(Box<dyn Fn(usize) + Send + Sync>);
+
+impl OnCut {
+    pub(in crate::http) fn new(on_cut: impl Fn(usize) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self(Box::new(on_cut)))
+    }
 }
 
 impl<B> Stream<B> {
@@ -27,8 +37,16 @@ impl<B> Stream<B> {
         log: Log,
         window: usize,
         stall: Duration,
+        on_cut: Option<Arc<OnCut>>,
     ) -> Self {
-        Self { state: Mutex::new(State::new(body, missing, hints, log, window, stall)) }
+        Self { state: Mutex::new(State::new(body, missing, hints, log, window, stall)), on_cut }
+    }
+
+    /// Says that readers were cut, to whoever is to be told. Never called under the lock (invariant 6).
+    pub(super) fn tell_cut(&self, readers: usize) {
+        if let (1.., Some(on_cut)) = (readers, &self.on_cut) {
+            (on_cut.0)(readers);
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State<B>> {

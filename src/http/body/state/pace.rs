@@ -55,6 +55,7 @@ impl<B> State<B> {
             place.cut = true;
             slowest += 1;
         }
+        deferred.cut = slowest;
         for _ in 0..slowest {
             self.give_up(first, &mut deferred);
         }

@@ -1,0 +1,188 @@
+//! Counters, gauges and histograms, by the facade crate `metrics`.
+
+mod handles;
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+};
+
+use self::handles::{Flights, Route};
+use crate::{Event, Observer, Role};
+
+/// How many labels of routes one has at most; then `other`.
+const MAX_ROUTES: usize = 1_000;
+
+/// Tells the facade crate [`metrics`](https://docs.rs/metrics) what a group or a layer does: an [`Observer`].
+///
+/// Install the application's recorder first: what is counted is registered with it at the first event. Without a
+/// recorder nothing is counted, and a call pays for the events alone.
+///
+/// # Names
+///
+/// All have the label `group`, the name given here. Exporters may write them otherwise: for Prometheus,
+/// `singleflight.calls` is `singleflight_calls`.
+///
+/// | name | kind | labels |
+/// |---|---|---|
+/// | `singleflight.calls` | counter: each call once, when it is made | `role` = `leader`, `follower`, `alone`; `why` if alone |
+/// | `singleflight.released` | counter: of the followers, those that ran their own work after all | `why` |
+/// | `singleflight.left` | counter: calls whose callers left | |
+/// | `singleflight.panicked` | counter: calls in which a panic was raised again | |
+/// | `singleflight.flights` | counter | `end` = `solo`, `shared`, `not_shareable`, `panicked`, `abandoned`, `lost` |
+/// | `singleflight.flight.duration` | histogram, seconds from the leader's call | `end` |
+/// | `singleflight.wait.duration` | histogram, seconds from the call to its answer | `role` at the end |
+/// | `singleflight.callers` | histogram: callers of each flight that landed | |
+/// | `singleflight.in_flight` | gauge: flights under way | |
+/// | `singleflight.waiting` | gauge: callers that follow another's flight | |
+/// | `singleflight.body.lagged` | counter: readers that were cut since they held others up | |
+///
+/// `why` is the name of a [`Reason`](crate::Reason), or of the rule of HTTP that decided.
+///
+/// Saved calls are those of role `follower`, less `singleflight.released`, and less those that left or panicked. With
+/// [`per_route`](Self::per_route) what is counted by call has the label `route` too.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use tower_singleflight::{Group, metrics::Metered};
+///
+/// let users = Group::new().observed(Metered::new("users"));
+/// assert_eq!(users.call(7, || async { "Ada" }).await.value, "Ada");
+/// # }
+/// ```
+pub struct Metered {
+    group: Arc<str>,
+    per_route: bool,
+    flights: OnceLock<Flights>,
+    /// Of calls without a label, and of all where routes are not told apart.
+    calls: OnceLock<Route>,
+    /// A leaf lock: what is done under it is the recorder's registering of a route, once.
+    routes: RwLock<HashMap<Box<str>, Arc<Route>>>,
+}
+
+impl Metered {
+    /// Returns an observer whose figures have this name as the label `group`. Two that have one name are added up.
+    pub fn new(group: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            group: group.into().into(),
+            per_route: false,
+            flights: OnceLock::new(),
+            calls: OnceLock::new(),
+            routes: RwLock::default(),
+        }
+    }
+
+    /// Adds the label `route` to what is counted by call: what [`label`] of an HTTP layer says, by default axum's
+    /// `MatchedPath`. At most 1,000; those beyond are called `other`. Each route is a time series of its own for every
+    /// role and every reason that it has had.
+    ///
+    /// [`label`]: crate::HttpSingleflightLayer::label
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_singleflight::{HttpSingleflightLayer, metrics::Metered};
+    ///
+    /// let layer = HttpSingleflightLayer::new().observe(Metered::new("public").per_route());
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn per_route(self) -> Self {
+        Self { per_route: true, ..self }
+    }
+
+    fn flights(&self) -> &Flights {
+        self.flights.get_or_init(|| Flights::new(&self.group))
+    }
+
+    /// Lets the figures of a label be raised.
+    fn with_route(&self, label: Option<&str>, raise: impl FnOnce(&Route)) {
+        match label.filter(|_| self.per_route) {
+            None => raise(self.calls.get_or_init(|| Route::new(&self.group, None))),
+            Some(label) => raise(&self.route(label)),
+        }
+    }
+
+    fn route(&self, label: &str) -> Arc<Route> {
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(route) = routes.get(label) {
+            return Arc::clone(route);
+        }
+        let label = if routes.len() < MAX_ROUTES { label } else { "other" };
+        drop(routes);
+        // Made before the lock is taken: a recorder is the application's.
+        let made = Arc::new(Route::new(&self.group, Some(label)));
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(routes.entry(label.into()).or_insert(made))
+    }
+}
+
+impl Observer for Metered {
+    fn on(&self, event: &Event<'_>) {
+        match *event {
+            Event::Led { again, label, .. } => {
+                let flights = self.flights();
+                flights.in_flight.increment(1.0);
+                if again {
+                    flights.waiting.decrement(1.0);
+                } else {
+                    self.with_route(label, |route| route.leader.increment(1));
+                }
+            }
+            Event::Joined { again: false, label, .. } => {
+                self.flights().waiting.increment(1.0);
+                self.with_route(label, |route| route.follower.increment(1));
+            }
+            Event::Alone { why, label, .. } => self.with_route(label, |route| route.alone.increment(why)),
+            Event::Landed { took, callers, shared, .. } => self.flights().landed(shared, took, callers),
+            Event::Ended { how, took, .. } => self.flights().ended(how, took),
+            Event::Released { why, label, .. } => {
+                self.flights().waiting.decrement(1.0);
+                self.with_route(label, |route| route.released.increment(why));
+            }
+            Event::Answered { role, waited, label, .. } => {
+                if role == Role::Follower {
+                    self.flights().waiting.decrement(1.0);
+                }
+                self.with_route(label, |route| route.waited(role, waited));
+            }
+            Event::Panicked { follower, label, .. } => {
+                self.waits_no_more(follower);
+                self.with_route(label, |route| route.panicked.increment(1));
+            }
+            Event::Left { follower, label, .. } => {
+                self.waits_no_more(follower);
+                self.with_route(label, |route| route.left.increment(1));
+            }
+            Event::Joined { .. } | Event::Moved { .. } => {}
+        }
+    }
+}
+
+impl Metered {
+    fn waits_no_more(&self, follower: bool) {
+        if follower {
+            self.flights().waiting.decrement(1.0);
+        }
+    }
+}
+
+#[cfg(feature = "http")]
+impl crate::http::HttpObserver for Metered {
+    fn on_http(&self, event: &crate::http::HttpEvent<'_>) {
+        if let crate::http::HttpEvent::Lagged { readers } = *event {
+            self.flights().lagged.increment(readers as u64);
+        }
+    }
+}
+
+impl fmt::Debug for Metered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metered").field("group", &self.group).finish_non_exhaustive()
+    }
+}
