@@ -12,6 +12,7 @@ mod join;
 mod leader;
 mod lifecycle;
 mod observed;
+mod park;
 mod poll_guard;
 mod reentrancy;
 mod report;

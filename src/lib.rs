@@ -84,7 +84,7 @@
 //! |---|---|
 //! | `http` (default) | `HttpSingleflightLayer`, `CloneBodyLayer`, `SharedBody` |
 //! | `axum` (default) | sharing over all connections of an axum router, and keys by the URI that was asked for (axum's `OriginalUri`); without it, requests share within one connection, unless `group` gives a group |
-//! | `tracing` (default) | the current span goes with the work when it moves to another task |
+//! | `tracing` (default) | the current span goes with the work when it moves to another task; each follower has a span that follows from its leader's |
 //! | `dry-run` | `HttpSingleflightLayer::dry_run`: tries what the layer would do, and reports what it found |
 //! | `metrics` | [`Metered`](metrics::Metered): counters, gauges and histograms |
 //! | `spill` | `LargeBodies::Spill`: what does not fit the window waits in temporary files |
@@ -118,6 +118,7 @@ mod stats;
 mod striped;
 mod sync;
 mod timer;
+mod trace;
 mod work;
 
 #[cfg(feature = "http")]

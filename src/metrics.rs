@@ -22,8 +22,9 @@ const MAX_ROUTES: usize = 1_000;
 ///
 /// # Names
 ///
-/// All have the label `group`, the name given here. Exporters may write them otherwise: for Prometheus,
-/// `singleflight.calls` is `singleflight_calls`.
+/// All have the label `group`, the name given here. Exporters may write them otherwise: for Prometheus, with the recommended
+/// naming of `metrics-exporter-prometheus`, `singleflight.calls` is `singleflight_calls_total`. `docs/grafana.json` in the
+/// repository is a dashboard for Grafana by these names.
 ///
 /// | name | kind | labels |
 /// |---|---|---|

@@ -3,7 +3,7 @@
 use std::{sync::Arc, task::Waker};
 
 use super::{
-    flight::{Ending, Flight},
+    flight::{Ending, Flight, Waiting},
     flight_ref::FlightRef,
     reentrancy::Edge,
     report::Report,
@@ -11,6 +11,7 @@ use super::{
     shared_outcome::SharedOutcome,
     wake_list::WakeList,
 };
+use crate::{FlightId, trace};
 
 /// What a transition leaves to be done, now that the lock is released (invariant 6).
 #[must_use = "wakers wait to be woken, and user code to be dropped"]
@@ -26,22 +27,40 @@ pub(super) struct AfterUnlock<'a, K, T> {
     pub(super) own: Option<Ending<T>>,
     /// What the group's observers are told.
     pub(super) report: Option<Report<'a>>,
+    /// The flight that has lost its task.
+    pub(super) lost: Option<FlightId>,
+    /// What most flights do not have, of one that has lost it.
+    pub(super) waiting: Option<Box<Waiting<T>>>,
 }
 
 impl<K, T> AfterUnlock<'_, K, T> {
     pub(super) fn nothing() -> Self {
         let wakes = WakeList::default();
-        Self { wakes, closed: None, key: None, waker: None, gone: None, unwanted: None, own: None, report: None }
+        Self {
+            wakes,
+            closed: None,
+            key: None,
+            waker: None,
+            gone: None,
+            unwanted: None,
+            own: None,
+            report: None,
+            lost: None,
+            waiting: None,
+        }
     }
 
     /// Wakes, tells, then drops; returns what the driver of a landed flight gets.
     pub(super) fn run(self) -> Option<Ending<T>> {
-        let Self { wakes, closed, key, waker, gone, unwanted, own, report } = self;
+        let Self { wakes, closed, key, waker, gone, unwanted, own, report, lost, waiting } = self;
         wakes.wake();
         if let Some(report) = report {
             report.tell();
         }
-        drop((closed, key, waker, gone, unwanted));
+        if let Some(lost) = lost {
+            trace::lost(lost);
+        }
+        drop((closed, key, waker, gone, unwanted, waiting));
         own
     }
 }

@@ -129,7 +129,7 @@ where
                     Poll::Ready(part) => part,
                     Poll::Pending => {
                         let reason = ready!(fallback.poll_wait(cx));
-                        follower.release();
+                        follower.release(reason);
                         Part::Alone(reason, None)
                     }
                 },

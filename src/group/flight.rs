@@ -5,7 +5,6 @@
 
 use std::{
     mem::{replace, take},
-    num::NonZeroUsize,
     sync::Arc,
     task::{Context, Waker},
 };
@@ -14,6 +13,7 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::{
+    park::{NeedsWaker, WaiterRef},
     shared_outcome::{SharedOutcome, Told},
     wake_list::WakeList,
     work::BoxedWork,
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     FlightId, Stats,
     panic::{Payload, Text},
+    trace::LeaderSpan,
 };
 
 /// The state of one flight, guarded by its shard's lock.
@@ -66,6 +67,8 @@ pub(super) struct Waiting<T> {
     pub(super) successor: Option<usize>,
     /// When the leader called; `Some` only with a join window, or if the group is observed.
     pub(super) called: Option<Instant>,
+    /// The span in which the leader called.
+    pub(super) leader_span: LeaderSpan,
     /// When work without callers is to be dropped; `Some` only with `CancelAfter` and no callers.
     pub(super) grace: Option<Instant>,
 }
@@ -81,6 +84,7 @@ impl<T> Waiting<T> {
             blocked_by: None,
             successor: None,
             called: None,
+            leader_span: LeaderSpan::default(),
             grace: None,
         }
     }
@@ -118,6 +122,7 @@ pub(super) struct New<T> {
     /// Its first poll is better made by the leader.
     pub(super) scoped: bool,
     pub(super) called: Option<Instant>,
+    pub(super) leader_span: LeaderSpan,
     /// The flight whose work makes the call.
     pub(super) from: Option<FlightId>,
 }
@@ -126,7 +131,8 @@ impl<K, T> Flight<K, T> {
     /// Returns a flight with its leader registered.
     #[inline]
     pub(super) fn new(new: New<T>, serial: u64, key: Option<K>) -> Self {
-        let New { hash, work, spawned, scoped, called, from: _ } = new;
+        let New { hash, work, spawned, scoped, called, leader_span, from: _ } = new;
+        let waiting = called.is_some() || leader_span.is_some();
         Self {
             serial,
             hash,
@@ -139,7 +145,7 @@ impl<K, T> Flight<K, T> {
             callers: 1,
             leader: true,
             leader_waker: None,
-            waiting: called.map(|_| Box::new(Waiting { called, ..Waiting::new() })),
+            waiting: waiting.then(|| Box::new(Waiting { called, leader_span, ..Waiting::new() })),
         }
     }
 
@@ -155,6 +161,11 @@ impl<K, T> Flight<K, T> {
     /// Returns whether the first poll is better made by the leader, whose task has what the scope takes along.
     pub(super) fn awaits_leader(&self) -> bool {
         self.scoped && !self.polled && self.leader && !self.is_blocked()
+    }
+
+    /// Returns the span in which the leader called, if there was one.
+    pub(super) fn leader_span(&self) -> LeaderSpan {
+        self.waiting.as_ref().map(|waiting| waiting.leader_span.clone()).unwrap_or_default()
     }
 
     /// Returns when the leader called, if that is known.
@@ -262,33 +273,3 @@ impl<K, T> Flight<K, T> {
         }
     }
 }
-
-/// A follower's place among the waiters, counted from 1: then not to have one takes no room.
-#[derive(Clone, Copy)]
-pub(super) struct WaiterRef(NonZeroUsize);
-
-impl WaiterRef {
-    fn new(index: usize) -> Self {
-        Self(NonZeroUsize::MIN.saturating_add(index))
-    }
-
-    pub(super) fn index(self) -> usize {
-        self.0.get() - 1
-    }
-}
-
-/// Parks the leader or the flight's task, likewise.
-pub(super) fn park(
-    place: &mut Option<Waker>,
-    spare: Option<Waker>,
-    cx: &Context<'_>,
-) -> Result<Option<Waker>, NeedsWaker> {
-    match (place, spare) {
-        (Some(parked), spare) if parked.will_wake(cx.waker()) => Ok(spare),
-        (place, Some(spare)) => Ok(place.replace(spare)),
-        (_, None) => Err(NeedsWaker),
-    }
-}
-
-/// The caller has to clone its waker, outside the lock, and come again.
-pub(super) struct NeedsWaker;

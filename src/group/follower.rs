@@ -6,11 +6,12 @@ use std::{
 };
 
 use super::{
-    flight::{NeedsWaker, WaiterRef},
+    park::{NeedsWaker, WaiterRef},
     reentrancy::Edge,
     shard::Shard,
     shared_outcome::{Part, SharedOutcome},
 };
+use crate::{Reason, trace::WaitSpan};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Follower<K, T> {
@@ -21,12 +22,18 @@ pub(super) struct Follower<K, T> {
     parked: Option<WaiterRef>,
     /// `Some` if the call was made by the work of another flight; held for its `Drop`.
     _edge: Option<Box<Edge>>,
+    span: WaitSpan,
 }
 
 impl<K, T> Follower<K, T> {
     /// Stands for a caller that the flight has counted.
     pub(super) fn new(shard: Arc<Shard<K, T>>, outcome: Arc<SharedOutcome<T>>, edge: Option<Box<Edge>>) -> Self {
-        Self { shard, outcome: Some(outcome), parked: None, _edge: edge }
+        Self { shard, outcome: Some(outcome), parked: None, _edge: edge, span: WaitSpan::default() }
+    }
+
+    /// Sets the span of the wait.
+    pub(super) fn wait_in(&mut self, span: WaitSpan) {
+        self.span = span;
     }
 
     /// Waits for the end of the flight: one poll to park, one to get it (invariant 9).
@@ -37,7 +44,11 @@ impl<K, T> Follower<K, T> {
             return Poll::Pending;
         }
         match self.outcome.take() {
-            Some(outcome) => Poll::Ready(outcome.part()),
+            Some(outcome) => {
+                let part = outcome.part();
+                self.span.end(part.name());
+                Poll::Ready(part)
+            }
             None => unreachable!("it was there a moment ago"),
         }
     }
@@ -67,7 +78,8 @@ impl<K, T> Follower<K, T> {
     }
 
     /// Leaves the flight for work of its own.
-    pub(super) fn release(&mut self) {
+    pub(super) fn release(&mut self, reason: Reason) {
+        self.span.end(reason.name());
         self.leave(true);
     }
 
@@ -79,6 +91,7 @@ impl<K, T> Follower<K, T> {
 
 impl<K, T> Drop for Follower<K, T> {
     fn drop(&mut self) {
+        self.span.end("left");
         self.leave(false);
     }
 }

@@ -15,7 +15,12 @@ use super::{
     task::launch,
     work::Work,
 };
-use crate::{Event, FlightId, Reason, Role, context::Context, sync::Spawner};
+use crate::{
+    Event, FlightId, Reason, Role,
+    context::Context,
+    sync::Spawner,
+    trace::{LeaderSpan, WaitSpan},
+};
 
 /// How a caller wants to be registered.
 pub(super) enum JoinMode {
@@ -50,6 +55,32 @@ pub(super) enum Joined<K, T, W> {
     Alone(W, Reason),
 }
 
+/// A flight as one who joins it finds it.
+struct Seen {
+    called: Option<Instant>,
+    /// Who joins is one of them.
+    callers: usize,
+    leader_span: LeaderSpan,
+}
+
+impl Seen {
+    fn of<K, T>(flight: &Flight<K, T>) -> Self {
+        Self { called: flight.called(), callers: flight.callers + 1, leader_span: flight.leader_span() }
+    }
+
+    fn age(&self) -> Option<Duration> {
+        self.called.map(|called| called.elapsed())
+    }
+
+    fn span(&self, flight: FlightId) -> WaitSpan {
+        if WaitSpan::is_wanted() {
+            WaitSpan::begin(&self.leader_span, flight, self.age(), self.callers)
+        } else {
+            WaitSpan::default()
+        }
+    }
+}
+
 impl<K, T> Shard<K, T>
 where
     K: Eq + Send + Sync + 'static,
@@ -78,7 +109,9 @@ where
         };
         let finish = spawner.is_some();
         let from = reentrancy::current();
-        let now = (profile.is_some() || self.limits.join_window.is_some()).then(Instant::now);
+        let leader_span = LeaderSpan::current();
+        let timed = profile.is_some() || leader_span.is_some();
+        let now = (timed || self.limits.join_window.is_some()).then(Instant::now);
         let mut locked = self.lock();
         let listed = locked.find(hash, &key);
         let mut joinable = false;
@@ -100,17 +133,15 @@ where
                         return Joined::Alone(work, reason);
                     }
                 };
-                let of_flight = profile.map(|_| (flight.called(), flight.callers + 1));
+                let seen = (profile.is_some() || WaitSpan::is_wanted()).then(|| Seen::of(flight));
                 let Followed { outcome, moves } = locked.follow(at, finish);
-                let follower = Follower::new(Arc::clone(self), outcome, edge);
+                let mut follower = Follower::new(Arc::clone(self), outcome, edge);
                 if let (true, Some(spawner)) = (moves, spawner) {
                     launch(spawner, Arc::clone(self), at);
                 }
-                if let Some((profile, (called, callers))) = profile.zip(of_flight) {
-                    self.tell_joined(at, called, callers, profile);
-                    if moves {
-                        self.observers.tell(&Event::Moved { flight: at.id(self.number) });
-                    }
+                if let Some(seen) = seen {
+                    self.tell_joined(at, &seen, moves, profile);
+                    follower.wait_in(seen.span(at.id(self.number)));
                 }
                 drop(key);
                 return Joined::Follower(follower, work);
@@ -129,7 +160,7 @@ where
         }
         // A flight that starts in its task does not wait for its leader.
         let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
-        let new = New { hash, work: work.boxed(context), spawned: finish, scoped, called: now, from };
+        let new = New { hash, work: work.boxed(context), spawned: finish, scoped, called: now, leader_span, from };
         let led = locked.lead(new, Some(key), listed);
         let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
         if let Some(spawner) = spawner {
@@ -153,7 +184,8 @@ where
         spawner: Spawner,
     ) -> Leader<K, T> {
         let from = reentrancy::current();
-        let new = New { hash: 0, work: work.boxed(context), spawned: true, scoped: false, called: None, from };
+        let (work, leader_span) = (work.boxed(context), LeaderSpan::default());
+        let new = New { hash: 0, work, spawned: true, scoped: false, called: None, leader_span, from };
         let led = self.lock().lead(new, None, None);
         launch(spawner, Arc::clone(self), led.flight);
         Leader::new(Arc::clone(self), led.flight, launch, Role::Alone(reason), led.edge)
@@ -190,10 +222,13 @@ where
     }
 
     #[cold]
-    fn tell_joined(&self, at: FlightRef, called: Option<Instant>, callers: usize, profile: &Profile<'_>) {
-        let age = called.map_or(Duration::ZERO, |called| called.elapsed());
-        let Profile { again, label, .. } = *profile;
-        self.observers.tell(&Event::Joined { flight: at.id(self.number), age, callers, again, label });
+    fn tell_joined(&self, at: FlightRef, seen: &Seen, moves: bool, profile: Option<&Profile<'_>>) {
+        let Some(Profile { again, label, .. }) = profile.copied() else { return };
+        let (flight, age, callers) = (at.id(self.number), seen.age().unwrap_or_default(), seen.callers);
+        self.observers.tell(&Event::Joined { flight, age, callers, again, label });
+        if moves {
+            self.observers.tell(&Event::Moved { flight });
+        }
     }
 
     #[cold]

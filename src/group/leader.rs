@@ -7,9 +7,10 @@ use std::{
 };
 
 use super::{
-    flight::{Ending, NeedsWaker, Stage, park},
+    flight::{Ending, Stage},
     flight_ref::FlightRef,
     lifecycle::Driver,
+    park::{NeedsWaker, park},
     poll_guard::PollGuard,
     reentrancy::Edge,
     shard::{Launch, Locked, Shard},

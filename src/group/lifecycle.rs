@@ -37,8 +37,9 @@ use tokio::time::Instant;
 
 use super::{
     after_unlock::{AfterUnlock, Closed, Followed, Led},
-    flight::{Ending, Flight, New, Stage, WaiterRef},
+    flight::{Ending, Flight, New, Stage},
     flight_ref::FlightRef,
+    park::WaiterRef,
     reentrancy::Edge,
     report::Report,
     shard::Locked,
@@ -230,6 +231,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         let Some(flight) = table.get(at).filter(|flight| flight.stage == Stage::Shared) else { return after };
         let led = flight.leader;
         table.stats.lost += 1;
+        after.lost = Some(at.id(self.shard.number));
         if !led {
             return self.close(at, End::Lost, after);
         }
@@ -237,11 +239,9 @@ impl<'a, K, T> Locked<'a, K, T> {
         let (key, successor) = table.release_key(at.slot);
         let (flight, stats) = table.at_counted(at.slot);
         flight.tell(Told::Lost, stats);
-        flight.callers = 1;
-        flight.stage = Stage::Solo;
-        (after.key, after.wakes) = (key, WakeList { successor, ..flight.take_wakers() });
-        flight.waiting = None;
-        after
+        (flight.callers, flight.stage) = (1, Stage::Solo);
+        let wakes = WakeList { successor, ..flight.take_wakers() };
+        AfterUnlock { key, wakes, waiting: flight.waiting.take(), ..after }
     }
 
     /// Solo, Shared => Dropping: nobody can join any more, and the work is dropped, here or by who is polling it.

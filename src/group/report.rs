@@ -1,4 +1,4 @@
-//! What a transition tells the group's observers, once the lock is released (invariant 6).
+//! What a transition tells those who watch, once the lock is released (invariant 6).
 
 use std::time::Duration;
 
@@ -6,12 +6,14 @@ use super::{
     flight::{Ending, Flight},
     shard::Shard,
 };
-use crate::{End, Event, FlightId, observe::Observers};
+use crate::{End, Event, FlightId, observe::Observers, trace::LeaderSpan};
 
-/// An event that waits for the unlocking.
+/// What waits for the unlocking.
 pub(super) struct Report<'a> {
-    observers: &'a Observers,
+    /// `None` if nobody observes the group, or nobody did when the flight began.
+    observers: Option<&'a Observers>,
     event: Event<'static>,
+    leader_span: LeaderSpan,
 }
 
 impl<'a> Report<'a> {
@@ -20,13 +22,14 @@ impl<'a> Report<'a> {
     pub(super) fn on_landing<K, T>(shard: &'a Shard<K, T>, flight: &Flight<K, T>, ending: &Ending<T>) -> Option<Self> {
         Self::of(shard, flight, |flight_id, took| {
             let callers = flight.callers;
-            match ending {
-                Ending::Panic(_) => Event::Ended { flight: flight_id, how: End::Panicked, took },
-                Ending::Value { share: false, .. } if flight.followers() > 0 => {
-                    Event::Ended { flight: flight_id, how: End::NotShareable, took }
+            let how = match ending {
+                Ending::Panic(_) => End::Panicked,
+                Ending::Value { share: false, .. } if flight.followers() > 0 => End::NotShareable,
+                Ending::Value { .. } => {
+                    return Event::Landed { flight: flight_id, took, callers, shared: callers > 1 };
                 }
-                Ending::Value { .. } => Event::Landed { flight: flight_id, took, callers, shared: callers > 1 },
-            }
+            };
+            Event::Ended { flight: flight_id, how, took }
         })
     }
 
@@ -36,7 +39,7 @@ impl<'a> Report<'a> {
         Self::of(shard, flight, |flight, took| Event::Ended { flight, how, took })
     }
 
-    /// `None` if nobody observes the group, or nobody did when the flight began.
+    /// `None` if nobody watches.
     #[inline]
     fn of<K, T>(
         shard: &'a Shard<K, T>,
@@ -44,12 +47,23 @@ impl<'a> Report<'a> {
         event: impl FnOnce(FlightId, Duration) -> Event<'static>,
     ) -> Option<Self> {
         let called = flight.called()?;
-        let observers = shard.observers.any()?;
+        let (observers, leader_span) = (shard.observers.any(), flight.leader_span());
+        if observers.is_none() && !leader_span.is_some() {
+            return None;
+        }
         let id = FlightId { shard: shard.number, serial: flight.serial };
-        Some(Self { observers, event: event(id, called.elapsed()) })
+        Some(Self { observers, event: event(id, called.elapsed()), leader_span })
     }
 
+    #[cold]
     pub(super) fn tell(self) {
-        self.observers.tell(&self.event);
+        match self.event {
+            Event::Landed { flight, callers, .. } => self.leader_span.landed(flight, callers),
+            Event::Ended { flight, how: End::NotShareable, .. } => self.leader_span.landed(flight, 1),
+            _ => {}
+        }
+        if let Some(observers) = self.observers {
+            observers.tell(&self.event);
+        }
     }
 }

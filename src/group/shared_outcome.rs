@@ -41,6 +41,17 @@ pub(super) enum Part<T> {
     Alone(Reason, Option<Note>),
 }
 
+impl<T> Part<T> {
+    /// Returns what the wait came to, in a word.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Value(_) => "shared",
+            Self::Panic(_) => "panicked",
+            Self::Alone(reason, _) => reason.name(),
+        }
+    }
+}
+
 /// A value, still where it landed.
 pub(crate) enum PartValue<T> {
     /// In the ended work, for one caller alone.

@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::{
-    flight::{NeedsWaker, Stage, park},
+    flight::Stage,
     flight_ref::FlightRef,
     lifecycle::Driver,
+    park::{NeedsWaker, park},
     poll_guard::PollGuard,
     shard::Shard,
 };

@@ -16,7 +16,7 @@ use super::{
     watch::HttpWatch,
     write::Write,
 };
-use crate::{Reason, Role};
+use crate::{Reason, Role, trace};
 
 /// What all clones of a service have in common.
 pub(super) struct Coalescer {
@@ -108,6 +108,7 @@ impl Coalescer {
     /// Counts a request that a rule sends alone, and tells the observers.
     pub(super) fn count_alone(&self, place: Place, rule: Rule, reason: Reason, watch: Option<&HttpWatch>) {
         self.group(place).counts().count_alone();
+        trace::alone(rule);
         if let Some(watch) = watch {
             watch.bypassed(reason, rule);
         }

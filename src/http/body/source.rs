@@ -233,8 +233,7 @@ impl<B: Body> Clone for BodySource<B> {
         let reader = match claim.take() {
             Some(Handle::Lone(body)) => {
                 let log = Log::new(self.spill.store().cloned());
-                let missing = Missing::new(self.announced, &hints);
-                let on_cut = self.on_cut.clone();
+                let (missing, on_cut) = (Missing::new(self.announced, &hints), self.on_cut.clone());
                 Reader::first(Arc::new(Stream::new(body, missing, hints, log, self.window, self.stall, on_cut)))
             }
             Some(Handle::Shared(reader)) => reader,
@@ -243,9 +242,8 @@ impl<B: Body> Clone for BodySource<B> {
         let other = reader.clone();
         *claim = Some(Handle::Shared(reader));
         drop(claim);
-        let claim = Mutex::new(Some(Handle::Shared(other)));
         Self {
-            claim,
+            claim: Mutex::new(Some(Handle::Shared(other))),
             window: self.window,
             stall: self.stall,
             announced: self.announced,

@@ -12,7 +12,10 @@ use super::{
     state::State,
     step::WaitFor,
 };
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::{
+    sync::{Mutex, MutexGuard, lock},
+    trace,
+};
 
 /// One body, shared by its readers.
 pub(super) struct Stream<B> {
@@ -44,7 +47,11 @@ impl<B> Stream<B> {
 
     /// Says that readers were cut, to whoever is to be told. Never called under the lock (invariant 6).
     pub(super) fn tell_cut(&self, readers: usize) {
-        if let (1.., Some(on_cut)) = (readers, &self.on_cut) {
+        if readers == 0 {
+            return;
+        }
+        trace::lagged(readers);
+        if let Some(on_cut) = &self.on_cut {
             (on_cut.0)(readers);
         }
     }

@@ -1,0 +1,58 @@
+//! Figures by route, of requests on an axum router.
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+    routing::get,
+};
+use metrics::with_local_recorder;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use tokio::runtime::Builder;
+use tower::ServiceExt;
+use tower_singleflight::{HttpSingleflightLayer, metrics::Metered};
+
+#[test]
+fn requests_are_counted_by_route_role_and_rule_and_never_by_path() {
+    let recorder = DebuggingRecorder::new();
+    let figures = recorder.snapshotter();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let run = async {
+        let page = || async {
+            tokio::task::yield_now().await;
+            "rows"
+        };
+        let layer = HttpSingleflightLayer::new().observe(Metered::new("public").per_route());
+        let app: Router = Router::new().route("/report/{id}", get(page)).route("/user/{id}", get(page)).layer(layer);
+        let ask = |request: axum::http::request::Builder| app.clone().oneshot(request.body(Body::empty()).unwrap());
+        let (a, b, c) = tokio::join!(
+            ask(Request::get("/report/7")),
+            ask(Request::get("/report/7")),
+            ask(Request::get("/user/7").header("cookie", "session=1")),
+        );
+        for answer in [a, b, c] {
+            assert_eq!(answer.unwrap().status(), StatusCode::OK);
+        }
+    };
+    with_local_recorder(&recorder, || runtime.block_on(run));
+    let counted: Vec<_> = figures
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .filter_map(|(key, _, _, value)| match value {
+            DebugValue::Counter(count) if count > 0 && key.key().name() == "singleflight.calls" => {
+                let labels = key.key().labels().map(|label| format!("{}={} ", label.key(), label.value()));
+                Some(format!("{}{count}", labels.collect::<String>()))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(counted.len(), 3, "{counted:?}");
+    for expected in [
+        "group=public route=/report/{id} role=leader 1",
+        "group=public route=/report/{id} role=follower 1",
+        "group=public route=/user/{id} role=alone why=S6Cookie 1",
+    ] {
+        assert!(counted.iter().any(|counted| counted == expected), "{expected} in {counted:?}");
+    }
+}

@@ -1,0 +1,142 @@
+//! The seam to `tracing` for flights and those who wait for them: without the feature nothing is compiled for it.
+
+#[cfg(feature = "tracing")]
+mod platform {
+    use std::{sync::Arc, time::Duration};
+
+    use tracing::{Level, Span, debug, field::Empty, level_filters::LevelFilter, span, warn};
+
+    use crate::FlightId;
+
+    /// The span in which a flight's leader called. Shared, so that it can be cloned under a lock (invariant 6).
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct LeaderSpan(Option<Arc<Span>>);
+
+    impl LeaderSpan {
+        /// Returns the span that is current; costs one load where nobody listens.
+        #[inline]
+        pub(crate) fn current() -> Self {
+            if LevelFilter::current() == LevelFilter::OFF { Self(None) } else { Self::of_caller() }
+        }
+
+        #[cold]
+        fn of_caller() -> Self {
+            let span = Span::current();
+            Self((!span.is_none()).then(|| Arc::new(span)))
+        }
+
+        #[inline]
+        pub(crate) fn is_some(&self) -> bool {
+            self.0.is_some()
+        }
+
+        /// Notes in the span, if it has such fields, what its flight came to.
+        pub(crate) fn landed(&self, flight: FlightId, callers: usize) {
+            if let Some(span) = &self.0 {
+                span.record("flight", tracing::field::display(flight));
+                span.record("callers", callers);
+            }
+        }
+    }
+
+    /// The span of a follower, from its joining to its end; `None` if nobody listens.
+    #[derive(Debug, Default)]
+    pub(crate) struct WaitSpan(Option<Box<Span>>);
+
+    impl WaitSpan {
+        /// Returns whether anybody may listen: one load.
+        #[inline]
+        pub(crate) fn is_wanted() -> bool {
+            LevelFilter::current() >= LevelFilter::DEBUG
+        }
+
+        /// Begins, and says whose flight it follows.
+        #[cold]
+        pub(crate) fn begin(leader: &LeaderSpan, flight: FlightId, age: Option<Duration>, callers: usize) -> Self {
+            let age_ms = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+            let span = span!(Level::DEBUG, "singleflight.wait", %flight, age_ms, callers, outcome = Empty);
+            if span.is_disabled() {
+                return Self(None);
+            }
+            if let Some(leader) = &leader.0 {
+                span.follows_from(leader.id());
+            }
+            Self(Some(Box::new(span)))
+        }
+
+        /// Notes what the wait came to, and ends.
+        #[inline]
+        pub(crate) fn end(&mut self, outcome: &'static str) {
+            if let Some(span) = self.0.take() {
+                span.record("outcome", outcome);
+            }
+        }
+    }
+
+    /// A request goes alone.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn alone(rule: crate::http::Rule) {
+        debug!(rule = rule.name(), "a rule sends a request alone");
+    }
+
+    /// A flight has lost its task.
+    pub(crate) fn lost(flight: FlightId) {
+        warn!(%flight, "the task of a flight died without an outcome");
+    }
+
+    /// Readers were cut.
+    #[cfg(feature = "http")]
+    pub(crate) fn lagged(readers: usize) {
+        warn!(readers, "readers of a shared body were cut: they held the others up");
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod platform {
+    use std::time::Duration;
+
+    use crate::FlightId;
+
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct LeaderSpan(());
+
+    impl LeaderSpan {
+        pub(crate) fn current() -> Self {
+            Self(())
+        }
+
+        pub(crate) fn is_some(&self) -> bool {
+            false
+        }
+
+        pub(crate) fn landed(&self, _: FlightId, _: usize) {}
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct WaitSpan(());
+
+    impl WaitSpan {
+        pub(crate) fn is_wanted() -> bool {
+            false
+        }
+
+        pub(crate) fn begin(_: &LeaderSpan, _: FlightId, _: Option<Duration>, _: usize) -> Self {
+            Self(())
+        }
+
+        pub(crate) fn end(&mut self, _: &'static str) {}
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn alone(_: crate::http::Rule) {}
+
+    pub(crate) fn lost(_: FlightId) {}
+
+    #[cfg(feature = "http")]
+    pub(crate) fn lagged(_: usize) {}
+}
+
+pub(crate) use platform::{LeaderSpan, WaitSpan, lost};
+#[cfg(feature = "http")]
+pub(crate) use platform::{alone, lagged};
