@@ -146,7 +146,9 @@ impl Coalescer {
         }
         let is_grpc = kind.grpc == Grpc::OptedIn;
         let mut admitting = config.policy.admitting(parts, content.known(), is_grpc)?;
-        let beside = self.beside(parts, kind, content, place, passed);
+        let epoch = epoch(self.group(place).fences(), parts, is_grpc);
+        let (passed, above) = passed.map_or((0, None), |passed| (passed.services, passed.above.as_ref()));
+        let beside = Beside { content: content.read(), epoch, passed, above };
         let key = config.recipe.key(parts, beside, |name, value| admitting.look_at(name, value))?;
         let admission = admitting.done(&parts.headers)?;
         match (&config.content_if, content) {
@@ -156,7 +158,6 @@ impl Coalescer {
     }
 
     /// Returns what is in a request's key beside its head.
-    #[inline(always)]
     fn beside<'a>(
         &self,
         parts: &request::Parts,

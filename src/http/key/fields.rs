@@ -95,7 +95,7 @@ impl<'a> Found<'a> {
     }
 
     /// Notes a line that is a part of the key in a form of its own.
-    #[inline]
+    #[inline(always)]
     fn note(&mut self, (name, value): Line<'a>) -> Result<(), Rule> {
         match name {
             "host" if self.host.replace(value.as_bytes()).is_some() => return Err(Rule::S2Target),
@@ -108,6 +108,7 @@ impl<'a> Found<'a> {
 }
 
 impl<'a> Lines<'a> {
+    #[inline(always)]
     fn push(&mut self, line: Line<'a>) {
         match self.few.get_mut(self.length) {
             Some(place) => {
@@ -124,6 +125,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Sorts by name, the shorter ones first; the lines of one field stay in order.
+    #[inline(always)]
     fn sort(&mut self) {
         let all = if self.many.is_empty() { &mut self.few[..self.length] } else { &mut self.many };
         if all.len() < 2 {

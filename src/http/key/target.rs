@@ -31,7 +31,7 @@ struct Original<'a> {
 
 impl<'a> Target<'a> {
     /// Returns the target of a request with this `Host`; `None` if its authority is in doubt.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(parts: &'a request::Parts, host: Option<&'a [u8]>, ignored: &'a [Box<str>]) -> Option<Self> {
         let uri = &parts.uri;
         let original = original_uri(parts).filter(|original| *original != uri);
@@ -54,7 +54,7 @@ fn bytes(authority: &Authority) -> &[u8] {
 
 impl Target<'_> {
     /// What was asked for comes first; what a router made of it follows.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(&self, written: &mut Written) {
         if let Some(original) = &self.original {
             self.write_original(original, written);
@@ -99,7 +99,7 @@ pub(super) fn host(headers: &HeaderMap) -> Option<Option<&[u8]>> {
 }
 
 /// Returns the authority that URI and `Host` agree on (RFC 9110, section 7.2); the outer `None`: none.
-#[inline]
+#[inline(always)]
 fn agreed<'a>(uri: Option<&'a [u8]>, host: Option<&'a [u8]>) -> Option<Option<&'a [u8]>> {
     let disagree = matches!((uri, host), (Some(uri), Some(host)) if !uri.eq_ignore_ascii_case(host));
     let authority = uri.or(host);
