@@ -24,6 +24,9 @@ use super::{
     rule::Rule,
 };
 
+/// How many differences are printed: clients make as many of them as they like.
+const MOST_DIFFERENCES: usize = 32;
+
 /// Why two requests would share a flight, or would not; made by
 /// [`HttpSingleflightLayer::explain`](crate::HttpSingleflightLayer::explain).
 ///
@@ -206,7 +209,12 @@ impl fmt::Display for Explanation {
         if !self.differences.is_empty() {
             writeln!(f, "They differ, where it counts, in:")?;
         }
-        self.differences.iter().try_for_each(|difference| self.write_difference(difference, f))?;
+        for difference in self.differences.iter().take(MOST_DIFFERENCES) {
+            self.write_difference(difference, f)?;
+        }
+        if let more @ 1.. = self.differences.len().saturating_sub(MOST_DIFFERENCES) {
+            writeln!(f, "  and {more} more")?;
+        }
         if let Some((judged, step)) = &self.answer {
             self.write_answer(judged, step, f)?;
         }

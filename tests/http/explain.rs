@@ -78,6 +78,10 @@ fn what_is_printed_is_cut_and_harmless() {
     assert!(text.len() < 600 && text.contains("(5000 bytes)") && text.contains(r#""a\t\"\\""#), "{text}");
     let query = layer.explain(&parts(&format!("/x?{name}=1"), &[]), &parts("/x", &[])).to_string();
     assert!(query.len() < 400 && query.contains("(1000 bytes)"), "{query}");
+    let many = (0..200).map(|at| format!("p{at}=1")).collect::<Vec<_>>().join("&");
+    let many = layer.explain(&parts(&format!("/x?{many}"), &[]), &parts("/x", &[]));
+    assert_eq!(many.differences().len(), 200);
+    assert!(many.to_string().lines().count() < 40 && many.to_string().contains("and 168 more"), "{many}");
     let escapes = layer.explain(&parts("/x?\u{e9}=\u{9b}1", &[]), &parts("/x", &[])).reveal().to_string();
     assert!(escapes.is_ascii() && !escapes.contains('\u{1b}'), "{escapes}");
 }
