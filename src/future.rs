@@ -9,7 +9,7 @@ use std::{
 
 use tower_service::Service;
 
-use crate::{group::Call, outcome::Inspect, work::ServiceWork};
+use crate::{dry_run::Watched, group::Call, outcome::Inspect, work::ServiceWork};
 
 /// The response future of [`Singleflight`](crate::Singleflight): it waits for the outcome of its flight.
 ///
@@ -24,11 +24,18 @@ use crate::{group::Call, outcome::Inspect, work::ServiceWork};
 pub struct ResponseFuture<S, K, Req, T> {
     call: Call<K, T, ServiceWork<S, Req, T>>,
     inspect: Option<Inspect>,
+    /// `Some` if the layer only tries what it would do, until the outcome is there.
+    watched: Option<Watched<K, T>>,
 }
 
 impl<S, K, Req, T> ResponseFuture<S, K, Req, T> {
     pub(crate) fn new(call: Call<K, T, ServiceWork<S, Req, T>>, inspect: Option<Inspect>) -> Self {
-        Self { call, inspect }
+        Self { call, inspect, watched: None }
+    }
+
+    /// Returns that of a call that is as it would be without the layer, which watches it.
+    pub(crate) fn watched(call: Call<K, T, ServiceWork<S, Req, T>>, watched: Watched<K, T>) -> Self {
+        Self { call, inspect: None, watched: Some(watched) }
     }
 }
 
@@ -47,6 +54,9 @@ where
         let outcome = ready!(self.call.poll_outcome(cx));
         if let Some(inspect) = &self.inspect {
             inspect(outcome.role, outcome.callers);
+        }
+        if let Some(watched) = self.watched.take() {
+            watched.end(&outcome.value);
         }
         Poll::Ready(outcome.value)
     }

@@ -1,5 +1,7 @@
 //! The layer: what it is told, and the services it makes.
 
+#[cfg(feature = "dry-run")]
+mod dry_run;
 mod observe;
 
 use std::{fmt, pin::Pin, sync::Arc};
@@ -7,7 +9,8 @@ use std::{fmt, pin::Pin, sync::Arc};
 use tower_layer::Layer;
 
 use crate::{
-    Group, Limits, Observer, Singleflight, context::Scope, group::ShareIf, observe::Observed, outcome::Inspect,
+    Group, Limits, Observer, Singleflight, context::Scope, dry_run::Shadow, group::ShareIf, observe::Observed,
+    outcome::Inspect,
 };
 
 /// Coalesces concurrent calls with equal keys into one call of the wrapped service.
@@ -64,6 +67,8 @@ pub struct SingleflightLayer<F, K, T> {
     inspect: Option<Inspect>,
     scope: Option<Scope>,
     observers: Vec<Arc<Observed<dyn Observer>>>,
+    /// `Some` if it only tries what it would do.
+    shadow: Option<Shadow<K, T>>,
 }
 
 impl<F, K, T> SingleflightLayer<F, K, T> {
@@ -95,6 +100,7 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
             inspect: None,
             scope: None,
             observers: Vec::new(),
+            shadow: None,
         }
     }
 
@@ -235,7 +241,9 @@ impl<S, F: Clone, K, T> Layer<S> for SingleflightLayer<F, K, T> {
         if let Some(scope) = &self.scope {
             group = group.scoped(scope.clone());
         }
-        Singleflight::from_parts(inner, self.key_fn.clone(), group, self.share_if.clone(), self.inspect.clone())
+        let (share_if, inspect) = (self.share_if.clone(), self.inspect.clone());
+        let shadow = self.shadow.as_ref().map(|shadow| shadow.of_service(share_if.clone(), self.group.is_none()));
+        Singleflight::from_parts(inner, self.key_fn.clone(), group, share_if, inspect, shadow)
     }
 }
 
@@ -249,6 +257,7 @@ impl<F: Clone, K, T> Clone for SingleflightLayer<F, K, T> {
             inspect: self.inspect.clone(),
             scope: self.scope.clone(),
             observers: self.observers.clone(),
+            shadow: self.shadow.clone(),
         }
     }
 }

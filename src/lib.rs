@@ -97,6 +97,7 @@
 mod builder;
 pub mod check;
 mod context;
+mod dry_run;
 mod error;
 mod future;
 mod group;
@@ -121,6 +122,8 @@ mod timer;
 mod trace;
 mod work;
 
+#[cfg(feature = "dry-run")]
+pub use self::dry_run::DryRunStats;
 #[cfg(feature = "http")]
 pub use self::http::{HttpSingleflightLayer, SharedBody};
 pub use self::{

@@ -8,7 +8,7 @@ use std::{
 
 use tower_service::Service;
 
-use crate::{Group, KeyFn, ResponseFuture, group::ShareIf, outcome::Inspect, work::ServiceWork};
+use crate::{Group, KeyFn, ResponseFuture, dry_run::Shadow, group::ShareIf, outcome::Inspect, work::ServiceWork};
 
 /// A service that coalesces concurrent calls with equal keys; made by [`SingleflightLayer`](crate::SingleflightLayer).
 ///
@@ -33,6 +33,8 @@ pub struct Singleflight<S, F, K, T> {
     group: Group<K, T>,
     share_if: Option<ShareIf<T>>,
     inspect: Option<Inspect>,
+    /// `Some` if the layer only tries what it would do.
+    shadow: Option<Shadow<K, T>>,
 }
 
 impl<S, F, K, T> Singleflight<S, F, K, T> {
@@ -55,7 +57,7 @@ impl<S, F, K, T> Singleflight<S, F, K, T> {
     /// # }
     /// ```
     pub fn new(inner: S, key_fn: F) -> Self {
-        Self::from_parts(inner, key_fn, Group::new(), None, None)
+        Self::from_parts(inner, key_fn, Group::new(), None, None, None)
     }
 
     pub(crate) fn from_parts(
@@ -64,8 +66,9 @@ impl<S, F, K, T> Singleflight<S, F, K, T> {
         group: Group<K, T>,
         share_if: Option<ShareIf<T>>,
         inspect: Option<Inspect>,
+        shadow: Option<Shadow<K, T>>,
     ) -> Self {
-        Self { inner, key_fn, group, share_if, inspect }
+        Self { inner, key_fn, group, share_if, inspect, shadow }
     }
 
     /// Returns the group: who is in flight, and what to forget.
@@ -109,6 +112,11 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
+        if let Some(shadow) = &self.shadow {
+            let watched = shadow.watch(|| self.key_fn.key(&request));
+            let work = ServiceWork { service: self.inner.clone(), request, share_if: None };
+            return ResponseFuture::watched(Group::<K, _>::run_beside(work), watched);
+        }
         let key = self.key_fn.key(&request);
         let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone() };
         let call = match key {
@@ -127,6 +135,7 @@ impl<S: Clone, F: Clone, K, T> Clone for Singleflight<S, F, K, T> {
             group: self.group.clone(),
             share_if: self.share_if.clone(),
             inspect: self.inspect.clone(),
+            shadow: self.shadow.clone(),
         }
     }
 }

@@ -89,6 +89,11 @@ where
         Call::new(Caller::alone(work, Reason::NoKey, extras))
     }
 
+    /// Runs work that is no call of the group's: nothing is counted, and nobody is told.
+    pub(crate) fn run_beside<W: Work<T>>(work: W) -> Call<K, T, W> {
+        Call::new(Caller::alone(work, Reason::NoKey, None))
+    }
+
     /// Returns until when a follower that joins now waits.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.inner.limits.max_wait.and_then(|wait| Instant::now().checked_add(wait))

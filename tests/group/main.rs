@@ -23,6 +23,8 @@ mod walk;
 
 #[cfg(feature = "tracing")]
 mod context;
+#[cfg(feature = "dry-run")]
+mod dry_run;
 mod layer;
 mod shared_error;
 #[cfg(feature = "http")]

@@ -1,0 +1,71 @@
+//! What a generic layer's dry run has found, in numbers.
+
+use std::fmt;
+
+/// What a dry run has found, in numbers; returned by
+/// [`SingleflightLayer::dry_run_stats`](crate::SingleflightLayer::dry_run_stats).
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::convert::Infallible;
+/// use tower::{Layer, Service, service_fn};
+/// use tower_singleflight::SingleflightLayer;
+///
+/// #[derive(Clone)]
+/// struct Query { id: u64, tenant: &'static str }
+///
+/// let backend = service_fn(|query: Query| async move {
+///     tokio::task::yield_now().await;
+///     Ok::<_, Infallible>(format!("row {} of {}", query.id, query.tenant))
+/// });
+/// // The key lacks the tenant.
+/// let layer = SingleflightLayer::new(|query: &Query| Some(query.id)).dry_run(|leader, follower| leader == follower);
+/// let mut service = layer.layer(backend);
+/// let calls = ["a", "b", "a"].map(|tenant| service.call(Query { id: 7, tenant }));
+/// futures_util::future::join_all(calls).await;
+/// let stats = layer.dry_run_stats();
+/// assert_eq!((stats.saved, stats.same, stats.different), (2, 1, 1));
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DryRunStats {
+    /// Calls that were made.
+    pub calls: u64,
+    /// Of these: calls whose work a flight would have run.
+    pub led: u64,
+    /// Of these: calls that would have joined a flight.
+    pub followed: u64,
+    /// Of these: calls without a key.
+    pub alone: u64,
+    /// Of these: calls that were not watched, since there were as many flights as are.
+    pub full: u64,
+    /// Of those that would have followed: those that would have had the outcome. So many calls would have been saved.
+    pub saved: u64,
+    /// Of those that would have been saved: those whose own outcome was the same as the leader's.
+    pub same: u64,
+    /// Of those that would have been saved: those whose own outcome was another one.
+    pub different: u64,
+    /// Of those that would have followed: those that would have run their own work, since `share_if` said no.
+    pub released: u64,
+    /// Of those that would have followed: those that left before the outcome was there.
+    pub left: u64,
+    /// Of those that would have followed: those whose leader left before the outcome was there, or panicked.
+    pub leader_left: u64,
+    /// How often the key function, `share_if`, the comparison, or a key or an outcome of the application panicked.
+    pub panicked: u64,
+}
+
+impl fmt::Display for DryRunStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { calls, saved, same, different, released, .. } = self;
+        write!(
+            f,
+            "dry run: {saved} of {calls} calls would have been saved; of their outcomes {same} are the same and {different} \
+             differ; {released} would have been released"
+        )
+    }
+}

@@ -1,0 +1,123 @@
+//! The dry run of the generic layer: each call goes alone, and what would have been shared is compared.
+
+use std::convert::Infallible;
+
+use tokio_test::task::spawn;
+use tower::{Layer, Service};
+use tower_singleflight::{Group, SingleflightLayer};
+use tower_test::mock;
+
+type Outcome = Result<u32, Infallible>;
+type KeyFn = fn(&(u8, u32)) -> Option<u8>;
+
+/// Whether the leader's outcome would have done for the follower.
+fn same(leader: &Outcome, follower: &Outcome) -> bool {
+    leader == follower
+}
+
+/// Answers each call with what it asks for, once it is polled a second time.
+fn backend() -> impl Service<(u8, u32), Response = u32, Error = Infallible, Future: Send> + Clone + Send + 'static {
+    tower::service_fn(|(_, value): (u8, u32)| async move {
+        tokio::task::yield_now().await;
+        Ok(value)
+    })
+}
+
+fn key(request: &(u8, u32)) -> Option<u8> {
+    (request.0 > 0).then_some(request.0)
+}
+
+#[tokio::test]
+async fn every_call_goes_alone_and_outcomes_are_compared_whoever_comes_first() {
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0]] {
+        let layer = SingleflightLayer::new(key).dry_run(same);
+        let mut service = layer.layer(backend());
+        let mut calls = [(7, 1), (7, 1), (7, 2), (8, 3)].map(|request| Some(spawn(service.call(request))));
+        calls.iter_mut().flatten().for_each(|call| assert!(call.poll().is_pending()));
+        assert!(service.group().is_empty(), "there is no flight");
+        for number in order {
+            let expected = [1, 1, 2, 3][number];
+            assert_eq!(calls[number].take().unwrap().await, Ok(expected));
+        }
+        let stats = layer.dry_run_stats();
+        assert_eq!((stats.calls, stats.led, stats.followed), (4, 2, 2));
+        assert_eq!((stats.saved, stats.same, stats.different), (2, 1, 1));
+        assert_eq!(service.call((0, 1)).await, Ok(1));
+        assert_eq!(layer.dry_run_stats().alone, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_flight_that_has_landed_is_joined_no_more() {
+    let layer = SingleflightLayer::new(key).dry_run(same);
+    let mut service = layer.layer(backend());
+    for _ in 0..3 {
+        assert_eq!(service.call((7, 1)).await, Ok(1));
+    }
+    let stats = layer.dry_run_stats();
+    assert_eq!((stats.led, stats.saved), (3, 0));
+}
+
+#[tokio::test]
+async fn services_share_flights_where_they_would_share_a_group() {
+    for (group, followed) in [(Some(Group::new()), 1), (None, 0)] {
+        let layer = SingleflightLayer::new(key).dry_run(same);
+        let layer = if let Some(group) = group { layer.group(group) } else { layer };
+        let (mut one, mut other) = (layer.layer(backend()), layer.layer(backend()));
+        let calls = (one.call((7, 1)), other.call((7, 1)));
+        assert_eq!(layer.dry_run_stats().followed, followed);
+        assert_eq!((calls.0.await, calls.1.await), (Ok(1), Ok(1)));
+        assert_eq!(layer.dry_run_stats().saved, followed);
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_and_whose_outcome_is_not_shared_is_saved_nothing() {
+    let layer = SingleflightLayer::new(key).share_if(|outcome: &Outcome| *outcome != Ok(13)).dry_run(same);
+    let mut service = layer.layer(backend());
+    let (leader, follower) = (service.call((7, 13)), service.call((7, 13)));
+    assert_eq!((leader.await, follower.await), (Ok(13), Ok(13)));
+    assert_eq!((layer.dry_run_stats().released, layer.dry_run_stats().saved), (1, 0));
+
+    let (leader, follower, other) = (service.call((7, 1)), service.call((7, 1)), service.call((7, 1)));
+    drop(follower);
+    drop(leader);
+    assert_eq!(other.await, Ok(1));
+    let stats = layer.dry_run_stats();
+    assert_eq!((stats.left, stats.leader_left, stats.saved), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn functions_that_panic_fail_no_call() {
+    let asks = |layer: SingleflightLayer<KeyFn, u8, Outcome>| async move {
+        let mut service = layer.layer(backend());
+        let calls = (service.call((7, 1)), service.call((7, 1)));
+        assert_eq!((calls.0.await, calls.1.await), (Ok(1), Ok(1)));
+        layer.dry_run_stats()
+    };
+    let plain: KeyFn = key;
+    let stats = asks(SingleflightLayer::new(plain).dry_run(|_, _| panic!("it panics"))).await;
+    assert_eq!((stats.saved, stats.same, stats.different, stats.panicked), (1, 0, 0, 1));
+    let stats = asks(SingleflightLayer::new(plain).share_if(|_| panic!("it panics")).dry_run(same)).await;
+    assert_eq!((stats.saved, stats.released, stats.panicked), (0, 1, 1));
+    let odd: KeyFn = |_| panic!("it panics");
+    let stats = asks(SingleflightLayer::new(odd).dry_run(same)).await;
+    assert_eq!((stats.calls, stats.led, stats.panicked), (2, 0, 2));
+}
+
+#[tokio::test]
+async fn an_error_of_the_leader_would_have_been_shared() {
+    let (service, mut handle) = mock::pair::<(u8, u32), u32>();
+    let service = tower::util::MapErr::new(service, tower_singleflight::SharedError::new);
+    let layer = SingleflightLayer::new(key).dry_run(|_: &Result<u32, _>, _| true);
+    let mut service = layer.layer(service);
+    let (mut leader, mut follower) = (spawn(service.call((7, 1))), spawn(service.call((7, 1))));
+    assert!(leader.poll().is_pending() && follower.poll().is_pending());
+    let (_, leaders) = handle.next_request().await.unwrap();
+    let (_, followers) = handle.next_request().await.unwrap();
+    leaders.send_error("down");
+    followers.send_response(1);
+    assert!(leader.await.is_err());
+    assert_eq!(follower.await.unwrap(), 1);
+    assert_eq!(layer.dry_run_stats().saved, 1, "an error is shared as any outcome is");
+}
