@@ -32,7 +32,7 @@ mod tests;
 pub use self::{error::BodyError, large::LargeBodies, shared_body::SharedBody, source::BodySource, spill::SpillStore};
 pub(in crate::http) use self::{
     read_ahead::{Ahead, ReadAhead},
-    shared_body::{Watch, tell},
+    shared_body::Watch,
     stall::Stall,
     stream::OnCut,
 };

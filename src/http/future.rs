@@ -56,7 +56,7 @@ enum State<S: Service<Request<B>>, B, RB, E> {
     /// In a call that shares nothing.
     Bypass { bypass: Pin<Box<Bypass<S, B>>> },
     /// In a call as it would be without the layer, which only tries what it would do.
-    Shadow { call: Pin<Box<ShadowCall<S, B>>> },
+    Shadow { call: ShadowCall<S, B> },
     /// In a call of its own: its request is sent once (S23).
     Alone { fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded, rule: Option<Rule> },
 }
@@ -92,7 +92,7 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
     }
 
     pub(super) fn shadow(call: ShadowCall<S, B>, coalescer: Arc<Coalescer>) -> Self {
-        Self { state: State::Shadow { call: Box::pin(call) }, coalescer, watch: None }
+        Self { state: State::Shadow { call }, coalescer, watch: None }
     }
 
     /// Of late, answers to its key could not be shared (D3).
@@ -275,7 +275,7 @@ where
                         }
                     }
                 }
-                State::Shadow { call } => return call.as_mut().poll(cx),
+                State::Shadow { call } => return call.poll(cx),
                 State::Bypass { bypass } => return bypass.as_mut().poll(cx, coalescer, watch),
                 State::Alone { fetch, reason, forwarded, rule } => {
                     ready!(fetch.as_mut().poll_end(cx));

@@ -107,11 +107,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut parts, body) = request.into_parts();
         if let Some(shadow) = &self.shadow {
-            let watched = shadow.watch(&parts, || RequestContent::of(&body));
-            return self.try_out(Request::from_parts(parts, body), watched);
+            return self.try_out(shadow, request);
         }
+        let (mut parts, body) = request.into_parts();
         let watch = self.coalescer.watch(&parts);
         let kind = self.coalescer.config.kind(&parts);
         let plan = self.coalescer.plan(&mut parts, kind, &RequestContent::of(&body));
@@ -121,7 +120,22 @@ where
 
 impl<S> HttpSingleflight<S> {
     /// Sends a request as it would be without the layer, which watches it.
-    pub(super) fn try_out<B, RB, E>(&self, request: Request<B>, watched: Watched) -> HttpResponseFuture<S, B, RB, E>
+    fn try_out<B, RB, E>(&self, shadow: &Shadow, request: Request<B>) -> HttpResponseFuture<S, B, RB, E>
+    where
+        S: Service<Request<B>> + Clone,
+        B: Body,
+    {
+        let (parts, body) = request.into_parts();
+        let watched = shadow.watch(&parts, || RequestContent::of(&body));
+        self.send_watched(Request::from_parts(parts, body), watched)
+    }
+
+    /// Likewise, once it is watched.
+    pub(super) fn send_watched<B, RB, E>(
+        &self,
+        request: Request<B>,
+        watched: Watched,
+    ) -> HttpResponseFuture<S, B, RB, E>
     where
         S: Service<Request<B>> + Clone,
     {

@@ -11,7 +11,6 @@ mod off {
     use std::{
         convert::Infallible,
         marker::PhantomData,
-        pin::Pin,
         task::{Context, Poll},
     };
 
@@ -32,7 +31,7 @@ mod off {
 
     pub(in crate::http) struct Watched(Infallible);
 
-    pub(in crate::http) struct ShadowCall<S, B>(Infallible, PhantomData<(S, B)>);
+    pub(in crate::http) struct ShadowCall<S, B>(Infallible, PhantomData<fn() -> (S, B)>);
 
     impl Watcher {
         pub(in crate::http) fn shadow(&self, _: &Config, _: Option<&HttpGroup>, _: &HttpGroup) -> Shadow {
@@ -61,7 +60,7 @@ mod off {
         }
 
         pub(in crate::http) fn poll<RB, E>(
-            self: Pin<&mut Self>,
+            &mut self,
             _: &mut Context<'_>,
         ) -> Poll<Result<Response<SharedBody<RB>>, E>> {
             match self.0 {}

@@ -61,7 +61,7 @@ where
         let (mut parts, body) = request.into_parts();
         if let Some(shadow) = self.inner.shadow() {
             let (watched, body) = shadow.watch_content(&parts, body, self.max);
-            return ContentFuture::calling(self.inner.try_out(Request::from_parts(parts, body), watched));
+            return ContentFuture::calling(self.inner.send_watched(Request::from_parts(parts, body), watched));
         }
         let coalescer = self.inner.coalescer();
         let kind = coalescer.config.kind(&parts);

@@ -16,8 +16,12 @@ use super::shadow::Watched;
 use crate::http::{body::SharedBody, write::OnPanic};
 
 /// One call of the wrapped service, watched.
-#[pin_project]
 pub(in crate::http) struct ShadowCall<S: Service<Request<B>>, B> {
+    call: Pin<Box<Call<S, B>>>,
+}
+
+#[pin_project]
+struct Call<S: Service<Request<B>>, B> {
     #[pin]
     call: Oneshot<S, Request<B>>,
     watched: Watched,
@@ -25,19 +29,16 @@ pub(in crate::http) struct ShadowCall<S: Service<Request<B>>, B> {
 
 impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
     pub(in crate::http) fn new(service: S, request: Request<B>, watched: Watched) -> Self {
-        Self { call: Oneshot::new(service, request), watched }
+        Self { call: Box::pin(Call { call: Oneshot::new(service, request), watched }) }
     }
 
-    pub(in crate::http) fn poll<RB>(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<SharedBody<RB>>, S::Error>>
+    pub(in crate::http) fn poll<RB>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<SharedBody<RB>>, S::Error>>
     where
         S: Service<Request<B>, Response = Response<RB>>,
         RB: Body<Data = Bytes>,
         SharedBody<RB>: Body,
     {
-        let this = self.project();
+        let this = self.call.as_mut().project();
         let on_panic = OnPanic(&mut this.watched.write);
         let polled = this.call.poll(cx);
         drop(on_panic);
