@@ -30,24 +30,18 @@ pub(super) enum Landed<T> {
     WithNothing,
 }
 
-/// Whether a follower is compared.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Met {
-    Compared,
-    Counted,
-}
-
 impl<T> Flight<T> {
     pub(super) fn new() -> Self {
         let state = State { followers: 0, compared: 0, landed: Landed::NotYet, early: Vec::new() };
         Self { state: Mutex::new(state) }
     }
 
-    pub(super) fn join(&self) -> Met {
+    /// A follower joins; returns whether it is compared.
+    pub(super) fn join(&self) -> bool {
         let mut state = lock(&self.state);
         state.followers += 1;
         state.compared += 1;
-        if state.compared > COMPARED { Met::Counted } else { Met::Compared }
+        state.compared <= COMPARED
     }
 
     /// A follower leaves; returns whether the flight has not landed.

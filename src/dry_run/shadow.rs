@@ -8,11 +8,7 @@ use std::{
 
 use hashbrown::HashTable;
 
-use super::{
-    DryRunStats,
-    flight::{Flight, Met},
-    watched::Watched,
-};
+use super::{DryRunStats, flight::Flight};
 use crate::{
     group::ShareIf,
     hasher::KeyHasher,
@@ -28,6 +24,17 @@ pub(crate) struct Shadow<K, T> {
     share_if: Option<ShareIf<T>>,
     /// Which of the layer's groups the service would have.
     place: u64,
+}
+
+/// The part of a call in the flight that there would be.
+pub(super) enum Role {
+    Leader {
+        /// That of its key.
+        hash: u64,
+    },
+    Follower {
+        is_compared: bool,
+    },
 }
 
 /// What all services of a layer have in common.
@@ -116,31 +123,18 @@ impl<K, T> Shadow<K, T> {
     }
 }
 
-impl<K: Hash + Eq + Clone, T> Shadow<K, T> {
-    /// Watches a call of this key.
-    pub(crate) fn watch(&self, key: impl FnOnce() -> Option<K>) -> Watched<K, T> {
-        self.count(|stats| stats.calls += 1);
-        let watched = self.guarded(|| match key() {
-            Some(key) => self.join(key),
-            None => {
-                self.count(|stats| stats.alone += 1);
-                None
-            }
-        });
-        watched.flatten().unwrap_or_else(Watched::unwatched)
-    }
-
-    fn join(&self, key: K) -> Option<Watched<K, T>> {
+impl<K: Hash + Eq, T> Shadow<K, T> {
+    /// Lets a call of this key join the flight that there would be, or lead it; `None` if there is no place.
+    pub(super) fn join(&self, key: K) -> Option<(Arc<Flight<T>>, Role)> {
         let hash = self.known.hasher.hash_one(&key);
         let mut flights = lock(&self.known.flights);
         let same = |listed: &Listed<K, T>| listed.hash == hash && listed.place == self.place && listed.key == key;
         if let Some(Listed { flight, .. }) = flights.listed.find(hash, same) {
             let flight = Arc::clone(flight);
-            let met = flight.join();
+            let is_compared = flight.join();
             drop(flights);
             self.count(|stats| stats.followed += 1);
-            let is_compared = met == Met::Compared;
-            return Some(Watched::follower(self.clone(), flight, is_compared));
+            return Some((flight, Role::Follower { is_compared }));
         }
         if flights.listed.len() >= FLIGHTS {
             drop(flights);
@@ -152,7 +146,7 @@ impl<K: Hash + Eq + Clone, T> Shadow<K, T> {
         flights.listed.insert_unique(hash, listed, |listed| listed.hash);
         drop(flights);
         self.count(|stats| stats.led += 1);
-        Some(Watched::leader(self.clone(), flight, hash))
+        Some((flight, Role::Leader { hash }))
     }
 }
 

@@ -1,10 +1,10 @@
 //! A call that goes alone, and the part that it would have had in a flight.
 
-use std::sync::Arc;
+use std::{hash::Hash, sync::Arc};
 
 use super::{
     flight::{Flight, Landed},
-    shadow::Shadow,
+    shadow::{Role, Shadow},
 };
 
 /// A call that goes alone, and what is watched of it. Dropped before it has ended: its caller has left.
@@ -19,22 +19,19 @@ struct Part<K, T> {
     role: Role,
 }
 
-enum Role {
-    Leader { hash: u64 },
-    Follower { is_compared: bool },
-}
-
-impl<K, T> Watched<K, T> {
-    pub(super) fn unwatched() -> Self {
-        Self { part: None }
-    }
-
-    pub(super) fn leader(shadow: Shadow<K, T>, flight: Arc<Flight<T>>, hash: u64) -> Self {
-        Self { part: Some(Part { shadow, flight, role: Role::Leader { hash } }) }
-    }
-
-    pub(super) fn follower(shadow: Shadow<K, T>, flight: Arc<Flight<T>>, is_compared: bool) -> Self {
-        Self { part: Some(Part { shadow, flight, role: Role::Follower { is_compared } }) }
+impl<K: Hash + Eq, T> Shadow<K, T> {
+    /// Watches a call of this key.
+    pub(crate) fn watch(&self, key: impl FnOnce() -> Option<K>) -> Watched<K, T> {
+        self.count(|stats| stats.calls += 1);
+        let joined = self.guarded(|| {
+            let key = key();
+            if key.is_none() {
+                self.count(|stats| stats.alone += 1);
+            }
+            self.join(key?)
+        });
+        let part = joined.flatten().map(|(flight, role)| Part { shadow: self.clone(), flight, role });
+        Watched { part }
     }
 }
 
