@@ -70,6 +70,14 @@ fn names_are_told_and_values_only_if_they_are_asked_for() {
 }
 
 #[test]
+fn it_can_be_kept_and_handed_to_another_thread() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<tower_singleflight::http::Explanation>();
+    check::<tower_singleflight::http::ResponseExplanation>();
+    check::<tower_singleflight::http::Asked<'static>>();
+}
+
+#[test]
 fn what_is_printed_is_cut_and_harmless() {
     let layer = HttpSingleflightLayer::new();
     let long = |letter: &str| parts("/x", &[("x-any", &letter.repeat(5000)), ("x-tab", &format!("{letter}\t\"\\"))]);

@@ -15,7 +15,14 @@ impl<C: HttpContent> HttpSingleflightLayer<C> {
     ///
     /// It decides as a call does, by the same code, and does nothing else: no request is sent or marked, and nothing is
     /// remembered. What the application is asked about a request, it is asked here too (`coalesce_if`, `identity`,
-    /// `key_fn`, `content_if`). The requests are those that come to the layer, taken above it.
+    /// `key_fn`, `content_if`). The requests are those that come to the layer, taken above it. Both are explained as if
+    /// asked from outside (S2), and without regard to `dry_run(..)`.
+    ///
+    /// # Trade-offs
+    ///
+    /// What is remembered of keys that cannot be shared (D3) is that of [`get_group`](Self::get_group): services keep what
+    /// they know of requests that do not show the URI they were asked for to themselves, unless there is one
+    /// [`group`](Self::group) for all.
     ///
     /// # Panics
     ///

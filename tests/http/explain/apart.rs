@@ -131,8 +131,10 @@ async fn an_answer_that_is_asked_about_is_not_remembered_nor_does_it_end_a_memor
     for call in calls {
         call.await.unwrap().unwrap();
     }
+    let counted = format!("{:?}", bench.group.stats());
     assert_eq!(rules(&bench.layer), [Some(Rule::D3Remembered); 2]);
     assert_eq!(rules(&bench.layer), [Some(Rule::D3Remembered); 2]);
+    assert_eq!(format!("{:?}", bench.group.stats()), counted, "it is no call");
     assert_eq!(bench.layer.explain_response(&asked, &answer("public")).rules(), [Some(Rule::D3Remembered), None]);
     assert!(bench.group.is_empty());
     assert_eq!(bench.count().await, 2);
