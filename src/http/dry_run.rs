@@ -11,8 +11,14 @@
 //! # Memory
 //!
 //! It is bounded, whatever clients send: at most `watched` shadow flights (default 4096) and sixteen times as many requests,
-//! each of about 2 KiB while its answer is under way (its key, and up to 64 digests of what it shows); a report of 256
-//! routes, each with the names of what differed in 64 pairs of requests. At rest there is the report alone.
+//! each of about 2.1 kB while its answer is under way (its key, and up to 64 digests of what it shows); so at most 8 MiB
+//! for 4096 flights of one request each, and 130 MiB where every flight has sixteen. A report has 256 routes, each with the
+//! names of at most 64 inputs. At rest there is the report alone.
+//!
+//! # Time
+//!
+//! A request that is not in the sample costs what its key does, about 1 µs; one that is watched about 4 µs more, and its
+//! answer 0.5 µs for each KiB that is compared. Nothing is digested of an answer that nobody would have shared.
 
 // call, body, content ──► shadow ──► watcher ──► table ──► member ──► answer, inputs      what is under way
 //                                       ├──► routes ──► tally ──► cause                  what was found

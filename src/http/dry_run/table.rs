@@ -34,6 +34,10 @@ use crate::{
 /// may be.
 const COMPARED: usize = 16;
 
+/// A table with room for more than a few is made smaller once only one place of so many is taken.
+const SPARSE: usize = 8;
+const FEW: usize = 64;
+
 pub(super) struct Table {
     members: HashMap<Id, Member, KeyHasher>,
     /// The leaders of flights that can be joined, by the hashes of their keys.
@@ -191,6 +195,13 @@ impl Table {
 
     fn remove(&mut self, id: Id, effects: &mut Effects) {
         effects.gone.extend(self.members.remove(&id));
+        // What a burst has taken is given back, a half at a time, so that it costs nothing that counts.
+        if self.members.len() < self.members.capacity() / SPARSE && self.members.capacity() > FEW {
+            self.members.shrink_to(self.members.capacity() / 2);
+        }
+        if self.flights.len() < self.flights.capacity() / SPARSE && self.flights.capacity() > FEW {
+            self.flights.shrink_to(self.flights.capacity() / 2, |flight| flight.hash);
+        }
     }
 
     /// Takes a member out that has nothing more to tell (invariant 3).
