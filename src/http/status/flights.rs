@@ -1,12 +1,13 @@
 //! The flights that are under way, with their age.
 
-use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
+use std::{hash::BuildHasher, time::Duration};
 
 use hashbrown::{HashMap, hash_map::Entry};
 use tokio::time::Instant;
 
 use crate::{
     FlightId,
+    hasher::KeyHasher,
     sync::{Mutex, lock},
 };
 
@@ -34,17 +35,17 @@ enum State {
     EndedFirst(Instant),
 }
 
-type Shard = HashMap<FlightId, State, RandomState>;
+type Shard = HashMap<FlightId, State, KeyHasher>;
 
 pub(super) struct Flights {
     /// Leaf locks: no user code runs while one is held.
     shards: [Mutex<Shard>; SHARDS],
-    seed: RandomState,
+    seed: KeyHasher,
 }
 
 impl Flights {
     pub(super) fn new() -> Self {
-        let seed = RandomState::new();
+        let seed = KeyHasher::new();
         Self { shards: std::array::from_fn(|_| Mutex::new(Shard::with_hasher(seed.clone()))), seed }
     }
 

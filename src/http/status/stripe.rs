@@ -1,11 +1,12 @@
 //! What the threads of one stripe have counted.
 
-use std::{collections::hash_map::RandomState, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use hashbrown::HashMap;
 use serde::Serialize;
 
 use super::{history::History, routes::Route};
+use crate::hasher::KeyHasher;
 
 /// The counts of one route, in one stripe or in all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,7 +104,7 @@ impl FlightCounts {
 /// The counts of some threads: as a rule, no two of them count here at one moment.
 pub(super) struct Stripe {
     /// By their names.
-    pub(super) routes: HashMap<Arc<str>, (Arc<Route>, Counts), RandomState>,
+    pub(super) routes: HashMap<Arc<str>, (Arc<Route>, Counts), KeyHasher>,
     pub(super) totals: Totals,
 }
 
@@ -116,6 +117,6 @@ pub(super) struct Totals {
 impl Stripe {
     pub(super) fn new() -> Self {
         let totals = Totals { history: History::new(), flights: FlightCounts::default() };
-        Self { routes: HashMap::default(), totals }
+        Self { routes: HashMap::with_hasher(KeyHasher::new()), totals }
     }
 }
