@@ -19,7 +19,10 @@ mod sources;
 mod stripe;
 mod waits;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 pub use self::body::StatusBody;
 use self::{
@@ -207,7 +210,11 @@ impl Observer for StatusPage {
 
 impl HttpObserver for StatusPage {
     /// What it shows of rules it is told as an [`Observer`], too.
-    fn on_http(&self, _: &HttpEvent<'_>) {}
+    fn on_http(&self, event: &HttpEvent<'_>) {
+        if let HttpEvent::Lagged { readers } = event {
+            self.shown.recorder.cut.fetch_add(*readers as u64, Relaxed);
+        }
+    }
 }
 
 impl fmt::Debug for StatusPage {

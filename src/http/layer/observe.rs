@@ -53,8 +53,9 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.observers.push(HttpObserved::new(observer)))
     }
 
-    /// Returns the layer, observed by a new [`StatusPage`], and that page, which shows the layer's group as well: the short form
-    /// for one layer. To be asked for after [`group`](Self::group) and [`limits`](Self::limits), which set another group.
+    /// Returns the layer, observed by a new [`StatusPage`], and that page, which shows the layer's group, and its dry run if it
+    /// makes one (feature `dry-run`): the short form for one layer. To be asked for after [`group`](Self::group),
+    /// [`limits`](Self::limits) and `dry_run`, which change what there is to show.
     ///
     /// # Examples
     ///
@@ -75,7 +76,13 @@ impl<C> HttpSingleflightLayer<C> {
         let page = StatusPage::new();
         let layer = self.observe(page.clone());
         let group = layer.get_group().clone();
-        (layer, page.group("layer", move || group.stats()))
+        let page = page.group("layer", move || group.stats());
+        #[cfg(feature = "dry-run")]
+        let page = match layer.watcher.clone() {
+            Some(watcher) => page.section("Dry run", move || watcher.report().to_string()),
+            None => page,
+        };
+        (layer, page)
     }
 
     /// Sets what observers are told a request is, such as its route. By default that is axum's `MatchedPath` (feature

@@ -1,6 +1,9 @@
 //! Makes a snapshot of what was counted.
 
-use std::{sync::Arc, time::UNIX_EPOCH};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::UNIX_EPOCH,
+};
 
 use tokio::time::Instant;
 
@@ -69,6 +72,7 @@ impl Snapshot {
             up: millis(up),
             calls: (&all).into(),
             flights,
+            cut: recorder.cut.load(Relaxed),
             now: under_way(recorder, &known, now, &all, flights),
             seconds,
             routes: routes.collect(),

@@ -99,3 +99,52 @@ impl Flights {
 fn forget_late(shard: &mut Shard, now: Instant) {
     shard.retain(|_, state| !matches!(state, State::EndedFirst(at) if now.duration_since(*at) > LATE));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::*;
+
+    fn id(serial: u64) -> FlightId {
+        FlightId { shard: NonZeroU64::MIN, serial }
+    }
+
+    fn listed(flights: &Flights, now: Instant) -> Vec<(u64, usize)> {
+        let mut listed = Vec::new();
+        flights.each(now, |id, flight| listed.push((id.serial, flight.callers)));
+        listed.sort_unstable();
+        listed
+    }
+
+    #[test]
+    fn a_flight_is_listed_from_its_beginning_to_its_end_in_whatever_order_they_are_told() {
+        let (flights, now) = (Flights::new(), Instant::now());
+        flights.begin(id(1), 0, now);
+        flights.join(id(1), 2);
+        flights.join(id(2), 2);
+        assert_eq!(listed(&flights, now), [(1, 2)]);
+        flights.end(id(1), now);
+        // Other threads were sooner.
+        flights.end(id(2), now);
+        flights.begin(id(2), 0, now);
+        assert_eq!(listed(&flights, now), []);
+        // One that began before the page was there.
+        flights.end(id(3), now);
+        assert_eq!(listed(&flights, now + 2 * LATE), []);
+        assert!(flights.shards.iter().all(|shard| lock(shard).is_empty()));
+    }
+
+    #[test]
+    fn there_is_a_cap() {
+        let (flights, now) = (Flights::new(), Instant::now());
+        for serial in 0..2 * (SHARDS * MOST) as u64 {
+            flights.begin(id(serial), 0, now);
+        }
+        assert_eq!(listed(&flights, now).len(), SHARDS * MOST);
+        for serial in 0..2 * (SHARDS * MOST) as u64 {
+            flights.end(id(serial), now);
+        }
+        assert_eq!(listed(&flights, now), []);
+    }
+}

@@ -26,7 +26,8 @@ fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
         calls.followed,
         calls.alone.total()
     )?;
-    writeln!(text, "released {} panicked {} left {}", calls.released.total(), calls.panicked, calls.left)?;
+    write!(text, "released {} panicked {} left {}", calls.released.total(), calls.panicked, calls.left)?;
+    writeln!(text, " readers_cut {}", snapshot.cut)?;
     writeln!(text, "saved {} calls {:.1} s", calls.saved, calls.saved_wait as f64 / 1e3)?;
     writeln!(
         text,

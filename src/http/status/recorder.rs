@@ -1,6 +1,11 @@
 //! What the page is told, counted as it comes.
 
-use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::SystemTime};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, atomic::AtomicU64},
+    thread::available_parallelism,
+    time::SystemTime,
+};
 
 use tokio::time::Instant;
 
@@ -28,6 +33,8 @@ pub(super) struct Recorder {
     pub(super) stripes: Box<[Mutex<Stripe>]>,
     pub(super) routes: Routes,
     pub(super) flights: Flights,
+    /// Readers of bodies that held the others up, and were cut.
+    pub(super) cut: AtomicU64,
 }
 
 impl Recorder {
@@ -39,6 +46,7 @@ impl Recorder {
             stripes: (0..threads.next_power_of_two()).map(|_| Mutex::new(Stripe::new())).collect(),
             routes: Routes::default(),
             flights: Flights::new(),
+            cut: AtomicU64::new(0),
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Snapshot {
     /// Since the page was made, of all routes.
     pub(super) calls: CallsOf,
     pub(super) flights: FlightCounts,
+    /// Readers of bodies that held the others up, and were cut.
+    pub(super) cut: u64,
     pub(super) now: Now,
     /// In each whole second, the latest last: calls that led, followed and went alone.
     pub(super) seconds: Vec<Calls>,

@@ -97,6 +97,7 @@
     for (const id of ["calls", "led", "followed", "panicked", "left"]) set(id, count(s.calls[id]));
     set("alone", count(sum(s.calls.alone)));
     set("released", count(sum(s.calls.released)));
+    set("cut", count(s.cut));
     set("abandoned", count(s.flights.abandoned));
     set("lost", count(s.flights.lost));
     const names = ["one", "2 to 9", "10 to 99", "100 to 999", "1,000 or more"];

@@ -1,0 +1,64 @@
+//! What the application gives the page to show: names, groups, text, a dry run.
+
+use tower_singleflight::http::{HttpEvent, HttpObserver};
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn what_the_application_adds_is_shown_until_it_panics() {
+    let page = StatusPage::new();
+    let users = Group::new().observed(page.named("users"));
+    let mut calls: Vec<_> = (0..3).map(|_| task::spawn(users.call(7, std::future::pending::<u64>))).collect();
+    calls.iter_mut().for_each(|call| assert_pending!(call.poll()));
+    let page = page
+        .group("users", {
+            let users = users.clone();
+            move || users.stats()
+        })
+        .group("broken", || panic!("a bug in the application"))
+        .section("<b>Pool</b>", || "3 \u{1b}[31midle\n".to_owned());
+    let now = snapshot(&page).await;
+    assert_eq!(now["groups"].as_array().unwrap().len(), 1);
+    assert_eq!((&now["groups"][0]["group"], &now["groups"][0]["waiting"]), (&"users".into(), &2.into()));
+    assert_eq!(now["routes"][0]["route"], "users");
+    assert!(plain(&page).await.ends_with("\n<b>Pool</b>\n3  [31midle\n"), "no control character reaches a terminal");
+    drop(calls);
+    assert!(users.is_empty());
+    advance(Duration::from_millis(250)).await;
+    let end = snapshot(&page).await;
+    assert_eq!((&end["calls"]["left"], &end["flights"]["abandoned"]), (&3.into(), &1.into()));
+    assert_eq!((&end["now"]["flights"], &end["calls"]["saved"]), (&0.into(), &0.into()));
+}
+
+#[cfg(feature = "dry-run")]
+#[tokio::test(start_paused = true)]
+async fn the_short_form_shows_the_group_and_the_dry_run() {
+    let (layer, page) = HttpSingleflightLayer::new().dry_run(tower_singleflight::http::DryRun::new()).status_page();
+    let app: Router = Router::new().route("/report/{id}", get(|| async { "rows" })).layer(layer);
+    let request = Request::get("/report/7").header(header::HOST, "a").body(axum::body::Body::empty()).unwrap();
+    assert_eq!(app.oneshot(request).await.unwrap().into_body().collect().await.unwrap().to_bytes(), "rows");
+    page.on_http(&HttpEvent::Lagged { readers: 2 });
+    let now = snapshot(&page).await;
+    assert_eq!((&now["groups"][0]["group"], &now["cut"]), (&"layer".into(), &2.into()));
+    assert_eq!(now["sections"][0]["title"], "Dry run");
+    assert!(now["sections"][0]["text"].as_str().unwrap().contains("/report/{id}"), "{}", now["sections"][0]["text"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_cannot_grow_it_and_are_no_html() {
+    let page = StatusPage::new();
+    for label in 0..1_100 {
+        let group = Group::new().observed(page.named(&format!("<script>{label}</script>")));
+        group.call(7, || async {}).await;
+    }
+    let group = Group::new().observed(page.named(&"<img src=x>".repeat(1_000)));
+    group.call(7, || async {}).await;
+    let now = snapshot(&page).await;
+    let routes = now["routes"].as_array().unwrap();
+    assert_eq!(routes.len(), 1_001);
+    assert_eq!((&routes[7]["route"], &routes[1_000]["route"]), (&"<script>7</script>".into(), &"other".into()));
+    assert_eq!(routes[1_000]["led"], 101);
+    // The page itself is the same for all.
+    let html = ask(&page, Method::GET, "/").await.into_body().collect().await.unwrap().to_bytes();
+    assert!(!std::str::from_utf8(&html).unwrap().contains("<script>7"));
+}
