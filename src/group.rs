@@ -10,6 +10,7 @@ mod follower;
 mod forget;
 mod join;
 mod leader;
+mod leader_call;
 mod lifecycle;
 mod observed;
 mod park;

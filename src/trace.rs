@@ -2,30 +2,28 @@
 
 #[cfg(feature = "tracing")]
 mod platform {
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
     use tracing::{Level, Span, debug, field::Empty, level_filters::LevelFilter, span, warn};
 
     use crate::FlightId;
 
-    /// The span in which a flight's leader called. Shared, so that it can be cloned under a lock (invariant 6).
-    #[derive(Clone, Debug, Default)]
-    pub(crate) struct LeaderSpan(Option<Arc<Span>>);
+    /// The span in which a flight's leader called.
+    #[derive(Debug)]
+    pub(crate) struct LeaderSpan(Option<Span>);
 
     impl LeaderSpan {
-        /// Returns the span that is current; costs one load where nobody listens.
+        /// Returns whether a span can be current: one load.
         #[inline]
+        pub(crate) fn may_be() -> bool {
+            LevelFilter::current() != LevelFilter::OFF
+        }
+
         pub(crate) fn current() -> Self {
-            if LevelFilter::current() == LevelFilter::OFF { Self(None) } else { Self::of_caller() }
-        }
-
-        #[cold]
-        fn of_caller() -> Self {
             let span = Span::current();
-            Self((!span.is_none()).then(|| Arc::new(span)))
+            Self((!span.is_none()).then_some(span))
         }
 
-        #[inline]
         pub(crate) fn is_some(&self) -> bool {
             self.0.is_some()
         }
@@ -52,13 +50,18 @@ mod platform {
 
         /// Begins, and says whose flight it follows.
         #[cold]
-        pub(crate) fn begin(leader: &LeaderSpan, flight: FlightId, age: Option<Duration>, callers: usize) -> Self {
+        pub(crate) fn begin(
+            leader: Option<&LeaderSpan>,
+            flight: FlightId,
+            age: Option<Duration>,
+            callers: usize,
+        ) -> Self {
             let age_ms = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
             let span = span!(Level::DEBUG, "singleflight.wait", %flight, age_ms, callers, outcome = Empty);
             if span.is_disabled() {
                 return Self(None);
             }
-            if let Some(leader) = &leader.0 {
+            if let Some(leader) = leader.and_then(|leader| leader.0.as_ref()) {
                 span.follows_from(leader.id());
             }
             Self(Some(Box::new(span)))
@@ -66,7 +69,14 @@ mod platform {
 
         /// Notes what the wait came to, and ends.
         #[inline]
-        pub(crate) fn end(&mut self, outcome: &'static str) {
+        pub(crate) fn end(&mut self, outcome: impl FnOnce() -> &'static str) {
+            if self.0.is_some() {
+                self.record(outcome());
+            }
+        }
+
+        #[cold]
+        fn record(&mut self, outcome: &'static str) {
             if let Some(span) = self.0.take() {
                 span.record("outcome", outcome);
             }
@@ -77,6 +87,14 @@ mod platform {
     #[cfg(feature = "http")]
     #[inline]
     pub(crate) fn alone(rule: crate::http::Rule) {
+        if LevelFilter::current() >= LevelFilter::DEBUG {
+            log_alone(rule);
+        }
+    }
+
+    #[cfg(feature = "http")]
+    #[cold]
+    fn log_alone(rule: crate::http::Rule) {
         debug!(rule = rule.name(), "a rule sends a request alone");
     }
 
@@ -98,10 +116,14 @@ mod platform {
 
     use crate::FlightId;
 
-    #[derive(Clone, Debug, Default)]
+    #[derive(Debug)]
     pub(crate) struct LeaderSpan(());
 
     impl LeaderSpan {
+        pub(crate) fn may_be() -> bool {
+            false
+        }
+
         pub(crate) fn current() -> Self {
             Self(())
         }
@@ -121,11 +143,11 @@ mod platform {
             false
         }
 
-        pub(crate) fn begin(_: &LeaderSpan, _: FlightId, _: Option<Duration>, _: usize) -> Self {
+        pub(crate) fn begin(_: Option<&LeaderSpan>, _: FlightId, _: Option<Duration>, _: usize) -> Self {
             Self(())
         }
 
-        pub(crate) fn end(&mut self, _: &'static str) {}
+        pub(crate) fn end(&mut self, _: impl FnOnce() -> &'static str) {}
     }
 
     #[cfg(feature = "http")]

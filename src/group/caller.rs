@@ -187,18 +187,25 @@ where
     {
         loop {
             match ready!(self.poll_resolution(cx)) {
-                Resolution::Value(value, role, _) => {
-                    let outcome = value.take(role);
-                    if let Some(extras) = &mut self.extras {
-                        extras.answered(role, outcome.callers);
-                    }
-                    return Poll::Ready(outcome);
+                // Apart, so that an outcome that nobody observes is made in its place.
+                Resolution::Value(value, role, _) if self.extras.is_some() => {
+                    return Poll::Ready(self.observed_outcome(value, role));
                 }
+                Resolution::Value(value, role, _) => return Poll::Ready(value.take(role)),
                 Resolution::Alone(work, reason, _) => {
                     self.state = State::Alone(work.boxed(CallContext::default()), reason)
                 }
             }
         }
+    }
+
+    #[cold]
+    fn observed_outcome(&mut self, value: PartValue<T>, role: Role) -> Outcome<T> {
+        let outcome = value.take(role);
+        if let Some(extras) = &mut self.extras {
+            extras.answered(role, outcome.callers);
+        }
+        outcome
     }
 
     /// Leaves the flight, if the caller is on one; returns its work, if that has not been started.

@@ -13,6 +13,7 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::{
+    leader_call::LeaderCall,
     park::{NeedsWaker, WaiterRef},
     shared_outcome::{SharedOutcome, Told},
     wake_list::WakeList,
@@ -21,7 +22,6 @@ use super::{
 use crate::{
     FlightId, Stats,
     panic::{Payload, Text},
-    trace::LeaderSpan,
 };
 
 /// The state of one flight, guarded by its shard's lock.
@@ -65,15 +65,18 @@ pub(super) struct Waiting<T> {
     pub(super) blocked_by: Option<usize>,
     /// The flight that waits for this one's drop.
     pub(super) successor: Option<usize>,
-    /// When the leader called; `Some` only with a join window, or if the group is observed.
-    pub(super) called: Option<Instant>,
-    /// The span in which the leader called.
-    pub(super) leader_span: LeaderSpan,
+    /// `Some` only with a join window, or if somebody watches.
+    pub(super) leader_call: Option<Arc<LeaderCall>>,
     /// When work without callers is to be dropped; `Some` only with `CancelAfter` and no callers.
     pub(super) grace: Option<Instant>,
 }
 
 impl<T> Waiting<T> {
+    #[cold]
+    fn of_call(leader_call: Arc<LeaderCall>) -> Box<Self> {
+        Box::new(Self { leader_call: Some(leader_call), ..Self::new() })
+    }
+
     fn new() -> Self {
         let waiters = Slab::new();
         Self {
@@ -83,8 +86,7 @@ impl<T> Waiting<T> {
             task: None,
             blocked_by: None,
             successor: None,
-            called: None,
-            leader_span: LeaderSpan::default(),
+            leader_call: None,
             grace: None,
         }
     }
@@ -121,8 +123,7 @@ pub(super) struct New<T> {
     pub(super) spawned: bool,
     /// Its first poll is better made by the leader.
     pub(super) scoped: bool,
-    pub(super) called: Option<Instant>,
-    pub(super) leader_span: LeaderSpan,
+    pub(super) leader_call: Option<Arc<LeaderCall>>,
     /// The flight whose work makes the call.
     pub(super) from: Option<FlightId>,
 }
@@ -131,8 +132,7 @@ impl<K, T> Flight<K, T> {
     /// Returns a flight with its leader registered.
     #[inline]
     pub(super) fn new(new: New<T>, serial: u64, key: Option<K>) -> Self {
-        let New { hash, work, spawned, scoped, called, leader_span, from: _ } = new;
-        let waiting = called.is_some() || leader_span.is_some();
+        let New { hash, work, spawned, scoped, leader_call, from: _ } = new;
         Self {
             serial,
             hash,
@@ -145,7 +145,7 @@ impl<K, T> Flight<K, T> {
             callers: 1,
             leader: true,
             leader_waker: None,
-            waiting: waiting.then(|| Box::new(Waiting { called, leader_span, ..Waiting::new() })),
+            waiting: leader_call.map(Waiting::of_call),
         }
     }
 
@@ -163,14 +163,9 @@ impl<K, T> Flight<K, T> {
         self.scoped && !self.polled && self.leader && !self.is_blocked()
     }
 
-    /// Returns the span in which the leader called, if there was one.
-    pub(super) fn leader_span(&self) -> LeaderSpan {
-        self.waiting.as_ref().map(|waiting| waiting.leader_span.clone()).unwrap_or_default()
-    }
-
-    /// Returns when the leader called, if that is known.
-    pub(super) fn called(&self) -> Option<Instant> {
-        self.waiting.as_ref()?.called
+    /// Returns when and where the leader called, if that is known.
+    pub(super) fn leader_call(&self) -> Option<&Arc<LeaderCall>> {
+        self.waiting.as_ref()?.leader_call.as_ref()
     }
 
     pub(super) fn grace(&self) -> Option<Instant> {

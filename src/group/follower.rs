@@ -46,7 +46,7 @@ impl<K, T> Follower<K, T> {
         match self.outcome.take() {
             Some(outcome) => {
                 let part = outcome.part();
-                self.span.end(part.name());
+                self.span.end(|| part.name());
                 Poll::Ready(part)
             }
             None => unreachable!("it was there a moment ago"),
@@ -79,7 +79,7 @@ impl<K, T> Follower<K, T> {
 
     /// Leaves the flight for work of its own.
     pub(super) fn release(&mut self, reason: Reason) {
-        self.span.end(reason.name());
+        self.span.end(|| reason.name());
         self.leave(true);
     }
 
@@ -91,7 +91,7 @@ impl<K, T> Follower<K, T> {
 
 impl<K, T> Drop for Follower<K, T> {
     fn drop(&mut self) {
-        self.span.end("left");
+        self.span.end(|| "left");
         self.leave(false);
     }
 }

@@ -2,25 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
-
 use super::{
     after_unlock::Followed,
     flight::{Flight, New, Stage},
     flight_ref::FlightRef,
     follower::Follower,
     leader::Leader,
+    leader_call::LeaderCall,
     reentrancy::{self, Edge},
     shard::Shard,
     task::launch,
     work::Work,
 };
-use crate::{
-    Event, FlightId, Reason, Role,
-    context::Context,
-    sync::Spawner,
-    trace::{LeaderSpan, WaitSpan},
-};
+use crate::{Event, FlightId, Reason, Role, context::Context, sync::Spawner, trace::WaitSpan};
 
 /// How a caller wants to be registered.
 pub(super) enum JoinMode {
@@ -57,27 +51,30 @@ pub(super) enum Joined<K, T, W> {
 
 /// A flight as one who joins it finds it.
 struct Seen {
-    called: Option<Instant>,
+    leader_call: Option<Arc<LeaderCall>>,
     /// Who joins is one of them.
     callers: usize,
-    leader_span: LeaderSpan,
 }
 
 impl Seen {
     fn of<K, T>(flight: &Flight<K, T>) -> Self {
-        Self { called: flight.called(), callers: flight.callers + 1, leader_span: flight.leader_span() }
+        Self { leader_call: flight.leader_call().cloned(), callers: flight.callers + 1 }
     }
 
     fn age(&self) -> Option<Duration> {
-        self.called.map(|called| called.elapsed())
+        self.leader_call.as_ref().map(|leader_call| leader_call.age())
     }
 
     fn span(&self, flight: FlightId) -> WaitSpan {
-        if WaitSpan::is_wanted() {
-            WaitSpan::begin(&self.leader_span, flight, self.age(), self.callers)
-        } else {
-            WaitSpan::default()
+        if !WaitSpan::is_wanted() {
+            return WaitSpan::default();
         }
+        WaitSpan::begin(
+            self.leader_call.as_ref().map(|leader_call| &leader_call.span),
+            flight,
+            self.age(),
+            self.callers,
+        )
     }
 }
 
@@ -109,16 +106,14 @@ where
         };
         let finish = spawner.is_some();
         let from = reentrancy::current();
-        let leader_span = LeaderSpan::current();
-        let timed = profile.is_some() || leader_span.is_some();
-        let now = (timed || self.limits.join_window.is_some()).then(Instant::now);
+        let leader_call = LeaderCall::now(profile.is_some() || self.limits.join_window.is_some());
         let mut locked = self.lock();
         let listed = locked.find(hash, &key);
         let mut joinable = false;
         if let Some(slot) = listed {
             let flight = locked.at(slot);
             joinable = flight.is_running();
-            if joinable && !self.is_too_old(flight, now) {
+            if joinable && !self.is_too_old(flight, leader_call.as_deref()) {
                 let at = FlightRef { slot, serial: flight.serial };
                 let admitted = if leads { Err(Reason::MayNotJoin) } else { self.admit(flight, at, from, &mut spawner) };
                 let edge = match admitted {
@@ -160,7 +155,7 @@ where
         }
         // A flight that starts in its task does not wait for its leader.
         let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
-        let new = New { hash, work: work.boxed(context), spawned: finish, scoped, called: now, leader_span, from };
+        let new = New { hash, work: work.boxed(context), spawned: finish, scoped, leader_call, from };
         let led = locked.lead(new, Some(key), listed);
         let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
         if let Some(spawner) = spawner {
@@ -184,8 +179,8 @@ where
         spawner: Spawner,
     ) -> Leader<K, T> {
         let from = reentrancy::current();
-        let (work, leader_span) = (work.boxed(context), LeaderSpan::default());
-        let new = New { hash: 0, work, spawned: true, scoped: false, called: None, leader_span, from };
+        let work = work.boxed(context);
+        let new = New { hash: 0, work, spawned: true, scoped: false, leader_call: None, from };
         let led = self.lock().lead(new, None, None);
         launch(spawner, Arc::clone(self), led.flight);
         Leader::new(Arc::clone(self), led.flight, launch, Role::Alone(reason), led.edge)
@@ -240,9 +235,9 @@ where
         }
     }
 
-    fn is_too_old(&self, flight: &Flight<K, T>, now: Option<Instant>) -> bool {
-        match (self.limits.join_window, flight.called(), now) {
-            (Some(window), Some(called), Some(now)) => now.saturating_duration_since(called) > window,
+    fn is_too_old(&self, flight: &Flight<K, T>, call: Option<&LeaderCall>) -> bool {
+        match (self.limits.join_window, flight.leader_call(), call) {
+            (Some(window), Some(leaders), Some(call)) => call.called.saturating_duration_since(leaders.called) > window,
             _ => false,
         }
     }

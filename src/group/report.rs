@@ -1,19 +1,20 @@
 //! What a transition tells those who watch, once the lock is released (invariant 6).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     flight::{Ending, Flight},
+    leader_call::LeaderCall,
     shard::Shard,
 };
-use crate::{End, Event, FlightId, observe::Observers, trace::LeaderSpan};
+use crate::{End, Event, FlightId, observe::Observers};
 
 /// What waits for the unlocking.
 pub(super) struct Report<'a> {
     /// `None` if nobody observes the group, or nobody did when the flight began.
     observers: Option<&'a Observers>,
     event: Event<'static>,
-    leader_span: LeaderSpan,
+    leader_call: Arc<LeaderCall>,
 }
 
 impl<'a> Report<'a> {
@@ -46,20 +47,16 @@ impl<'a> Report<'a> {
         flight: &Flight<K, T>,
         event: impl FnOnce(FlightId, Duration) -> Event<'static>,
     ) -> Option<Self> {
-        let called = flight.called()?;
-        let (observers, leader_span) = (shard.observers.any(), flight.leader_span());
-        if observers.is_none() && !leader_span.is_some() {
-            return None;
-        }
+        let leader_call = Arc::clone(flight.leader_call()?);
         let id = FlightId { shard: shard.number, serial: flight.serial };
-        Some(Self { observers, event: event(id, called.elapsed()), leader_span })
+        Some(Self { observers: shard.observers.any(), event: event(id, leader_call.age()), leader_call })
     }
 
     #[cold]
     pub(super) fn tell(self) {
         match self.event {
-            Event::Landed { flight, callers, .. } => self.leader_span.landed(flight, callers),
-            Event::Ended { flight, how: End::NotShareable, .. } => self.leader_span.landed(flight, 1),
+            Event::Landed { flight, callers, .. } => self.leader_call.span.landed(flight, callers),
+            Event::Ended { flight, how: End::NotShareable, .. } => self.leader_call.span.landed(flight, 1),
             _ => {}
         }
         if let Some(observers) = self.observers {

@@ -17,6 +17,7 @@ mod part;
 mod patience;
 mod read_ahead;
 mod reader;
+mod settings;
 mod shared_body;
 mod source;
 mod step;
@@ -32,6 +33,7 @@ mod tests;
 pub use self::{error::BodyError, large::LargeBodies, shared_body::SharedBody, source::BodySource, spill::SpillStore};
 pub(in crate::http) use self::{
     read_ahead::{Ahead, ReadAhead},
+    settings::Settings,
     shared_body::Watch,
     stall::Stall,
     stream::OnCut,

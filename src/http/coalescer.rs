@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{Extensions, HeaderMap, request, response};
 
 use super::{
+    body,
     config::{Config, Grpc, Kind},
     group::HttpGroup,
     key::original_uri,
@@ -21,6 +22,7 @@ use crate::{Reason, Role, trace};
 /// What all clones of a service have in common.
 pub(super) struct Coalescer {
     pub(super) config: Config,
+    pub(super) body_settings: Arc<body::Settings>,
     /// What the application gave, for all requests.
     given: Option<HttpGroup>,
     /// The layer value's: for requests that show the URI they were asked for, by which routes are told apart.
@@ -41,10 +43,12 @@ impl Coalescer {
     pub(super) fn new(config: Config, given: Option<HttpGroup>, routes: HttpGroup) -> Self {
         // A server may make a service for each connection: what is written through one is read through another (S21).
         let own = HttpGroup::beside(&routes, config.limits);
-        let coalescer = Self { config, given, routes, own };
-        let observers = coalescer.marking().observers();
-        coalescer.config.observers.iter().for_each(|observed| observers.add(observed));
-        coalescer
+        let observers = given.as_ref().unwrap_or(&routes).observers();
+        config.observers.iter().for_each(|observed| observers.add(observed));
+        let Config { window, stall, ref spill, .. } = config;
+        let on_cut = observers.any().map(|_| observers.on_cut());
+        let body_settings = Arc::new(body::Settings { window, stall, spill: spill.clone(), on_cut });
+        Self { config, body_settings, given, routes, own }
     }
 
     /// Says in which group a request is: nothing but the URI it was asked for tells two routes of one layer value apart.

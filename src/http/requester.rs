@@ -42,11 +42,9 @@ impl Requester {
     }
 
     /// Returns the claim to a body, as the layer was told to keep it.
+    #[inline(always)]
     pub(super) fn source<RB>(&self, body: BodySource<RB>) -> BodySource<RB> {
-        let config = &self.coalescer.config;
-        let body = body.window(config.window).stall(config.stall).spill(config.spill.clone());
-        let observers = self.coalescer.marking().observers();
-        if observers.any().is_some() { body.on_cut(Some(observers.on_cut())) } else { body }
+        body.settings(Arc::clone(&self.coalescer.body_settings))
     }
 
     /// Judges an error of the wrapped service.

@@ -18,9 +18,10 @@ use super::{
     origin::{Hints, Origin},
     part::Part,
     reader::Reader,
+    settings::Settings,
     shared_body::SharedBody,
     spill::{Log, SpillStore},
-    stream::{OnCut, Stream},
+    stream::Stream,
 };
 use crate::sync::{Mutex, lock};
 
@@ -69,11 +70,9 @@ use crate::sync::{Mutex, lock};
 pub struct BodySource<B> {
     /// `None` only while a clone is made.
     claim: Mutex<Option<Handle<B>>>,
-    window: usize,
-    stall: Duration,
     announced: Option<u64>,
-    spill: SpillStore,
-    on_cut: Option<Arc<OnCut>>,
+    /// `None`: as by default. Apart, since a source is moved about with each answer.
+    settings: Option<Arc<Settings>>,
 }
 
 enum Handle<B> {
@@ -89,21 +88,17 @@ impl<B> BodySource<B> {
     }
 
     pub(super) fn from_origin(body: Origin<B>) -> Self {
-        let claim = Mutex::new(Some(Handle::Lone(body)));
-        Self {
-            claim,
-            window: 1 << 20,
-            stall: Duration::from_secs(5),
-            announced: None,
-            spill: SpillStore::default(),
-            on_cut: None,
-        }
+        Self { claim: Mutex::new(Some(Handle::Lone(body))), announced: None, settings: None }
     }
 
-    /// Sets what is told of readers that are cut; before the first clone.
-    pub(in crate::http) fn on_cut(mut self, on_cut: Option<Arc<OnCut>>) -> Self {
-        self.on_cut = on_cut;
-        self
+    /// Sets how the body is shared; before the first clone.
+    #[inline]
+    pub(in crate::http) fn settings(self, settings: Arc<Settings>) -> Self {
+        Self { settings: Some(settings), ..self }
+    }
+
+    fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(self.settings.get_or_insert_default())
     }
 
     /// Sets how long the body was announced to be, in bytes, by a `Content-Length` beside it; before the first clone.
@@ -146,7 +141,7 @@ impl<B> BodySource<B> {
     /// ```
     #[must_use]
     pub fn window(mut self, bytes: usize) -> Self {
-        self.window = bytes;
+        self.settings_mut().window = bytes;
         self
     }
 
@@ -168,7 +163,7 @@ impl<B> BodySource<B> {
     /// ```
     #[must_use]
     pub fn stall(mut self, time: Duration) -> Self {
-        self.stall = time;
+        self.settings_mut().stall = time;
         self
     }
 
@@ -191,7 +186,7 @@ impl<B> BodySource<B> {
     /// ```
     #[must_use]
     pub fn spill(mut self, store: SpillStore) -> Self {
-        self.spill = store;
+        self.settings_mut().spill = store;
         self
     }
 
@@ -232,9 +227,9 @@ impl<B: Body> Clone for BodySource<B> {
         };
         let reader = match claim.take() {
             Some(Handle::Lone(body)) => {
-                let log = Log::new(self.spill.store().cloned());
-                let (missing, on_cut) = (Missing::new(self.announced, &hints), self.on_cut.clone());
-                Reader::first(Arc::new(Stream::new(body, missing, hints, log, self.window, self.stall, on_cut)))
+                let Settings { window, stall, spill, on_cut } = self.settings.as_deref().cloned().unwrap_or_default();
+                let (missing, log) = (Missing::new(self.announced, &hints), Log::new(spill.store().cloned()));
+                Reader::first(Arc::new(Stream::new(body, missing, hints, log, window, stall, on_cut)))
             }
             Some(Handle::Shared(reader)) => reader,
             None => unreachable!("a claim is taken out under its lock only"),
@@ -242,14 +237,8 @@ impl<B: Body> Clone for BodySource<B> {
         let other = reader.clone();
         *claim = Some(Handle::Shared(reader));
         drop(claim);
-        Self {
-            claim: Mutex::new(Some(Handle::Shared(other))),
-            window: self.window,
-            stall: self.stall,
-            announced: self.announced,
-            spill: self.spill.clone(),
-            on_cut: None,
-        }
+        let claim = Mutex::new(Some(Handle::Shared(other)));
+        Self { claim, announced: self.announced, settings: self.settings.clone() }
     }
 }
 
@@ -295,6 +284,7 @@ where
 
 impl<B> fmt::Debug for BodySource<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BodySource").field("window", &self.window).field("stall", &self.stall).finish_non_exhaustive()
+        let Settings { window, stall, .. } = self.settings.as_deref().cloned().unwrap_or_default();
+        f.debug_struct("BodySource").field("window", &window).field("stall", &stall).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,22 @@
+//! How a body is shared.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{spill::SpillStore, stream::OnCut};
+
+/// How a body is shared; one for all bodies of a layer.
+#[derive(Clone)]
+pub(in crate::http) struct Settings {
+    /// In bytes.
+    pub(in crate::http) window: usize,
+    pub(in crate::http) stall: Duration,
+    pub(in crate::http) spill: SpillStore,
+    /// Told of readers that are cut.
+    pub(in crate::http) on_cut: Option<Arc<OnCut>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { window: 1 << 20, stall: Duration::from_secs(5), spill: SpillStore::default(), on_cut: None }
+    }
+}
