@@ -204,6 +204,20 @@ async fn d9_d4_who_comes_late_to_a_failure() {
     }
 }
 
+/// The call of a second flight would have begun when the first one landed.
+#[tokio::test(start_paused = true)]
+async fn d9_who_comes_late_to_a_failure_among_its_like() {
+    let bursts = || {
+        let asks = |referers: &[&str]| referers.iter().map(|one| get_with("/x", &[("referer", one)])).collect();
+        vec![(asks(&["a", "b"]), Duration::from_secs(8)), (asks(&["b"]), Duration::from_secs(2))]
+    };
+    let script = |request: &Request<RequestBody>| {
+        let code = if request.headers()["referer"] == "a" { 200 } else { 500 };
+        Some(status(code, &[("vary", "referer")], "x"))
+    };
+    assert_eq!(saved(HttpSingleflightLayer::new(), &bursts, &script).await, 1);
+}
+
 #[tokio::test]
 async fn d3_what_is_remembered_is_not_waited_for_until_it_can_be_shared() {
     let private = |_: &Request<RequestBody>| Some(ok(&[("cache-control", "private")], "x"));
