@@ -6,5 +6,6 @@ mod content;
 mod found;
 #[cfg(feature = "axum")]
 mod handlers;
+mod kept;
 mod saved;
 mod transparent;

@@ -11,16 +11,16 @@ use tower_singleflight::{
 
 use crate::{
     herd::Task,
-    origin::{OriginBody, Plain, RequestBody, bench, bench_in, get, get_with, ok, request, status},
+    origin::{OriginBody, Plain, RequestBody, bench_in, get, get_with, ok, request, status},
 };
 
 type Fields = &'static [(&'static str, &'static str)];
 
 /// What a request is answered with; `None`: the service fails.
-type Script<'a> = &'a dyn Fn(&Request<RequestBody>) -> Option<Response<OriginBody>>;
+pub(super) type Script<'a> = &'a dyn Fn(&Request<RequestBody>) -> Option<Response<OriginBody>>;
 
 /// One burst of requests after the other: each with the time that passes behind it.
-type Bursts = Vec<(Vec<Request<RequestBody>>, Duration)>;
+pub(super) type Bursts = Vec<(Vec<Request<RequestBody>>, Duration)>;
 
 /// Sends some bursts, and answers all that the origin gets; returns how many calls that took.
 async fn send(bench: &mut Plain, bursts: Bursts, script: Script<'_>) -> usize {
@@ -52,7 +52,7 @@ async fn send(bench: &mut Plain, bursts: Bursts, script: Script<'_>) -> usize {
 }
 
 /// Lets both layers have the same schedules, one after the other; returns how many calls were saved by each of these.
-async fn saved_in(
+pub(super) async fn saved_in(
     layer: HttpSingleflightLayer,
     limits: Limits,
     schedules: &[&dyn Fn() -> Bursts],
@@ -74,7 +74,7 @@ async fn saved_in(
     saved
 }
 
-async fn saved(layer: HttpSingleflightLayer, requests: &dyn Fn() -> Bursts, script: Script<'_>) -> u64 {
+pub(super) async fn saved(layer: HttpSingleflightLayer, requests: &dyn Fn() -> Bursts, script: Script<'_>) -> u64 {
     saved_in(layer, Limits::new(), &[requests], script).await[0]
 }
 
@@ -82,7 +82,7 @@ fn at_once(requests: Vec<Request<RequestBody>>) -> Bursts {
     vec![(requests, Duration::ZERO)]
 }
 
-fn herd(callers: usize) -> Bursts {
+pub(super) fn herd(callers: usize) -> Bursts {
     at_once((0..callers).map(|_| get("/x")).collect())
 }
 
@@ -257,67 +257,4 @@ async fn s13_s30_s20_s05_requests_that_may_not_join() {
     };
     let unknown = |_: &Request<RequestBody>| Some(Response::new(OriginBody::streamed().1));
     assert_eq!(saved(layer(), &old, &unknown).await, 2);
-}
-
-#[tokio::test]
-async fn s21_a_write_lets_nobody_join_what_was_there_before() {
-    let mut real: Plain = bench(HttpSingleflightLayer::new());
-    let mut dry: Plain = bench(HttpSingleflightLayer::new().dry_run(DryRun::new()));
-    for bench in [&mut real, &mut dry] {
-        let read = |bench: &mut Plain| tokio::spawn(bench.call(get("/x")).into_inner());
-        let before = [read(bench), read(bench)];
-        bench.settle().await;
-        let mut write = bench.call(request("PUT", "/x", &[]));
-        let mut held = Vec::new();
-        while held.len() < bench.count().await {
-            held.push(bench.next().await);
-        }
-        held.pop().unwrap().answer(ok(&[], "written"));
-        bench.settle().await;
-        assert!(write.poll().is_ready());
-        let after = [read(bench), read(bench)];
-        bench.settle().await;
-        held.into_iter().for_each(|held| held.answer(ok(&[], "before")));
-        for _ in 0..2 {
-            bench.settle().await;
-            while let Ok(held) = bench.held.try_recv() {
-                held.answer(ok(&[], "after"));
-            }
-        }
-        for task in before.into_iter().chain(after) {
-            crate::origin::text(task.await.unwrap().unwrap()).await;
-        }
-    }
-    // The second two share a flight of their own, in both.
-    let report = dry.layer.dry_run_report();
-    assert_eq!((report.saved(), report.routes()[0].led(), report.routes()[0].different()), (2, 2, 0));
-}
-
-#[tokio::test]
-async fn large_bodies_are_shared_where_they_are_there_as_a_whole() {
-    let large = || Box::leak("x".repeat(2 << 20).into_boxed_str());
-    let whole = |_: &Request<RequestBody>| Some(ok(&[], large()));
-    assert_eq!(saved(HttpSingleflightLayer::new(), &|| herd(4), &whole).await, 3);
-    let streamed = |_: &Request<RequestBody>| {
-        let (frames, body) = OriginBody::streamed();
-        (0..4).for_each(|_| frames.data("x"));
-        Some(Response::builder().header("content-length", "4000000").body(body).unwrap())
-    };
-    assert_eq!(saved(HttpSingleflightLayer::new(), &|| herd(4), &streamed).await, 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn limits_are_kept() {
-    let rows = |_: &Request<RequestBody>| Some(ok(&[], "rows"));
-    let layer = HttpSingleflightLayer::new;
-    let few = Limits::new().max_followers(2);
-    assert_eq!(saved_in(layer(), few, &[&|| herd(6)], &rows).await, [2]);
-    let none = Limits::new().max_flights(0);
-    assert_eq!(saved_in(layer(), none, &[&|| herd(6)], &rows).await, [0]);
-    let late = || {
-        let two = || (0..2).map(|_| get("/x")).collect();
-        vec![(two(), Duration::from_secs(6)), (two(), Duration::ZERO)]
-    };
-    let window = Limits::new().join_window(Duration::from_secs(5));
-    assert_eq!(saved_in(layer(), window, &[&late], &rows).await, [2]);
 }
