@@ -192,6 +192,24 @@ async fn who_reads_slowly_gets_fewer_snapshots_and_each_stream_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_reads_nothing_makes_room_for_the_next() {
+    let page = StatusPage::new();
+    let enter = async || Some(ask(&page, Method::GET, "/events").await).filter(|events| events.status() == 200);
+    let mut browsers = Vec::new();
+    while let Some(events) = enter().await {
+        browsers.push(events.into_body());
+    }
+    for _ in 0..60 {
+        for events in &mut browsers[1..] {
+            next(events).await.unwrap();
+        }
+    }
+    let mut newcomer = enter().await.unwrap().into_body();
+    assert!(next(&mut newcomer).await.is_some() && next(&mut browsers[0]).await.is_none());
+    assert!(next(&mut browsers[1]).await.is_some() && enter().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_snapshot_serves_all() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);

@@ -61,7 +61,8 @@
     const state = at("state");
     const lost = silent > SILENT;
     state.classList.toggle("lost", lost);
-    if (lost) put(state, latest ? "No news for " + Math.round(silent / 1000) + " s; trying again." : "No answer yet; trying again.");
+    // Said once, not every second: it is read out.
+    if (lost) put(state, latest ? "No news since " + new Date(heard).toLocaleTimeString() + "; trying again." : "No answer yet; trying again.");
     else if (paused) put(state, "Paused.");
     else if (restarted) put(state, "Live; the server was started anew at " + restarted.toLocaleTimeString() + ".");
     else if (latest) put(state, "Live.");
