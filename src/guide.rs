@@ -7,6 +7,7 @@
 //! | know whether it goes above or below another layer | [placement](placement/index.html) |
 //! | do what others have done | [recipes](recipes/index.html) |
 //! | see why two requests did not merge | [troubleshooting](troubleshooting/index.html) |
+//! | watch it in production, and know what a number means | [operating](operating/index.html) |
 //! | watch it in a browser | `status_page`, with the feature `status`: how to mount the page safely, what it says |
 //! | look up a rule by its number | [http_rules](http_rules/index.html), [excepted_fields](excepted_fields/index.html) |
 //! | use it as you used Go's | [coming_from_go](coming_from_go/index.html) |
@@ -41,6 +42,12 @@ pub mod security {}
 #[cfg(feature = "http")]
 #[doc = include_str!("../docs/recipes.md")]
 pub mod recipes {}
+
+/// How to watch it in production: what each number means, what to alert on, and what to do.
+///
+#[cfg(feature = "http")]
+#[doc = include_str!("../docs/operating.md")]
+pub mod operating {}
 
 /// What the layers do just now, in a browser or a terminal.
 ///

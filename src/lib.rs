@@ -75,6 +75,7 @@
 //!   sharing](guide/http_rules/index.html), [the fields that are no part of the key](guide/excepted_fields/index.html);
 //! - what to do when two requests do not merge, when it does not compile, hangs or is slow:
 //!   [troubleshooting](guide/troubleshooting/index.html);
+//! - how to watch it in production: [operating](guide/operating/index.html);
 //! - how it works: [architecture](guide/architecture/index.html); and what it costs:
 //!   [benchmarks](guide/benchmarks/index.html).
 //!
