@@ -4,7 +4,7 @@
 mod platform {
     use std::time::Duration;
 
-    use tracing::{Level, Span, debug, field::Empty, level_filters::LevelFilter, span, warn};
+    use tracing::{Level, Span, field::Empty, level_filters::LevelFilter, span, warn};
 
     use crate::FlightId;
 
@@ -95,7 +95,7 @@ mod platform {
     #[cfg(feature = "http")]
     #[cold]
     fn log_alone(rule: crate::http::Rule) {
-        debug!(rule = rule.name(), "a rule sends a request alone");
+        tracing::debug!(rule = rule.name(), "a rule sends a request alone");
     }
 
     /// A flight has lost its task.
