@@ -40,7 +40,8 @@ const MAX_ROUTES: usize = 1_000;
 /// | `singleflight.waiting` | gauge: callers that follow another's flight | |
 /// | `singleflight.body.lagged` | counter: readers that were cut since they held others up | |
 ///
-/// `why` is the name of a [`Reason`](crate::Reason), or of the rule of HTTP that decided.
+/// `why` is the name of a [`Reason`](crate::Reason), or of the rule of HTTP that decided; `LedAgain` of a follower that
+/// tried once more over HTTP, and then led a flight.
 ///
 /// Saved calls are those of role `follower`, less `singleflight.released`, and less those that left or panicked. With
 /// [`per_route`](Self::per_route) what is counted by call has the label `route` too.
@@ -130,7 +131,9 @@ impl Observer for Metered {
                 let flights = self.flights();
                 flights.in_flight.increment(1.0);
                 if again {
+                    // It runs its own work after all.
                     flights.waiting.decrement(1.0);
+                    self.with_route(label, |route| route.released.increment("LedAgain"));
                 } else {
                     self.with_route(label, |route| route.leader.increment(1));
                 }

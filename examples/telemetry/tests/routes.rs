@@ -56,3 +56,33 @@ fn requests_are_counted_by_route_role_and_rule_and_never_by_path() {
         assert!(counted.iter().any(|counted| counted == expected), "{expected} in {counted:?}");
     }
 }
+
+#[test]
+fn a_follower_that_leads_after_all_is_released_and_no_call_saved() {
+    let recorder = DebuggingRecorder::new();
+    let figures = recorder.snapshotter();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let run = async {
+        let page = || async {
+            tokio::task::yield_now().await;
+            ([("vary", "referer")], "rows")
+        };
+        let layer = HttpSingleflightLayer::new().observe(Metered::new("public"));
+        let group = layer.get_group().clone();
+        let app: Router = Router::new().route("/report", get(page)).layer(layer);
+        let ask = |referer| {
+            let request = Request::get("/report").header("referer", referer).body(Body::empty()).unwrap();
+            app.clone().oneshot(request)
+        };
+        tokio::join!(ask("a"), ask("b"), ask("b")).0.unwrap();
+        group.stats()
+    };
+    let stats = with_local_recorder(&recorder, || runtime.block_on(run));
+    let figures = figures.snapshot().into_vec();
+    let sum = |name: &str| -> u64 {
+        let counts = figures.iter().filter(|(key, ..)| key.key().name() == name);
+        counts.map(|(.., value)| if let DebugValue::Counter(count) = value { *count } else { 0 }).sum()
+    };
+    assert_eq!((stats.followed, stats.released, stats.saved()), (2, 1, 1));
+    assert_eq!((sum("singleflight.calls"), sum("singleflight.released")), (3, 1));
+}
