@@ -1,6 +1,6 @@
 //! What a transition leaves to be done once the lock is released (invariant 6).
 
-use std::{sync::Arc, task::Waker};
+use std::{panic::resume_unwind, sync::Arc, task::Waker};
 
 use super::{
     flight::{Ending, Flight, Waiting},
@@ -11,7 +11,7 @@ use super::{
     shared_outcome::SharedOutcome,
     wake_list::WakeList,
 };
-use crate::{FlightId, trace};
+use crate::{FlightId, panic::catch, trace};
 
 /// What a transition leaves to be done, now that the lock is released (invariant 6).
 #[must_use = "wakers wait to be woken, and user code to be dropped"]
@@ -53,9 +53,14 @@ impl<K, T> AfterUnlock<'_, K, T> {
     /// Wakes, tells, then drops; returns what the driver of a landed flight gets.
     pub(super) fn run(self) -> Option<Ending<T>> {
         let Self { wakes, closed, key, waker, gone, unwanted, own, report, lost, waiting } = self;
-        wakes.wake();
-        if let Some(report) = report {
-            report.tell();
+        match report {
+            None => wakes.wake(),
+            // Told even past a waker that panics: whoever was told that a flight began is told that it ended.
+            Some(report) => {
+                let woken = catch(|| wakes.wake());
+                report.tell();
+                woken.unwrap_or_else(|payload| resume_unwind(payload));
+            }
         }
         if let Some(lost) = lost {
             trace::lost(lost);

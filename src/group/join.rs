@@ -131,11 +131,14 @@ where
                 let seen = (profile.is_some() || WaitSpan::is_wanted()).then(|| Seen::of(flight));
                 let Followed { outcome, moves } = locked.follow(at, finish);
                 let mut follower = Follower::new(Arc::clone(self), outcome, edge);
+                // Told before the task is started, which may end the flight at once.
+                if let Some(seen) = &seen {
+                    self.tell_joined(at, seen, moves, profile);
+                }
                 if let (true, Some(spawner)) = (moves, spawner) {
                     launch(spawner, Arc::clone(self), at);
                 }
                 if let Some(seen) = seen {
-                    self.tell_joined(at, &seen, moves, profile);
                     follower.wait_in(seen.span(at.id(self.number)));
                 }
                 drop(key);
@@ -158,11 +161,12 @@ where
         let new = New { hash, work: work.boxed(context), spawned: finish, scoped, leader_call, from };
         let led = locked.lead(new, Some(key), listed);
         let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
-        if let Some(spawner) = spawner {
-            launch(spawner, Arc::clone(self), led.flight);
-        }
+        // Likewise.
         if let Some(profile) = profile {
             self.tell_led(led.flight, profile);
+        }
+        if let Some(spawner) = spawner {
+            launch(spawner, Arc::clone(self), led.flight);
         }
         drop(led.old_key);
         Joined::Leader(leader)

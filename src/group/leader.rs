@@ -17,7 +17,7 @@ use super::{
     shared_outcome::{Part, PartValue},
     work::BoxedWork,
 };
-use crate::{Event, Reason, Role};
+use crate::{Reason, Role};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Leader<K, T> {
@@ -212,10 +212,13 @@ impl<K, T> Drop for Leader<K, T> {
     #[inline]
     fn drop(&mut self) {
         if self.registration.registered {
-            let (launching, rest) = self.shard.lock().leave_as_leader(self.registration.flight);
+            let (launching, mut rest) = self.shard.lock().leave_as_leader(self.registration.flight);
             if let Some(spawner) = launching {
+                // Told before the task is started, which may end the flight at once.
+                if let Some(moved) = rest.report.take() {
+                    moved.tell();
+                }
                 (self.launch)(spawner, Arc::clone(&self.shard), self.registration.flight);
-                self.shard.tell(|shard| Event::Moved { flight: self.registration.flight.id(shard.number) });
             }
             rest.run();
         }

@@ -71,8 +71,7 @@ impl<'a, K, T> Locked<'a, K, T> {
             table.at(flight.slot).waiting_mut().blocked_by = Some(old);
             table.at(old).waiting_mut().successor = Some(flight.slot);
         }
-        let edge = from.map(|from| Edge::to_new(flight.id(number), from));
-        Led { flight, edge, old_key }
+        Led { edge: from.map(|from| Edge::to_new(flight.id(number), from)), flight, old_key }
     }
 
     /// Solo, Shared => Shared: one more follower.
@@ -202,6 +201,7 @@ impl<'a, K, T> Locked<'a, K, T> {
             self.table.stats.abandoned += 1;
             return (None, self.close(at, End::Abandoned, after));
         }
+        after.report = launching.as_ref().and_then(|_| Report::on_move(self.shard, flight));
         flight.stage = Stage::Shared;
         if let (OnAbandon::CancelAfter(grace), false) = (on_abandon, flight.finish) {
             flight.waiting_mut().grace = Instant::now().checked_add(grace);

@@ -40,6 +40,11 @@ impl<'a> Report<'a> {
         Self::of(shard, flight, |flight, took| Event::Ended { flight, how, took })
     }
 
+    /// Tells that the work goes on in a task, without a caller.
+    pub(super) fn on_move<K, T>(shard: &'a Shard<K, T>, flight: &Flight<K, T>) -> Option<Self> {
+        Self::of(shard, flight, |flight, _| Event::Moved { flight })
+    }
+
     /// `None` if nobody watches.
     #[inline]
     fn of<K, T>(
@@ -54,13 +59,14 @@ impl<'a> Report<'a> {
 
     #[cold]
     pub(super) fn tell(self) {
+        // Before the span: a subscriber may panic.
+        if let Some(observers) = self.observers {
+            observers.tell(&self.event);
+        }
         match self.event {
             Event::Landed { flight, callers, .. } => self.leader_call.span.landed(flight, callers),
             Event::Ended { flight, how: End::NotShareable, .. } => self.leader_call.span.landed(flight, 1),
             _ => {}
-        }
-        if let Some(observers) = self.observers {
-            observers.tell(&self.event);
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
     table::{Counter, Table},
 };
 use crate::{
-    Event, Limits,
+    Limits,
     observe::Observers,
     sync::{Mutex, MutexGuard, Spawner, lock},
 };
@@ -47,14 +47,6 @@ impl<K, T> Shard<K, T> {
         let joinable = Counter::new(flights.map(|count| (count, limits.max_flights)));
         let number = NonZeroU64::MIN.saturating_add(NUMBER.fetch_add(1, Relaxed));
         Self { table: Mutex::new(Table::new(joinable)), number, limits, observers }
-    }
-
-    /// Tells the group's observers, if there are any. Never called under the lock (invariant 6).
-    #[inline]
-    pub(super) fn tell<'a>(&self, event: impl FnOnce(&Self) -> Event<'a>) {
-        if let Some(observers) = self.observers.any() {
-            observers.tell(&event(self));
-        }
     }
 
     #[inline]

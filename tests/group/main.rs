@@ -14,6 +14,7 @@ mod limits;
 mod midpoll;
 mod nesting;
 mod observe;
+mod observe_odd;
 mod panics;
 mod runtimes;
 mod stats;

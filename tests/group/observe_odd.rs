@@ -1,0 +1,74 @@
+//! What an observer is told where user code panics, or a flight's task dies as it starts.
+
+use std::{
+    future::pending,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+};
+
+use tokio::runtime::Builder;
+use tokio_test::{assert_pending, task};
+use tower_singleflight::{Group, Limits, OnAbandon};
+
+use crate::recorder::Recorder;
+use crate::work::{Work, never, settle};
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker panics on purpose");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_keeps_no_observer_from_the_end_of_its_flight() {
+    let recorder = Arc::new(Recorder::default());
+    let group = Group::new().observed(Arc::clone(&recorder));
+    let work = Work::default();
+    let leader = group.call("key", work.run(1));
+    let mut follower = task::spawn(group.call("key", never));
+    let waker = Waker::from(Arc::new(Panics));
+    let polled = follower.enter(|_, follower| follower.poll(&mut Context::from_waker(&waker)));
+    assert_pending!(polled);
+    work.gate.notify_one();
+    settle().await;
+    assert_eq!((leader.await.value, follower.await.value), (1, 1));
+    recorder.assert_told(&[
+        "led 0",
+        "joined 0 at 0 ms, 2 callers",
+        "moved 0",
+        "landed 0 after 0 ms, 2 callers, shared",
+        "answered Leader after 0 ms, 2 callers",
+        "answered Follower after 0 ms, 2 callers",
+    ]);
+    assert!(group.is_empty());
+}
+
+#[test]
+fn an_observer_is_told_that_a_flight_has_begun_before_its_task_dies_on_a_dead_runtime() {
+    let recorder = Arc::new(Recorder::default());
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    let _entered = handle.enter();
+    let told = || {
+        let events = std::mem::take(&mut *recorder.events.lock().unwrap());
+        events.iter().map(|event| event.split([':', ' ']).next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+
+    let group: Group<_, u32> = Group::new().observed(Arc::clone(&recorder));
+    drop(group.spawn("key", never));
+    assert_eq!(told(), ["led", "ended", "left"]);
+    drop([(); 2].map(|()| group.call("key", never)));
+    assert_eq!(told(), ["led", "joined", "moved", "ended", "left", "left"]);
+    assert!(group.is_empty());
+
+    let finish = Limits::new().on_abandon(OnAbandon::Finish);
+    let group: Group<_, u32> = Group::with_limits(finish).observed(Arc::clone(&recorder));
+    let mut leader = task::spawn(group.call("key", pending));
+    assert_pending!(leader.poll());
+    drop(leader);
+    assert_eq!(told(), ["led", "moved", "ended", "left"]);
+    assert!(group.is_empty());
+}
