@@ -30,8 +30,8 @@ const MAX_ROUTES: usize = 1_000;
 /// |---|---|---|
 /// | `singleflight.calls` | counter: each call once, when it is made | `role` = `leader`, `follower`, `alone`; `why` if alone |
 /// | `singleflight.released` | counter: of the followers, those that ran their own work after all | `why` |
-/// | `singleflight.left` | counter: calls whose callers left | |
-/// | `singleflight.panicked` | counter: calls in which a panic was raised again | |
+/// | `singleflight.left` | counter: calls whose callers left | `follower` = `true`, `false` |
+/// | `singleflight.panicked` | counter: calls in which a panic was raised again | `follower` = `true`, `false` |
 /// | `singleflight.flights` | counter | `end` = `solo`, `shared`, `not_shareable`, `panicked`, `abandoned`, `lost` |
 /// | `singleflight.flight.duration` | histogram, seconds from the leader's call | `end` |
 /// | `singleflight.wait.duration` | histogram, seconds from the call to its answer | `role` at the end |
@@ -43,8 +43,8 @@ const MAX_ROUTES: usize = 1_000;
 /// `why` is the name of a [`Reason`](crate::Reason), or of the rule of HTTP that decided; `LedAgain` of a follower that
 /// tried once more over HTTP, and then led a flight.
 ///
-/// Saved calls are those of role `follower`, less `singleflight.released`, and less those that left or panicked. With
-/// [`per_route`](Self::per_route) what is counted by call has the label `route` too.
+/// Saved calls are those of role `follower`, less `singleflight.released`, and less those that left or panicked with
+/// `follower` = `true`. With [`per_route`](Self::per_route) what is counted by call has the label `route` too.
 ///
 /// # Examples
 ///
@@ -157,11 +157,11 @@ impl Observer for Metered {
             }
             Event::Panicked { follower, label, .. } => {
                 self.waits_no_more(follower);
-                self.with_route(label, |route| route.panicked.increment(1));
+                self.with_route(label, |route| route.panicked(follower));
             }
             Event::Left { follower, label, .. } => {
                 self.waits_no_more(follower);
-                self.with_route(label, |route| route.left.increment(1));
+                self.with_route(label, |route| route.left(follower));
             }
             Event::Joined { .. } | Event::Moved { .. } => {}
         }

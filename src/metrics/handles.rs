@@ -75,14 +75,17 @@ impl Flights {
     }
 }
 
+/// Who left or panicked: only followers are calls that would have been saved.
+const FOLLOWER: [(&str, &str); 2] = [("follower", "false"), ("follower", "true")];
+
 /// What is counted by call, of one route or of all.
 pub(super) struct Route {
     pub(super) leader: Counter,
     pub(super) follower: Counter,
     pub(super) alone: ByReason,
     pub(super) released: ByReason,
-    pub(super) left: Counter,
-    pub(super) panicked: Counter,
+    left: [Counter; 2],
+    panicked: [Counter; 2],
     waits: [Histogram; 3],
 }
 
@@ -96,10 +99,18 @@ impl Route {
             follower: counter!("singleflight.calls", role("follower")),
             alone: ByReason::new("singleflight.calls", role("alone")),
             released: ByReason::new("singleflight.released", plain()),
-            left: counter!("singleflight.left", plain()),
-            panicked: counter!("singleflight.panicked", plain()),
+            left: FOLLOWER.map(|follower| counter!("singleflight.left", labels(group, route, &[follower]))),
+            panicked: FOLLOWER.map(|follower| counter!("singleflight.panicked", labels(group, route, &[follower]))),
             waits: ["leader", "follower", "alone"].map(|name| histogram!("singleflight.wait.duration", role(name))),
         }
+    }
+
+    pub(super) fn left(&self, follower: bool) {
+        self.left[usize::from(follower)].increment(1);
+    }
+
+    pub(super) fn panicked(&self, follower: bool) {
+        self.panicked[usize::from(follower)].increment(1);
     }
 
     pub(super) fn waited(&self, by: Role, time: Duration) {
