@@ -91,7 +91,8 @@ impl<K, T> Follower<K, T> {
 
 impl<K, T> Drop for Follower<K, T> {
     fn drop(&mut self) {
-        self.span.end(|| "left");
+        // Before the span ends: a subscriber may panic, and nobody would leave for this caller (invariant 8).
         self.leave(false);
+        self.span.end(|| "left");
     }
 }
