@@ -15,6 +15,9 @@ use crate::{Event, Observer, Role};
 /// How many labels of routes one has at most; then `other`.
 const MAX_ROUTES: usize = 1_000;
 
+/// What stands for all that are beyond the cap.
+const OTHER: &str = "other";
+
 /// Tells the facade crate [`metrics`](https://docs.rs/metrics) what a group or a layer does: an [`Observer`].
 ///
 /// Install the application's recorder first: what is counted is registered with it at the first event. Without a
@@ -115,7 +118,10 @@ impl Metered {
         if let Some(route) = routes.get(label) {
             return Arc::clone(route);
         }
-        let label = if routes.len() < MAX_ROUTES { label } else { "other" };
+        let label = if routes.len() < MAX_ROUTES { label } else { OTHER };
+        if let Some(other) = routes.get(label) {
+            return Arc::clone(other);
+        }
         drop(routes);
         // Made before the lock is taken: a recorder is the application's.
         let made = Arc::new(Route::new(&self.group, Some(label)));
