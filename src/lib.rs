@@ -87,6 +87,7 @@
 //! | `axum` (default) | sharing over all connections of an axum router, and keys by the URI that was asked for (axum's `OriginalUri`); without it, requests share within one connection, unless `group` gives a group |
 //! | `tracing` (default) | the current span goes with the work when it moves to another task; each follower has a span that follows from its leader's |
 //! | `dry-run` | `HttpSingleflightLayer::dry_run`: tries what the layer would do, and reports what it found |
+//! | `fleet` | [`fleet`]: flights that many processes share |
 //! | `metrics` | [`Metered`](metrics::Metered): counters, gauges and histograms |
 //! | `spill` | `LargeBodies::Spill`: what does not fit the window waits in temporary files |
 //! | `status` | `http::StatusPage`: a live page about the layers, to mount in the application |
@@ -100,6 +101,8 @@ pub mod check;
 mod context;
 mod dry_run;
 mod error;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 mod future;
 mod group;
 #[cfg(any(doc, doctest))]

@@ -1,0 +1,43 @@
+//! What an engine tells without being asked.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{Name, Token};
+
+/// Where an [`Engine`](super::Engine) tells what it hears of its own accord.
+///
+/// News is a hint: what is lost, late or told twice costs time and nothing else, since the driver looks again by itself.
+#[derive(Clone)]
+pub struct News(Arc<dyn Hear>);
+
+/// Who hears the news: the inbox of a fleet.
+pub(super) trait Hear: Send + Sync {
+    fn landed(&self, name: Name, token: Token, message: Option<Bytes>);
+    fn lost(&self);
+}
+
+impl News {
+    /// Made over by the driver once, when it is made.
+    #[allow(dead_code)]
+    pub(super) fn new(hear: Arc<dyn Hear>) -> Self {
+        Self(hear)
+    }
+
+    /// A flight has landed, with this message if the engine carries it; without it, those who wait look for it themselves.
+    pub fn landed(&self, name: Name, token: Token, message: Option<Bytes>) {
+        self.0.landed(name, token, message);
+    }
+
+    /// News may have been missed, since the connection was lost or made anew: all who wait look now.
+    pub fn lost(&self) {
+        self.0.lost();
+    }
+}
+
+impl fmt::Debug for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("News").finish_non_exhaustive()
+    }
+}
