@@ -41,7 +41,9 @@ const OTHER: &str = "other";
 /// | `singleflight.callers` | histogram: callers of each flight that landed | |
 /// | `singleflight.in_flight` | gauge: flights under way | |
 /// | `singleflight.waiting` | gauge: callers that follow another's flight | |
+/// | `singleflight.body.readers` | histogram: readers of each body that several read | |
 /// | `singleflight.body.lagged` | counter: readers that were cut since they held others up | |
+/// | `singleflight.body.held` | gauge, bytes: what shared bodies keep in memory for their slower readers | |
 ///
 /// `why` is the name of a [`Reason`](crate::Reason), or of the rule of HTTP that decided; `LedAgain` of a follower that
 /// tried once more over HTTP, and then led a flight.
@@ -185,8 +187,13 @@ impl Metered {
 #[cfg(feature = "http")]
 impl crate::http::HttpObserver for Metered {
     fn on_http(&self, event: &crate::http::HttpEvent<'_>) {
-        if let crate::http::HttpEvent::Lagged { readers } = *event {
-            self.flights().lagged.increment(readers as u64);
+        use crate::http::HttpEvent;
+
+        match *event {
+            HttpEvent::Lagged { readers } => self.flights().bodies.lagged.increment(readers as u64),
+            HttpEvent::Held { bytes } => self.flights().bodies.held.increment(bytes as f64),
+            HttpEvent::BodyEnded { readers } => self.flights().bodies.readers.record(readers as f64),
+            HttpEvent::Bypassed { .. } | HttpEvent::Released { .. } => {}
         }
     }
 }

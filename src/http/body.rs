@@ -12,6 +12,7 @@ mod deferred;
 mod end;
 mod error;
 mod large;
+mod observe;
 mod origin;
 mod part;
 mod patience;
@@ -32,9 +33,9 @@ mod tests;
 
 pub use self::{error::BodyError, large::LargeBodies, shared_body::SharedBody, source::BodySource, spill::SpillStore};
 pub(in crate::http) use self::{
+    observe::{BodyEvent, BodyObserver},
     read_ahead::{Ahead, ReadAhead},
     settings::Settings,
     shared_body::Watch,
     stall::Stall,
-    stream::OnCut,
 };

@@ -46,8 +46,8 @@ impl Coalescer {
         let observers = given.as_ref().unwrap_or(&routes).observers();
         config.observers.iter().for_each(|observed| observers.add(observed));
         let Config { window, stall, ref spill, .. } = config;
-        let on_cut = observers.any().map(|_| observers.on_cut());
-        let body_settings = Arc::new(body::Settings { window, stall, spill: spill.clone(), on_cut });
+        let observer = observers.any().map(|_| observers.of_bodies());
+        let body_settings = Arc::new(body::Settings { window, stall, spill: spill.clone(), observer });
         Self { config, body_settings, given, routes, own }
     }
 

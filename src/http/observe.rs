@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{body::OnCut, rule::Rule};
+use super::{
+    body::{BodyEvent, BodyObserver},
+    rule::Rule,
+};
 use crate::{
     Observer,
     observe::{Observed, Observers},
@@ -71,6 +74,17 @@ pub enum HttpEvent<'a> {
         /// How many were cut at once.
         readers: usize,
     },
+    /// What shared bodies keep in memory for their slower readers has changed. The sum of these is what they keep, but
+    /// for what other threads are about to tell; it returns to 0.
+    Held {
+        /// How many bytes came to it, with 64 for each frame; less than 0 if they left it.
+        bytes: isize,
+    },
+    /// The last reader of a body that was shared has read it, or gone.
+    BodyEnded {
+        /// How many read it at a time, at most.
+        readers: usize,
+    },
 }
 
 /// An observer of a layer, to be given to its groups.
@@ -111,11 +125,17 @@ impl HttpObservers {
         &self.flights
     }
 
-    /// Returns what tells them of readers that are cut.
+    /// Returns what tells them of bodies.
     #[cold]
-    pub(super) fn on_cut(self: &Arc<Self>) -> Arc<OnCut> {
+    pub(super) fn of_bodies(self: &Arc<Self>) -> Arc<BodyObserver> {
         let observers = Arc::clone(self);
-        OnCut::new(move |readers| observers.tell(&HttpEvent::Lagged { readers }))
+        BodyObserver::new(move |event| {
+            observers.tell(&match event {
+                BodyEvent::Held(bytes) => HttpEvent::Held { bytes },
+                BodyEvent::Cut(readers) => HttpEvent::Lagged { readers },
+                BodyEvent::Ended(readers) => HttpEvent::BodyEnded { readers },
+            })
+        })
     }
 
     pub(super) fn off(&self) -> usize {

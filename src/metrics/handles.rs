@@ -26,7 +26,7 @@ pub(super) struct Flights {
     pub(super) in_flight: Gauge,
     pub(super) waiting: Gauge,
     #[cfg(feature = "http")]
-    pub(super) lagged: Counter,
+    pub(super) bodies: Bodies,
     callers: Histogram,
     ends: [(Counter, Histogram); 6],
 }
@@ -46,7 +46,7 @@ impl Flights {
             in_flight: gauge!("singleflight.in_flight", labels(group, None, &[])),
             waiting: gauge!("singleflight.waiting", labels(group, None, &[])),
             #[cfg(feature = "http")]
-            lagged: counter!("singleflight.body.lagged", labels(group, None, &[])),
+            bodies: Bodies::new(group),
             callers: histogram!("singleflight.callers", labels(group, None, &[])),
             ends: array::from_fn(end),
         }
@@ -72,6 +72,25 @@ impl Flights {
         count.increment(1);
         duration.record(took);
         self.in_flight.decrement(1.0);
+    }
+}
+
+/// What is counted of shared bodies.
+#[cfg(feature = "http")]
+pub(super) struct Bodies {
+    pub(super) readers: Histogram,
+    pub(super) lagged: Counter,
+    pub(super) held: Gauge,
+}
+
+#[cfg(feature = "http")]
+impl Bodies {
+    fn new(group: &Arc<str>) -> Self {
+        Self {
+            readers: histogram!("singleflight.body.readers", labels(group, None, &[])),
+            lagged: counter!("singleflight.body.lagged", labels(group, None, &[])),
+            held: gauge!("singleflight.body.held", labels(group, None, &[])),
+        }
     }
 }
 
@@ -157,6 +176,12 @@ fn describe() {
     describe_counter!("singleflight.panicked", "Calls in which a panic of the work was raised again");
     describe_counter!("singleflight.flights", "Flights, by their end");
     describe_counter!("singleflight.body.lagged", "Readers of a body that were cut since they held others up");
+    describe_histogram!("singleflight.body.readers", "Readers of each body that several read");
+    describe_gauge!(
+        "singleflight.body.held",
+        Unit::Bytes,
+        "What shared bodies keep in memory for their slower readers"
+    );
     describe_histogram!("singleflight.flight.duration", Unit::Seconds, "From the leader's call to the flight's end");
     describe_histogram!("singleflight.wait.duration", Unit::Seconds, "From the call to its answer");
     describe_histogram!("singleflight.callers", "Callers of each flight that landed");

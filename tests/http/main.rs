@@ -29,6 +29,7 @@ mod limits;
 mod nested;
 mod nesting;
 mod observe;
+mod observe_bodies;
 mod oddities;
 mod passed_late;
 mod personal;

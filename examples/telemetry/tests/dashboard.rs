@@ -7,7 +7,11 @@ use metrics::with_local_recorder;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use tokio::runtime::Builder;
-use tower_singleflight::{Group, Limits, metrics::Metered};
+use tower_singleflight::{
+    Group, Limits,
+    http::{HttpEvent, HttpObserver},
+    metrics::Metered,
+};
 
 const DASHBOARD: &str = include_str!("../../../docs/grafana.json");
 
@@ -49,6 +53,7 @@ fn exported() -> String {
         drop(leader);
         assert!(AssertUnwindSafe(group.call("b", || async { panic!("on purpose") })).catch_unwind().await.is_err());
         assert_eq!(group.call("c", || async { 3 }).await.value, 3);
+        Metered::new("g").on_http(&HttpEvent::BodyEnded { readers: 2 });
     };
     with_local_recorder(&recorder, || Builder::new_current_thread().enable_time().build().unwrap().block_on(run));
     text.render()

@@ -1,4 +1,4 @@
-//! What is to be woken and dropped once the lock is released (invariant 6).
+//! What is to be woken, told and dropped once the lock is released (invariant 6).
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -8,7 +8,7 @@ use std::{
 
 use super::{end::End, part::Part, spill::Segment};
 
-/// Taken out under the lock. Dropping it wakes nobody; call [`wake`](Deferred::wake).
+/// Taken out under the lock. Dropping it wakes nobody; give it to [`run`](super::stream::Stream::run).
 #[derive(Default)]
 #[must_use]
 pub(super) struct Deferred {
@@ -18,6 +18,10 @@ pub(super) struct Deferred {
     pub(super) end: Option<End>,
     /// How many readers were cut.
     pub(super) cut: usize,
+    /// By how many bytes what is kept in memory has grown; less than 0 if there is less of it.
+    pub(super) held: isize,
+    /// How many readers there were at most at a time, if the last has left.
+    pub(super) readers: usize,
 }
 
 impl Deferred {

@@ -98,7 +98,7 @@ where
             let waits = match state.next(*place) {
                 Step::Take(part, deferred) => {
                     drop(state);
-                    deferred.wake();
+                    stream.run(deferred);
                     return Poll::Ready(Some(Ok(part.into_frame())));
                 }
                 Step::End(error) => {
@@ -152,9 +152,7 @@ where
             match deadline {
                 Some(deadline) if self.stall.has_elapsed(deadline, cx) => {
                     let deferred = stream.lock().cut_due(Instant::now());
-                    let cut = deferred.cut;
-                    deferred.wake();
-                    stream.tell_cut(cut);
+                    stream.run(deferred);
                 }
                 _ => return Poll::Pending,
             }
@@ -174,7 +172,7 @@ impl<B> Reader<B> {
         let mut state = stream.lock();
         let deferred = state.has_read(*place, data.len() as u64)?;
         drop(state);
-        deferred.wake();
+        stream.run(deferred);
         Some(Ok(data))
     }
 }
@@ -212,7 +210,7 @@ where
             }
             drop(state);
             drop(old);
-            deferred.wake();
+            stream.run(deferred);
             return Poll::Pending;
         }
         Poll::Ready(Some(Ok(part))) => {
@@ -227,7 +225,7 @@ where
             (None, deferred)
         }
     };
-    deferred.wake();
+    stream.run(deferred);
     Poll::Ready(part)
 }
 
@@ -245,7 +243,7 @@ impl<B> Clone for Reader<B> {
 impl<B> Drop for Seat<B> {
     fn drop(&mut self) {
         let (place, deferred, source) = self.stream.lock().leave(self.place);
-        deferred.wake();
+        self.stream.run(deferred);
         drop((place, source));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{spill::SpillStore, stream::OnCut};
+use super::{observe::BodyObserver, spill::SpillStore};
 
 /// How a body is shared; one for all bodies of a layer.
 #[derive(Clone)]
@@ -11,12 +11,12 @@ pub(in crate::http) struct Settings {
     pub(in crate::http) window: usize,
     pub(in crate::http) stall: Duration,
     pub(in crate::http) spill: SpillStore,
-    /// Told of readers that are cut.
-    pub(in crate::http) on_cut: Option<Arc<OnCut>>,
+    /// `Some` if anybody watches.
+    pub(in crate::http) observer: Option<Arc<BodyObserver>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { window: 1 << 20, stall: Duration::from_secs(5), spill: SpillStore::default(), on_cut: None }
+        Self { window: 1 << 20, stall: Duration::from_secs(5), spill: SpillStore::default(), observer: None }
     }
 }

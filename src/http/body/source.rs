@@ -227,9 +227,9 @@ impl<B: Body> Clone for BodySource<B> {
         };
         let reader = match claim.take() {
             Some(Handle::Lone(body)) => {
-                let Settings { window, stall, spill, on_cut } = self.settings.as_deref().cloned().unwrap_or_default();
+                let Settings { window, stall, spill, observer } = self.settings.as_deref().cloned().unwrap_or_default();
                 let (missing, log) = (Missing::new(self.announced, &hints), Log::new(spill.store().cloned()));
-                Reader::first(Arc::new(Stream::new(body, missing, hints, log, window, stall, on_cut)))
+                Reader::first(Arc::new(Stream::new(body, missing, hints, log, window, stall, observer)))
             }
             Some(Handle::Shared(reader)) => reader,
             None => unreachable!("a claim is taken out under its lock only"),

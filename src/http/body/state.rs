@@ -63,6 +63,8 @@ pub(super) struct State<B> {
     readers: Slab<Cursor>,
     /// Readers that are not cut.
     live: usize,
+    /// How many there have been at a time.
+    most: usize,
     /// The readers with a waker, by what they wait for. A reader that has taken less than all frames has none.
     waiting: [Vec<usize>; 2],
     patience: Patience,
@@ -107,6 +109,7 @@ impl<B> State<B> {
             window,
             readers: Slab::new(),
             live: 0,
+            most: 0,
             waiting: [Vec::new(), Vec::new()],
             patience: Patience::new(stall),
         }
@@ -118,6 +121,7 @@ impl<B> State<B> {
         let place = beside.map_or_else(Cursor::default, |place| Cursor { waker: None, waits: None, ..*place });
         if !place.cut {
             self.live += 1;
+            self.most = self.most.max(self.live);
             let passed = self.passed(place.next);
             self.frames.iter_mut().skip(passed).for_each(|kept| kept.readers += 1);
         }
@@ -145,6 +149,7 @@ impl<B> State<B> {
         let source = if self.live == 0 { replace(&mut self.source, Source::Out) } else { Source::Out };
         if self.readers.is_empty() {
             deferred.end = self.end.take();
+            deferred.readers = self.most;
         }
         (place, deferred, source)
     }
@@ -219,7 +224,9 @@ impl<B> State<B> {
         place.held = Duration::ZERO;
         let mut deferred = Deferred::default();
         if self.live > 1 {
-            self.weight += BufferedFrame::weight_of(part);
+            let weight = BufferedFrame::weight_of(part);
+            self.weight += weight;
+            deferred.held += weight as isize;
             self.frames.push_back(BufferedFrame { frame: part.clone(), before, readers: self.live - 1 });
             self.take_wakers(WaitFor::Body, &mut deferred);
         } else {
@@ -277,6 +284,7 @@ impl<B> State<B> {
         let kept = self.frames.pop_front()?;
         self.first += 1;
         self.weight -= kept.weight();
+        deferred.held -= kept.weight() as isize;
         self.take_wakers(WaitFor::Room, deferred);
         Some(kept.frame)
     }

@@ -7,6 +7,7 @@ use super::{
     deferred::Deferred,
     end::End,
     error::BodyError,
+    observe::BodyObserver,
     origin::{Hints, Origin},
     spill::Log,
     state::State,
@@ -20,16 +21,7 @@ use crate::{
 /// One body, shared by its readers.
 pub(super) struct Stream<B> {
     state: Mutex<State<B>>,
-    on_cut: Option<Arc<OnCut>>,
-}
-
-/// Is told how many readers were cut just now.
-pub(in crate::http) struct OnCut(Box<dyn Fn(usize) + Send + Sync>);
-
-impl OnCut {
-    pub(in crate::http) fn new(on_cut: impl Fn(usize) + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self(Box::new(on_cut)))
-    }
+    observer: Option<Arc<BodyObserver>>,
 }
 
 impl<B> Stream<B> {
@@ -40,19 +32,20 @@ impl<B> Stream<B> {
         log: Log,
         window: usize,
         stall: Duration,
-        on_cut: Option<Arc<OnCut>>,
+        observer: Option<Arc<BodyObserver>>,
     ) -> Self {
-        Self { state: Mutex::new(State::new(body, missing, hints, log, window, stall)), on_cut }
+        Self { state: Mutex::new(State::new(body, missing, hints, log, window, stall)), observer }
     }
 
-    /// Says that readers were cut, to whoever is to be told. Never called under the lock (invariant 6).
-    pub(super) fn tell_cut(&self, readers: usize) {
-        if readers == 0 {
-            return;
+    /// Does what was put off. Never called under the lock (invariant 6).
+    pub(super) fn run(&self, deferred: Deferred) {
+        let Deferred { cut, held, readers, .. } = deferred;
+        deferred.wake();
+        if cut > 0 {
+            trace::lagged(cut);
         }
-        trace::lagged(readers);
-        if let Some(on_cut) = &self.on_cut {
-            (on_cut.0)(readers);
+        if let Some(observer) = &self.observer {
+            observer.tell(held, cut, readers);
         }
     }
 
@@ -73,7 +66,7 @@ impl<B> Wake for Stream<B> {
         state.ready = true;
         state.take_wakers(WaitFor::Body, &mut deferred);
         drop(state);
-        deferred.wake();
+        self.run(deferred);
     }
 }
 
@@ -97,7 +90,7 @@ impl<B> Drop for PanicGuard<'_, B> {
     fn drop(&mut self) {
         if self.armed {
             let deferred = self.stream.lock().finish(End::Error(BodyError::panicked()));
-            deferred.wake();
+            self.stream.run(deferred);
         }
     }
 }

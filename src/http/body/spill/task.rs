@@ -33,9 +33,9 @@ impl<B> Drop for Spilling<B> {
         self.job = None;
         let written = take(&mut self.written);
         let (deferred, weight) = self.stream.lock().spilled(written);
-        deferred.wake();
+        self.stream.run(deferred);
         // There is room once the frames are gone.
         let deferred = self.stream.lock().settle(weight);
-        deferred.wake();
+        self.stream.run(deferred);
     }
 }

@@ -81,6 +81,7 @@ impl<B> State<B> {
     pub(in crate::http::body) fn settle(&mut self, weight: usize) -> Deferred {
         let mut deferred = Deferred::default();
         self.weight -= weight;
+        deferred.held -= weight as isize;
         self.take_wakers(WaitFor::Room, &mut deferred);
         deferred
     }
