@@ -3,6 +3,7 @@
 mod after_unlock;
 mod call;
 mod caller;
+mod calls;
 mod extras;
 mod flight;
 mod flight_ref;
@@ -37,29 +38,15 @@ use std::{
 };
 
 pub use self::call::Call;
-pub(crate) use self::{
-    caller::Caller,
-    join::Profile,
-    work::{BoxedWork, Closure, ShareIf, Work},
-};
+use self::shard::Shard;
+pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
 #[cfg(feature = "http")]
 pub(crate) use self::{
-    caller::Resolution,
+    caller::{Caller, Resolution},
+    join::Profile,
     work::{Drive, Note},
 };
-use self::{
-    extras::Spawned,
-    join::{JoinMode, Joined},
-    shard::Shard,
-};
-use crate::{
-    Limits,
-    context::{Context, Scope},
-    hasher::KeyHasher,
-    observe::Observers,
-    striped::Striped,
-    sync::Spawner,
-};
+use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, striped::Striped};
 
 /// A namespace of keys: callers who ask for the same key at the same time share one run of the work.
 ///
@@ -200,82 +187,6 @@ impl<K: Hash + Eq, T> Group<K, T> {
         // The table under the shard uses the top and the bottom bits.
         let number = (hash >> 32) as usize & (self.inner.shards.len() - 1);
         (&self.inner.shards[number], hash)
-    }
-}
-
-impl<K, T> Group<K, T>
-where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    T: Clone + Send + Sync + 'static,
-{
-    /// Runs the work, or joins the flight that runs it for the key already.
-    ///
-    /// Go's `Do`. The caller is registered when this returns; the closure runs at the work's first poll, in whichever
-    /// task polls it. A follower's own work is kept until the landing and dropped unused, unless the follower has to go
-    /// alone. [`Call`] says what dropping it does.
-    ///
-    /// # Panics
-    ///
-    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let group = tower_singleflight::Group::new();
-    /// let (a, b) = tokio::join!(group.call(7, || async { "Ada" }), group.call(7, || async { "Bob" }));
-    /// assert_eq!((a.value, b.value, b.callers), ("Ada", "Ada", 2));
-    /// # }
-    /// ```
-    pub fn call<F, Fut>(&self, key: K, work: F) -> Call<K, T, F>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = T> + Send + 'static,
-    {
-        self.run_in_context(key, work)
-    }
-
-    /// Starts the work at once in a task, or joins the flight for the key; it runs to its end even if every caller
-    /// leaves.
-    ///
-    /// Go's `DoChan`. A flight joined by `spawn` runs to its end too. To take no part in the outcome, drop the call.
-    ///
-    /// # Panics
-    ///
-    /// Panics outside a tokio runtime.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let group = tower_singleflight::Group::new();
-    /// drop(group.spawn(7, || async { "done" })); // goes on, and can be joined
-    /// assert_eq!(group.call(7, || async { "again" }).await.value, "done");
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn spawn<F, Fut>(&self, key: K, work: F) -> Call<K, T, F>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = T> + Send + 'static,
-    {
-        let Some(spawner) = Spawner::current() else {
-            panic!("`Group::spawn` starts a task: call it from within a tokio runtime");
-        };
-        let (shard, hash) = self.shard(&key);
-        let context = Context::of_call(self.scope.as_ref());
-        let extras = self.extras(Some(Spawned { shard: Arc::clone(shard), scope: self.scope.clone() }));
-        let profile = self.observers().any().map(|_| &Profile::PLAIN);
-        let joined = shard.join(hash, key, work, context, JoinMode::Spawn(spawner), profile);
-        Call::new(match (joined, Spawner::current()) {
-            (Joined::Alone(work, reason), Some(spawner)) => {
-                let context = Context::of_call(self.scope.as_ref());
-                Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner), extras)
-            }
-            (joined, _) => Caller::new(joined, || self.deadline(), extras),
-        })
     }
 }
 

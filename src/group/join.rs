@@ -23,6 +23,8 @@ pub(super) enum JoinMode {
     /// Not as a follower.
     #[cfg(feature = "http")]
     LeadOnly,
+    /// Not as a follower, and not alone beside a flight that could be followed: then it is no call.
+    TryLead,
     /// Go's `DoChan`: the flight runs to its end, in a task from the start.
     Spawn(Spawner),
 }
@@ -98,8 +100,10 @@ where
         mode: JoinMode,
         profile: Option<&Profile<'_>>,
     ) -> Joined<K, T, W> {
+        let tries = matches!(mode, JoinMode::TryLead);
         let (leads, mut spawner) = match mode {
             JoinMode::JoinOrLead => (false, None),
+            JoinMode::TryLead => (true, None),
             #[cfg(feature = "http")]
             JoinMode::LeadOnly => (true, None),
             JoinMode::Spawn(spawner) => (false, Some(spawner)),
@@ -119,9 +123,9 @@ where
                 let edge = match admitted {
                     Ok(edge) => edge,
                     Err(reason) => {
-                        locked.stats.alone += 1;
+                        locked.stats.alone += u64::from(!tries);
                         locked.unlock();
-                        if let Some(profile) = profile {
+                        if let Some(profile) = profile.filter(|_| !tries) {
                             self.tell_alone(reason, profile);
                         }
                         drop(key);

@@ -45,3 +45,20 @@ async fn a_predicate_may_call_the_group() {
     assert!(group.is_empty());
     assert_eq!((call.await.value, again.await.value), (1, 2));
 }
+
+/// Invariant 4: the flight that the predicate was asked about is over, and its key has another.
+#[tokio::test]
+async fn a_flight_that_took_the_key_while_the_predicate_was_asked_stays() {
+    let group = Group::new();
+    let old = group.call("key", || async { 1 });
+    let new = std::cell::RefCell::new(None);
+    let replace = |key: &&'static str| {
+        assert!(group.forget(key));
+        new.replace(Some(group.call(*key, || async { 2 })));
+        true
+    };
+    assert_eq!(group.forget_where(replace), 0);
+    assert_eq!(group.callers("key"), 1, "the new one can be joined");
+    assert_eq!((old.await.value, new.take().unwrap().await.value), (1, 2));
+    assert!(group.is_empty());
+}

@@ -19,6 +19,7 @@ mod panics;
 mod runtimes;
 mod stats;
 mod tombstones;
+mod try_call;
 mod unlocked;
 mod walk;
 

@@ -1,0 +1,135 @@
+//! What users call: each registers a caller with its work.
+
+use std::{hash::Hash, sync::Arc};
+
+use super::{
+    Call, Group,
+    caller::Caller,
+    extras::Spawned,
+    join::{JoinMode, Joined, Profile},
+};
+use crate::{Reason, context::Context, sync::Spawner};
+
+impl<K, T> Group<K, T>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    /// Runs the work, or joins the flight that runs it for the key already.
+    ///
+    /// Go's `Do`. The caller is registered when this returns; the closure runs at the work's first poll, in whichever
+    /// task polls it. A follower's own work is kept until the landing and dropped unused, unless the follower has to go
+    /// alone. [`Call`] says what dropping it does.
+    ///
+    /// # Panics
+    ///
+    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let group = tower_singleflight::Group::new();
+    /// let (a, b) = tokio::join!(group.call(7, || async { "Ada" }), group.call(7, || async { "Bob" }));
+    /// assert_eq!((a.value, b.value, b.callers), ("Ada", "Ada", 2));
+    /// # }
+    /// ```
+    pub fn call<F, Fut>(&self, key: K, work: F) -> Call<K, T, F>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        self.run_in_context(key, work)
+    }
+
+    /// Starts the work at once in a task, or joins the flight for the key; it runs to its end even if every caller
+    /// leaves.
+    ///
+    /// Go's `DoChan`. A flight joined by `spawn` runs to its end too. To take no part in the outcome, drop the call.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let group = tower_singleflight::Group::new();
+    /// drop(group.spawn(7, || async { "done" })); // goes on, and can be joined
+    /// assert_eq!(group.call(7, || async { "again" }).await.value, "done");
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn<F, Fut>(&self, key: K, work: F) -> Call<K, T, F>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let Some(spawner) = Spawner::current() else {
+            panic!("`Group::spawn` starts a task: call it from within a tokio runtime");
+        };
+        let (shard, hash) = self.shard(&key);
+        let context = Context::of_call(self.scope.as_ref());
+        let extras = self.extras(Some(Spawned { shard: Arc::clone(shard), scope: self.scope.clone() }));
+        let profile = self.observers().any().map(|_| &Profile::PLAIN);
+        let joined = shard.join(hash, key, work, context, JoinMode::Spawn(spawner), profile);
+        Call::new(match (joined, Spawner::current()) {
+            (Joined::Alone(work, reason), Some(spawner)) => {
+                let context = Context::of_call(self.scope.as_ref());
+                Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner), extras)
+            }
+            (joined, _) => Caller::new(joined, || self.deadline(), extras),
+        })
+    }
+
+    /// Leads a flight with the work, or returns `None` if one is under way for the key: to skip instead of wait.
+    ///
+    /// A flight is under way from the first caller's call until it has landed or its last caller has left, also one that
+    /// goes on without callers ([`spawn`](Self::spawn), [`OnAbandon::Finish`](crate::OnAbandon)), one whose work has not
+    /// begun, and the one whose work makes this call. The work is dropped unused then, and nothing is counted, nor told
+    /// to observers: it is no call.
+    ///
+    /// A flight that [`call`](Self::call) would not find is not under way: one that was forgotten, or that is past the
+    /// [`join_window`](crate::Limits::join_window). So what these let begin beside an older run, this begins too. Work that
+    /// was abandoned and is being dropped is not under way either: the new work begins when the drop is done.
+    ///
+    /// Where [`max_flights`](crate::Limits::max_flights) is reached, the call goes alone like any other, and the next one does
+    /// not find it. [`Call::is_leader`] is false then: who had rather skip drops the call, whose work has not begun.
+    ///
+    /// # Panics
+    ///
+    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    ///
+    /// # Examples
+    ///
+    /// A job that is due every minute, and is left out while the last run still goes on:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let group = tower_singleflight::Group::new();
+    /// let due = || group.try_call("sweep", || async { "swept" });
+    /// let first = due().expect("no run goes on");
+    /// assert!(due().is_none());
+    /// assert_eq!(first.await.value, "swept");
+    /// assert!(due().is_some());
+    /// # }
+    /// ```
+    pub fn try_call<F, Fut>(&self, key: K, work: F) -> Option<Call<K, T, F>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let (shard, hash) = self.shard(&key);
+        let context = Context::of_call(self.scope.as_ref());
+        let profile = self.observers().any().map(|_| &Profile::PLAIN);
+        match shard.join(hash, key, work, context, JoinMode::TryLead, profile) {
+            Joined::Alone(_, Reason::MayNotJoin) => None,
+            // A call from here on, that its observers see.
+            joined => Some(Call::new(Caller::new(joined, || None, self.extras(None)))),
+        }
+    }
+}
