@@ -71,6 +71,16 @@ pub struct Join {
     pub lease: Duration,
     /// A flight that began longer ago than this is replaced and not joined.
     pub window: Option<Duration>,
+    /// How many are told when the flight lands. Who joins above that follows all the same, and looks by itself.
+    pub max_waiters: usize,
+}
+
+impl Join {
+    /// Wants to join on these terms, or to lead under this token; without having waited before, with no window, and as one
+    /// of 256 at most that are told.
+    pub const fn new(name: Name, token: Token, lease: Duration) -> Self {
+        Self { name, token, was: None, lease, window: None, max_waiters: 256 }
+    }
 }
 
 /// What came of a [`Join`].
