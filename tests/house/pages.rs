@@ -101,3 +101,36 @@ fn every_file_that_the_architecture_names_is_there() {
         assert!(root().join(path).exists(), "{path} is not there");
     }
 }
+
+/// Returns what the pages and the README have between backticks.
+fn quoted() -> BTreeSet<String> {
+    let mut pages = below(&root().join("docs"), &["md"]);
+    pages.push(root().join("README.md"));
+    let texts = pages.into_iter().map(|page| fs::read_to_string(page).unwrap());
+    texts.flat_map(|text| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn every_example_that_a_page_names_is_there() {
+    let quoted = quoted();
+    let paths: Vec<_> = quoted.iter().filter(|text| text.starts_with("examples/")).collect();
+    assert!(paths.len() > 3, "{paths:?}");
+    for path in paths {
+        assert!(root().join(path).exists(), "{path} is not there");
+    }
+}
+
+#[test]
+fn every_program_of_the_recipes_is_on_their_page_and_runs_in_ci() {
+    let ci = fs::read_to_string(root().join(".ci/run")).unwrap();
+    let (_, runs) = ci.split_once("for recipe in ").unwrap();
+    let (runs, _) = runs.split_once(';').unwrap();
+    let runs: BTreeSet<_> = runs.split(' ').map(str::to_owned).collect();
+    let programs = below(&root().join("examples/recipes/src/bin"), &["rs"]);
+    let programs: BTreeSet<_> =
+        programs.iter().map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(programs, runs);
+    for program in programs {
+        assert!(RECIPES.contains(&format!("-p recipes --bin {program}`")), "{program} is not in docs/recipes.md");
+    }
+}

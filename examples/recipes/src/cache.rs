@@ -1,0 +1,155 @@
+//! A cache above a group: it serves stale rows while one run fetches anew, and old ones where the source fails.
+//!
+//! The cache keeps and forgets; the group sees to it that one run for each key is under way, whoever asks.
+
+use std::{fmt, future::ready, hash::Hash, pin::Pin, time::Duration};
+
+use moka::{Entry, future::Cache, ops::compute::Op};
+use tokio::time::Instant;
+use tower_singleflight::{Group, SharedError};
+
+/// How old a row may be, counted from when the source was asked for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ages {
+    /// Up to this age it is served, and nobody is asked.
+    pub fresh: Duration,
+    /// Up to this age it is served at once, and the source is asked in the background. Who asks later waits.
+    pub stale: Duration,
+    /// Up to this age it is served where the source fails. It bounds what a broken source can hide.
+    pub on_error: Duration,
+    /// How long the source is left alone after it has failed, where there is a row to serve.
+    pub pause: Duration,
+}
+
+/// Where a row came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// The cache.
+    Fresh,
+    /// The cache, while the source is being asked.
+    Stale,
+    /// The source.
+    Source,
+    /// The cache, since the source has failed.
+    StaleOnError,
+}
+
+/// A load under way.
+type Load<V> = Pin<Box<dyn Future<Output = Result<V, SharedError>> + Send>>;
+
+/// What is kept of a key.
+#[derive(Clone)]
+struct Kept<V> {
+    /// `None` if a write has made it void.
+    row: Option<V>,
+    /// When the source was asked, or the write was done.
+    since: Instant,
+    /// Before this the source is not asked again.
+    not_before: Instant,
+}
+
+impl<V> Kept<V> {
+    fn up_to(&self, age: Duration) -> Option<&V> {
+        self.row.as_ref().filter(|_| self.since.elapsed() < age)
+    }
+}
+
+/// A cache in front of a source of rows.
+pub struct Cached<K, V, L> {
+    rows: Cache<K, Kept<V>>,
+    group: Group<K, Result<V, SharedError>>,
+    ages: Ages,
+    load: L,
+}
+
+impl<K, V, L, Fut> Cached<K, V, L>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    L: Fn(K) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<V, SharedError>> + Send + 'static,
+{
+    /// Returns an empty cache for so many keys in front of `load`.
+    pub fn new(keys: u64, ages: Ages, load: L) -> Self {
+        // What is too old to be served in any case is not kept.
+        let rows = Cache::builder().max_capacity(keys).time_to_live(ages.on_error.max(ages.stale)).build();
+        Self { rows, group: Group::new(), ages, load }
+    }
+
+    /// Returns the row, and where it came from.
+    ///
+    /// # Errors
+    ///
+    /// If the source fails, and there is no row that is young enough.
+    pub async fn get(&self, key: K) -> Result<(V, From), SharedError> {
+        let kept = self.rows.get(&key).await;
+        let paused = kept.as_ref().is_some_and(|kept| Instant::now() < kept.not_before);
+        let row = |age| kept.as_ref().and_then(|kept| kept.up_to(age)).cloned();
+        if let Some(row) = row(self.ages.fresh) {
+            return Ok((row, From::Fresh));
+        }
+        if let Some(row) = row(self.ages.stale) {
+            if !paused {
+                // Joins the run that is under way, or starts one; it goes on when this caller has gone.
+                drop(self.group.spawn(key.clone(), self.run(key)));
+            }
+            return Ok((row, From::Stale));
+        }
+        let old = || row(self.ages.on_error).map(|row| (row, From::StaleOnError));
+        match old().filter(|_| paused) {
+            Some(old) => Ok(old),
+            None => match self.group.call(key.clone(), self.run(key)).await.into_value() {
+                Ok(row) => Ok((row, From::Source)),
+                Err(error) => old().ok_or(error),
+            },
+        }
+    }
+
+    /// Makes the row void, once a write is done: whoever asks from now on sees that write.
+    pub async fn written(&self, key: K) {
+        let since = Instant::now();
+        let void = Kept { row: None, since, not_before: since };
+        // Not `insert`, which a run that is about to put its row in would not see.
+        self.rows.entry(key.clone()).and_compute_with(|_| ready(Op::Put(void))).await;
+        // Who asks from now on does not join a run from before; what that one finds is too old to be put in.
+        self.group.forget(&key);
+    }
+
+    /// Returns how many runs are under way.
+    pub fn in_flight(&self) -> usize {
+        self.group.in_flight()
+    }
+
+    /// The work of a flight: looks once more, then asks the source, and keeps what it gets.
+    fn run(&self, key: K) -> impl FnOnce() -> Load<V> + Send + use<K, V, L, Fut> {
+        let (rows, ages, load) = (self.rows.clone(), self.ages, self.load.clone());
+        move || {
+            Box::pin(async move {
+                // For who has missed just before a row was put in, and joined just after that run had landed.
+                if let Some(row) = rows.get(&key).await.as_ref().and_then(|kept| kept.up_to(ages.fresh)) {
+                    return Ok(row.clone());
+                }
+                let since = Instant::now();
+                let result = load(key.clone()).await;
+                let found = result.clone();
+                let keep = |kept: Option<Entry<K, Kept<V>>>| async move {
+                    match (kept.map(Entry::into_value), found) {
+                        // What was asked for before a write, or before another row, does not replace it.
+                        (Some(kept), Ok(_)) if kept.since >= since => Op::Nop,
+                        (_, Ok(row)) => Op::Put(Kept { row: Some(row), since, not_before: since }),
+                        (Some(kept), Err(_)) => Op::Put(Kept { not_before: Instant::now() + ages.pause, ..kept }),
+                        (None, Err(_)) => Op::Nop,
+                    }
+                };
+                rows.entry(key).and_compute_with(keep).await;
+                result
+            })
+        }
+    }
+}
+
+impl<K, V, L> fmt::Debug for Cached<K, V, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cached").field("group", &self.group).finish_non_exhaustive()
+    }
+}
