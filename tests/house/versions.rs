@@ -7,7 +7,7 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 use crate::files::root;
 
 /// The packages that others use.
-const PUBLIC: [&str; 2] = ["tower-singleflight", "singleflight-proxy"];
+const PUBLIC: [&str; 3] = ["tower-singleflight", "tower-singleflight-redis", "singleflight-proxy"];
 
 fn metadata() -> Metadata {
     let mut command = MetadataCommand::new();

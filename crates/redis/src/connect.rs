@@ -1,0 +1,192 @@
+//! How an engine comes to be: what is asked of the server before anything depends on it.
+
+use std::time::Duration;
+
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    io::tcp::TcpSettings,
+};
+
+use crate::{ConnectError, Inbox, RedisEngine, link::Link, trial};
+
+/// While the server is away, a connection is tried this often; then the next operation tries anew.
+const ATTEMPTS: usize = 240;
+/// Between two of those attempts, at most.
+const BETWEEN: Duration = Duration::from_millis(250);
+
+/// How an engine reaches its server, for those who want it otherwise than [`RedisEngine::connect`].
+#[derive(Clone, Debug)]
+pub struct Settings {
+    connect_timeout: Duration,
+    response_timeout: Duration,
+    polling: bool,
+}
+
+impl Settings {
+    /// A second to connect, five for an answer; told by pushes where the server has them.
+    pub fn new() -> Self {
+        Self { connect_timeout: Duration::from_secs(1), response_timeout: Duration::from_secs(5), polling: false }
+    }
+
+    /// How long one attempt to connect may take.
+    pub fn connect_timeout(self, timeout: Duration) -> Self {
+        Self { connect_timeout: timeout, ..self }
+    }
+
+    /// How long an answer may take, before the operation counts as failed; the fleet's lease is the right length. No caller
+    /// waits for it: a fleet's budget is shorter. A late answer still frees what it speaks of, and is lost after this time.
+    pub fn response_timeout(self, timeout: Duration) -> Self {
+        Self { response_timeout: timeout, ..self }
+    }
+
+    /// Asks for no pushes, so the fleet looks by itself. That is also what happens with a server or a proxy that does not
+    /// speak RESP3, and with `?protocol=resp2` in the URL.
+    pub fn polling(self) -> Self {
+        Self { polling: true, ..self }
+    }
+
+    /// Connects to one server.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisEngine::connect`].
+    pub async fn connect(self, url: &str) -> Result<RedisEngine, ConnectError> {
+        let info = url.into_connection_info().map_err(ConnectError::Url)?;
+        let told = !self.polling && !url.contains("protocol=");
+        let protocol = if told { ProtocolVersion::RESP3 } else { info.redis_settings().protocol() };
+        match self.connect_by(&info, protocol).await {
+            Err(ConnectError::NoResp3) => self.connect_by(&info, ProtocolVersion::RESP2).await,
+            other => other,
+        }
+    }
+
+    async fn connect_by(&self, info: &ConnectionInfo, protocol: ProtocolVersion) -> Result<RedisEngine, ConnectError> {
+        let redis = info.redis_settings().clone().set_protocol(protocol);
+        let info = info.clone().set_redis_settings(redis).set_tcp_settings(self.tcp());
+        let client = Client::open(info).map_err(ConnectError::Url)?;
+        // The manager would go on trying for a minute, which is right only for a server that has answered once.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(Some(self.response_timeout));
+        let mut first = client.get_multiplexed_async_connection_with_config(&config).await.map_err(ConnectError::of)?;
+        trial::is_one_server(&mut first).await?;
+
+        let mut config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(Some(self.response_timeout))
+            .set_number_of_retries(ATTEMPTS)
+            .set_max_delay(BETWEEN);
+        let inbox = (protocol != ProtocolVersion::RESP2 && !self.polling).then(Inbox::new);
+        if let Some(inbox) = &inbox {
+            config = config.set_push_sender(inbox.clone()).set_automatic_resubscription();
+        }
+        let manager = ConnectionManager::new_with_config(client, config).await.map_err(ConnectError::of)?;
+        self.engine(Link::One(manager), inbox).await
+    }
+
+    /// Connects to a cluster of which these are nodes.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisEngine::connect`].
+    #[cfg(feature = "cluster")]
+    pub async fn cluster<U: AsRef<str>>(self, urls: impl IntoIterator<Item = U>) -> Result<RedisEngine, ConnectError> {
+        let nodes: Vec<_> = urls.into_iter().map(|url| url.as_ref().to_owned()).collect();
+        let told = !self.polling && !nodes.iter().any(|url| url.contains("protocol="));
+        let mut builder = redis::cluster::ClusterClientBuilder::new(nodes)
+            .connection_timeout(self.connect_timeout)
+            .response_timeout(self.response_timeout)
+            .tcp_settings(self.tcp());
+        let inbox = told.then(Inbox::new);
+        if let Some(inbox) = &inbox {
+            builder = builder.use_protocol(ProtocolVersion::RESP3).push_sender(inbox.clone());
+        }
+        let client = builder.build().map_err(ConnectError::Url)?;
+        let cluster = client.get_async_connection().await.map_err(ConnectError::of)?;
+        self.engine(Link::Cluster(cluster), inbox).await
+    }
+
+    /// Makes an engine of a connection, after trying whether it can be one.
+    async fn engine(&self, mut link: Link, inbox: Option<Inbox>) -> Result<RedisEngine, ConnectError> {
+        if let Some(inbox) = &inbox {
+            link.subscribe(&inbox.channel()).await.map_err(ConnectError::of)?;
+        }
+        let engine = RedisEngine::new(link, inbox);
+        trial::run(&engine).await?;
+        Ok(engine)
+    }
+
+    fn tcp(&self) -> TcpSettings {
+        // Commands are small, and each is waited for.
+        let settings = TcpSettings::default().set_nodelay(true);
+        // A server whose machine is gone sends no reset; without this, the kernel goes on sending for a quarter of an hour.
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        let settings = settings.set_user_timeout(self.response_timeout);
+        settings
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RedisEngine {
+    /// Connects to a Redis or Valkey server: `redis://[user:password@]host:port[/db]`; `rediss://` with one of the features
+    /// for TLS. It must allow what [the crate's documentation](crate#rights) lists, which is tried before this returns.
+    ///
+    /// # Errors
+    ///
+    /// A URL that does not parse, a server that does not answer, that is no Redis, that refuses the password, that belongs to
+    /// a cluster, or that lacks what is needed. What goes wrong later costs callers nothing but the sharing.
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        Settings::new().connect(url).await
+    }
+
+    /// Connects to a cluster of which these are nodes.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    #[cfg(feature = "cluster")]
+    pub async fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Self, ConnectError> {
+        Settings::new().cluster(urls).await
+    }
+
+    /// Uses a connection of yours. It tells nothing, so the fleet looks by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn from_manager(mut manager: ConnectionManager) -> Result<Self, ConnectError> {
+        trial::is_one_server(&mut manager).await?;
+        Settings::new().engine(Link::One(manager), None).await
+    }
+
+    /// Uses a connection of yours, whose push sender is that inbox. It must speak RESP3, and subscribe again by itself:
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use redis::aio::ConnectionManagerConfig;
+    /// use tower_singleflight_redis::{Inbox, RedisEngine};
+    ///
+    /// let inbox = Inbox::new();
+    /// let config = ConnectionManagerConfig::new().set_push_sender(inbox.clone()).set_automatic_resubscription();
+    /// let client = redis::Client::open("redis://127.0.0.1/?protocol=resp3")?;
+    /// let manager = client.get_connection_manager_with_config(config).await?;
+    /// let engine = RedisEngine::from_manager_with_inbox(manager, inbox).await?;
+    /// # drop(engine);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn from_manager_with_inbox(mut manager: ConnectionManager, inbox: Inbox) -> Result<Self, ConnectError> {
+        trial::is_one_server(&mut manager).await?;
+        Settings::new().engine(Link::One(manager), Some(inbox)).await
+    }
+}

@@ -1,0 +1,105 @@
+//! Where a process is told that flights have landed.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use redis::{PushInfo, PushKind, Value, aio::AsyncPushSender};
+use tower_singleflight::fleet::{Name, News, Token};
+
+use crate::keys::CHANNELS;
+
+/// Takes what a server tells without being asked: one for each process, on one channel.
+///
+/// [`RedisEngine::connect`](crate::RedisEngine::connect) makes its own. For a connection of your own, give a clone to its
+/// configuration as the push sender, and the inbox to
+/// [`from_manager_with_inbox`](crate::RedisEngine::from_manager_with_inbox).
+#[derive(Clone)]
+pub struct Inbox(Arc<Parts>);
+
+struct Parts {
+    /// 16 hexadecimal digits.
+    number: String,
+    /// Empty until the fleet asks for news; what comes sooner is nobody's.
+    news: OnceLock<News>,
+}
+
+impl Inbox {
+    /// Makes one, with a number of its own.
+    pub fn new() -> Self {
+        Self(Arc::new(Parts { number: format!("{:016x}", rand::random::<u64>()), news: OnceLock::new() }))
+    }
+
+    pub(crate) fn number(&self) -> &str {
+        &self.0.number
+    }
+
+    pub(crate) fn channel(&self) -> String {
+        format!("{CHANNELS}{}", self.0.number)
+    }
+
+    pub(crate) fn tell(&self, news: News) {
+        let _ = self.0.news.set(news);
+    }
+
+    fn hear(&self, push: PushInfo) {
+        let Some(news) = self.0.news.get() else { return };
+        match push.kind {
+            PushKind::Message => {
+                if let [_channel, Value::BulkString(told)] = &mut { push.data }[..] {
+                    if let Some((name, token, message)) = read(std::mem::take(told).into()) {
+                        news.landed(name, token, message);
+                    }
+                }
+            }
+            // Between the two, what was told was told to nobody.
+            PushKind::Disconnection | PushKind::Subscribe => news.lost(),
+            _ => {}
+        }
+    }
+}
+
+/// Reads what waiters are told: a name, a token, and the message unless it is long.
+fn read(told: Bytes) -> Option<(Name, Token, Option<Bytes>)> {
+    let (name, rest) = told.split_first_chunk::<32>()?;
+    let (token, message) = rest.split_first_chunk::<24>()?;
+    let message = (!message.is_empty()).then(|| told.slice_ref(message));
+    Some((Name::from(*name), Token::from(*token), message))
+}
+
+impl AsyncPushSender for Inbox {
+    fn send(&self, push: PushInfo) -> Result<(), redis::aio::SendError> {
+        self.hear(push);
+        Ok(())
+    }
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Inbox").field(&self.channel()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waiters_are_told_is_read_and_what_is_too_short_is_nothing() {
+        let told = |rest: &[u8]| read([&[1; 32][..], &[2; 24], rest].concat().into());
+        let (name, token) = (Name::from([1; 32]), Token::from([2; 24]));
+        assert_eq!(told(b"message"), Some((name, token, Some(Bytes::from_static(b"message")))));
+        assert_eq!(told(b""), Some((name, token, None)));
+        for length in 0..56 {
+            assert_eq!(read(vec![1; length].into()), None);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Lets the processes of a fleet share flights of [`tower_singleflight`] through the Redis or Valkey that they have.
+//!
+//! [`RedisEngine`] is what a fleet joins flights through. Redis 6 and Valkey 7.2 or later will do: alone, with replicas, or,
+//! with the feature `cluster`, as a cluster.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use tower_singleflight_redis::RedisEngine;
+//!
+//! let engine = RedisEngine::connect("redis://127.0.0.1/").await?;
+//! # drop(engine);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Rights
+//!
+//! A user needs these, and no more; the tests run under such a one:
+//!
+//! ```text
+#![doc = include_str!("rights.acl")]
+//! ```
+//!
+//! A cluster asks for `+cluster|slots` beside them.
+//!
+//! # What lies in the store
+//!
+//! `<scope>` and `<key>` are keyed digests in hexadecimal digits, and tell nothing of what they were made of.
+//!
+//! | key | what | until |
+//! |---|---|---|
+//! | `tsf:{<scope>}:l:<key>` | the flights of a key that run: their leases, and who waits | the last of them ends, or two leases after its last renewal |
+//! | `tsf:{<scope>}:r:<key>:<token>` | a flight that was closed: pending, then its message | `keep` |
+//! | `tsf:{<scope>}:x:<token>` | that this flight was closed | two leases |
+//! | `tsf:{<scope>}:f` | a fence | all flights that it ends have ended |
+//! | channel `tsf:i:<process>` | what a process is told: that a flight has landed, and its message up to 8 KiB | |
+
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod connect;
+mod engine;
+mod error;
+mod inbox;
+mod keys;
+mod link;
+mod script;
+mod trial;
+
+pub use redis;
+
+pub use self::{connect::Settings, engine::RedisEngine, error::ConnectError, inbox::Inbox};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,58 @@
+//! Scripts: known to the server by their hash, and sent to it again when it has forgotten them.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
+
+use crate::link::Link;
+
+/// One operation, which the server runs as a whole.
+pub(crate) struct Script {
+    code: &'static str,
+    hash: String,
+}
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal;)*) => {$(
+        pub(crate) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(include_str!(concat!("scripts/", $file, ".lua"))));
+    )*};
+}
+
+scripts! {
+    CLOSE = "close";
+    HOLD = "hold";
+    JOIN = "join";
+    LAND = "land";
+    PEEK = "peek";
+    RENEW = "renew";
+}
+
+impl Script {
+    fn new(code: &'static str) -> Self {
+        Self { code, hash: redis::Script::new(code).get_hash().to_owned() }
+    }
+
+    /// Runs it. All keys that it touches are among these, as a cluster demands.
+    ///
+    /// A server that does not know it (it is new, its scripts were flushed, or another node has taken the keys over) gets it
+    /// with the arguments: unlike loading it first, that takes one round trip and reaches the right node.
+    pub(crate) async fn run(&self, link: &mut Link, keys: &[String], arguments: &[&[u8]]) -> RedisResult<Value> {
+        match self.command("EVALSHA", &self.hash, keys, arguments).query_async(link).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.command("EVAL", self.code, keys, arguments).query_async(link).await
+            }
+            answer => answer,
+        }
+    }
+
+    fn command(&self, verb: &str, script: &str, keys: &[String], arguments: &[&[u8]]) -> Cmd {
+        let bytes = keys.iter().map(String::len).chain(arguments.iter().map(|argument| argument.len())).sum::<usize>();
+        let mut command = Cmd::with_capacity(3 + keys.len() + arguments.len(), bytes + script.len() + 16);
+        command.arg(verb).arg(script).arg(keys.len()).arg(keys);
+        for argument in arguments {
+            command.arg(*argument);
+        }
+        command
+    }
+}

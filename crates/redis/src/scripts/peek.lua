@@ -1,0 +1,18 @@
+-- Says what became of a flight.
+--
+-- KEYS  1 the flights of its name, 2 its result
+-- ARGV  1 token
+-- Answers `R`: it goes on; `P`: pending; `M` and the message: landed; nothing: gone.
+local result = redis.call('GET', KEYS[2])
+if result then
+  if string.sub(result, 1, 1) == 'P' then
+    return 'P'
+  end
+  return result
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if tonumber(redis.call('HGET', KEYS[1], 'd:' .. ARGV[1]) or 0) > now then
+  return 'R'
+end
+return false

@@ -1,0 +1,12 @@
+//! Every operation of the engine, on real servers.
+
+mod common;
+
+#[cfg(feature = "cluster")]
+mod cluster;
+mod construction;
+mod faults;
+mod flights;
+mod keys;
+mod rights;
+mod told;
