@@ -1,14 +1,56 @@
 //! Flights that the processes of a fleet share, through an engine that all of them reach.
 //!
 //! Local flights come first: a process has one flight for a key as ever, and only the work of that flight asks the
-//! [`Engine`] whether another process runs the same already.
+//! [`Engine`] whether another process runs the same already. If one does, its outcome is waited for; else the work runs
+//! here, and others can wait for it.
+//!
+//! # What holds
+//!
+//! The code cites these by their numbers.
+//!
+//! - **F1.** The owner of a token closes it, whatever became of the caller: who leaves, who panics, who was answered too
+//!   late or not at all.
+//! - **F2.** A message is only ever read under the token that its reader has joined.
+//! - **F3.** A flight's closing is acknowledged, or its budget is spent, before anybody has the outcome.
+//! - **F4.** Nothing is encoded and nothing is buffered unless closing says that somebody follows, or does not say.
+//! - **F5.** No error of the engine reaches a caller. It costs each at most the budget for joining and once more for
+//!   closing; one who waits, a look more.
+//! - **F6.** What comes from the engine is not believed before its seal, its version, its length and its token are checked.
+//! - **F7.** Every wait ends by a timer of its own.
+//! - **F8.** Renewal ends at `lead_limit`: a flight that is stuck is replaced on other processes too.
 
+mod ask;
+mod breaker;
+mod call;
+mod codec;
+mod core;
+mod domain;
 mod engine;
+mod handle;
+mod inbox;
+mod lead;
+mod memory;
+mod message;
 mod name;
 mod news;
+mod operation;
+mod random;
+mod refused;
+mod role;
+mod seal;
+mod settings;
+mod stats;
+mod wait;
 
 pub use self::{
+    call::FleetCall,
+    codec::{Codec, PostcardCodec},
     engine::{Closed, Engine, Join, Joined, Peek, Reply, Unavailable},
+    handle::Fleet,
+    memory::{Faults, MemoryEngine},
     name::{FenceScope, Name, Token},
     news::News,
+    role::{FleetReason, FleetRole},
+    settings::{FleetError, FleetSettings},
+    stats::FleetStats,
 };

@@ -65,6 +65,12 @@ pub mod operating {}
 #[cfg_attr(doc, doc = "\">")]
 pub mod status_page {}
 
+/// One run of the work for all processes of a service: when it pays, what is guaranteed, what to set up.
+///
+#[cfg(feature = "fleet")]
+#[doc = include_str!("../docs/many-machines.md")]
+pub mod many_machines {}
+
 /// Why two requests did not merge, and what to do when it does not compile, hangs, is slow or panics.
 ///
 #[cfg(feature = "http")]

@@ -11,6 +11,7 @@ mod platform {
     pub(crate) use std::thread_local;
 
     /// The runtime that a flight's task will live on.
+    #[derive(Clone)]
     pub(crate) struct Spawner(tokio::runtime::Handle);
 
     impl Spawner {
@@ -31,6 +32,7 @@ mod platform {
     pub(crate) use shuttle::sync::{Mutex, MutexGuard};
     pub(crate) use shuttle::thread_local;
 
+    #[derive(Clone)]
     pub(crate) struct Spawner;
 
     impl Spawner {

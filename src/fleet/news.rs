@@ -20,7 +20,6 @@ pub(super) trait Hear: Send + Sync {
 
 impl News {
     /// Made over by the driver once, when it is made.
-    #[allow(dead_code)]
     pub(super) fn new(hear: Arc<dyn Hear>) -> Self {
         Self(hear)
     }

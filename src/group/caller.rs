@@ -193,7 +193,7 @@ where
                 }
                 Resolution::Value(value, role, _) => return Poll::Ready(value.take(role)),
                 Resolution::Alone(work, reason, _) => {
-                    self.state = State::Alone(work.boxed(CallContext::default()), reason)
+                    self.state = State::Alone(work.boxed_alone(CallContext::default()), reason)
                 }
             }
         }

@@ -187,7 +187,7 @@ where
         spawner: Spawner,
     ) -> Leader<K, T> {
         let from = reentrancy::current();
-        let work = work.boxed(context);
+        let work = work.boxed_alone(context);
         let new = New { hash: 0, work, spawned: true, scoped: false, leader_call: None, from };
         let led = self.lock().lead(new, None, None);
         launch(spawner, Arc::clone(self), led.flight);

@@ -17,6 +17,14 @@ pub(crate) trait Work<T>: Send + 'static {
     /// runs no user code (invariant 6).
     fn boxed(self, context: CallContext) -> BoxedWork<T>;
 
+    /// Likewise, for a caller that goes alone: what only the work of a flight does, this does not.
+    fn boxed_alone(self, context: CallContext) -> BoxedWork<T>
+    where
+        Self: Sized,
+    {
+        self.boxed(context)
+    }
+
     /// Returns whether the work brings a scope of its own, which is best called in the leader's task.
     fn is_scoped(&self) -> bool {
         false

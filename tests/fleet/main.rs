@@ -1,1 +1,4 @@
-//! Flights that many processes share: each process is a group and a `Fleet` of its own, all on one engine.
+//! Flights that many processes share. Each process is a group and a `Fleet` of its own, all on one engine.
+
+mod call;
+mod process;

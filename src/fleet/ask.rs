@@ -1,0 +1,190 @@
+//! One local leader's way: it asks the engine, and leads, follows, or runs its work without the fleet.
+//!
+//! ```text
+//! Asleep ──breaker open──► Local
+//!   │ join (budget)
+//!   ├─ error, late ───────► Local       a late lead is given up; after an error the token is closed
+//!   ├─ Lead ──────────────► leading     see `lead`
+//!   └─ Follow ────────────► waiting     see `wait`
+//!                              ├─ a message ───────────────────────────► taken, or Local
+//!                              ├─ abandoned, gone, deadline past ──────► join again
+//!                              └─ the engine fails, waited for too long ► Local
+//! ```
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    Join, Joined, Name, Token,
+    core::Core,
+    inbox::Waiter,
+    lead::Lead,
+    message::{Kind, Parcel},
+    operation::within,
+    role::{FleetReason, FleetRole},
+    wait::{Waited, wait},
+};
+use crate::sync::Spawner;
+
+/// One local leader that asks.
+pub(crate) struct Ask {
+    pub(super) core: Arc<Core>,
+    pub(super) name: Name,
+    /// Flights that began longer ago are not joined.
+    window: Option<Duration>,
+    /// How long the name is remembered, if its outcome could not be had.
+    remember: Duration,
+    /// The flight that it has waited for.
+    was: Option<Token>,
+    rejoins: u32,
+    /// Until when it follows; `None` before it has joined.
+    until: Option<Instant>,
+    waiter: Option<Waiter>,
+}
+
+/// What comes of asking.
+pub(crate) enum Seat {
+    Lead(Lead),
+    /// The outcome of another process, or its word that one may ask once more.
+    Message(Parcel),
+    Local(FleetReason),
+}
+
+impl Ask {
+    pub(super) fn new(core: Arc<Core>, name: Name, window: Option<Duration>, remember: Duration) -> Self {
+        Self { core, name, window, remember, was: None, rejoins: 0, until: None, waiter: None }
+    }
+
+    /// Asks the engine, and waits for the flight of another process if there is one. Asked again, it goes on from there.
+    pub(crate) async fn take(&mut self) -> Seat {
+        let seat = self.seek().await;
+        match &seat {
+            Seat::Lead(_) => self.core.counts.count(FleetRole::Led),
+            Seat::Message(_) => {}
+            Seat::Local(reason) => self.core.counts.count(FleetRole::Local(*reason)),
+        }
+        if !matches!(seat, Seat::Message(_)) {
+            self.waiter = None;
+        }
+        seat
+    }
+
+    /// Notes that the message was of use.
+    pub(crate) fn followed(&self) {
+        self.core.counts.count(FleetRole::Followed);
+    }
+
+    /// Notes that the message was not, and that messages under this name may not be for some time.
+    pub(crate) fn declined(&self, reason: FleetReason) -> FleetReason {
+        self.core.refused.remember(self.name, self.remember);
+        self.core.local(reason)
+    }
+
+    async fn seek(&mut self) -> Seat {
+        loop {
+            let core = &self.core;
+            if core.draining.load(Ordering::Acquire) {
+                return Seat::Local(FleetReason::Busy);
+            }
+            if core.refused.contains(self.name) {
+                return Seat::Local(FleetReason::NotShareable);
+            }
+            if !core.breaker.lets_pass() {
+                return Seat::Local(FleetReason::Skipped);
+            }
+            // There before the flight is joined, so that no news comes too early.
+            self.waiter.get_or_insert_with(|| core.inbox.enter(self.name));
+            let (token, remaining) = match self.join().await {
+                Ok(Answer::Lead(lead)) => return Seat::Lead(lead),
+                Ok(Answer::Follow(token, remaining)) => (token, remaining),
+                Err(reason) => return Seat::Local(reason),
+            };
+            // To join the same flight again is not to join another one.
+            if self.was.replace(token).is_some_and(|was| was != token) {
+                self.rejoins += 1;
+                if self.rejoins > self.core.settings.max_rejoins {
+                    return Seat::Local(FleetReason::RejoinedTooOften);
+                }
+            }
+            match self.wait(token, remaining).await {
+                Waited::JoinAgain => {}
+                Waited::Local(reason) => return Seat::Local(reason),
+                Waited::Landed(parcel) => match parcel.kind {
+                    Kind::Shared | Kind::Again => return Seat::Message(parcel),
+                    Kind::Abandoned => {}
+                    Kind::Failed => return Seat::Local(FleetReason::NotShareable),
+                    Kind::NotShareable | Kind::TooLarge => {
+                        self.core.refused.remember(self.name, self.remember);
+                        let is_too_large = parcel.kind == Kind::TooLarge;
+                        let reason = if is_too_large { FleetReason::TooLarge } else { FleetReason::NotShareable };
+                        return Seat::Local(reason);
+                    }
+                },
+            }
+        }
+    }
+
+    async fn wait(&mut self, token: Token, remaining: Duration) -> Waited {
+        let now = Instant::now();
+        let until = *self.until.get_or_insert_with(|| now + self.core.settings.max_wait);
+        match &self.waiter {
+            Some(waiter) => wait(&self.core, waiter, self.name, token, remaining, until).await,
+            None => Waited::JoinAgain,
+        }
+    }
+
+    /// Joins, within the budget. The operation itself goes on in a task, so that whatever comes of it is seen to (F1).
+    async fn join(&self) -> Result<Answer, FleetReason> {
+        let core = &self.core;
+        let Some(spawner) = Spawner::current() else { return Err(FleetReason::NoRuntime) };
+        let Some(room) = core.errands.room() else { return Err(FleetReason::Busy) };
+        let (told, answer) = oneshot::channel();
+        let errand = {
+            let (core, name, token) = (Arc::clone(core), self.name, core.random.token());
+            let settings = &core.settings;
+            let mut join = Join::new(name, token, settings.lease);
+            (join.was, join.window, join.max_waiters) = (self.was, self.window, settings.max_waiters);
+            let spawner = spawner.clone();
+            async move {
+                // It owns the token from before the engine knows of it. If the engine says that another leads, nothing is
+                // left to see to; else whoever drops it, here or where the answer arrives, closes it (F1).
+                let lead = Lead::new(Arc::clone(&core), name, token, spawner);
+                let joined = core.ask(|engine| engine.join(join)).await;
+                let _ = told.send(match joined {
+                    Ok(Joined::Lead) => Ok(Answer::Lead(lead)),
+                    Ok(Joined::Follow { token, remaining }) => {
+                        lead.disown();
+                        Ok(Answer::Follow(token, remaining))
+                    }
+                    Ok(Joined::Refused) => {
+                        lead.disown();
+                        Err(FleetReason::Unavailable)
+                    }
+                    Err(_) => Err(FleetReason::Unavailable),
+                });
+            }
+        };
+        core.errands.start(spawner, Some(room), errand);
+        // What comes later than the budget, or not at all, is the engine's failure.
+        match within(core.settings.budget, answer).await {
+            Some(Ok(Ok(answer))) => {
+                core.breaker.succeeded();
+                Ok(answer)
+            }
+            _ => {
+                core.breaker.failed();
+                Err(FleetReason::Unavailable)
+            }
+        }
+    }
+}
+
+/// What the engine said.
+enum Answer {
+    Lead(Lead),
+    Follow(Token, Duration),
+}

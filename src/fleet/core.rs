@@ -1,0 +1,90 @@
+//! What all handles of a fleet have in common.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use super::{
+    Engine, Name, News, Reply, Token, Unavailable,
+    breaker::Breaker,
+    inbox::Inbox,
+    message::Parcel,
+    operation::{Errands, within},
+    random::Random,
+    refused::Refused,
+    role::{FleetReason, FleetRole},
+    seal::{BadMessage, Seal},
+    settings::{FleetError, FleetSettings},
+    stats::Counts,
+};
+
+/// The head of an HTTP answer comes on top of what a message may have, in bytes.
+const HEAD: usize = 64 << 10;
+
+pub(super) struct Core {
+    engine: Box<dyn Engine>,
+    pub(super) settings: FleetSettings,
+    seal: Seal,
+    pub(super) random: Random,
+    pub(super) breaker: Breaker,
+    pub(super) inbox: Arc<Inbox>,
+    /// The engine brings news; else those who wait look more often.
+    pub(super) has_news: bool,
+    pub(super) errands: Errands,
+    pub(super) refused: Refused,
+    pub(super) counts: Counts,
+    /// The process is about to exit: nobody asks any more.
+    pub(super) draining: AtomicBool,
+}
+
+impl Core {
+    pub(super) fn new(engine: Box<dyn Engine>, secret: &[u8; 32], settings: FleetSettings) -> Result<Self, FleetError> {
+        settings.check()?;
+        let inbox = Arc::<Inbox>::default();
+        let random = Random::new(settings.jitter_seed)?;
+        let has_news = engine.news(News::new(Arc::clone(&inbox) as _));
+        Ok(Self {
+            engine,
+            seal: Seal::new(secret, settings.max_message.saturating_add(HEAD)),
+            random,
+            breaker: Breaker::default(),
+            inbox,
+            has_news,
+            errands: Errands::new(),
+            refused: Refused::default(),
+            counts: Counts::default(),
+            draining: AtomicBool::new(false),
+            settings,
+        })
+    }
+
+    /// Drives one operation of the engine to its end, for two leases at most: what comes after that comes too late (F7).
+    pub(super) async fn ask<T>(&self, operation: impl FnOnce(&dyn Engine) -> Reply<T>) -> Result<T, Unavailable> {
+        let reply = within(self.longest(), operation(&*self.engine)).await;
+        reply.unwrap_or_else(|| Err(Unavailable::new("no reply within two leases")))
+    }
+
+    /// Returns how long an operation may take: two leases.
+    pub(super) fn longest(&self) -> Duration {
+        self.settings.lease.saturating_mul(2)
+    }
+
+    pub(super) fn seal(&self, name: Name, token: Token, parcel: &Parcel) -> bytes::Bytes {
+        self.seal.seal(name, token, parcel, self.random.unique())
+    }
+
+    /// Opens the message of a flight, and counts what is refused (F6).
+    pub(super) fn open(&self, name: Name, token: Token, message: &[u8]) -> Result<Parcel, BadMessage> {
+        let opened = self.seal.open(name, token, message);
+        if opened.is_err() {
+            self.counts.count_bad_message();
+        }
+        opened
+    }
+
+    pub(super) fn local(&self, reason: FleetReason) -> FleetReason {
+        self.counts.count(FleetRole::Local(reason));
+        reason
+    }
+}

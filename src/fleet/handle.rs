@@ -1,0 +1,171 @@
+//! What users hold of a fleet.
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use super::{
+    Engine, Name,
+    ask::Ask,
+    core::Core,
+    domain::Domain,
+    operation::within,
+    settings::{FleetError, FleetSettings, check_name},
+    stats::FleetStats,
+};
+
+/// One process's part in a fleet: the processes that share flights through one engine.
+///
+/// All of them must have the same secret and the same [namespace](FleetSettings::namespace): others do not meet, and
+/// cannot read each other's messages. Clones are handles to the same. Make one for each process, not one for each request.
+///
+/// # Guarantees
+///
+/// 1. While the engine answers and leases are renewed, the flights of one key overlap on one process at most.
+/// 2. A follower only ever gets the outcome of the flight that it joined, and never one that had been seen when it called.
+/// 3. The engine never makes a call fail: what it cannot do in time runs here. Each caller waits for it twice the
+///    [budget](FleetSettings::budget) at most.
+/// 4. What lies in the engine is encrypted, and tells nothing of keys or values to whoever reads it there.
+///
+/// It is there for efficiency, and no lock: a process that stalls for longer than its lease does not stop another one from
+/// running the same work.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use tower_singleflight::{Group, fleet::{Fleet, MemoryEngine, PostcardCodec}};
+///
+/// let engine = MemoryEngine::new(); // in production an engine that all processes reach
+/// let secret = [7; 32]; // in production 32 random bytes that all of them know
+/// let (a, b) = (Fleet::new(engine.clone(), secret), Fleet::new(engine, secret)); // two processes
+/// let (in_a, in_b) = (Group::new(), Group::new());
+/// let load = |name: &str| { let name = name.to_owned(); || async move { tokio::task::yield_now().await; name } };
+/// let (of_a, of_b) = tokio::join!(
+///     a.call(&in_a, 7, PostcardCodec::new(), load("Ada")),
+///     b.call(&in_b, 7, PostcardCodec::new(), load("Bob")),
+/// );
+/// assert_eq!(of_a.value, of_b.value); // one of them was asked
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Fleet {
+    core: Arc<Core>,
+    domain: Domain,
+}
+
+impl Fleet {
+    /// Joins a fleet with the default settings; the secret is 32 random bytes that all of its processes know.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system gives no random bytes.
+    #[track_caller]
+    pub fn new(engine: impl Engine, secret: [u8; 32]) -> Self {
+        match Self::with_settings(engine, secret, FleetSettings::new()) {
+            Ok(fleet) => fleet,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Joins a fleet with these settings.
+    ///
+    /// # Errors
+    ///
+    /// What [`FleetSettings::check`] finds; or the system gives no random bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_singleflight::fleet::{Fleet, FleetSettings, MemoryEngine};
+    ///
+    /// let settings = FleetSettings::new().lease(Duration::ZERO);
+    /// let error = Fleet::with_settings(MemoryEngine::new(), [7; 32], settings).unwrap_err();
+    /// assert_eq!(error.to_string(), "lease of a fleet is below 1 ms");
+    /// ```
+    pub fn with_settings(engine: impl Engine, secret: [u8; 32], settings: FleetSettings) -> Result<Self, FleetError> {
+        let domain = Domain::new(&secret, &settings.namespace);
+        let core = Core::new(Box::new(engine), &secret, settings)?;
+        Ok(Self { core: Arc::new(core), domain })
+    }
+
+    /// Returns a handle to the same whose keys are those of this name, and meet no others: for what would else have equal
+    /// keys and different work.
+    ///
+    /// # Errors
+    ///
+    /// The name is empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_singleflight::fleet::{Fleet, MemoryEngine};
+    ///
+    /// let fleet = Fleet::new(MemoryEngine::new(), [7; 32]);
+    /// let (users, orders) = (fleet.named("users").unwrap(), fleet.named("orders").unwrap());
+    /// assert!(fleet.named("").is_err());
+    /// # drop((users, orders));
+    /// ```
+    pub fn named(&self, name: &str) -> Result<Self, FleetError> {
+        check_name("name", name)?;
+        Ok(Self { core: Arc::clone(&self.core), domain: self.domain.named(name) })
+    }
+
+    /// Returns the settings.
+    pub fn settings(&self) -> &FleetSettings {
+        &self.core.settings
+    }
+
+    /// Returns what this process has done in its fleet, by whatever handle.
+    pub fn stats(&self) -> FleetStats {
+        self.core.counts.get(self.core.breaker.is_open())
+    }
+
+    /// Lets calls from now on run their work without the fleet, and waits until all that was asked of the engine has been
+    /// answered, for this long at most; returns whether it has. For a graceful shutdown: a process that exits right after
+    /// it has answered leaves its followers waiting.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it leaves calls without the fleet, and everything else as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::time::Duration;
+    /// use tower_singleflight::fleet::{Fleet, MemoryEngine};
+    ///
+    /// let fleet = Fleet::new(MemoryEngine::new(), [7; 32]);
+    /// assert!(fleet.drain(Duration::from_secs(5)).await);
+    /// # }
+    /// ```
+    pub async fn drain(&self, time: Duration) -> bool {
+        self.core.draining.store(true, Ordering::Release);
+        within(time, self.core.errands.rest()).await.is_some()
+    }
+
+    pub(crate) fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// Asks on behalf of a local leader; `window`: flights that began longer ago are not joined, `remember`: for how long the
+    /// name runs without the fleet once its outcome could not be had.
+    pub(crate) fn ask(&self, name: Name, window: Option<Duration>, remember: Duration) -> Ask {
+        Ask::new(Arc::clone(&self.core), name, window, remember)
+    }
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet")
+            .field("settings", &self.core.settings)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,267 @@
+//! The owner of a token: renews its flight, closes it, lands it (F1, F3, F4, F8).
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use pin_project::pin_project;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    Closed, Name, Token,
+    core::Core,
+    message::{Kind, Parcel},
+    operation::within,
+};
+use crate::{sync::Spawner, timer::Timer};
+
+/// So long a flight says that it is closed and has not landed, before it must say so again.
+const PENDING: Duration = Duration::from_secs(1);
+
+/// The lead of a flight. Dropped before it was closed, it is given up: one of those who wait elsewhere takes over.
+pub(crate) struct Lead {
+    /// `None` once it was closed.
+    flight: Option<Flight>,
+    spawner: Spawner,
+    /// When to renew; `None` once the flight has been renewed for long enough (F8).
+    renewal: Option<Timer>,
+    began: Instant,
+    /// The work is being polled: if the lead is dropped then, that has panicked.
+    inside: bool,
+}
+
+/// One flight in the engine.
+struct Flight {
+    core: Arc<Core>,
+    name: Name,
+    token: Token,
+}
+
+/// What a flight lands with, made only if somebody elsewhere follows (F4).
+pub(crate) type Content = Pin<Box<dyn Future<Output = Parcel> + Send>>;
+
+/// Where the message of a flight that somebody follows, or may follow, is given. Dropped without one, the flight is given
+/// up.
+pub(crate) struct Landing(oneshot::Sender<Content>);
+
+impl Lead {
+    pub(super) fn new(core: Arc<Core>, name: Name, token: Token, spawner: Spawner) -> Self {
+        let renewal = Some(Timer::after(core.settings.lease / 3));
+        let flight = Some(Flight { core, name, token });
+        Self { flight, spawner, renewal, began: Instant::now(), inside: false }
+    }
+
+    /// Polls the work that it leads, and renews the flight meanwhile.
+    pub(crate) fn poll_work<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.inside = true;
+        let polled = poll(cx);
+        self.inside = false;
+        if polled.is_pending() {
+            self.renew(cx);
+        }
+        polled
+    }
+
+    /// Renews the flight three times in each lease, until `lead_limit` has passed (F8). It is the work's own poll that does
+    /// so: work that nobody drives is replaced when its lease is over.
+    fn renew(&mut self, cx: &mut Context<'_>) {
+        let Some(flight) = &self.flight else { return };
+        let settings = &flight.core.settings;
+        while let Some(renewal) = &mut self.renewal {
+            match renewal.poll(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) if self.began.elapsed() < settings.lead_limit => {
+                    self.renewal = Some(Timer::after(settings.lease / 3));
+                    let (core, name, token, lease) =
+                        (Arc::clone(&flight.core), flight.name, flight.token, settings.lease);
+                    if let Some(room) = core.errands.room() {
+                        let errands = Arc::clone(&core);
+                        errands.errands.start(self.spawner.clone(), Some(room), async move {
+                            drop(core.ask(|engine| engine.renew(name, token, lease)).await);
+                        });
+                    }
+                }
+                Poll::Ready(_) => self.renewal = None,
+            }
+        }
+    }
+
+    /// Ends the time in which the flight can be joined. Whoever waits for this knows what the engine said, or has spent the
+    /// budget (F3); what comes of it then goes on in a task.
+    pub(crate) fn close(mut self) -> Closing {
+        let (told, closed) = oneshot::channel();
+        let (landing, content) = oneshot::channel();
+        let core = self.flight.as_ref().map(|flight| Arc::clone(&flight.core));
+        self.end(Some(told), Ending::Asked(content));
+        let budget = core.as_ref().map_or(Duration::ZERO, |core| core.settings.budget);
+        Closing { closed, landing: Some(Landing(landing)), timer: Timer::after(budget), core }
+    }
+
+    /// Lets go of a token that leads nothing.
+    pub(super) fn disown(mut self) {
+        self.flight = None;
+    }
+
+    fn end(&mut self, told: Option<oneshot::Sender<IsFollowed>>, ending: Ending) {
+        let Some(flight) = self.flight.take() else { return };
+        let core = Arc::clone(&flight.core);
+        core.errands.start(self.spawner.clone(), None, flight.end(told, ending));
+    }
+}
+
+/// Gives the flight up; work that has panicked does not make one process after the other panic (F1).
+impl Drop for Lead {
+    fn drop(&mut self) {
+        let kind = if self.inside { Kind::Failed } else { Kind::Abandoned };
+        self.end(None, Ending::Known(kind));
+    }
+}
+
+/// What a flight lands with, if anybody follows.
+enum Ending {
+    Known(Kind),
+    /// It is asked for when the flight is closed.
+    Asked(oneshot::Receiver<Content>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IsFollowed {
+    No,
+    Yes,
+    /// The engine did not say.
+    Unknown,
+}
+
+impl Flight {
+    /// Closes the flight and lands it.
+    async fn end(self, told: Option<oneshot::Sender<IsFollowed>>, ending: Ending) {
+        let Self { core, name, token } = &self;
+        let closed = core.ask(|engine| engine.close(*name, *token, PENDING, core.longest())).await;
+        let is_followed = match closed {
+            Ok(Closed::Gone) => {
+                core.counts.count_lost();
+                IsFollowed::No
+            }
+            Ok(Closed::Alone) => IsFollowed::No,
+            Ok(Closed::Followed) => IsFollowed::Yes,
+            Err(_) => IsFollowed::Unknown,
+        };
+        if let Some(told) = told {
+            let _ = told.send(is_followed);
+        }
+        if is_followed == IsFollowed::No {
+            return;
+        }
+        let parcel = match ending {
+            Ending::Known(kind) => Parcel::bare(kind),
+            Ending::Asked(content) => match content.await {
+                Ok(content) => self.collect(content).await,
+                Err(_) => Parcel::bare(Kind::Abandoned),
+            },
+        };
+        self.land(parcel).await;
+    }
+
+    /// Makes the message; says as long as it takes that the flight is closed and will land.
+    async fn collect(&self, mut content: Content) -> Parcel {
+        let Self { core, name, token } = self;
+        let until = Instant::now() + core.settings.lead_limit;
+        while Instant::now() < until {
+            if let Some(parcel) = within(PENDING / 3, &mut content).await {
+                return parcel;
+            }
+            let _ = core.ask(|engine| engine.hold(*name, *token, PENDING)).await;
+        }
+        Parcel::bare(Kind::Failed)
+    }
+
+    async fn land(&self, parcel: Parcel) {
+        let Self { core, name, token } = self;
+        let message = core.seal(*name, *token, &parcel);
+        let keep = core.settings.keep;
+        // Those who wait would wait until nothing says any more that it will land: it is worth another try.
+        for _ in 0..2 {
+            if core.ask(|engine| engine.land(*name, *token, message.clone(), keep)).await.is_ok() {
+                core.counts.count_landed();
+                return;
+            }
+        }
+    }
+}
+
+/// A flight that is being closed: at the end, where its message is given, if anybody follows.
+pub(crate) struct Closing {
+    closed: oneshot::Receiver<IsFollowed>,
+    landing: Option<Landing>,
+    timer: Timer,
+    core: Option<Arc<Core>>,
+}
+
+impl Future for Closing {
+    type Output = Option<Landing>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Landing>> {
+        let is_followed = match Pin::new(&mut self.closed).poll(cx) {
+            Poll::Ready(said) => said.unwrap_or(IsFollowed::Unknown),
+            Poll::Pending => {
+                let _ = ready!(self.timer.poll(cx));
+                IsFollowed::Unknown
+            }
+        };
+        if let Some(core) = &self.core {
+            match is_followed {
+                IsFollowed::Unknown => core.breaker.failed(),
+                IsFollowed::No | IsFollowed::Yes => core.breaker.succeeded(),
+            }
+        }
+        // Where the engine did not say, it may yet do what it was asked, and somebody would wait for the landing.
+        Poll::Ready(self.landing.take().filter(|_| is_followed != IsFollowed::No))
+    }
+}
+
+impl Landing {
+    /// Gives what the message is made from; it is made in a task.
+    pub(crate) fn land(self, content: impl Future<Output = Parcel> + Send + 'static) {
+        let _ = self.0.send(Box::pin(content));
+    }
+
+    /// Says that there is none.
+    pub(crate) fn refuse(self, kind: Kind) {
+        self.land(std::future::ready(Parcel::bare(kind)));
+    }
+}
+
+/// Work that is led.
+#[pin_project]
+pub(super) struct Leading<F> {
+    #[pin]
+    work: F,
+    lead: Option<Lead>,
+}
+
+impl<F> Leading<F> {
+    pub(super) fn new(lead: Lead, work: F) -> Self {
+        Self { work, lead: Some(lead) }
+    }
+}
+
+impl<F: Future> Future for Leading<F> {
+    type Output = (F::Output, Lead);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(lead) = this.lead else { unreachable!("it is polled until it ends") };
+        let output = ready!(lead.poll_work(cx, |cx| this.work.poll(cx)));
+        match this.lead.take() {
+            Some(lead) => Poll::Ready((output, lead)),
+            None => unreachable!("it was there a moment ago"),
+        }
+    }
+}

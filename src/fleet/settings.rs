@@ -1,0 +1,168 @@
+//! What a fleet is told, and what is wrong with it.
+
+use std::{error::Error, fmt, time::Duration};
+
+/// The settings of a [`Fleet`](crate::fleet::Fleet). The defaults suit an engine in the same data centre.
+///
+/// All processes of a fleet should have the same. Times are tokio's, so paused test time works.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_singleflight::fleet::FleetSettings;
+///
+/// let settings = FleetSettings::new().namespace("shop, production").lease(Duration::from_secs(2));
+/// assert_eq!(settings.budget, Duration::from_millis(50));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FleetSettings {
+    /// Fleets meet only within one namespace: one for each application and environment (default `"default"`).
+    pub namespace: String,
+    /// How long a leader's flight can be joined before it must be renewed, which it is three times as often: so long its
+    /// followers wait in vain if its process dies (default 5 s).
+    pub lease: Duration,
+    /// How long a caller waits for the engine at a time: a leader at most twice, a follower once (default 50 ms).
+    pub budget: Duration,
+    /// How long a follower waits at most, all flights taken together; then it runs its own work (default 10 s).
+    pub max_wait: Duration,
+    /// How long a message lies in the engine, for followers that look late (default 2 s).
+    pub keep: Duration,
+    /// How much of an outcome is sent at most, in bytes; followers of what is larger run their own work (default 1 MiB).
+    /// The head of an HTTP answer may come on top with 64 KiB.
+    pub max_message: usize,
+    /// How many processes are told of one landing; more look by themselves (default 256).
+    pub max_waiters: usize,
+    /// How often a follower joins another flight than the one that it has waited for (default 2).
+    pub max_rejoins: u32,
+    /// For how long a flight is renewed at most: one that is stuck is replaced (default 60 s). A fence that could not be
+    /// told is tried as long.
+    pub lead_limit: Duration,
+    /// For tests: makes the pauses that spread processes the same in every run. Tokens stay random.
+    pub jitter_seed: Option<u64>,
+}
+
+/// What is wrong with the settings of a fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetError(Wrong);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wrong {
+    Empty(&'static str),
+    Short(&'static str),
+    LeaseBelowBudget { lease: Duration, budget: Duration },
+    LimitBelowLease { limit: Duration, lease: Duration },
+    NoMessage,
+    NoRandomness,
+}
+
+/// Engines are promised that no time is shorter.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+impl FleetSettings {
+    /// Returns the defaults.
+    pub fn new() -> Self {
+        Self {
+            namespace: "default".to_owned(),
+            lease: Duration::from_secs(5),
+            budget: Duration::from_millis(50),
+            max_wait: Duration::from_secs(10),
+            keep: Duration::from_secs(2),
+            max_message: 1 << 20,
+            max_waiters: 256,
+            max_rejoins: 2,
+            lead_limit: Duration::from_secs(60),
+            jitter_seed: None,
+        }
+    }
+
+    /// Says what is wrong with them.
+    ///
+    /// # Errors
+    ///
+    /// An empty namespace; a time below 1 ms; a lease below the budget, or a lead limit below the lease; no bytes for
+    /// messages.
+    pub fn check(&self) -> Result<(), FleetError> {
+        let Self { lease, budget, max_wait, keep, lead_limit, .. } = *self;
+        check_name("namespace", &self.namespace)?;
+        let times =
+            [("lease", lease), ("budget", budget), ("max_wait", max_wait), ("keep", keep), ("lead_limit", lead_limit)];
+        if let Some((name, _)) = times.into_iter().find(|(_, time)| *time < SHORTEST) {
+            return Err(FleetError(Wrong::Short(name)));
+        }
+        if lease < budget {
+            return Err(FleetError(Wrong::LeaseBelowBudget { lease, budget }));
+        }
+        if lead_limit < lease {
+            return Err(FleetError(Wrong::LimitBelowLease { limit: lead_limit, lease }));
+        }
+        if self.max_message == 0 {
+            return Err(FleetError(Wrong::NoMessage));
+        }
+        Ok(())
+    }
+}
+
+macro_rules! setters {
+    ($($name:ident: $type:ty),*) => {
+        impl FleetSettings {
+            /// Sets the [`namespace`](Self#structfield.namespace).
+            #[must_use]
+            pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+                self.namespace = namespace.into();
+                self
+            }
+
+            $(
+                #[doc = concat!("Sets [`", stringify!($name), "`](Self#structfield.", stringify!($name), ").")]
+                #[must_use]
+                pub const fn $name(mut self, $name: $type) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters!(
+    lease: Duration, budget: Duration, max_wait: Duration, keep: Duration, max_message: usize, max_waiters: usize,
+    max_rejoins: u32, lead_limit: Duration, jitter_seed: Option<u64>
+);
+
+impl Default for FleetSettings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Says whether there is anything in a name.
+pub(super) fn check_name(what: &'static str, name: &str) -> Result<(), FleetError> {
+    if name.trim().is_empty() { Err(FleetError(Wrong::Empty(what))) } else { Ok(()) }
+}
+
+impl FleetError {
+    pub(super) const fn no_randomness() -> Self {
+        Self(Wrong::NoRandomness)
+    }
+}
+
+impl fmt::Display for FleetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Wrong::Empty(what) => write!(f, "the {what} of a fleet is empty"),
+            Wrong::Short(what) => write!(f, "{what} of a fleet is below 1 ms"),
+            Wrong::LeaseBelowBudget { lease, budget } => {
+                write!(f, "the lease of a fleet, {lease:?}, is below its budget, {budget:?}")
+            }
+            Wrong::LimitBelowLease { limit, lease } => {
+                write!(f, "lead_limit of a fleet, {limit:?}, is below its lease, {lease:?}")
+            }
+            Wrong::NoMessage => f.write_str("max_message of a fleet is 0 bytes"),
+            Wrong::NoRandomness => f.write_str("the system gives no random bytes"),
+        }
+    }
+}
+
+impl Error for FleetError {}

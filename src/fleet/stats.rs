@@ -1,0 +1,86 @@
+//! What a fleet has done, counted.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::role::{FleetReason, FleetRole};
+
+/// What a process has done in its fleet since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FleetStats {
+    /// Flights whose work ran here, and that other processes could join.
+    pub led: u64,
+    /// Of these, those that were told to others when they landed.
+    pub landed: u64,
+    /// Flights that got the outcome of another process.
+    pub followed: u64,
+    /// Flights that ran their work without the fleet, for whatever reason.
+    pub local: u64,
+    /// Of these, those that did so because the engine did not answer, or had not done so of late.
+    pub without_engine: u64,
+    /// Leases that ended before their work did: another process may have run the same.
+    pub lost: u64,
+    /// Messages that were refused, since they were forged or broken, or of another version.
+    pub bad_messages: u64,
+    /// Writes that the engine did not acknowledge within the budget.
+    pub unfenced: u64,
+    /// Whether the engine is being skipped now, since it has not answered of late.
+    pub skipping: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Counts {
+    led: AtomicU64,
+    landed: AtomicU64,
+    followed: AtomicU64,
+    local: [AtomicU64; FleetReason::ALL.len()],
+    lost: AtomicU64,
+    bad_messages: AtomicU64,
+    unfenced: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn count(&self, role: FleetRole) {
+        let count = match role {
+            FleetRole::Led => &self.led,
+            FleetRole::Followed => &self.followed,
+            FleetRole::Local(reason) => &self.local[reason as usize],
+        };
+        count.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_landed(&self) {
+        self.landed.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_lost(&self) {
+        self.lost.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_bad_message(&self) {
+        self.bad_messages.fetch_add(1, Relaxed);
+    }
+
+    #[allow(dead_code)]
+    pub(super) fn count_unfenced(&self) {
+        self.unfenced.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn local(&self, reason: FleetReason) -> u64 {
+        self.local[reason as usize].load(Relaxed)
+    }
+
+    pub(super) fn get(&self, skipping: bool) -> FleetStats {
+        FleetStats {
+            led: self.led.load(Relaxed),
+            landed: self.landed.load(Relaxed),
+            followed: self.followed.load(Relaxed),
+            local: FleetReason::ALL.into_iter().map(|reason| self.local(reason)).sum(),
+            without_engine: self.local(FleetReason::Unavailable) + self.local(FleetReason::Skipped),
+            lost: self.lost.load(Relaxed),
+            bad_messages: self.bad_messages.load(Relaxed),
+            unfenced: self.unfenced.load(Relaxed),
+            skipping,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! How a follower waits for the flight of another process: news is a hint, and looking is what counts.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    Name, Peek, Token,
+    core::Core,
+    inbox::{Hint, Waiter},
+    message::Parcel,
+    operation::within,
+    role::FleetReason,
+};
+use crate::sync::Spawner;
+
+/// With news, those who wait look this often, or four times in a lease: so soon they notice that the engine stalls.
+const TICK: Duration = Duration::from_millis(250);
+/// Without, they look when they have waited for an eighth longer, but not more often than this, and not less.
+const SHORTEST_POLL: Duration = Duration::from_millis(10);
+const LONGEST_POLL: Duration = Duration::from_millis(200);
+/// When a lease is over they wait for this long before they join again, so that not all of a fleet do at once.
+const JITTER: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
+
+/// What comes of waiting.
+pub(super) enum Waited {
+    Landed(Parcel),
+    JoinAgain,
+    Local(FleetReason),
+}
+
+/// Waits for a flight that was joined, and whose lease has that long to go; at most until then (F7).
+pub(super) async fn wait(
+    core: &Arc<Core>,
+    waiter: &Waiter,
+    name: Name,
+    token: Token,
+    remaining: Duration,
+    until: Instant,
+) -> Waited {
+    let began = Instant::now();
+    // What the engine says is not believed further than the wait goes.
+    let lease_ends = (began + remaining.min(until.saturating_duration_since(began))).min(until);
+    let lease_ends = lease_ends + core.random.pause(JITTER.0, JITTER.1);
+    // The engine has shown that it knows of the flight.
+    let mut seen = false;
+    let mut pending = false;
+    loop {
+        let now = Instant::now();
+        let mut wake = (now + tick(core, now.duration_since(began))).min(until);
+        if !pending {
+            wake = wake.min(lease_ends);
+        }
+        let message = match within(wake.saturating_duration_since(now), waiter.next()).await {
+            // F2: of another flight, and so nothing to this caller.
+            Some(Hint::Landed(other, _)) if other != token => continue,
+            Some(Hint::Landed(_, Some(message))) => Some(message),
+            Some(Hint::Landed(_, None) | Hint::Look) => None,
+            None if Instant::now() >= until => return Waited::Local(FleetReason::WaitedTooLong),
+            None => None,
+        };
+        let message = match message {
+            Some(message) => message,
+            None => match peek(core, name, token).await {
+                Err(reason) => return Waited::Local(reason),
+                Ok(Peek::Landed(message)) => message,
+                Ok(Peek::Pending) => {
+                    (seen, pending) = (true, true);
+                    continue;
+                }
+                // It was there, and is gone without a word: its process has died, say.
+                Ok(Peek::Gone) if seen => return Waited::JoinAgain,
+                Ok(peeked) => {
+                    seen |= peeked == Peek::Running;
+                    pending = false;
+                    if Instant::now() >= lease_ends {
+                        return Waited::JoinAgain;
+                    }
+                    continue;
+                }
+            },
+        };
+        // F2, F6: it is read under the token that was joined, or not at all.
+        return match core.open(name, token, &message) {
+            Ok(parcel) => Waited::Landed(parcel),
+            Err(_) => Waited::Local(FleetReason::BadMessage),
+        };
+    }
+}
+
+fn tick(core: &Core, waited: Duration) -> Duration {
+    if core.has_news {
+        (core.settings.lease / 4).min(TICK).max(Duration::from_millis(1))
+    } else {
+        (waited / 8).clamp(SHORTEST_POLL, LONGEST_POLL)
+    }
+}
+
+/// Looks at a flight, within the budget.
+async fn peek(core: &Arc<Core>, name: Name, token: Token) -> Result<Peek, FleetReason> {
+    let Some(spawner) = Spawner::current() else { return Err(FleetReason::NoRuntime) };
+    let Some(room) = core.errands.room() else { return Err(FleetReason::Busy) };
+    let (told, answer) = oneshot::channel();
+    let asked = Arc::clone(core);
+    core.errands.start(spawner, Some(room), async move {
+        let _ = told.send(asked.ask(|engine| engine.peek(name, token)).await);
+    });
+    match within(core.settings.budget, answer).await {
+        Some(Ok(Ok(peeked))) => {
+            core.breaker.succeeded();
+            Ok(peeked)
+        }
+        _ => {
+            core.breaker.failed();
+            Err(FleetReason::Unavailable)
+        }
+    }
+}

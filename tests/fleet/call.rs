@@ -1,0 +1,39 @@
+//! `Fleet::call`: one run of the work for all processes.
+
+use tower_singleflight::{Role, fleet::MemoryEngine};
+
+use crate::process::{processes, settle};
+
+#[tokio::test(start_paused = true)]
+async fn ten_processes_with_a_hundred_callers_each_are_one_run() {
+    let engine = MemoryEngine::new();
+    let processes = processes::<10>(&engine);
+    let calls: Vec<_> = processes.iter().flat_map(|process| (0..100).map(|_| process.call(7))).collect();
+    settle().await;
+    processes[0].backend.open();
+    let mut led = 0;
+    for call in calls {
+        let outcome = call.await.unwrap();
+        assert_eq!((outcome.value.as_str(), outcome.callers), ("7: run 0", 100));
+        led += usize::from(outcome.role == Role::Leader);
+    }
+    assert_eq!((led, processes[0].backend.runs()), (10, 1));
+    let stats = processes.map(|process| process.fleet.stats());
+    assert_eq!(stats.iter().map(|stats| stats.led).sum::<u64>(), 1);
+    assert_eq!(stats.iter().map(|stats| stats.followed).sum::<u64>(), 9);
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert!(engine.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_flight_takes_two_commands_and_encodes_nothing() {
+    let engine = MemoryEngine::new();
+    let [process] = processes::<1>(&engine);
+    process.backend.open();
+    assert_eq!(process.call(7).await.unwrap().value, "7: run 0");
+    assert_eq!(process.call(7).await.unwrap().value, "7: run 1");
+    assert_eq!(engine.commands(), 4);
+    assert!(engine.is_empty());
+    let stats = process.fleet.stats();
+    assert_eq!((stats.led, stats.landed), (2, 0));
+}
