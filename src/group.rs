@@ -1,6 +1,7 @@
 //! Which flight a key is on.
 
 mod after_unlock;
+mod behind;
 mod call;
 mod caller;
 mod calls;
@@ -9,12 +10,14 @@ mod flight;
 mod flight_ref;
 mod follower;
 mod forget;
+mod fresh;
 mod join;
 mod leader;
 mod leader_call;
 mod lifecycle;
 mod observed;
 mod park;
+mod place;
 mod poll_guard;
 mod reentrancy;
 mod report;
@@ -25,6 +28,7 @@ mod shared_outcome;
 mod slots;
 mod table;
 mod task;
+mod turn;
 mod wake_list;
 mod work;
 
@@ -58,12 +62,13 @@ use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, strip
 ///
 /// # Guarantees
 ///
-/// 1. At most one flight per key can be joined, and its work is run once.
+/// 1. At most one flight per key can be joined, and one that waits behind it by fresh callers; each one's work is run once.
 /// 2. A caller never gets an outcome that was complete before it called.
 /// 3. Whoever leaves, whoever is never polled, the others get the outcome; when all have left, the work is dropped.
 /// 4. A panic of the work reaches every caller; the key is free afterwards.
 /// 5. A flight that cannot serve a caller lets it run its own work: coalescing adds no failure.
 /// 6. A group without callers holds no memory but its shards: what grew with its flights is given back.
+/// 7. A fresh caller ([`call_fresh`](Self::call_fresh)) never gets the outcome of work that began before it called.
 ///
 /// # Trade-offs
 ///
@@ -149,7 +154,8 @@ impl<K, T> Group<K, T> {
         self.inner.limits
     }
 
-    /// Returns how many flights can be joined now, those that finish without callers included.
+    /// Returns how many flights can be joined now, those that finish without callers and those that wait for their turn
+    /// ([`call_fresh`](Self::call_fresh)) included.
     ///
     /// The shards are counted one after the other: exact at rest, a snapshot otherwise.
     pub fn in_flight(&self) -> usize {

@@ -24,7 +24,8 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct Limits {
     /// How long a follower waits, from joining, before it goes alone; zero: a follower goes alone at once.
-    /// `None`: as long as the flight takes.
+    /// `None`: as long as the flight takes. Fresh callers ([`Group::call_fresh`](crate::Group::call_fresh)) wait so long
+    /// for the flight that runs, then for their own.
     ///
     /// The timer needs a tokio runtime with time enabled where the follower is first polled, for as long as it waits;
     /// without one the follower goes alone.
@@ -34,7 +35,8 @@ pub struct Limits {
     pub join_window: Option<Duration>,
     /// How many live followers a flight has at most; zero: nobody joins.
     pub max_followers: usize,
-    /// How many joinable flights the group has at most; zero: every caller goes alone.
+    /// How many joinable flights the group has at most, those that wait for their turn included; zero: every caller goes
+    /// alone.
     pub max_flights: usize,
     /// What becomes of a flight when its last caller leaves.
     pub on_abandon: OnAbandon,

@@ -1,14 +1,13 @@
 //! What users call: each registers a caller with its work.
 
-use std::{hash::Hash, sync::Arc};
+use std::hash::Hash;
 
 use super::{
     Call, Group,
     caller::Caller,
-    extras::Spawned,
     join::{JoinMode, Joined, Profile},
 };
-use crate::{Reason, context::Context, sync::Spawner};
+use crate::{Reason, context::Context};
 
 impl<K, T> Group<K, T>
 where
@@ -68,21 +67,7 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let Some(spawner) = Spawner::current() else {
-            panic!("`Group::spawn` starts a task: call it from within a tokio runtime");
-        };
-        let (shard, hash) = self.shard(&key);
-        let context = Context::of_call(self.scope.as_ref());
-        let extras = self.extras(Some(Spawned { shard: Arc::clone(shard), scope: self.scope.clone() }));
-        let profile = self.observers().any().map(|_| &Profile::PLAIN);
-        let joined = shard.join(hash, key, work, context, JoinMode::Spawn(spawner), profile);
-        Call::new(match (joined, Spawner::current()) {
-            (Joined::Alone(work, reason), Some(spawner)) => {
-                let context = Context::of_call(self.scope.as_ref());
-                Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner), extras)
-            }
-            (joined, _) => Caller::new(joined, || self.deadline(), extras),
-        })
+        self.run_spawned(key, work, JoinMode::JOIN_OR_LEAD)
     }
 
     /// Leads a flight with the work, or returns `None` if one is under way for the key: to skip instead of wait.
@@ -126,7 +111,7 @@ where
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
         let profile = self.observers().any().map(|_| &Profile::PLAIN);
-        match shard.join(hash, key, work, context, JoinMode::TryLead, profile) {
+        match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, profile) {
             Joined::Alone(_, Reason::MayNotJoin) => None,
             // A call from here on, that its observers see.
             joined => Some(Call::new(Caller::new(joined, || None, self.extras(None)))),

@@ -16,6 +16,7 @@ use super::{
     leader_call::LeaderCall,
     park::{NeedsWaker, WaiterRef},
     shared_outcome::{SharedOutcome, Told},
+    turn::Turn,
     wake_list::WakeList,
     work::BoxedWork,
 };
@@ -61,10 +62,15 @@ pub(super) struct Waiting<T> {
     pub(super) waiters: Slab<Waker>,
     /// The waker of the flight's task; `None` if it has been woken since it was last polled.
     pub(super) task: Option<Waker>,
-    /// The older flight of the same key whose drop must be done before this work may start (invariant 5).
+    /// The older flight of the same key that must have ended before this work may start: its drop must be done
+    /// (invariant 5), or, where this flight waits for its turn, its run.
     pub(super) blocked_by: Option<usize>,
-    /// The flight that waits for this one's drop.
+    /// The flight that waits for this one's end.
     pub(super) successor: Option<usize>,
+    /// `Some` while the flight waits behind one that runs.
+    pub(super) turn: Option<Box<Turn>>,
+    /// When its turn came; `Some` only after such a wait, and if a limit asks for it.
+    pub(super) began: Option<Instant>,
     /// `Some` only with a join window, or if somebody watches.
     pub(super) leader_call: Option<Arc<LeaderCall>>,
     /// When work without callers is to be dropped; `Some` only with `CancelAfter` and no callers.
@@ -86,6 +92,8 @@ impl<T> Waiting<T> {
             task: None,
             blocked_by: None,
             successor: None,
+            turn: None,
+            began: None,
             leader_call: None,
             grace: None,
         }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
-use super::{Group, shard::Shard};
+use super::{Group, shard::Shard, wake_list::WakeList};
 
 impl<K: Clone, T> Group<K, T> {
     /// Makes later callers of all keys that satisfy the predicate start anew; returns how many flights were forgotten.
@@ -41,9 +41,20 @@ impl<K: Clone, T> Group<K, T> {
             // Unlocked (invariant 6): the predicate may call the group.
             let chosen: Vec<_> = asked.iter().filter(|(_, key)| predicate(key)).map(|(at, _)| *at).collect();
             let mut locked = shard.lock();
-            let keys: Vec<K> = chosen.into_iter().filter_map(|at| locked.unlist_joinable(at)).collect();
+            let (mut keys, mut wakes, mut forgotten) = (Vec::new(), WakeList::default(), 0);
+            for at in chosen {
+                if locked.get(at).is_some_and(|flight| flight.is_joinable()) {
+                    let (key, driver) = locked.table.set_aside(at.slot);
+                    keys.extend(key);
+                    if let Some(driver) = driver {
+                        wakes.waiters.insert(driver);
+                    }
+                    forgotten += 1;
+                }
+            }
             locked.unlock();
-            keys.len()
+            wakes.wake();
+            forgotten
         };
         self.inner.shards.iter().map(forget).sum()
     }
@@ -128,9 +139,7 @@ impl<K: Hash + Eq, T> Group<K, T> {
         if !allowed(flight.callers) {
             return Some(false);
         }
-        let key = locked.unlist(slot);
-        locked.unlock();
-        drop(key);
+        locked.set_aside(slot).run();
         Some(true)
     }
 }

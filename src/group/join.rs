@@ -4,29 +4,60 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     after_unlock::Followed,
-    flight::{Flight, New, Stage},
+    flight::{Flight, New},
     flight_ref::FlightRef,
     follower::Follower,
     leader::Leader,
     leader_call::LeaderCall,
-    reentrancy::{self, Edge},
-    shard::Shard,
+    place::{Patience, Place},
+    reentrancy,
+    shard::{Locked, Shard},
     task::launch,
     work::Work,
 };
 use crate::{Event, FlightId, Reason, Role, context::Context, sync::Spawner, trace::WaitSpan};
 
 /// How a caller wants to be registered.
-pub(super) enum JoinMode {
-    /// As it comes.
-    JoinOrLead,
+pub(super) struct JoinMode {
     /// Not as a follower.
-    #[cfg(feature = "http")]
-    LeadOnly,
-    /// Not as a follower, and not alone beside a flight that could be followed: then it is no call.
-    TryLead,
+    leads: bool,
+    /// Not alone either, beside a flight that could be followed: then it is no call.
+    tries: bool,
+    /// Not on a flight whose work has begun: it waits behind that one, for so long at most (invariant 13).
+    fresh: Option<Patience>,
     /// Go's `DoChan`: the flight runs to its end, in a task from the start.
-    Spawn(Spawner),
+    spawner: Option<Spawner>,
+}
+
+impl JoinMode {
+    /// As it comes.
+    pub(super) const JOIN_OR_LEAD: Self = Self { leads: false, tries: false, fresh: None, spawner: None };
+    #[cfg(feature = "http")]
+    pub(super) const LEAD_ONLY: Self = Self { leads: true, ..Self::JOIN_OR_LEAD };
+
+    /// Not as a follower, and not alone beside a flight that could be followed.
+    pub(super) const TRY_LEAD: Self = Self { leads: true, tries: true, ..Self::JOIN_OR_LEAD };
+
+    pub(super) fn fresh(patience: Patience) -> Self {
+        Self { fresh: Some(patience), ..Self::JOIN_OR_LEAD }
+    }
+
+    pub(super) fn spawned(self, spawner: Spawner) -> Self {
+        Self { spawner: Some(spawner), ..self }
+    }
+}
+
+/// A caller that leads a flight behind the one that runs.
+struct Behind<'a, K, W> {
+    hash: u64,
+    key: K,
+    work: W,
+    context: Context,
+    patience: Patience,
+    spawner: Option<Spawner>,
+    from: Option<FlightId>,
+    leader_call: Option<Arc<LeaderCall>>,
+    profile: Option<&'a Profile<'a>>,
 }
 
 /// What a group's observers are told of a caller, beside what it becomes.
@@ -85,7 +116,7 @@ where
     K: Eq + Send + Sync + 'static,
     T: Send + Sync + 'static,
 {
-    /// Joins or leads in one critical section (invariants 1, 2). `profile`: for the group's observers, if there are any.
+    /// Joins or leads in one critical section (invariants 1, 2, 13). `profile`: for the group's observers, if there are any.
     ///
     /// `K::drop` is user code and may panic. Keys are dropped last and by name, while the handle is still a local:
     /// unwinding then drops the handle, and the caller leaves its flight (invariant 8). A handle already moved into the
@@ -100,65 +131,60 @@ where
         mode: JoinMode,
         profile: Option<&Profile<'_>>,
     ) -> Joined<K, T, W> {
-        let tries = matches!(mode, JoinMode::TryLead);
-        let (leads, mut spawner) = match mode {
-            JoinMode::JoinOrLead => (false, None),
-            JoinMode::TryLead => (true, None),
-            #[cfg(feature = "http")]
-            JoinMode::LeadOnly => (true, None),
-            JoinMode::Spawn(spawner) => (false, Some(spawner)),
-        };
+        let JoinMode { leads, tries, fresh, mut spawner } = mode;
         let finish = spawner.is_some();
         let from = reentrancy::current();
         let leader_call = LeaderCall::now(profile.is_some() || self.limits.join_window.is_some());
+        if let (Some(window), Some(call)) = (self.limits.join_window, &leader_call) {
+            self.make_way(hash, &key, window, call.called);
+        }
         let mut locked = self.lock();
         let listed = locked.find(hash, &key);
-        let mut joinable = false;
+        let mut instead = false;
         if let Some(slot) = listed {
-            let flight = locked.at(slot);
-            joinable = flight.is_running();
-            if joinable && !self.is_too_old(flight, leader_call.as_deref()) {
-                let at = FlightRef { slot, serial: flight.serial };
-                let admitted = if leads { Err(Reason::MayNotJoin) } else { self.admit(flight, at, from, &mut spawner) };
-                let edge = match admitted {
-                    Ok(edge) => edge,
-                    Err(reason) => {
-                        locked.stats.alone += u64::from(!tries);
-                        locked.unlock();
-                        if let Some(profile) = profile.filter(|_| !tries) {
-                            self.tell_alone(reason, profile);
+            match self.place(locked.at(slot), slot, fresh, leader_call.as_deref()) {
+                Place::New { instead: old } => instead = old,
+                Place::Behind(patience) => {
+                    let new = Behind { hash, key, work, context, patience, spawner, from, leader_call, profile };
+                    return self.lead_behind(locked, slot, new);
+                }
+                Place::On(slot) => {
+                    let flight = locked.at(slot);
+                    let at = FlightRef { slot, serial: flight.serial };
+                    let admitted =
+                        if leads { Err(Reason::MayNotJoin) } else { self.admit(flight, at, from, &mut spawner) };
+                    let edge = match admitted {
+                        Ok(edge) => edge,
+                        Err(reason) => {
+                            locked.stats.alone += u64::from(!tries);
+                            locked.unlock();
+                            return self.alone(key, work, reason, profile.filter(|_| !tries));
                         }
-                        drop(key);
-                        return Joined::Alone(work, reason);
+                    };
+                    let seen = (profile.is_some() || WaitSpan::is_wanted()).then(|| Seen::of(flight));
+                    let Followed { outcome, moves } = locked.follow(at, finish);
+                    let mut follower = Follower::new(Arc::clone(self), outcome, edge);
+                    // Told before the task is started, which may end the flight at once.
+                    if let Some(seen) = &seen {
+                        self.tell_joined(at, seen, moves, profile);
                     }
-                };
-                let seen = (profile.is_some() || WaitSpan::is_wanted()).then(|| Seen::of(flight));
-                let Followed { outcome, moves } = locked.follow(at, finish);
-                let mut follower = Follower::new(Arc::clone(self), outcome, edge);
-                // Told before the task is started, which may end the flight at once.
-                if let Some(seen) = &seen {
-                    self.tell_joined(at, seen, moves, profile);
+                    if let (true, Some(spawner)) = (moves, spawner) {
+                        launch(spawner, Arc::clone(self), at);
+                    }
+                    if let Some(seen) = seen {
+                        follower.wait_in(seen.span(at.id(self.number)));
+                    }
+                    drop(key);
+                    return Joined::Follower(follower, work);
                 }
-                if let (true, Some(spawner)) = (moves, spawner) {
-                    launch(spawner, Arc::clone(self), at);
-                }
-                if let Some(seen) = seen {
-                    follower.wait_in(seen.span(at.id(self.number)));
-                }
-                drop(key);
-                return Joined::Follower(follower, work);
             }
         }
 
         // A flight too old to be joined makes room for the new one.
-        if !locked.joinable.try_add(usize::from(joinable)) {
+        if !locked.joinable.try_add(usize::from(instead)) {
             locked.stats.alone += 1;
             locked.unlock();
-            if let Some(profile) = profile {
-                self.tell_alone(Reason::Full, profile);
-            }
-            drop(key);
-            return Joined::Alone(work, Reason::Full);
+            return self.alone(key, work, Reason::Full, profile);
         }
         // A flight that starts in its task does not wait for its leader.
         let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
@@ -174,6 +200,50 @@ where
         }
         drop(led.old_key);
         Joined::Leader(leader)
+    }
+
+    /// Leads a flight that waits behind the one that runs, whose work has begun (invariant 13).
+    #[cold]
+    fn lead_behind<W: Work<T>>(
+        self: &Arc<Self>,
+        mut locked: Locked<'_, K, T>,
+        running: usize,
+        behind: Behind<'_, K, W>,
+    ) -> Joined<K, T, W> {
+        let Behind { hash, key, work, context, patience, mut spawner, from, leader_call, profile } = behind;
+        let finish = spawner.is_some();
+        let edge = match self.admit_behind(&mut locked, running, patience, from, &mut spawner) {
+            Ok(edge) => edge,
+            Err(reason) => {
+                locked.stats.alone += 1;
+                locked.unlock();
+                return self.alone(key, work, reason, profile);
+            }
+        };
+        let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
+        let work = work.boxed(context);
+        let new = New { hash, work, spawned: finish, scoped, leader_call, from };
+        let led = locked.wait_behind(running, new, key, patience, spawner.is_some());
+        let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
+        if let Some(profile) = profile {
+            self.tell_led(led.flight, profile);
+        }
+        if let Some(spawner) = spawner {
+            launch(spawner, Arc::clone(self), led.flight);
+        }
+        // By now the new flight has edges of its own.
+        drop((edge, led.old_key));
+        Joined::Leader(leader)
+    }
+
+    /// Hands a caller its work back, which it runs itself.
+    #[cold]
+    fn alone<W>(&self, key: K, work: W, reason: Reason, profile: Option<&Profile<'_>>) -> Joined<K, T, W> {
+        if let Some(profile) = profile {
+            self.tell_alone(reason, profile);
+        }
+        drop(key);
+        Joined::Alone(work, reason)
     }
 
     /// Starts work alone in a task of its own, as a flight that no key leads to: it runs to its end like any `spawn`.
@@ -192,30 +262,6 @@ where
         let led = self.lock().lead(new, None, None);
         launch(spawner, Arc::clone(self), led.flight);
         Leader::new(Arc::clone(self), led.flight, launch, Role::Alone(reason), led.edge)
-    }
-
-    /// Says whether a follower may join; takes care that the flight will not wait for itself.
-    fn admit(
-        &self,
-        flight: &Flight<K, T>,
-        at: FlightRef,
-        from: Option<FlightId>,
-        spawner: &mut Option<Spawner>,
-    ) -> Result<Option<Box<Edge>>, Reason> {
-        if self.limits.max_wait.is_some_and(|wait| wait.is_zero()) {
-            return Err(Reason::WaitedTooLong);
-        }
-        if flight.followers() >= self.limits.max_followers {
-            return Err(Reason::Full);
-        }
-        if matches!(flight.stage, Stage::Solo) && spawner.is_none() {
-            *spawner = Some(Spawner::current().ok_or(Reason::NoRuntime)?);
-        }
-        match from.map(|from| Edge::between(at.id(self.number), from)) {
-            None => Ok(None),
-            Some(Some(edge)) => Ok(Some(edge)),
-            Some(None) => Err(Reason::Reentrant),
-        }
     }
 
     #[cold]
@@ -240,13 +286,6 @@ where
         if !profile.again {
             let by = profile.leads_by.filter(|_| reason == Reason::MayNotJoin);
             self.observers.tell(&Event::Alone { reason, why: by.unwrap_or(reason.name()), label: profile.label });
-        }
-    }
-
-    fn is_too_old(&self, flight: &Flight<K, T>, call: Option<&LeaderCall>) -> bool {
-        match (self.limits.join_window, flight.leader_call(), call) {
-            (Some(window), Some(leaders), Some(call)) => call.called.saturating_duration_since(leaders.called) > window,
-            _ => false,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every transition of a flight, and nothing else changes its stage.
+//! Every transition of a flight, and nothing else changes its stage: here and in the files below.
 //!
 //! ```text
 //!         ┌──────────────(the task dies)─────────────┐
@@ -13,14 +13,16 @@
 //!
 //! # Invariants
 //!
-//! 1. At most one joinable flight per key and group.
+//! 1. At most one listed flight per key and group, and at most one that waits behind it, which only fresh callers find,
+//!    through it.
 //! 2. Joining is synchronous: when `call` returns, the caller is registered.
 //! 3. "No longer joinable" and "removed from the index" are one critical section, and come before anyone can see the
 //!    outcome: no caller ever receives the outcome of a flight that had landed when it called.
 //! 4. Removal checks identity: the end of a forgotten or replaced flight never evicts its successor.
 //! 5. "Last caller left" and "no longer joinable" are one critical section: nobody joins a flight that is being dropped.
 //!    Until its work is dropped the key keeps a tombstone; who finds it leads a new flight, whose work starts when the
-//!    drop is done. (The leader of a lost flight is like one alone, and does not wait.)
+//!    drop is done. (The leader of a lost flight is like one alone, and does not wait; a flight that has waited for its
+//!    turn for too long starts beside the one that runs.)
 //! 6. User code never runs under a lock; `Eq` of keys, and `Clone` of keys for `forget_where`, are the exceptions: both
 //!    look, and change nothing.
 //! 7. Progress never depends on a particular caller being polled.
@@ -30,10 +32,14 @@
 //! 11. `shared`, roles and counts are frozen at landing.
 //! 12. A group at rest holds nothing: no entry, no task, no waker; and of its tables room for one flight more in each
 //!     shard that has had two at once.
+//! 13. A fresh caller never gets the outcome of work that was first polled before it called: it joins a flight whose work
+//!     has not begun, or waits behind one whose work has. Both are seen and done in one critical section, and whoever
+//!     takes the work for a poll marks it in another.
+
+mod abandon;
+mod fresh;
 
 use std::{sync::Arc, task::Waker};
-
-use tokio::time::Instant;
 
 use super::{
     after_unlock::{AfterUnlock, Closed, Followed, Led},
@@ -43,11 +49,10 @@ use super::{
     reentrancy::Edge,
     report::Report,
     shard::Locked,
-    shared_outcome::{SharedOutcome, Told},
+    shared_outcome::SharedOutcome,
     wake_list::WakeList,
-    work::BoxedWork,
 };
-use crate::{End, OnAbandon, Stats, sync::Spawner};
+use crate::{Stats, sync::Spawner};
 
 /// Who polled the work when it ended.
 #[derive(Clone, Copy)]
@@ -186,103 +191,6 @@ impl<'a, K, T> Locked<'a, K, T> {
         debug_assert!(launching.is_none(), "a flight with a follower has its task");
         after
     }
-
-    /// Solo, Shared => (Shared | Dropping), in the critical section of the leaving (invariant 5).
-    fn last_caller_left(
-        mut self,
-        at: FlightRef,
-        mut after: AfterUnlock<'a, K, T>,
-    ) -> (Option<Spawner>, AfterUnlock<'a, K, T>) {
-        let on_abandon = self.shard.limits.on_abandon;
-        let flight = self.table.at(at.slot);
-        let keep = flight.finish || (flight.polled && on_abandon != OnAbandon::Cancel);
-        let launching = if keep && flight.stage == Stage::Solo { Spawner::current() } else { None };
-        if !keep || (flight.stage == Stage::Solo && launching.is_none()) {
-            self.table.stats.abandoned += 1;
-            return (None, self.close(at, End::Abandoned, after));
-        }
-        after.report = launching.as_ref().and_then(|_| Report::on_move(self.shard, flight));
-        flight.stage = Stage::Shared;
-        if let (OnAbandon::CancelAfter(grace), false) = (on_abandon, flight.finish) {
-            flight.waiting_mut().grace = Instant::now().checked_add(grace);
-            // The task sets its timer when it is polled.
-            after.wakes.task = flight.take_task();
-        }
-        (launching, after)
-    }
-
-    /// Shared => (Shared | Dropping): the grace time is over; joined at the last moment, the flight has no deadline any
-    /// more.
-    pub(super) fn expire(mut self, at: FlightRef, deadline: Instant) -> AfterUnlock<'a, K, T> {
-        let after = AfterUnlock::nothing();
-        let expired = |flight: &mut Flight<K, T>| flight.grace() == Some(deadline) && flight.is_running();
-        if !self.table.get(at).is_some_and(expired) {
-            return after;
-        }
-        self.table.stats.abandoned += 1;
-        self.close(at, End::Abandoned, after)
-    }
-
-    /// Shared => (Solo | Dropping): the task was dropped without an outcome. The leader drives on, unlisted, and its
-    /// followers go alone; with no leader the work is dropped before anyone is told.
-    pub(super) fn lose(mut self, at: FlightRef) -> AfterUnlock<'a, K, T> {
-        let table = &mut *self.table;
-        let mut after = AfterUnlock::nothing();
-        let Some(flight) = table.get(at).filter(|flight| flight.stage == Stage::Shared) else { return after };
-        let led = flight.leader;
-        table.stats.lost += 1;
-        after.lost = Some(at.id(self.shard.number));
-        if !led {
-            return self.close(at, End::Lost, after);
-        }
-        after.report = Report::on_end(self.shard, table.at(at.slot), End::Lost);
-        let (key, successor) = table.release_key(at.slot);
-        let (flight, stats) = table.at_counted(at.slot);
-        flight.tell(Told::Lost, stats);
-        (flight.callers, flight.stage) = (1, Stage::Solo);
-        let wakes = WakeList { successor, ..flight.take_wakers() };
-        AfterUnlock { key, wakes, waiting: flight.waiting.take(), ..after }
-    }
-
-    /// Solo, Shared => Dropping: nobody can join any more, and the work is dropped, here or by who is polling it.
-    fn close(mut self, at: FlightRef, how: End, mut after: AfterUnlock<'a, K, T>) -> AfterUnlock<'a, K, T> {
-        self.table.uncount(at.slot);
-        let flight = self.table.at(at.slot);
-        after.report = Report::on_end(self.shard, flight, how);
-        flight.stage = Stage::Dropping;
-        if let Some(work) = flight.work.take() {
-            after.closed = Some(Closed::new(self.shard, at, Ending::Value { work, share: false }));
-        }
-        after
-    }
-
-    /// The same, or Dropping => gone: a poll has not ended the work.
-    pub(super) fn return_work(mut self, at: FlightRef, work: BoxedWork<T>) -> AfterUnlock<'a, K, T> {
-        let mut after = AfterUnlock::nothing();
-        match self.table.get(at) {
-            Some(flight) if matches!(flight.stage, Stage::Dropping) => {
-                after.closed = Some(Closed::new(self.shard, at, Ending::Value { work, share: false }));
-            }
-            Some(flight) => {
-                flight.work = Some(work);
-                after.wakes.task = flight.take_task();
-            }
-            None => after.unwanted = Some(Ending::Value { work, share: false }),
-        }
-        after
-    }
-
-    /// Dropping => gone: the work is dropped; frees the key, lets the successor start, tells followers if any are left.
-    pub(super) fn finish_drop(mut self, at: FlightRef) -> AfterUnlock<'a, K, T> {
-        let table = &mut *self.table;
-        let mut after = AfterUnlock::nothing();
-        let (key, successor) = table.release_key(at.slot);
-        let (flight, stats) = table.at_counted(at.slot);
-        flight.tell(Told::Lost, stats);
-        (after.key, after.wakes) = (key, WakeList { successor, ..flight.take_wakers() });
-        after.gone = Some(table.remove(at.slot));
-        after
-    }
 }
 
 /// Publishes how the work ended to every caller still on the flight, once and for all (invariant 11). Returns what
@@ -296,37 +204,4 @@ fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>, stats: &mut Stats
         return unwanted;
     }
     unwanted.or(own)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{future::pending, time::Duration};
-
-    use tokio::time::advance;
-    use tokio_test::{assert_pending, task};
-
-    use crate::{Group, Limits, OnAbandon};
-
-    /// Between the firing of a timer and the lock others may come, and leave again.
-    #[tokio::test(start_paused = true)]
-    async fn a_grace_that_is_over_as_somebody_joins_abandons_nothing() {
-        const SECOND: Duration = Duration::from_secs(1);
-        let group = Group::with_limits(Limits::new().on_abandon(OnAbandon::CancelAfter(SECOND)));
-        let mut leader = task::spawn(group.call("key", pending::<u32>));
-        assert_pending!(leader.poll());
-        drop(leader);
-        let (shard, _) = group.shard("key");
-        let (flight, _) = shard.lock().joinable()[0];
-        let deadline = shard.lock().get(flight).and_then(|flight| flight.grace()).expect("nobody waits");
-        advance(SECOND / 2).await;
-
-        let follower = group.call("key", pending);
-        shard.lock().expire(flight, deadline).run();
-        assert_eq!(group.callers("key"), 1, "the follower is on the flight");
-        drop(follower);
-        shard.lock().expire(flight, deadline).run();
-        assert_eq!(group.in_flight(), 1, "its leaving has begun a grace of its own");
-        shard.lock().expire(flight, deadline + SECOND / 2).run();
-        assert!(group.is_empty());
-    }
 }

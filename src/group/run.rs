@@ -1,6 +1,6 @@
 //! Ways into a group for the layers, which bring work of their own kinds.
 
-use std::hash::Hash;
+use std::{hash::Hash, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -9,10 +9,10 @@ use super::{
     call::Call,
     caller::Caller,
     extras::{Extras, Spawned},
-    join::{JoinMode, Profile},
+    join::{JoinMode, Joined, Profile},
     work::Work,
 };
-use crate::{Event, Reason, context::Context};
+use crate::{Event, Reason, context::Context, sync::Spawner};
 
 impl<K, T> Group<K, T>
 where
@@ -25,7 +25,37 @@ where
         let extras = self.extras(None);
         let profile = extras.as_ref().map(|_| &Profile::PLAIN);
         let context = Context::of_call(self.scope.as_ref());
-        Call::new(self.join(key, work, context, JoinMode::JoinOrLead, profile, extras))
+        Call::new(self.join(key, work, context, JoinMode::JOIN_OR_LEAD, profile, extras))
+    }
+
+    /// The same for a caller that joins no flight whose work has begun. Apart, so that in the other the mode is known when it is
+    /// compiled.
+    pub(super) fn run_fresh_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
+        let mode = JoinMode::fresh(self.inner.limits.max_wait);
+        let extras = self.extras(None);
+        let profile = extras.as_ref().map(|_| &Profile::PLAIN);
+        let context = Context::of_call(self.scope.as_ref());
+        Call::new(self.join(key, work, context, mode, profile, extras))
+    }
+
+    /// [`spawn`](Self::spawn), in one of its modes.
+    #[track_caller]
+    pub(super) fn run_spawned<W: Work<T>>(&self, key: K, work: W, mode: JoinMode) -> Call<K, T, W> {
+        let Some(spawner) = Spawner::current() else {
+            panic!("`Group::spawn` starts a task: call it from within a tokio runtime");
+        };
+        let (shard, hash) = self.shard(&key);
+        let context = Context::of_call(self.scope.as_ref());
+        let extras = self.extras(Some(Spawned { shard: Arc::clone(shard), scope: self.scope.clone() }));
+        let profile = self.observers().any().map(|_| &Profile::PLAIN);
+        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), profile);
+        Call::new(match (joined, Spawner::current()) {
+            (Joined::Alone(work, reason), Some(spawner)) => {
+                let context = Context::of_call(self.scope.as_ref());
+                Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner), extras)
+            }
+            (joined, _) => Caller::new(joined, || self.deadline(), extras),
+        })
     }
 
     /// Returns what few callers have; `None` for most.
@@ -41,13 +71,13 @@ where
     #[cfg(feature = "http")]
     #[inline]
     pub(crate) fn run<W: Work<T>>(&self, key: K, work: W, profile: Option<&Profile<'_>>) -> Caller<K, T, W> {
-        self.join(key, work, Context::default(), JoinMode::JoinOrLead, profile, None)
+        self.join(key, work, Context::default(), JoinMode::JOIN_OR_LEAD, profile, None)
     }
 
     /// [`call`](Self::call), for work that joins no flight: it leads one, or goes alone beside the one there is.
     #[cfg(feature = "http")]
     pub(crate) fn lead<W: Work<T>>(&self, key: K, work: W, profile: Option<&Profile<'_>>) -> Caller<K, T, W> {
-        self.join(key, work, Context::default(), JoinMode::LeadOnly, profile, None)
+        self.join(key, work, Context::default(), JoinMode::LEAD_ONLY, profile, None)
     }
 
     /// [`call`](Self::call), for work of a caller that called before, and has waited since.
@@ -61,7 +91,7 @@ where
     ) -> Caller<K, T, W> {
         let (shard, hash) = self.shard(&key);
         let deadline = || self.inner.limits.max_wait.and_then(|wait| called.checked_add(wait));
-        Caller::new(shard.join(hash, key, work, Context::default(), JoinMode::JoinOrLead, profile), deadline, None)
+        Caller::new(shard.join(hash, key, work, Context::default(), JoinMode::JOIN_OR_LEAD, profile), deadline, None)
     }
 
     #[inline]

@@ -10,6 +10,7 @@ use std::{
 };
 
 use hashbrown::HashTable;
+use tokio::time::Instant;
 
 use super::{
     flight::Flight,
@@ -170,12 +171,6 @@ impl<K, T> Table<K, T> {
             .collect()
     }
 
-    /// Unlists a flight if it is still there and can be joined (invariant 4); returns its key.
-    pub(super) fn unlist_joinable(&mut self, at: FlightRef) -> Option<K> {
-        let joinable = self.get(at).is_some_and(|flight| flight.is_joinable());
-        if joinable { self.unlist(at.slot) } else { None }
-    }
-
     /// Unlists a flight, if the index lists it and not a successor (invariant 4); returns its key.
     #[inline]
     pub(super) fn unlist(&mut self, slot: usize) -> Option<K> {
@@ -205,21 +200,59 @@ impl<K, T> Table<K, T> {
 
     /// Counts a flight no more that is about to be one that nobody can join.
     pub(super) fn uncount(&mut self, slot: usize) {
+        self.give_up_turn(slot);
         self.joinable.sub(self.flights[slot].is_joinable());
     }
 
-    /// Removes a flight that ends from the index. If a newer flight of the key waits for this one's work to be dropped, it
-    /// may start now; unless an older work of the same key is still being dropped, then it waits for that one instead
+    /// A flight that waits behind another does so no longer, and has no key.
+    fn give_up_turn(&mut self, slot: usize) {
+        let Some(waiting) = &mut self.flights[slot].waiting else { return };
+        if waiting.turn.take().is_some() {
+            if let Some(running) = waiting.blocked_by.take() {
+                self.flights[running].waiting_mut().successor = None;
+            }
+            self.joinable.sub(true);
+        }
+    }
+
+    /// Lists a flight that waits behind another in that one's place (invariants 1, 4); both have been counted.
+    pub(super) fn pass_key(&mut self, from: usize, to: usize) {
+        self.remove_from_index(from);
+        self.flights[to].key = self.flights[from].key.take();
+        self.add_to_index(to);
+        let waiting = self.flights[to].waiting_mut();
+        waiting.began = waiting.turn.take().and_then(|turn| turn.timed.then(Instant::now));
+    }
+
+    /// Unlists a flight whose work may go on, if the index lists it (invariant 4); the flight that waits behind it takes
+    /// the key and may start.
+    ///
+    /// Returns the key if nobody else has it now, and the waker of whoever drives the flight that starts.
+    pub(super) fn set_aside(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
+        if self.flights[slot].next().is_some() { self.release_key(slot) } else { (self.unlist(slot), None) }
+    }
+
+    /// Removes a flight that ends from the index. If a newer flight of the key waits for this one's end, it takes the key, if
+    /// it has waited for its turn, and may start now; unless an older work of the same key is still being dropped, then it waits for that one instead
     /// (invariant 5).
     ///
     /// Returns its key and the waker of whoever drives the newer flight.
     pub(super) fn release_key(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
-        let flight = &mut self.flights[slot];
-        let Some(waiting) = &mut flight.waiting else { return (self.unlist(slot), None) };
+        let Some(waiting) = &mut self.flights[slot].waiting else { return (self.unlist(slot), None) };
+        if waiting.turn.is_some() {
+            self.give_up_turn(slot);
+            return (None, None);
+        }
         match (waiting.blocked_by.take(), waiting.successor.take()) {
             (None, None) => (self.unlist(slot), None),
             (None, Some(next)) => {
-                let key = self.unlist(slot);
+                let key = if self.flights[next].turn().is_some() {
+                    self.joinable.sub(true);
+                    self.pass_key(slot, next);
+                    None
+                } else {
+                    self.unlist(slot)
+                };
                 let next = &mut self.flights[next];
                 next.waiting_mut().blocked_by = None;
                 (key, next.take_driver())

@@ -21,8 +21,8 @@ use crate::{OnAbandon, sync::Spawner, timer::Timer};
 pub(super) struct Task<K, T> {
     shard: Arc<Shard<K, T>>,
     flight: FlightRef,
-    /// The timer of `CancelAfter`; `Some` while the flight has no callers.
-    grace: Option<Timer>,
+    /// The timer of the flight's deadline: of `CancelAfter` while it has no callers, or of its wait for its turn.
+    deadline: Option<Timer>,
     head_start: HeadStart,
 }
 
@@ -58,14 +58,14 @@ where
     K: Send + Sync + 'static,
     T: Send + Sync + 'static,
 {
-    spawner.spawn(Task { shard, flight, grace: None, head_start: HeadStart::Untouched });
+    spawner.spawn(Task { shard, flight, deadline: None, head_start: HeadStart::Untouched });
 }
 
 impl<K, T> Future for Task<K, T> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let (mut spare, mut timed) = (None, false);
+        let (mut spare, mut timed, mut waited) = (None, false, false);
         loop {
             self.cancel_after_grace(cx);
             let shard = &*self.shard;
@@ -86,11 +86,18 @@ impl<K, T> Future for Task<K, T> {
                 timed = true;
                 continue;
             }
+            // Shared => Shared: it waits for its turn, and perhaps has done so for long enough.
+            if !waited && flight.turn().is_some_and(|turn| turn.overtakes.is_some()) {
+                locked.unlock();
+                self.keep_deadline(cx);
+                waited = true;
+                continue;
+            }
             let startable = !flight.is_blocked() && (over || !flight.awaits_leader());
             let first = !flight.polled;
             let registered = flight.waiting_mut().task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
             let Some(work) = startable.then(|| flight.take_work()).flatten() else {
-                // Shared => Shared: the leader is polling the work, or a predecessor's is being dropped.
+                // Shared => Shared: the leader is polling the work, or a predecessor's has not ended.
                 match park(&mut flight.waiting_mut().task, spare.take(), cx) {
                     Ok(superfluous) => {
                         locked.unlock();
@@ -138,20 +145,24 @@ impl<K, T> Future for Task<K, T> {
 }
 
 impl<K, T> Task<K, T> {
-    /// Keeps the timer of a flight without callers, and abandons the flight when it fires.
     fn cancel_after_grace(&mut self, cx: &mut Context<'_>) {
-        if !matches!(self.shard.limits.on_abandon, OnAbandon::CancelAfter(_)) {
-            return;
+        if matches!(self.shard.limits.on_abandon, OnAbandon::CancelAfter(_)) {
+            self.keep_deadline(cx);
         }
+    }
+
+    /// Keeps the timer of a flight without callers, or of one that waits for its turn. When it fires, the flight is abandoned,
+    /// or starts beside the one that runs.
+    fn keep_deadline(&mut self, cx: &mut Context<'_>) {
         let mut locked = self.shard.lock();
-        let deadline = locked.get(self.flight).and_then(|flight| flight.grace());
+        let deadline = locked.get(self.flight).and_then(|flight| flight.deadline());
         locked.unlock();
-        self.grace = deadline.map(|deadline| match self.grace.take() {
+        self.deadline = deadline.map(|deadline| match self.deadline.take() {
             Some(timer) if timer.deadline() == deadline => timer,
             _ => Timer::at(deadline),
         });
-        let Some(timer) = &mut self.grace else { return };
-        // Where there are no timers, nothing tells when the grace is over: it is none.
+        let Some(timer) = &mut self.deadline else { return };
+        // Where there are no timers, nothing tells when the time is over: it is none.
         if timer.poll(cx).is_ready() {
             self.shard.lock().expire(self.flight, timer.deadline()).run();
         }

@@ -5,6 +5,8 @@ mod work;
 
 mod flight;
 mod forget_where;
+mod fresh;
+mod fresh_odd;
 mod go;
 mod grace;
 mod hammer;

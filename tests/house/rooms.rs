@@ -79,7 +79,7 @@ fn length(text: &str) -> usize {
 }
 
 #[test]
-fn a_flight_is_changed_in_one_file() {
+fn a_flight_is_changed_in_one_room() {
     let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (file, text) in sources().into_iter().filter(|(file, _)| file.starts_with("group")) {
         let lines = changes(&text);
@@ -87,11 +87,9 @@ fn a_flight_is_changed_in_one_file() {
             places.insert(file, lines);
         }
     }
-    assert_eq!(
-        places.keys().collect::<Vec<_>>(),
-        ["group/lifecycle.rs"],
-        "a stage is assigned, or a flight removed, in {places:#?}"
-    );
+    let in_the_room = |file: &String| file == "group/lifecycle.rs" || file.starts_with("group/lifecycle/");
+    assert!(places.keys().all(in_the_room), "a stage is assigned, or a flight removed, in {places:#?}");
+    assert!(places.contains_key("group/lifecycle.rs"), "nothing is found in {places:#?}");
 }
 
 #[test]

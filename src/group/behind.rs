@@ -1,0 +1,36 @@
+//! What a flight knows of the one that waits behind it, and of its own wait.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{flight::Flight, turn::Turn};
+
+impl<K, T> Flight<K, T> {
+    pub(super) fn turn(&self) -> Option<&Turn> {
+        self.waiting.as_ref()?.turn.as_deref()
+    }
+
+    /// Returns whether the flight was older than this when somebody called; one that has waited for its turn is no older than
+    /// that.
+    pub(super) fn is_older_than(&self, window: Duration, called: Instant) -> bool {
+        let since = self.began().or_else(|| Some(self.leader_call()?.called));
+        since.is_some_and(|since| called.saturating_duration_since(since) > window)
+    }
+
+    /// Returns when its turn came, if it has waited for that, and a limit asks for it.
+    pub(super) fn began(&self) -> Option<Instant> {
+        self.waiting.as_ref()?.began
+    }
+
+    /// Returns when something is to become of the flight by itself: its grace is over, or it waits for its turn no longer.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.grace().or_else(|| self.turn()?.overtakes)
+    }
+
+    /// Returns the flight that takes the key and starts when this one's run ends; only one that runs has it, and the index
+    /// lists it.
+    pub(super) fn next(&self) -> Option<usize> {
+        self.waiting.as_ref()?.successor.filter(|_| self.is_running())
+    }
+}

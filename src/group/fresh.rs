@@ -1,0 +1,121 @@
+//! Fresh calls: they share the next run, not the one that began before they were made.
+
+use std::{borrow::Borrow, hash::Hash};
+
+use super::{Group, call::Call, join::JoinMode};
+
+impl<K: Hash + Eq, T> Group<K, T> {
+    /// Returns how many live callers wait for the key's next run, behind the one that is under way; 0 when none do.
+    ///
+    /// [`callers`](Self::callers) counts those on the flight that runs. Tests wait on it instead of sleeping.
+    ///
+    /// # Panics
+    ///
+    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    pub fn waiting<Q>(&self, key: &Q) -> usize
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let (shard, hash) = self.shard(key);
+        let mut locked = shard.lock();
+        let next = locked.find(hash, key).and_then(|slot| locked.at(slot).next());
+        next.map_or(0, |next| locked.at(next).callers)
+    }
+}
+
+impl<K, T> Group<K, T>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    /// Runs the work, or joins a flight for the key whose work begins after this call; if one runs, it waits for the next.
+    ///
+    /// For a caller that may not have what was read before it asked: it has just written, or its user has pressed reload.
+    /// At most one flight of a key runs and one waits, however many callers there are: those who come while a run is under
+    /// way share the next one, which starts when that ends. [`call`](Self::call)s join the run under way as ever.
+    ///
+    /// # Guarantees
+    ///
+    /// 1. The outcome is that of work that was first polled after this call was made.
+    /// 2. A fresh caller waits at most for the rest of one run, and for one whole run.
+    ///
+    /// # Trade-offs
+    ///
+    /// Where a run is stuck, those who wait for the next are stuck behind it. With [`max_wait`](crate::Limits::max_wait) they
+    /// start theirs beside it once they have waited so long, all on one flight, and wait for its outcome as long as any
+    /// follower does; the timer needs a tokio runtime, and without one the caller goes alone. So does
+    /// [`forget`](Self::forget), and the first call after the [`join_window`](crate::Limits::join_window) of the run. With
+    /// a `max_wait` of zero nobody waits: the caller goes alone.
+    ///
+    /// A flight that waits counts towards [`max_flights`](crate::Limits::max_flights); where there is no room for it, the
+    /// caller goes alone. When all who wait for it leave before it has begun, its work is dropped and never runs.
+    ///
+    /// # Panics
+    ///
+    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::sync::{Arc, atomic::{AtomicU32, Ordering::SeqCst}};
+    ///
+    /// let (group, stored) = (tower_singleflight::Group::new(), Arc::new(AtomicU32::new(1)));
+    /// let read = || {
+    ///     let stored = Arc::clone(&stored);
+    ///     move || async move {
+    ///         let read = stored.load(SeqCst);
+    ///         tokio::task::yield_now().await;
+    ///         read
+    ///     }
+    /// };
+    /// let write_then_read = async {
+    ///     stored.store(2, SeqCst);
+    ///     let (ordinary, fresh) = (group.call("row", read()), group.call_fresh("row", read()));
+    ///     (ordinary.await.value, fresh.await.value)
+    /// };
+    /// let (before, after) = tokio::join!(group.call("row", read()), write_then_read);
+    /// assert_eq!((before.value, after), (1, (1, 2)));
+    /// # }
+    /// ```
+    pub fn call_fresh<F, Fut>(&self, key: K, work: F) -> Call<K, T, F>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        self.run_fresh_in_context(key, work)
+    }
+
+    /// Starts the work in a task, at once or when the run that is under way ends, or joins a flight for the key whose work
+    /// begins after this call; it runs to its end even if every caller leaves.
+    ///
+    /// [`call_fresh`](Self::call_fresh) and [`spawn`](Self::spawn) in one: to renew something in the background, after a
+    /// change that a run under way may not have seen.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let group = tower_singleflight::Group::new();
+    /// let mut before = group.spawn("config", || async { "old" });
+    /// tokio::task::yield_now().await; // its work has begun
+    /// drop(group.spawn_fresh("config", || async { "new" }));
+    /// assert_eq!(before.await.value, "old");
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_fresh<F, Fut>(&self, key: K, work: F) -> Call<K, T, F>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        self.run_spawned(key, work, JoinMode::fresh(self.inner.limits.max_wait))
+    }
+}

@@ -1,0 +1,153 @@
+//! How a flight ends whose work has not: its last caller has left, or its task has died.
+
+use tokio::time::Instant;
+
+use crate::group::{
+    after_unlock::{AfterUnlock, Closed},
+    flight::{Ending, Stage},
+    flight_ref::FlightRef,
+    report::Report,
+    shard::Locked,
+    shared_outcome::Told,
+    wake_list::WakeList,
+    work::BoxedWork,
+};
+use crate::{End, OnAbandon, sync::Spawner};
+
+impl<'a, K, T> Locked<'a, K, T> {
+    /// Solo, Shared => (Shared | Dropping), in the critical section of the leaving (invariant 5).
+    pub(super) fn last_caller_left(
+        mut self,
+        at: FlightRef,
+        mut after: AfterUnlock<'a, K, T>,
+    ) -> (Option<Spawner>, AfterUnlock<'a, K, T>) {
+        let on_abandon = self.shard.limits.on_abandon;
+        let flight = self.table.at(at.slot);
+        let keep = flight.finish || (flight.polled && on_abandon != OnAbandon::Cancel);
+        let launching = if keep && flight.stage == Stage::Solo { Spawner::current() } else { None };
+        if !keep || (flight.stage == Stage::Solo && launching.is_none()) {
+            self.table.stats.abandoned += 1;
+            return (None, self.close(at, End::Abandoned, after));
+        }
+        after.report = launching.as_ref().and_then(|_| Report::on_move(self.shard, flight));
+        flight.stage = Stage::Shared;
+        if let (OnAbandon::CancelAfter(grace), false) = (on_abandon, flight.finish) {
+            flight.waiting_mut().grace = Instant::now().checked_add(grace);
+            // The task sets its timer when it is polled.
+            after.wakes.task = flight.take_task();
+        }
+        (launching, after)
+    }
+
+    /// Shared => (Shared | Dropping): the grace time is over, or the wait for the turn; joined at the last moment, the
+    /// flight has no deadline any more.
+    pub(in crate::group) fn expire(mut self, at: FlightRef, deadline: Instant) -> AfterUnlock<'a, K, T> {
+        let after = AfterUnlock::nothing();
+        let Some(flight) = self.table.get(at).filter(|flight| flight.is_running()) else { return after };
+        if flight.grace() != Some(deadline) {
+            return if flight.deadline() == Some(deadline) { self.overtake(at) } else { after };
+        }
+        self.table.stats.abandoned += 1;
+        self.close(at, End::Abandoned, after)
+    }
+
+    /// Shared => (Solo | Dropping): the task was dropped without an outcome. The leader drives on, unlisted, and its
+    /// followers go alone; with no leader the work is dropped before anyone is told.
+    pub(in crate::group) fn lose(mut self, at: FlightRef) -> AfterUnlock<'a, K, T> {
+        let table = &mut *self.table;
+        let mut after = AfterUnlock::nothing();
+        let Some(flight) = table.get(at).filter(|flight| flight.stage == Stage::Shared) else { return after };
+        let led = flight.leader;
+        table.stats.lost += 1;
+        after.lost = Some(at.id(self.shard.number));
+        if !led {
+            return self.close(at, End::Lost, after);
+        }
+        after.report = Report::on_end(self.shard, table.at(at.slot), End::Lost);
+        let (key, successor) = table.release_key(at.slot);
+        let (flight, stats) = table.at_counted(at.slot);
+        flight.tell(Told::Lost, stats);
+        (flight.callers, flight.stage) = (1, Stage::Solo);
+        let wakes = WakeList { successor, ..flight.take_wakers() };
+        AfterUnlock { key, wakes, waiting: flight.waiting.take(), ..after }
+    }
+
+    /// Solo, Shared => Dropping: nobody can join any more, and the work is dropped, here or by who is polling it. A
+    /// flight that waits for its turn has the key from now on, and starts when the drop is done (invariant 5).
+    fn close(mut self, at: FlightRef, how: End, mut after: AfterUnlock<'a, K, T>) -> AfterUnlock<'a, K, T> {
+        self.table.uncount(at.slot);
+        let flight = self.table.at(at.slot);
+        after.report = Report::on_end(self.shard, flight, how);
+        flight.stage = Stage::Dropping;
+        let next = flight.next();
+        let work = flight.work.take();
+        if let Some(next) = next {
+            self.table.pass_key(at.slot, next);
+        }
+        if let Some(work) = work {
+            after.closed = Some(Closed::new(self.shard, at, Ending::Value { work, share: false }));
+        }
+        after
+    }
+
+    /// The same, or Dropping => gone: a poll has not ended the work.
+    pub(in crate::group) fn return_work(mut self, at: FlightRef, work: BoxedWork<T>) -> AfterUnlock<'a, K, T> {
+        let mut after = AfterUnlock::nothing();
+        match self.table.get(at) {
+            Some(flight) if matches!(flight.stage, Stage::Dropping) => {
+                after.closed = Some(Closed::new(self.shard, at, Ending::Value { work, share: false }));
+            }
+            Some(flight) => {
+                flight.work = Some(work);
+                after.wakes.task = flight.take_task();
+            }
+            None => after.unwanted = Some(Ending::Value { work, share: false }),
+        }
+        after
+    }
+
+    /// Dropping => gone: the work is dropped; frees the key, lets the successor start, tells followers if any are left.
+    pub(in crate::group) fn finish_drop(mut self, at: FlightRef) -> AfterUnlock<'a, K, T> {
+        let table = &mut *self.table;
+        let mut after = AfterUnlock::nothing();
+        let (key, successor) = table.release_key(at.slot);
+        let (flight, stats) = table.at_counted(at.slot);
+        flight.tell(Told::Lost, stats);
+        (after.key, after.wakes) = (key, WakeList { successor, ..flight.take_wakers() });
+        after.gone = Some(table.remove(at.slot));
+        after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, time::Duration};
+
+    use tokio::time::advance;
+    use tokio_test::{assert_pending, task};
+
+    use crate::{Group, Limits, OnAbandon};
+
+    /// Between the firing of a timer and the lock others may come, and leave again.
+    #[tokio::test(start_paused = true)]
+    async fn a_grace_that_is_over_as_somebody_joins_abandons_nothing() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let group = Group::with_limits(Limits::new().on_abandon(OnAbandon::CancelAfter(SECOND)));
+        let mut leader = task::spawn(group.call("key", pending::<u32>));
+        assert_pending!(leader.poll());
+        drop(leader);
+        let (shard, _) = group.shard("key");
+        let (flight, _) = shard.lock().joinable()[0];
+        let deadline = shard.lock().get(flight).and_then(|flight| flight.grace()).expect("nobody waits");
+        advance(SECOND / 2).await;
+
+        let follower = group.call("key", pending);
+        shard.lock().expire(flight, deadline).run();
+        assert_eq!(group.callers("key"), 1, "the follower is on the flight");
+        drop(follower);
+        shard.lock().expire(flight, deadline).run();
+        assert_eq!(group.in_flight(), 1, "its leaving has begun a grace of its own");
+        shard.lock().expire(flight, deadline + SECOND / 2).run();
+        assert!(group.is_empty());
+    }
+}

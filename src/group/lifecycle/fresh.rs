@@ -1,0 +1,64 @@
+//! A flight waits behind the one that runs, for fresh callers, and takes the key in its turn (invariant 13).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::group::{
+    after_unlock::{AfterUnlock, Led},
+    flight::{Flight, New, Stage},
+    flight_ref::FlightRef,
+    reentrancy::Edge,
+    shard::Locked,
+    turn::Turn,
+};
+
+impl<'a, K, T> Locked<'a, K, T> {
+    /// none => (Solo | Shared): the flight waits behind one that runs, which the index lists (invariant 1), for so long at
+    /// most. It is counted already, and has no key until its turn comes.
+    #[cold]
+    pub(in crate::group) fn wait_behind(
+        mut self,
+        running: usize,
+        new: New<T>,
+        key: K,
+        patience: Option<Duration>,
+        has_task: bool,
+    ) -> Led<K> {
+        let limits = &self.shard.limits;
+        let timed = limits.max_wait.is_some() || limits.join_window.is_some();
+        let overtakes = patience.and_then(|patience| Instant::now().checked_add(patience));
+        let (from, number) = (new.from, self.shard.number);
+        let table = &mut *self.table;
+        table.stats.led += 1;
+        let flight = table.insert(|serial| Flight::new(new, serial, None));
+        let ahead = FlightRef { slot: running, serial: table.at(running).serial };
+        table.at(running).waiting_mut().successor = Some(flight.slot);
+        if has_task {
+            table.at(flight.slot).stage = Stage::Shared;
+        }
+        let waiting = table.at(flight.slot).waiting_mut();
+        waiting.blocked_by = Some(running);
+        let _edge = Edge::to_new(ahead.id(number), flight.id(number));
+        waiting.turn = Some(Box::new(Turn { overtakes, timed, _edge }));
+        Led { edge: from.map(|from| Edge::to_new(flight.id(number), from)), flight, old_key: Some(key) }
+    }
+
+    /// Solo, Shared => the same: the flight has waited for its turn for too long. It takes the key and starts beside the one
+    /// that runs, which goes on for its callers (invariant 5).
+    pub(in crate::group) fn overtake(mut self, at: FlightRef) -> AfterUnlock<'a, K, T> {
+        let waits = |flight: &&mut Flight<K, T>| flight.turn().is_some();
+        let running = self.table.get(at).filter(waits).and_then(|flight| flight.waiting.as_ref()?.blocked_by);
+        match running {
+            Some(running) => self.set_aside(running),
+            None => AfterUnlock::nothing(),
+        }
+    }
+
+    /// Solo, Shared => the same: later callers start anew; what waits behind the flight starts now.
+    pub(in crate::group) fn set_aside(mut self, running: usize) -> AfterUnlock<'a, K, T> {
+        let mut after = AfterUnlock::nothing();
+        (after.key, after.wakes.successor) = self.table.set_aside(running);
+        after
+    }
+}

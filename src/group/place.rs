@@ -1,0 +1,118 @@
+//! Where a caller belongs: on the flight that is there, behind it, or on a new one; and whether it may be there.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    flight::{Flight, Stage},
+    flight_ref::FlightRef,
+    leader_call::LeaderCall,
+    reentrancy::Edge,
+    shard::{Locked, Shard},
+};
+use crate::{FlightId, Reason, sync::Spawner};
+
+/// How long a flight waits behind the one that runs; `None`: as long as that takes.
+pub(super) type Patience = Option<Duration>;
+
+/// Where a caller belongs.
+pub(super) enum Place {
+    /// On a flight of its own; `instead` of one that can be joined, but is too old.
+    New { instead: bool },
+    /// On this flight.
+    On(usize),
+    /// On a flight of its own, behind the one that runs.
+    Behind(Patience),
+}
+
+impl<K, T> Shard<K, T> {
+    /// Gives the key of a flight that is too old to the one that waits behind it, if there is one: the caller belongs there.
+    #[cold]
+    pub(super) fn make_way(&self, hash: u64, key: &K, window: Duration, called: Instant)
+    where
+        K: Eq,
+    {
+        let mut locked = self.lock();
+        let Some(slot) = locked.find(hash, key) else { return };
+        let flight = locked.at(slot);
+        if flight.next().is_some() && flight.is_older_than(window, called) {
+            locked.set_aside(slot).run();
+        }
+    }
+
+    /// Says where a caller belongs that finds this flight under its key.
+    #[inline]
+    pub(super) fn place(
+        &self,
+        flight: &Flight<K, T>,
+        slot: usize,
+        fresh: Option<Patience>,
+        call: Option<&LeaderCall>,
+    ) -> Place {
+        if !flight.is_running() {
+            return Place::New { instead: false };
+        }
+        // With another behind it, it has grown too old since the caller has looked: at most one flight is unlisted so.
+        if let (Some(window), Some(call)) = (self.limits.join_window, call) {
+            if flight.is_older_than(window, call.called) && flight.next().is_none() {
+                return Place::New { instead: true };
+            }
+        }
+        match fresh {
+            Some(patience) if flight.polled => flight.next().map_or(Place::Behind(patience), Place::On),
+            _ => Place::On(slot),
+        }
+    }
+
+    /// Says whether a follower may join; takes care that the flight will not wait for itself.
+    pub(super) fn admit(
+        &self,
+        flight: &Flight<K, T>,
+        at: FlightRef,
+        from: Option<FlightId>,
+        spawner: &mut Option<Spawner>,
+    ) -> Result<Option<Box<Edge>>, Reason> {
+        if self.limits.max_wait.is_some_and(|wait| wait.is_zero()) {
+            return Err(Reason::WaitedTooLong);
+        }
+        if flight.followers() >= self.limits.max_followers {
+            return Err(Reason::Full);
+        }
+        if matches!(flight.stage, Stage::Solo) && spawner.is_none() {
+            *spawner = Some(Spawner::current().ok_or(Reason::NoRuntime)?);
+        }
+        self.edge(at, from)
+    }
+
+    /// The same for a flight that would wait behind this one, whose work has begun. The edge to that stands until the new
+    /// flight has edges of its own.
+    #[cold]
+    pub(super) fn admit_behind(
+        &self,
+        locked: &mut Locked<'_, K, T>,
+        running: usize,
+        patience: Patience,
+        from: Option<FlightId>,
+        spawner: &mut Option<Spawner>,
+    ) -> Result<Option<Box<Edge>>, Reason> {
+        if patience.is_some_and(|patience| patience.is_zero()) {
+            return Err(Reason::WaitedTooLong);
+        }
+        // Its task keeps the timer.
+        if patience.is_some() && spawner.is_none() {
+            *spawner = Some(Spawner::current().ok_or(Reason::NoRuntime)?);
+        }
+        let ahead = FlightRef { slot: running, serial: locked.at(running).serial };
+        let edge = self.edge(ahead, from)?;
+        if locked.joinable.try_add(0) { Ok(edge) } else { Err(Reason::Full) }
+    }
+
+    fn edge(&self, at: FlightRef, from: Option<FlightId>) -> Result<Option<Box<Edge>>, Reason> {
+        match from.map(|from| Edge::between(at.id(self.number), from)) {
+            None => Ok(None),
+            Some(Some(edge)) => Ok(Some(edge)),
+            Some(None) => Err(Reason::Reentrant),
+        }
+    }
+}
