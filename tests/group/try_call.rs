@@ -143,6 +143,40 @@ async fn past_the_join_window_it_leads() {
     assert!(group.is_empty());
 }
 
+/// Its look is the first after the window, and gives the key to the one that waits.
+#[tokio::test(start_paused = true)]
+async fn past_the_join_window_it_is_none_where_a_flight_waits_for_the_next_run() {
+    let window = Duration::from_secs(1);
+    let (group, work) = (Group::with_limits(Limits::new().join_window(window)), Work::default());
+    let mut old = task::spawn(group.call("key", work.run(1)));
+    assert_pending!(old.poll());
+    let mut next = task::spawn(group.call_fresh("key", work.run(2)));
+    assert_pending!(next.poll());
+    assert!(group.try_call("key", never).is_none());
+    advance(2 * window).await;
+    assert!(group.try_call("key", never).is_none(), "one waits, and is not too old");
+    assert_pending!(next.poll());
+    assert_eq!((work.starts(), group.callers("key"), group.waiting("key")), (2, 1, 0));
+    work.gate.notify_waiters();
+    assert_eq!((assert_ready!(old.poll()).value, assert_ready!(next.poll()).value), (1, 2));
+    assert!(group.is_empty());
+}
+
+#[tokio::test]
+async fn it_is_none_beside_a_flight_that_takes_the_key_of_the_last_run_and_has_not_begun() {
+    let (group, work) = (Group::new(), Work::default());
+    let mut old = task::spawn(group.call("key", work.run(1)));
+    assert_pending!(old.poll());
+    let next = group.call_fresh("key", work.run(2));
+    work.gate.notify_one();
+    assert_eq!(assert_ready!(old.poll()).value, 1);
+    assert_eq!(group.callers("key"), 1);
+    assert!(group.try_call("key", never).is_none());
+    work.gate.notify_one();
+    assert_eq!(next.await.value, 2);
+    assert!(group.is_empty());
+}
+
 #[test]
 fn where_as_many_flights_are_as_may_be_it_goes_alone_and_is_none_only_for_its_own_key() {
     let group = Group::with_limits(Limits::new().max_flights(1));

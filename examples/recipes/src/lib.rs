@@ -4,3 +4,5 @@
 
 pub mod cache;
 pub mod hedge;
+pub mod own_writes;
+pub mod settings;
