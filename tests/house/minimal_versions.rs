@@ -74,7 +74,7 @@ fn package(directory: &Path, name: &str) -> Result<PathBuf, Fault> {
         let version = file.file_name().and_then(|file| file.to_str()).and_then(|file| file.strip_prefix(name));
         version.is_some_and(|version| {
             version.ends_with(".crate")
-                && version.starts_with(|c| c == '-')
+                && version.starts_with('-')
                 && version[1..].starts_with(|c: char| c.is_ascii_digit())
         })
     };
