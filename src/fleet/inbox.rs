@@ -1,7 +1,7 @@
 //! Where news of the engine arrives, and those who wait for it.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -18,7 +18,7 @@ const KEPT: usize = 4;
 /// The mailboxes of a process, by the name of what they wait for: more than one where flights of several groups, or of a
 /// forgotten key, wait for the same.
 #[derive(Default)]
-pub(super) struct Inbox(Mutex<HashMap<Name, Vec<Arc<Mailbox>>>>);
+pub(super) struct Inbox(Mutex<BTreeMap<Name, Vec<Arc<Mailbox>>>>);
 
 /// One who waits. It is there before the flight is joined, so that no news comes too early; it leaves when it is dropped.
 pub(super) struct Waiter {

@@ -134,6 +134,11 @@ impl MemoryEngine {
         self.len() == 0
     }
 
+    /// Returns how many flights have begun that nobody has asked to close: at rest none, whatever went wrong.
+    pub fn unclosed(&self) -> usize {
+        lock(&self.0.state).store.unclosed()
+    }
+
     /// Does to the store what one operation does, at one moment.
     fn apply<T>(&self, chosen: Chosen, operation: &impl Fn(&mut Store, Instant) -> T) -> Result<T, Unavailable> {
         let mut state = lock(&self.0.state);
@@ -150,7 +155,7 @@ impl MemoryEngine {
 
     fn operate<T: Send + 'static>(
         &self,
-        operation: impl Fn(&mut Store, Instant) -> T + Send + Sync + 'static,
+        operation: impl Fn(&mut Store, Instant) -> T + Send + 'static,
         then: impl FnOnce(&Self) + Send + 'static,
     ) -> Reply<T> {
         self.0.commands.fetch_add(1, Relaxed);
@@ -167,14 +172,10 @@ impl MemoryEngine {
             if let Some(late) = chosen.late_command {
                 sleep(late).await;
             }
-            let operation = Arc::new(operation);
-            let result = engine.apply(chosen, &*operation);
-            if let (Some(late), Some(spawner)) = (chosen.doubled, Spawner::current()) {
-                let (engine, operation) = (engine.clone(), Arc::clone(&operation));
-                spawner.spawn(async move {
-                    sleep(late).await;
-                    drop(engine.apply(Chosen::default(), &*operation));
-                });
+            let mut result = engine.apply(chosen, &operation);
+            if let Some(later) = chosen.doubled {
+                sleep(later).await;
+                result = engine.apply(Chosen::default(), &operation);
             }
             then(&engine);
             if chosen.false_alarm {
@@ -226,6 +227,7 @@ impl Engine for MemoryEngine {
     }
 
     fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed> {
+        lock(&self.0.state).store.asked_to_close(token, Instant::now() + refuse);
         self.operate(move |store, now| store.close(name, token, pending, refuse, now), |_| ())
     }
 

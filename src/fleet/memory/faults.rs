@@ -13,7 +13,8 @@ pub struct Faults {
     pub lost_replies: u8,
     /// The command takes effect, and its reply is an error.
     pub failed_replies: u8,
-    /// The command takes effect twice, the second time later.
+    /// The command takes effect twice, up to `delay` apart, and the second reply is the one that comes: a client that has sent
+    /// it again.
     pub doubled: u8,
     /// The command takes effect late, by up to `delay`: commands overtake each other.
     pub late_commands: u8,

@@ -1,6 +1,9 @@
 //! What lies in a `MemoryEngine`, and what each operation does to it at one moment.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -13,6 +16,10 @@ pub(super) struct Store {
     results: HashMap<(Name, Token), (Result, Instant)>,
     /// Tokens that were closed, and until when they are refused.
     closed: HashMap<Token, Instant>,
+    /// Tokens that somebody has asked to close, whether or not that has taken effect, and until when that matters.
+    asked: HashMap<Token, Instant>,
+    /// Tokens that lead, or have led, and that nobody has asked to close.
+    unclosed: HashSet<Token>,
     /// How often each scope was fenced, and until when that is remembered.
     fences: HashMap<FenceScope, (u64, Instant)>,
 }
@@ -48,12 +55,22 @@ impl Store {
         self.names.retain(|_, flights| !flights.running.is_empty());
         self.results.retain(|_, (_, until)| *until > now);
         self.closed.retain(|_, until| *until > now);
+        self.asked.retain(|_, until| *until > now);
         self.fences.retain(|_, (_, until)| *until > now);
     }
 
     /// Returns how many flights and messages there are. Fences and closed tokens do not count.
     pub(super) fn len(&self) -> usize {
         self.names.values().map(|flights| flights.running.len()).sum::<usize>() + self.results.len()
+    }
+
+    pub(super) fn asked_to_close(&mut self, token: Token, until: Instant) {
+        self.asked.insert(token, until);
+        self.unclosed.remove(&token);
+    }
+
+    pub(super) fn unclosed(&self) -> usize {
+        self.unclosed.len()
     }
 
     fn epoch(&self, scope: FenceScope) -> u64 {
@@ -71,6 +88,8 @@ impl Store {
         if flights.running.iter().any(|flight| flight.token == join.token) {
             return Joined::Lead;
         }
+        // Or it came before, and what came of that is gone.
+        self.unclosed.remove(&join.token);
         let joinable = |flight: &&mut Flight| {
             let is_young = join.window.is_none_or(|window| now.duration_since(flight.began) <= window);
             join.was == Some(flight.token) || (current == Some(flight.token) && flight.epoch == epoch && is_young)
@@ -82,6 +101,9 @@ impl Store {
             return Joined::Follow { token: flight.token, remaining: flight.lease_ends - now };
         }
         flights.current = Some(join.token);
+        if !self.asked.contains_key(&join.token) {
+            self.unclosed.insert(join.token);
+        }
         flights.running.push(Flight { token: join.token, epoch, began: now, lease_ends: now + join.lease, waiters: 0 });
         Joined::Lead
     }
@@ -146,6 +168,7 @@ impl Store {
     /// Forgets every flight and every message, as a store does that is short of memory.
     pub(super) fn evict(&mut self) {
         self.names.clear();
+        self.unclosed.clear();
         self.results.clear();
     }
 }
