@@ -42,6 +42,7 @@ mod settings;
 mod stats;
 mod wait;
 
+pub(crate) use self::call::{Abroad, KeyAbroad};
 pub use self::{
     call::FleetCall,
     codec::{Codec, PostcardCodec},

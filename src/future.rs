@@ -22,19 +22,19 @@ use crate::{dry_run::Watched, group::Call, outcome::Inspect, work::ServiceWork};
 /// A panic of the wrapped service is raised again here. Panics if polled after it has completed.
 #[must_use = "futures do nothing unless you await or poll them"]
 pub struct ResponseFuture<S, K, Req, T> {
-    call: Call<K, T, ServiceWork<S, Req, T>>,
+    call: Call<K, T, ServiceWork<S, K, Req, T>>,
     inspect: Option<Inspect>,
     /// `Some` if the layer only tries what it would do, until the outcome is there.
     watched: Option<Watched<K, T>>,
 }
 
 impl<S, K, Req, T> ResponseFuture<S, K, Req, T> {
-    pub(crate) fn new(call: Call<K, T, ServiceWork<S, Req, T>>, inspect: Option<Inspect>) -> Self {
+    pub(crate) fn new(call: Call<K, T, ServiceWork<S, K, Req, T>>, inspect: Option<Inspect>) -> Self {
         Self { call, inspect, watched: None }
     }
 
     /// Returns that of a call that is as it would be without the layer, which watches it.
-    pub(crate) fn watched(call: Call<K, T, ServiceWork<S, Req, T>>, watched: Watched<K, T>) -> Self {
+    pub(crate) fn watched(call: Call<K, T, ServiceWork<S, K, Req, T>>, watched: Watched<K, T>) -> Self {
         Self { call, inspect: None, watched: Some(watched) }
     }
 }

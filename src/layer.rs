@@ -2,6 +2,8 @@
 
 #[cfg(feature = "dry-run")]
 mod dry_run;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod observe;
 
 use std::{fmt, pin::Pin, sync::Arc};
@@ -9,8 +11,8 @@ use std::{fmt, pin::Pin, sync::Arc};
 use tower_layer::Layer;
 
 use crate::{
-    Group, Limits, Observer, Singleflight, context::Scope, dry_run::Shadow, group::ShareIf, observe::Observed,
-    outcome::Inspect,
+    Group, Limits, Observer, Singleflight, abroad::Abroad, context::Scope, dry_run::Shadow, group::ShareIf,
+    observe::Observed, outcome::Inspect,
 };
 
 /// Coalesces concurrent calls with equal keys into one call of the wrapped service.
@@ -69,6 +71,8 @@ pub struct SingleflightLayer<F, K, T> {
     observers: Vec<Arc<Observed<dyn Observer>>>,
     /// `Some` if it only tries what it would do.
     shadow: Option<Shadow<K, T>>,
+    /// `Some` if flights are shared with other processes.
+    abroad: Option<Abroad<K, T>>,
 }
 
 impl<F, K, T> SingleflightLayer<F, K, T> {
@@ -101,6 +105,7 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
             scope: None,
             observers: Vec::new(),
             shadow: None,
+            abroad: None,
         }
     }
 
@@ -244,6 +249,7 @@ impl<S, F: Clone, K, T> Layer<S> for SingleflightLayer<F, K, T> {
         let (share_if, inspect) = (self.share_if.clone(), self.inspect.clone());
         let shadow = self.shadow.as_ref().map(|shadow| shadow.of_service(share_if.clone(), self.group.is_none()));
         Singleflight::from_parts(inner, self.key_fn.clone(), group, share_if, inspect, shadow)
+            .abroad(self.abroad.clone())
     }
 }
 
@@ -258,6 +264,7 @@ impl<F: Clone, K, T> Clone for SingleflightLayer<F, K, T> {
             scope: self.scope.clone(),
             observers: self.observers.clone(),
             shadow: self.shadow.clone(),
+            abroad: self.abroad.clone(),
         }
     }
 }

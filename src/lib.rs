@@ -96,6 +96,7 @@
 #![forbid(unsafe_code)]
 #![doc(test(attr(deny(warnings))))]
 
+mod abroad;
 mod builder;
 pub mod check;
 mod context;

@@ -8,7 +8,9 @@ use std::{
 
 use tower_service::Service;
 
-use crate::{Group, KeyFn, ResponseFuture, dry_run::Shadow, group::ShareIf, outcome::Inspect, work::ServiceWork};
+use crate::{
+    Group, KeyFn, ResponseFuture, abroad::Abroad, dry_run::Shadow, group::ShareIf, outcome::Inspect, work::ServiceWork,
+};
 
 /// A service that coalesces concurrent calls with equal keys; made by [`SingleflightLayer`](crate::SingleflightLayer).
 ///
@@ -35,6 +37,8 @@ pub struct Singleflight<S, F, K, T> {
     inspect: Option<Inspect>,
     /// `Some` if the layer only tries what it would do.
     shadow: Option<Shadow<K, T>>,
+    /// `Some` if flights are shared with other processes.
+    abroad: Option<Abroad<K, T>>,
 }
 
 impl<S, F, K, T> Singleflight<S, F, K, T> {
@@ -68,7 +72,12 @@ impl<S, F, K, T> Singleflight<S, F, K, T> {
         inspect: Option<Inspect>,
         shadow: Option<Shadow<K, T>>,
     ) -> Self {
-        Self { inner, key_fn, group, share_if, inspect, shadow }
+        Self { inner, key_fn, group, share_if, inspect, shadow, abroad: None }
+    }
+
+    /// Lets other processes share the flights.
+    pub(crate) fn abroad(self, abroad: Option<Abroad<K, T>>) -> Self {
+        Self { abroad, ..self }
     }
 
     /// Returns the group: who is in flight, and what to forget.
@@ -114,11 +123,15 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         if let Some(shadow) = &self.shadow {
             let watched = shadow.watch(|| self.key_fn.key(&request));
-            let work = ServiceWork { service: self.inner.clone(), request, share_if: None };
+            let work = ServiceWork { service: self.inner.clone(), request, share_if: None, abroad: None };
             return ResponseFuture::watched(Group::<K, _>::run_beside(work), watched);
         }
         let key = self.key_fn.key(&request);
-        let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone() };
+        let abroad = match (&self.abroad, &key) {
+            (Some(abroad), Some(key)) => Some(abroad.of(key.clone(), self.group.limits().join_window)),
+            _ => None,
+        };
+        let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone(), abroad };
         let call = match key {
             Some(key) => self.group.run_in_context(key, work),
             None => self.group.run_without_key(work),
@@ -136,6 +149,7 @@ impl<S: Clone, F: Clone, K, T> Clone for Singleflight<S, F, K, T> {
             share_if: self.share_if.clone(),
             inspect: self.inspect.clone(),
             shadow: self.shadow.clone(),
+            abroad: self.abroad.clone(),
         }
     }
 }

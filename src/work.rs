@@ -4,27 +4,40 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use crate::{
+    abroad::WorkAbroad,
     context::Context,
     group::{BoxedWork, Closure, ShareIf, Work},
 };
 
 /// One call of the wrapped service, readiness first.
-pub(crate) struct ServiceWork<S, Req, T> {
+pub(crate) struct ServiceWork<S, K, Req, T> {
     pub(crate) service: S,
     pub(crate) request: Req,
     pub(crate) share_if: Option<ShareIf<T>>,
+    /// `Some` if a fleet is asked before the call is made.
+    pub(crate) abroad: Option<WorkAbroad<K, T>>,
 }
 
-impl<S, Req, Res, Err> Work<Result<Res, Err>> for ServiceWork<S, Req, Result<Res, Err>>
+impl<S, K, Req, Res, Err> Work<Result<Res, Err>> for ServiceWork<S, K, Req, Result<Res, Err>>
 where
+    K: Send + Sync + 'static,
     S: Service<Req, Response = Res, Error = Err> + Send + 'static,
     S::Future: Send + 'static,
     Req: Send + 'static,
-    Res: Send + 'static,
-    Err: Send + 'static,
+    Res: Clone + Send + Sync + 'static,
+    Err: Clone + Send + Sync + 'static,
 {
     fn boxed(self, context: Context) -> BoxedWork<Result<Res, Err>> {
-        let Self { service, request, share_if } = self;
-        Closure::boxed(move || Oneshot::new(service, request), share_if, context)
+        let Self { service, request, share_if, abroad } = self;
+        let start = move || Oneshot::new(service, request);
+        match abroad {
+            Some(abroad) => abroad.boxed(start, share_if, context),
+            None => Closure::boxed(start, share_if, context),
+        }
+    }
+
+    fn boxed_alone(mut self, context: Context) -> BoxedWork<Result<Res, Err>> {
+        self.abroad = None;
+        self.boxed(context)
     }
 }

@@ -119,13 +119,20 @@ impl<K, T> Clone for Abroad<K, T> {
     }
 }
 
+impl<K, T> KeyAbroad<K, T> {
+    /// Sets which outcomes reach others, of this process and of other ones.
+    pub(crate) fn share_if(self, share_if: Option<ShareIf<T>>) -> Self {
+        Self { share_if, ..self }
+    }
+}
+
 /// What the work of one key takes along.
 pub(crate) struct KeyAbroad<K, T> {
     abroad: Abroad<K, T>,
     key: K,
     window: Option<Duration>,
     /// What the process itself says of an outcome that it could have.
-    pub(crate) share_if: Option<ShareIf<T>>,
+    share_if: Option<ShareIf<T>>,
 }
 
 struct FleetWork<K, T, F> {

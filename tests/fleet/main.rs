@@ -1,5 +1,6 @@
 //! Flights that many processes share. Each process is a group and a `Fleet` of its own, all on one engine.
 
 mod call;
+mod layer;
 mod process;
 mod seeds;

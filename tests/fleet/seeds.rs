@@ -132,8 +132,7 @@ fn play(seed: u64, faults: Faults) -> Vec<(Duration, Value)> {
         assert_eq!(engine.unclosed(), 0, "seed {seed}: a token that its owner did not close (F1)");
         sleep(ms(2_000)).await;
         assert!(engine.is_empty(), "seed {seed}: something is left");
-        let story = std::mem::take(&mut seen.borrow_mut().story);
-        story
+        seen.take().story
     }))
 }
 
