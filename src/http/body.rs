@@ -11,6 +11,8 @@ mod checked;
 mod deferred;
 mod end;
 mod error;
+#[cfg(feature = "fleet")]
+mod gather;
 mod large;
 mod observe;
 mod origin;
@@ -30,7 +32,11 @@ mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "fleet")]
+mod whole;
 
+#[cfg(feature = "fleet")]
+pub(in crate::http) use self::gather::{Gather, Gathered};
 pub use self::{error::BodyError, large::LargeBodies, shared_body::SharedBody, source::BodySource, spill::SpillStore};
 pub(in crate::http) use self::{
     observe::{BodyEvent, BodyObserver},

@@ -24,11 +24,15 @@ mod original;
 mod places;
 mod recipe;
 mod target;
+#[cfg(feature = "fleet")]
+mod travel;
 
 #[cfg(any(doc, doctest))]
 pub use self::excepted::fields as excepted_fields;
 #[cfg(feature = "dry-run")]
 pub(super) use self::one_call::is_of_one_call;
+#[cfg(feature = "fleet")]
+pub(super) use self::travel::Travelling;
 pub(super) use self::{
     cookies::are_all_named,
     original::original_uri,

@@ -30,15 +30,16 @@ pub(super) enum Origin<B> {
 
 /// A body that has been polled, perhaps further than its reader knows.
 pub(super) struct Pinned<B> {
-    body: Pin<Box<B>>,
+    /// `None`: what was read is all of it.
+    body: Option<Pin<Box<B>>>,
     /// What was read ahead and not handed out.
     read: VecDeque<Read>,
 }
 
-struct Read {
+pub(super) struct Read {
     /// What the body said of itself before it was polled for this.
-    before: Hints,
-    outcome: Outcome,
+    pub(super) before: Hints,
+    pub(super) outcome: Outcome,
 }
 
 /// The next part, an error, or `None` at the end.
@@ -55,6 +56,11 @@ impl Hints {
     pub(super) fn of(body: &impl Body) -> Self {
         Self { size: body.size_hint(), is_end_stream: body.is_end_stream() }
     }
+
+    /// Returns what is said at the end.
+    fn at_end() -> Self {
+        Self { size: SizeHint::with_exact(0), is_end_stream: true }
+    }
 }
 
 impl<B> Origin<B> {
@@ -64,7 +70,7 @@ impl<B> Origin<B> {
 
     pub(super) fn pinned(self) -> Pinned<B> {
         match self {
-            Self::Untouched { body } => Pinned { body: Box::pin(body), read: VecDeque::new() },
+            Self::Untouched { body } => Pinned { body: Some(Box::pin(body)), read: VecDeque::new() },
             Self::Pinned { body } => body,
             Self::Moving => unreachable!("it is put back at once"),
         }
@@ -127,9 +133,21 @@ where
     }
 }
 
+impl<B> Pinned<B> {
+    /// Returns a body of which this is all.
+    #[cfg(feature = "fleet")]
+    pub(super) fn whole(read: VecDeque<Read>) -> Self {
+        Self { body: None, read }
+    }
+}
+
 impl<B: Body> Pinned<B> {
     pub(super) fn hints(&self) -> Hints {
-        self.read.front().map_or_else(|| Hints::of(&*self.body), |read| read.before.clone())
+        self.read.front().map_or_else(|| self.inner_hints(), |read| read.before.clone())
+    }
+
+    fn inner_hints(&self) -> Hints {
+        self.body.as_ref().map_or_else(Hints::at_end, |body| Hints::of(&**body))
     }
 }
 
@@ -149,7 +167,7 @@ where
     /// Reads one part more and keeps it; at the end, returns the end again.
     pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<&Outcome> {
         if !self.read.back().is_some_and(|last| !matches!(last.outcome, Some(Ok(_)))) {
-            let before = Hints::of(&*self.body);
+            let before = self.inner_hints();
             let outcome = ready!(self.poll_body(cx));
             self.read.push_back(Read { before, outcome });
         }
@@ -160,8 +178,9 @@ where
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
         loop {
-            match ready!(self.body.as_mut().poll_frame(cx)) {
+            match ready!(body.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     if let Some(part) = Part::new(frame) {
                         return Poll::Ready(Some(Ok(part)));

@@ -51,6 +51,14 @@ impl<B> Reader<B> {
         Self { seat: Some(Seat { stream, place }), failed: false, stall: Stall::default(), reading: None }
     }
 
+    /// Lets this reader be cut as soon as the window is full.
+    #[cfg(feature = "fleet")]
+    pub(super) fn yields(&self) {
+        if let Some(seat) = &self.seat {
+            seat.stream.lock().yields(seat.place);
+        }
+    }
+
     /// Returns the inner body if nobody else is left to read it, and nobody has.
     pub(super) fn into_lone(self) -> Result<Origin<B>, Self> {
         let lone = self.seat.as_ref().and_then(|seat| seat.stream.lock().take_fresh());
@@ -133,6 +141,11 @@ where
                 Step::Spill(job) => {
                     drop(state);
                     Spilling::begin(stream, job);
+                    continue;
+                }
+                Step::Wait(WaitFor::Room) if let Some(deferred) = state.cut_yielding(*place) => {
+                    drop(state);
+                    stream.run(deferred);
                     continue;
                 }
                 Step::Wait(waits) => waits,

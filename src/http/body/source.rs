@@ -197,6 +197,14 @@ impl<B> BodySource<B> {
         }
     }
 
+    /// Lets this claim be the first that gives up, instead of holding others up.
+    #[cfg(feature = "fleet")]
+    pub(super) fn yields(&mut self) {
+        if let Handle::Shared(reader) = self.claim() {
+            reader.yields();
+        }
+    }
+
     /// Returns the reader that was claimed.
     pub fn into_reader(self) -> SharedBody<B> {
         match self.claim.into_inner().unwrap_or_else(PoisonError::into_inner) {

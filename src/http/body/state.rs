@@ -65,6 +65,8 @@ pub(super) struct State<B> {
     live: usize,
     /// How many there have been at a time.
     most: usize,
+    /// The one that is cut as soon as the window is full.
+    yielding: Option<usize>,
     /// The readers with a waker, by what they wait for. A reader that has taken less than all frames has none.
     waiting: [Vec<usize>; 2],
     patience: Patience,
@@ -110,6 +112,7 @@ impl<B> State<B> {
             readers: Slab::new(),
             live: 0,
             most: 0,
+            yielding: None,
             waiting: [Vec::new(), Vec::new()],
             patience: Patience::new(stall),
         }
@@ -132,6 +135,7 @@ impl<B> State<B> {
     pub(super) fn leave(&mut self, reader: usize) -> (Cursor, Deferred, Source<B>) {
         let mut deferred = Deferred::default();
         let place = self.readers.remove(reader);
+        self.yielding = self.yielding.filter(|yielding| *yielding != reader);
         if let Some((waits, at)) = place.waits {
             let waiting = &mut self.waiting[waits as usize];
             waiting.swap_remove(at);

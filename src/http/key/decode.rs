@@ -45,7 +45,7 @@ impl<'a> Iterator for Parts<'a> {
 }
 
 /// Returns the first part and what follows it.
-fn part(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
+pub(super) fn part(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
     let (tag, rest) = bytes.split_first()?;
     let tag = Tag::of(*tag)?;
     Some(match tag {

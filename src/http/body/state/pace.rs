@@ -43,6 +43,30 @@ impl<B> State<B> {
         if self.deadline(now).is_some_and(|deadline| deadline <= now) { self.cut(now) } else { Deferred::default() }
     }
 
+    /// Lets a reader be the first that is cut.
+    #[cfg(feature = "fleet")]
+    pub(in crate::http::body) fn yields(&mut self, reader: usize) {
+        self.yielding = Some(reader);
+    }
+
+    /// The window is full for this reader: cuts the one that is to hold nobody up, if it is this one, or one of those who
+    /// are waited for. Neither waits for anything, so it has no waker.
+    pub(in crate::http::body) fn cut_yielding(&mut self, waits: usize) -> Option<Deferred> {
+        let (first, behind) = (self.first, self.last_behind());
+        let yielding = self.yielding?;
+        let place = &mut self.readers[yielding];
+        if yielding != waits && !place.is_last(first, behind) {
+            return None;
+        }
+        self.yielding = None;
+        place.cut = true;
+        let next = place.next;
+        let mut deferred = Deferred::default();
+        self.give_up(next, &mut deferred);
+        self.trim(&mut deferred);
+        Some(deferred)
+    }
+
     /// Cuts those who are last, and have been waited for.
     fn cut(&mut self, now: Instant) -> Deferred {
         let mut deferred = Deferred::default();
