@@ -26,6 +26,8 @@ mod codec;
 mod core;
 mod domain;
 mod engine;
+#[cfg(feature = "http")]
+mod fence;
 mod handle;
 mod inbox;
 mod lead;
@@ -40,9 +42,19 @@ mod role;
 mod seal;
 mod settings;
 mod stats;
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+mod untold;
 mod wait;
 
 pub(crate) use self::call::{Abroad, KeyAbroad};
+/// What the HTTP layer drives.
+#[cfg(feature = "http")]
+pub(crate) use self::{
+    ask::{Ask, Seat},
+    fence::Fencing,
+    lead::{Closing, Landing, Lead},
+    message::{Kind, Parcel},
+};
 pub use self::{
     call::FleetCall,
     codec::{Codec, PostcardCodec},

@@ -84,6 +84,12 @@ impl Ask {
         self.core.local(reason)
     }
 
+    /// Notes that the message was not, which says nothing of the next.
+    #[cfg(feature = "http")]
+    pub(crate) fn failed(&self, reason: FleetReason) -> FleetReason {
+        self.core.local(reason)
+    }
+
     async fn seek(&mut self) -> Seat {
         loop {
             let core = &self.core;
@@ -92,6 +98,9 @@ impl Ask {
             }
             if core.refused.contains(self.name) {
                 return Seat::Local(FleetReason::NotShareable);
+            }
+            if core.untold.contains(self.name.scope()) {
+                return Seat::Local(FleetReason::Unfenced);
             }
             if !core.breaker.lets_pass() {
                 return Seat::Local(FleetReason::Skipped);

@@ -17,6 +17,7 @@ use super::{
     seal::{BadMessage, Seal},
     settings::{FleetError, FleetSettings},
     stats::Counts,
+    untold::Untold,
 };
 
 /// The head of an HTTP answer comes on top of what a message may have, in bytes.
@@ -33,6 +34,7 @@ pub(super) struct Core {
     pub(super) has_news: bool,
     pub(super) errands: Errands,
     pub(super) refused: Refused,
+    pub(super) untold: Untold,
     pub(super) counts: Counts,
     /// The process is about to exit: nobody asks any more.
     pub(super) draining: AtomicBool,
@@ -53,6 +55,7 @@ impl Core {
             has_news,
             errands: Errands::new(),
             refused: Refused::default(),
+            untold: Untold::default(),
             counts: Counts::default(),
             draining: AtomicBool::new(false),
             settings,

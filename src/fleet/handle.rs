@@ -150,6 +150,13 @@ impl Fleet {
         within(time, self.core.errands.rest()).await.is_some()
     }
 
+    /// Ends the time to join of all flights of these scopes, on all processes, and keeps them to this one until the engine
+    /// knows. Begins at once.
+    #[cfg(feature = "http")]
+    pub(crate) fn fence(&self, scopes: impl IntoIterator<Item = super::FenceScope>) -> super::Fencing {
+        super::fence::fence(&self.core, scopes)
+    }
+
     pub(crate) fn domain(&self) -> &Domain {
         &self.domain
     }

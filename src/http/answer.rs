@@ -6,7 +6,7 @@ use http::{HeaderName, response};
 use http_body::Body;
 use tokio::time::Instant;
 
-use super::{body::BodySource, key::HttpKey, policy::Again, rule::Rule};
+use super::{body::BodySource, key::HttpKey, membership::FleetPart, policy::Again, rule::Rule};
 
 /// What a flight lands with.
 pub(crate) struct Answer<RB, E> {
@@ -21,6 +21,8 @@ pub(super) struct Audience {
     pub(super) rule: Option<Rule>,
     /// Its length is known beforehand, or it has no content (S30).
     pub(super) has_length: bool,
+    /// What the fleet did with the work.
+    pub(super) fleet: FleetPart,
     /// What followers compare; `None`: nothing.
     pub(super) terms: Option<Arc<Terms>>,
 }
@@ -97,11 +99,16 @@ impl Terms {
     /// Returns whether who joined then may try again (D9); `shared`: else it has a share in what there is.
     fn lets_again(&self, joined: Instant, shared: bool) -> bool {
         let took = self.answered.saturating_duration_since(self.began);
-        let waited = self.answered.saturating_duration_since(joined);
-        match self.again {
-            Again::Never => false,
-            Again::Always => true,
-            Again::IfLate => (took >= SOON || !shared) && waited < took / 2,
-        }
+        lets_again(self.again, took, self.answered.saturating_duration_since(joined), shared)
+    }
+}
+
+/// Returns whether who has waited so long for an answer that took so long may try again (D9); `shared`: else it has a share
+/// in what there is.
+pub(super) fn lets_again(again: Again, took: Duration, waited: Duration, shared: bool) -> bool {
+    match again {
+        Again::Never => false,
+        Again::Always => true,
+        Again::IfLate => (took >= SOON || !shared) && waited < took / 2,
     }
 }

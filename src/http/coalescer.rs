@@ -128,14 +128,14 @@ impl Coalescer {
         let group = || self.group(place).clone();
         match kind.grpc {
             Grpc::OptedIn | Grpc::Reads => None,
-            Grpc::Writes => Some(Write::grpc(group(), parts)),
+            Grpc::Writes => Some(Write::grpc(group(), &self.config.fleet, parts)),
             Grpc::Other => {
                 // A method may be without side effects where it is wanted, and by what its content says: whoever asks
                 // that asks it last, so what goes alone was told that it is not, or was not told.
                 let untold = self.config.content_if.is_some();
                 let opted_in = kind.wanted && self.config.policy.methods.contains(&parts.method);
                 let opted_in = opted_in && !untold && bypass != Rule::S30MethodOverride;
-                (!opted_in && policy::is_unsafe(parts)).then(|| Write::http(group(), parts))
+                (!opted_in && policy::is_unsafe(parts)).then(|| Write::http(group(), &self.config.fleet, parts))
             }
         }
     }
@@ -165,8 +165,12 @@ impl Coalescer {
     /// Likewise, to the client, if the application wants it to be told (S24).
     pub(super) fn report(&self, headers: &mut HeaderMap, coalesced: Coalesced, forwarded: Forwarded) {
         if let Some(name) = &self.config.cache_status {
-            let rule = coalesced.rule.filter(|_| !matches!(forwarded, Forwarded::Leader | Forwarded::Follower));
-            name.append(forwarded, rule, headers);
+            let shares = matches!(forwarded, Forwarded::Leader | Forwarded::Follower);
+            let rule = coalesced.rule.filter(|_| !shares).map(Rule::name);
+            // Who leads here has followed elsewhere.
+            let elsewhere = shares && coalesced.is_from_elsewhere();
+            let forwarded = if elsewhere { Forwarded::Follower } else { forwarded };
+            name.append(forwarded, rule.or(elsewhere.then_some("fleet")), headers);
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     body::{LargeBodies, SpillStore},
     key::{Recipe, service_of},
     label::Labels,
+    membership::Membership,
     observe::HttpObserved,
     policy::{CacheName, Policy},
 };
@@ -38,6 +39,8 @@ pub(super) struct Config {
     pub(super) observers: Vec<HttpObserved>,
     /// What observers are told that a request is.
     pub(super) labels: Labels,
+    /// The processes that it shares flights with.
+    pub(super) fleet: Membership,
     /// Put round the call of the wrapped service (D12).
     pub(super) scope: Option<Scope>,
     /// Copy one type each.
@@ -119,6 +122,7 @@ impl Default for Config {
             inspect: None,
             observers: Vec::new(),
             labels: Labels::default(),
+            fleet: Membership::default(),
             scope: None,
             share_extensions: Vec::new(),
             window: 1 << 20,

@@ -18,6 +18,7 @@ use tower_service::Service;
 use super::{
     answer::{Answer, Audience},
     body::BodySource,
+    fleet::FleetWork,
     judge::{AtHead, Judging, Until},
     key::HttpKey,
     passed::Inside,
@@ -41,6 +42,7 @@ pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
     turn: Option<Box<Turn>>,
     /// `Some` while one who has waited makes its call.
     permit: Option<Permit>,
+    fleet: FleetWork,
     /// When the call was polled first, if it did not answer at once.
     began: Option<Instant>,
     /// `None` once the answer has been judged.
@@ -66,7 +68,13 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
     pub(super) fn new(service: S, request: Request<B>, requester: Requester) -> BoxedFetch<S, B, RB, E> {
         let context = Context::of_call(requester.coalescer.config.scope.as_ref());
         let stage = Stage::Calling(InContext::new(Oneshot::new(service, request), context));
-        Box::pin(Self { stage, turn: None, permit: None, began: None, requester: Some(requester) })
+        let fleet = FleetWork::new(requester.fleet);
+        Box::pin(Self { stage, turn: None, permit: None, fleet, began: None, requester: Some(requester) })
+    }
+
+    /// Keeps the call in the process: it is not the work of a flight that those of others may join.
+    pub(super) fn stay(self: Pin<&mut Self>) {
+        self.project().fleet.stay();
     }
 
     /// Returns what is known of the caller.
@@ -92,6 +100,7 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
     /// Lets the call wait for its turn, if it is that of one who has waited and there is a limit (D3, D10).
     pub(super) fn line_up(self: Pin<&mut Self>, has_waited: bool) {
         let this = self.project();
+        this.fleet.stay();
         let Some(requester) = this.requester else { return };
         *this.turn = if has_waited { requester.coalescer.turn(requester.place) } else { None };
     }
@@ -150,10 +159,13 @@ where
             // More than a leader: somebody follows.
             requester.coalescer.group(requester.place).flights::<RB, E>().group.callers(key) > 1
         };
+        if let Some(answer) = ready!(this.fleet.poll_seat(requester, this.began, cx)) {
+            this.stage.set(Stage::Answered(Some(answer)));
+        }
         if let StageProj::Calling(call) = this.stage.as_mut().project() {
             let inside = Inside::enter(requester.coalescer.marking(), requester.marked);
             let polling = this.permit.as_ref().map(Permit::enter);
-            let Poll::Ready(result) = call.poll(cx) else {
+            let Poll::Ready(result) = this.fleet.poll_work(cx, |cx| call.poll(cx)) else {
                 // An answer that is there at once has no late comers, and asks no clock.
                 if this.began.is_none() {
                     *this.began = Some(Instant::now());
@@ -181,10 +193,13 @@ where
             this.stage.set(next);
         }
         if let StageProj::Judging(judging) = this.stage.as_mut().project() {
-            let answer = ready!(judging.poll(requester, *this.began, cx));
+            let answer = ready!(this.fleet.poll_work(cx, |cx| judging.poll(requester, *this.began, cx)));
             this.stage.set(Stage::Answered(Some(answer)));
         }
         *this.permit = None;
+        if let StageProj::Answered(Some(answer)) = this.stage.project() {
+            ready!(this.fleet.poll_close(requester, answer, cx));
+        }
         *this.requester = None;
         Poll::Ready(())
     }

@@ -211,7 +211,7 @@ fn respond<RB, E>(
         inspect(role, outcome.callers);
     }
     if let Ok((head, _)) = &mut outcome.value.result {
-        coalescer.head(head, Coalesced { role, rule }, forwarded);
+        coalescer.head(head, Coalesced::new(role, rule, outcome.value.audience.fleet), forwarded);
     }
     Poll::Ready(match outcome.value.result {
         Ok((head, body)) => Ok(Response::from_parts(head, body.into_reader())),

@@ -5,6 +5,8 @@ mod answers;
 mod dry_run;
 mod explain;
 mod fields;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod keys;
 mod observe;
 mod requests;

@@ -66,7 +66,8 @@ impl Coalescer {
     ) -> Requester {
         let facts = self.config.policy.facts(parts, key.has_deadline());
         let unary = kind.grpc == Grpc::OptedIn;
-        Requester { coalescer: Arc::clone(self), place, key, facts, unary, marked, released: false }
+        let fleet = self.config.fleet.wish(parts, place != Place::Own);
+        Requester { coalescer: Arc::clone(self), place, key, facts, unary, fleet, marked, released: false }
     }
 
     #[inline(always)]

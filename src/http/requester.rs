@@ -11,6 +11,7 @@ use super::{
     coalescer::{Coalescer, Place},
     group::HttpGroup,
     key::HttpKey,
+    membership::{FleetPart, Wish},
     policy::{Again, AnswerHead, RequestFacts, Verdict},
     rule::Rule,
     unshareable::Evidence,
@@ -25,6 +26,8 @@ pub(super) struct Requester {
     pub(super) facts: RequestFacts,
     /// It is a unary gRPC call: its answer is judged at its first message or its trailers (S28).
     pub(super) unary: bool,
+    /// Whether it asks the fleet.
+    pub(super) fleet: Wish,
     /// The request was marked as one that has passed.
     pub(super) marked: bool,
     /// It waited for an answer that it might not have (D3).
@@ -83,7 +86,7 @@ impl Requester {
         let Verdict { share, mut names, again } = verdict;
         // As with most answers, there is nothing to compare.
         if names.is_empty() && again == Again::Never {
-            return Audience { rule: share.err(), has_length, terms: None };
+            return Audience { rule: share.err(), has_length, fleet: FleetPart::default(), terms: None };
         }
         names.retain(|name: &HeaderName| !self.coalescer.config.recipe.covers(name));
         let compared = !names.is_empty() || again != Again::Never;
@@ -92,6 +95,6 @@ impl Requester {
             let began = began.unwrap_or(answered);
             Arc::new(Terms { names, leader: self.key.clone(), again, began, answered })
         });
-        Audience { rule: share.err(), has_length, terms }
+        Audience { rule: share.err(), has_length, fleet: FleetPart::default(), terms }
     }
 }

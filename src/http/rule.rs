@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::membership::FleetPart;
 use crate::Role;
 
 /// What became of a request: an extension of every response of [`HttpSingleflight`](crate::http::HttpSingleflight), for an
@@ -31,6 +32,31 @@ pub struct Coalesced {
     pub role: Role,
     /// The rule that kept the request, or the answer that it got or waited for, from being shared; `None` if none did.
     pub rule: Option<Rule>,
+    /// What the fleet did with the work of the request's flight; `None` if it was not asked.
+    #[cfg(feature = "fleet")]
+    pub fleet: Option<crate::fleet::FleetRole>,
+}
+
+impl Coalesced {
+    pub(super) fn new(role: Role, rule: Option<Rule>, fleet: FleetPart) -> Self {
+        // Without the feature there is nothing to say.
+        #[cfg(not(feature = "fleet"))]
+        let _: FleetPart = fleet;
+        Self {
+            role,
+            rule,
+            #[cfg(feature = "fleet")]
+            fleet,
+        }
+    }
+
+    /// Returns whether the answer is that of another process.
+    pub(super) fn is_from_elsewhere(self) -> bool {
+        #[cfg(feature = "fleet")]
+        return self.fleet == Some(crate::fleet::FleetRole::Followed);
+        #[cfg(not(feature = "fleet"))]
+        false
+    }
 }
 
 macro_rules! rules {

@@ -167,7 +167,10 @@ impl<S> HttpSingleflight<S> {
             }
         };
         let (place, key) = (requester.place, requester.key.clone());
-        let fetch = Fetch::new(service, request, requester);
+        let mut fetch = Fetch::new(service, request, requester);
+        if plan != Plan::Fly {
+            fetch.as_mut().stay();
+        }
         let group = || &coalescer.group(place).flights::<RB, E>().group;
         let profile = watch.as_ref().map(|watch| watch.profile(false));
         let profile = profile.as_ref();

@@ -1,5 +1,7 @@
 //! A request that may change something: what it fences, once it has been answered (S21).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};
 use http_body::Body;
@@ -10,11 +12,13 @@ use super::{
     group::HttpGroup,
     grpc_web,
     key::{Places, service_of},
+    membership::{Fencing, Membership, WriteFleet},
 };
 
 /// Where a request that may change something was sent, and what its answer fences.
 pub(super) struct Write {
     group: HttpGroup,
+    fleet: WriteFleet,
     kind: Kind,
     uri: Site,
     /// What was asked for before a router stripped it, if that is another one.
@@ -45,55 +49,49 @@ const REFUSED: [&[u8]; 8] = [b"3", b"5", b"6", b"7", b"9", b"11", b"12", b"16"];
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 impl Write {
-    pub(super) fn http(group: HttpGroup, parts: &request::Parts) -> Self {
-        Self::new(group, parts, Kind::Http)
+    pub(super) fn http(group: HttpGroup, fleet: &Membership, parts: &request::Parts) -> Self {
+        Self::new(group, fleet, parts, Kind::Http)
     }
 
-    pub(super) fn grpc(group: HttpGroup, parts: &request::Parts) -> Self {
-        Self::new(group, parts, Kind::Grpc)
+    pub(super) fn grpc(group: HttpGroup, fleet: &Membership, parts: &request::Parts) -> Self {
+        Self::new(group, fleet, parts, Kind::Grpc)
     }
 
-    fn new(group: HttpGroup, parts: &request::Parts, kind: Kind) -> Self {
+    fn new(group: HttpGroup, fleet: &Membership, parts: &request::Parts, kind: Kind) -> Self {
         let Places { uri, original } = Places::of(parts);
         // It is the first field, as a rule: to look at each name is cheaper than to have this one hashed.
         let host = parts.headers.iter().find(|(name, _)| **name == header::HOST);
         let host = host.map(|(_, value)| value.as_bytes());
         let site = |uri| Site::new(uri, host, kind, group.fences());
         let (uri, original) = (site(uri), original.map(|original| Box::new(site(original))));
-        Self { group, kind, uri, original }
+        Self { group, fleet: WriteFleet::new(fleet), kind, uri, original }
     }
 
-    /// Raises the fences as the head of the answer says, before anyone gets it; returns what is left for its trailers.
-    pub(super) fn answered(self, status: StatusCode, headers: &HeaderMap) -> Option<Self> {
+    /// Raises the fences as the head of the answer says, before anyone gets it; returns what is left for its trailers, and
+    /// what the fleet is being told.
+    pub(super) fn answered(self, status: StatusCode, headers: &HeaderMap) -> (Option<Self>, Fencing) {
         match self.kind {
-            Kind::Http if status.is_client_error() => None,
-            Kind::Http => {
-                self.raise(Some(headers));
-                None
-            }
-            Kind::Grpc if status.is_client_error() => None,
+            _ if status.is_client_error() => (None, Fencing::default()),
+            Kind::Http => (None, self.raise(Some(headers))),
             Kind::Grpc if !status.is_success() || headers.contains_key(&GRPC_STATUS) => {
-                self.ended(Some(headers));
-                None
+                (None, self.ended(Some(headers)))
             }
-            Kind::Grpc => Some(self),
+            Kind::Grpc => (Some(self), Fencing::default()),
         }
     }
 
     /// Raises the fences of a call that failed: what it has changed is not known.
-    pub(super) fn failed(&self) {
-        self.raise(None);
+    pub(super) fn failed(&self) -> Fencing {
+        self.raise(None)
     }
 
     /// Raises the fence of a gRPC call as its status says; without one, what it has changed is not known.
-    pub(super) fn ended(&self, trailers: Option<&HeaderMap>) {
-        self.concluded(trailers.and_then(|trailers| trailers.get(&GRPC_STATUS)).map(HeaderValue::as_bytes));
+    fn ended(&self, trailers: Option<&HeaderMap>) -> Fencing {
+        self.concluded(trailers.and_then(|trailers| trailers.get(&GRPC_STATUS)).map(HeaderValue::as_bytes))
     }
 
-    fn concluded(&self, status: Option<&[u8]>) {
-        if !status.is_some_and(|status| REFUSED.contains(&status)) {
-            self.raise(None);
-        }
+    fn concluded(&self, status: Option<&[u8]>) -> Fencing {
+        if status.is_some_and(|status| REFUSED.contains(&status)) { Fencing::default() } else { self.raise(None) }
     }
 
     /// Watches the body of an answer for its end.
@@ -102,30 +100,33 @@ impl Write {
         SharedBody<RB>: Body,
     {
         if body.is_end_stream() {
-            self.ended(None);
+            told_in_passing(self.ended(None));
             return body;
         }
         body.watched(Box::new(Watched { write: Some(self), has_answered: false }))
     }
 
-    fn raise(&self, head: Option<&HeaderMap>) {
-        self.raise_site(&self.uri, head);
-        if let Some(original) = &self.original {
-            self.raise_site(original, head);
-        }
-    }
-
-    fn raise_site(&self, site: &Site, head: Option<&HeaderMap>) {
+    fn raise(&self, head: Option<&HeaderMap>) -> Fencing {
         let fences = self.group.fences();
-        fences.raise_number(site.number);
-        let (Kind::Http, Some(head)) = (self.kind, head) else { return };
+        let sites = || [Some(&self.uri), self.original.as_deref()].into_iter().flatten();
+        sites().for_each(|site| fences.raise_number(site.number));
+        let (Kind::Http, Some(head)) = (self.kind, head) else {
+            let paths = sites().map(|site| site.split().1);
+            return self.fleet.fence(self.kind == Kind::Grpc, paths);
+        };
+        let mut led_to = Vec::new();
         // Each field leads somewhere once; one pass is cheaper than looking both up.
         for (name, value) in head {
             if *name == header::LOCATION || *name == header::CONTENT_LOCATION {
-                let (authority, path) = site.split();
-                value.to_str().into_iter().for_each(|value| raise_reference(fences, authority, path, value));
+                let Ok(value) = value.to_str() else { continue };
+                led_to.extend(sites().filter_map(|site| {
+                    let (authority, path) = site.split();
+                    Some((authority, reference(authority, path, value)?))
+                }));
             }
         }
+        led_to.iter().for_each(|(authority, path)| fences.raise(Place::Path(*authority, path)));
+        self.fleet.fence(false, sites().map(|site| site.split().1).chain(led_to.iter().map(|(_, path)| &**path)))
     }
 }
 
@@ -160,10 +161,13 @@ pub(super) struct OnPanic<'a>(pub(super) &'a mut Option<Write>);
 impl Drop for OnPanic<'_> {
     fn drop(&mut self) {
         if let Some(write) = self.0.take_if(|_| std::thread::panicking()) {
-            write.failed();
+            told_in_passing(write.failed());
         }
     }
 }
+
+/// Where nobody can wait for it: the fleet is told all the same.
+pub(super) fn told_in_passing(_: Fencing) {}
 
 /// A gRPC call whose answer is being read.
 struct Watched {
@@ -180,14 +184,14 @@ impl Watch for Watched {
         }
         self.has_answered = true;
         if let (Some(status), Some(write)) = (grpc_web::status(data), &self.write) {
-            write.concluded(Some(&status));
+            told_in_passing(write.concluded(Some(&status)));
             self.write = None;
         }
     }
 
     fn end(mut self: Box<Self>, trailers: Option<&HeaderMap>) {
         if let Some(write) = self.write.take() {
-            write.ended(trailers);
+            told_in_passing(write.ended(trailers));
         }
     }
 }
@@ -196,13 +200,14 @@ impl Watch for Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if let Some(write) = self.write.take().filter(|_| self.has_answered) {
-            write.failed();
+            told_in_passing(write.failed());
         }
     }
 }
 
-/// Fences what a reference leads to, if it is of the same authority (RFC 9111, section 4.4; RFC 3986, section 5.2).
-fn raise_reference(fences: &Fences, authority: Option<&[u8]>, base: &str, reference: &str) {
+/// Returns the path that a reference leads to, if it is of the same authority (RFC 9111, section 4.4; RFC 3986, section
+/// 5.2).
+fn reference<'a>(authority: Option<&[u8]>, base: &str, reference: &'a str) -> Option<Cow<'a, str>> {
     let reference = reference.split('#').next().unwrap_or(reference);
     let rest = match reference.split_once("://") {
         Some((scheme, rest)) if !scheme.contains(['/', '?']) => Some(rest),
@@ -212,18 +217,17 @@ fn raise_reference(fences: &Fences, authority: Option<&[u8]>, base: &str, refere
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (host, path) = rest.split_at(end);
         let same = authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_bytes()));
-        if same {
-            let path = path.split('?').next().unwrap_or_default();
-            fences.raise(Place::Path(authority, if path.is_empty() { "/" } else { path }));
-        }
-        return;
+        let path = path.split('?').next().unwrap_or_default();
+        return same.then_some(if path.is_empty() { "/" } else { path }.into());
     }
     let path = reference.split('?').next().unwrap_or_default();
     if path.starts_with('/') {
-        fences.raise(Place::Path(authority, &without_dots(path)));
-    } else if !path.is_empty() {
+        Some(without_dots(path).into())
+    } else if path.is_empty() {
+        None
+    } else {
         let folder = base.rfind('/').map_or("/", |end| &base[..=end]);
-        fences.raise(Place::Path(authority, &without_dots(&format!("{folder}{path}"))));
+        Some(without_dots(&format!("{folder}{path}")).into())
     }
 }
 
@@ -247,8 +251,7 @@ fn without_dots(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{raise_reference, without_dots};
-    use crate::http::fence::{Fences, Place};
+    use super::{reference, without_dots};
 
     #[test]
     fn references_lose_their_dots() {
@@ -275,13 +278,8 @@ mod tests {
             ("", None),
             ("#part", None),
         ];
-        for (reference, expected) in cases {
-            let fences = Fences::default();
-            raise_reference(&fences, Some(b"a"), "/items/", reference);
-            match expected {
-                Some(path) => assert_eq!(fences.epoch(Place::Path(Some(b"a"), path)), 1, "{reference}"),
-                None => assert!(!fences.are_raised(), "{reference}"),
-            }
+        for (text, expected) in cases {
+            assert_eq!(reference(Some(b"a"), "/items/", text).as_deref(), expected, "{text}");
         }
     }
 }

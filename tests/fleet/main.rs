@@ -4,3 +4,10 @@ mod call;
 mod layer;
 mod process;
 mod seeds;
+
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+#[path = "../http/origin.rs"]
+#[allow(dead_code)]
+mod origin;

@@ -13,7 +13,10 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::shadow::Watched;
-use crate::http::{body::SharedBody, write::OnPanic};
+use crate::http::{
+    body::SharedBody,
+    write::{OnPanic, told_in_passing},
+};
 
 /// One call of the wrapped service, watched.
 pub(in crate::http) struct ShadowCall<S: Service<Request<B>>, B> {
@@ -50,7 +53,11 @@ impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
         Poll::Ready(match result {
             Ok(response) => {
                 let (head, body) = response.into_parts();
-                let write = write.and_then(|write| write.answered(head.status, &head.headers));
+                let write = write.and_then(|write| {
+                    let (write, fencing) = write.answered(head.status, &head.headers);
+                    told_in_passing(fencing);
+                    write
+                });
                 let watch = this.watched.head(&head, &body);
                 let body = SharedBody::lone(body);
                 let body = match (watch, write) {
@@ -61,7 +68,7 @@ impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
                 Ok(Response::from_parts(head, body))
             }
             Err(error) => {
-                write.into_iter().for_each(|write| write.failed());
+                write.into_iter().for_each(|write| told_in_passing(write.failed()));
                 this.watched.failed();
                 Err(error)
             }

@@ -3,7 +3,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::tokens::is_token_byte;
-use crate::http::rule::Rule;
 
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -52,12 +51,12 @@ impl CacheName {
         }
     }
 
-    /// Adds our member behind those that are there (RFC 9211, section 2), with the rule in `detail` if one kept the
-    /// request or its answer from being shared.
-    pub(in crate::http) fn append(&self, forwarded: Forwarded, rule: Option<Rule>, headers: &mut HeaderMap) {
+    /// Adds our member behind those that are there (RFC 9211, section 2), with its `detail`: the rule, if one kept the request or
+    /// its answer from being shared.
+    pub(in crate::http) fn append(&self, forwarded: Forwarded, detail: Option<&str>, headers: &mut HeaderMap) {
         let forwarded = forwarded.text();
-        let member = match rule {
-            Some(rule) => format!("{}; {forwarded}; detail={rule}", self.0),
+        let member = match detail {
+            Some(detail) => format!("{}; {forwarded}; detail={detail}", self.0),
             None => format!("{}; {forwarded}", self.0),
         };
         if let Ok(member) = HeaderValue::try_from(member) {

@@ -169,7 +169,7 @@ fn t60_cache_status_says_what_became_of_a_request_behind_what_others_said() {
         let mut headers = HeaderMap::new();
         name.append(forwarded, None, &mut headers);
         assert_eq!(headers["cache-status"], member);
-        CacheName::new("outer").append(Forwarded::Bypass, Some(Rule::S11Range), &mut headers);
+        CacheName::new("outer").append(Forwarded::Bypass, Some(Rule::S11Range.name()), &mut headers);
         assert_eq!(
             headers.get_all("cache-status").iter().collect::<Vec<_>>(),
             [member, "outer; fwd=bypass; detail=S11Range"]

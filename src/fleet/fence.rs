@@ -1,0 +1,113 @@
+//! Writes, told to the engine: no process lets a flight be joined that began before one of them.
+//!
+//! What could not be told yet is kept to the process: its own flights of that scope do not ask the fleet, and telling the
+//! engine is tried again, until it is acknowledged or `lead_limit` has passed, in which all flights from before have ended.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{FenceScope, core::Core, operation::within, untold::Acknowledgement};
+use crate::{sync::Spawner, timer::Timer};
+
+/// So long after a failure the next try comes, at least.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Tells the engine of one scope.
+struct Task {
+    core: Arc<Core>,
+    scope: FenceScope,
+    /// The engine knows of all writes, and the scope may have another task by now.
+    is_done: bool,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let Self { core, scope, is_done } = &mut self;
+        // An engine that forgets a fence sooner would let flights from before it be joined.
+        let keep = core.settings.lead_limit.saturating_mul(2);
+        let mut pause = PAUSE;
+        while let Some((writes, until)) = core.untold.writes(*scope) {
+            let told = core.ask(|engine| engine.fence(*scope, keep)).await;
+            if told.is_ok() {
+                pause = PAUSE;
+                if core.untold.told(*scope, writes) {
+                    *is_done = true;
+                    break;
+                }
+            } else if until <= Instant::now() {
+                break;
+            } else {
+                within(pause, std::future::pending::<()>()).await;
+                pause = pause.saturating_mul(2).min(PAUSE * 10);
+            }
+        }
+    }
+}
+
+/// Given up: all flights from before have ended; or the runtime has.
+impl Drop for Task {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.core.untold.give_up(self.scope);
+        }
+    }
+}
+
+/// Ends the time to join of all flights of these scopes, on all processes.
+pub(super) fn fence(core: &Arc<Core>, scopes: impl IntoIterator<Item = FenceScope>) -> Fencing {
+    let spawner = Spawner::current();
+    let mut acknowledgements = Vec::new();
+    for scope in scopes {
+        let Some((acknowledgement, starts)) = core.untold.enter(scope, core.settings.lead_limit, spawner.is_some())
+        else {
+            core.counts.count_unfenced();
+            continue;
+        };
+        if let (true, Some(spawner)) = (starts, &spawner) {
+            let task = Task { core: Arc::clone(core), scope, is_done: false };
+            core.errands.start(spawner.clone(), None, task.run());
+        }
+        acknowledgements.push(acknowledgement);
+    }
+    // An engine that has not answered of late is told all the same, and nobody waits for that; nor where nothing can be asked.
+    if core.breaker.is_open() || spawner.is_none() {
+        acknowledgements.iter().for_each(|_| core.counts.count_unfenced());
+        acknowledgements.clear();
+    }
+    Fencing { told: Box::pin(all(acknowledgements)), timer: Timer::after(core.settings.budget), core: Arc::clone(core) }
+}
+
+async fn all(acknowledgements: Vec<Acknowledgement>) {
+    for Acknowledgement { mut told, write } in acknowledgements {
+        // If the task has ended without it, there is nothing more to wait for.
+        let _ = told.wait_for(|told| *told >= write).await;
+    }
+}
+
+/// Writes that are being told: ready when the engine knows of them, or the budget is spent.
+pub(crate) struct Fencing {
+    told: Pin<Box<dyn Future<Output = ()> + Send>>,
+    timer: Timer,
+    core: Arc<Core>,
+}
+
+impl Future for Fencing {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.told.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.timer.poll(cx).map(|_| {
+            self.core.breaker.failed();
+            self.core.counts.count_unfenced();
+        })
+    }
+}

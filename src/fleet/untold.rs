@@ -1,0 +1,116 @@
+//! Writes that the engine does not know of yet: their scopes are this process's own so long.
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+
+use super::FenceScope;
+use crate::sync::{Mutex, lock};
+
+/// So many scopes are told at a time. With more, the whole process runs without the fleet for `lead_limit`.
+const MOST: usize = 1024;
+
+/// The writes that the engine does not know of yet.
+#[derive(Default)]
+pub(super) struct Untold {
+    /// Whether there may be any: most calls look no further.
+    any: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    scopes: HashMap<FenceScope, Telling>,
+    /// Until when everything counts as untold: there was no room for one more.
+    all_until: Option<Instant>,
+}
+
+/// A scope that is being told.
+struct Telling {
+    /// How many writes there have been.
+    writes: u64,
+    /// How many of them the engine knows of.
+    told: watch::Sender<u64>,
+    until: Instant,
+    /// A task sees to it.
+    has_task: bool,
+}
+
+impl Untold {
+    /// Returns whether flights of this scope stay in the process.
+    pub(super) fn contains(&self, scope: FenceScope) -> bool {
+        if !self.any.load(Ordering::Acquire) {
+            return false;
+        }
+        let (state, now) = (lock(&self.state), Instant::now());
+        state.all_until.is_some_and(|until| now < until)
+            || state.scopes.get(&scope).is_some_and(|telling| now < telling.until)
+    }
+
+    /// Notes a write. Returns where it is told that the engine knows of it, and whether a task is to be started that sees to
+    /// that; `None` if there is no room. `can_start`: there is a runtime for one.
+    pub(super) fn enter(&self, scope: FenceScope, limit: Duration, can_start: bool) -> Option<(Acknowledgement, bool)> {
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        self.any.store(true, Ordering::Release);
+        if state.scopes.len() >= MOST && !state.scopes.contains_key(&scope) {
+            state.scopes.retain(|_, telling| telling.has_task || now < telling.until);
+            if state.scopes.len() >= MOST {
+                state.all_until = Some(now + limit);
+                return None;
+            }
+        }
+        let told = || watch::Sender::new(0);
+        let new = || Telling { writes: 0, told: told(), until: now, has_task: false };
+        let telling = state.scopes.entry(scope).or_insert_with(new);
+        telling.writes += 1;
+        telling.until = now + limit;
+        let starts = can_start && !telling.has_task;
+        telling.has_task |= starts;
+        Some((Acknowledgement { told: telling.told.subscribe(), write: telling.writes }, starts))
+    }
+
+    /// Returns how many writes there have been, and until when telling them is tried.
+    pub(super) fn writes(&self, scope: FenceScope) -> Option<(u64, Instant)> {
+        lock(&self.state).scopes.get(&scope).map(|telling| (telling.writes, telling.until))
+    }
+
+    /// Notes that the engine knows of so many writes; returns whether these are all.
+    pub(super) fn told(&self, scope: FenceScope, writes: u64) -> bool {
+        let mut state = lock(&self.state);
+        let Some(telling) = state.scopes.get(&scope) else { return true };
+        telling.told.send_replace(writes);
+        let is_done = telling.writes == writes;
+        if is_done {
+            self.remove(&mut state, scope);
+        }
+        is_done
+    }
+
+    /// Notes that nobody tells the engine any more; what is not over stays in the process.
+    pub(super) fn give_up(&self, scope: FenceScope) {
+        let mut state = lock(&self.state);
+        match state.scopes.get_mut(&scope) {
+            Some(telling) if Instant::now() < telling.until => telling.has_task = false,
+            _ => self.remove(&mut state, scope),
+        }
+    }
+
+    fn remove(&self, state: &mut State, scope: FenceScope) {
+        state.scopes.remove(&scope);
+        state.all_until = state.all_until.filter(|until| Instant::now() < *until);
+        if state.scopes.is_empty() && state.all_until.is_none() {
+            self.any.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// One write, until the engine knows of it.
+pub(super) struct Acknowledgement {
+    pub(super) told: watch::Receiver<u64>,
+    pub(super) write: u64,
+}

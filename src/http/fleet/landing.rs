@@ -1,0 +1,74 @@
+//! What those of other processes get of an answer: made only if one of them follows (F4).
+
+use std::{error::Error, future::poll_fn};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body::Body;
+
+use super::message::{Head, SentTerms};
+use crate::{
+    fleet::{Kind, Landing, Parcel},
+    http::{
+        answer::Answer,
+        body::{Gather, Gathered},
+        policy::{Again, follower_head},
+        requester::Requester,
+        rule::Rule,
+    },
+};
+
+/// Lands the flight in the engine, if its answer is for others: the body is read to its end in a task, beside those who read
+/// it here.
+pub(super) fn land<RB, E>(landing: Landing, requester: &Requester, answer: &Answer<RB, E>)
+where
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let config = &requester.coalescer.config;
+    let Some(fleet) = config.fleet.fleet() else { return };
+    let audience = &answer.audience;
+    // D4: an error of the service's own is no answer that could be sent.
+    let Ok((head, source)) = &answer.result else { return landing.refuse(Kind::Failed) };
+    let terms = SentTerms::new(audience.terms.as_deref(), |parts| fleet.domain().compared(parts));
+    if let Some(rule) = audience.rule {
+        return match kept(rule, head.status, terms.again()) {
+            Kind::Again => {
+                let payload = terms.encode();
+                landing.land(async move { Parcel { kind: Kind::Again, payload } })
+            }
+            kind => landing.refuse(kind),
+        };
+    }
+    // What the leader's own layer would take out for its followers (S17, S19); extensions go nowhere.
+    let (mut sent, ()) = Response::new(()).into_parts();
+    (sent.status, sent.version, sent.headers) = (head.status, head.version, head.headers.clone());
+    follower_head(&mut sent, &config.policy.dropped);
+    let head = Head::new(terms, sent);
+    let mut gather = Gather::beside(source, fleet.settings().max_message);
+    landing.land(async move {
+        match poll_fn(|cx| gather.poll(cx)).await {
+            Gathered::Whole(pieces, trailers) => match head.encode(&pieces, trailers) {
+                Ok(payload) => Parcel::shared(payload),
+                Err(_) => Parcel::bare(Kind::Failed),
+            },
+            Gathered::TooLarge => Parcel::bare(Kind::TooLarge),
+            // S16: one of those who wait takes over, with its own request.
+            Gathered::Failed => Parcel::bare(Kind::Abandoned),
+        }
+    });
+}
+
+/// Says what others are told of an answer that a rule keeps for its caller.
+fn kept(rule: Rule, status: StatusCode, again: Again) -> Kind {
+    if again != Again::Never {
+        return Kind::Again;
+    }
+    match rule {
+        Rule::LargeBody => Kind::TooLarge,
+        // What one request brought on itself, and a failing or overloaded origin, say nothing of the next call (D3, D4).
+        Rule::S28Deadline | Rule::S30Http10 => Kind::Failed,
+        _ if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => Kind::Failed,
+        _ => Kind::NotShareable,
+    }
+}

@@ -1,0 +1,234 @@
+//! The work of a local flight, as its fleet sees it.
+
+use std::{
+    error::Error,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::Body;
+use tokio::time::Instant;
+
+use super::{
+    landing,
+    received::{Taken, take},
+};
+use crate::{
+    fleet::{Ask, Closing, FleetReason, FleetRole, Lead, Seat},
+    http::{answer::Answer, config::Config, membership::Wish, requester::Requester},
+};
+
+/// What a call has to do with the fleet.
+pub(in crate::http) enum FleetWork {
+    /// Nothing: the layer has none.
+    None,
+    /// It asks when it is polled first, as the work of a flight.
+    Wanted,
+    /// It runs without the fleet.
+    Stays(FleetReason),
+    Asked(Box<Asked>),
+}
+
+/// One that has asked.
+pub(in crate::http) struct Asked {
+    stage: Stage,
+    /// When it asked.
+    since: Instant,
+    /// It has asked once more (D9).
+    tried_again: bool,
+    role: FleetRole,
+}
+
+enum Stage {
+    /// Asking => (Leading | Over): when the engine has answered, and the flight of another process has landed.
+    Asking(Asking),
+    /// Leading => Closing: when the work has ended.
+    Leading(Lead),
+    /// Closing => Over: when the engine has said whether anybody follows, or its time is up.
+    Closing(Closing),
+    /// The fleet has no more to say.
+    Over,
+}
+
+type Asking = Pin<Box<dyn Future<Output = (Ask, Seat)> + Send>>;
+
+fn asking(mut ask: Ask) -> Asking {
+    Box::pin(async move {
+        let seat = ask.take().await;
+        (ask, seat)
+    })
+}
+
+impl FleetWork {
+    #[inline(always)]
+    pub(in crate::http) fn new(wish: Wish) -> Self {
+        match wish {
+            Wish::None => Self::None,
+            Wish::Ask => Self::Wanted,
+            Wish::Stay(reason) => Self::Stays(reason),
+        }
+    }
+
+    /// The call is not the work of a flight that others may join: it runs without the fleet.
+    #[inline(always)]
+    pub(in crate::http) fn stay(&mut self) {
+        if matches!(self, Self::Wanted) {
+            *self = Self::Stays(FleetReason::NotWanted);
+        }
+    }
+
+    /// Waits for the engine's word, and for the flight of another process if there is one; returns its answer, if that is for
+    /// this caller. `None`: the work runs here.
+    #[inline(always)]
+    pub(in crate::http) fn poll_seat<RB, E>(
+        &mut self,
+        requester: &Requester,
+        began: &mut Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Answer<RB, E>>>
+    where
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        if matches!(self, Self::None) {
+            return Poll::Ready(None);
+        }
+        self.poll_seat_of_fleet(requester, began, cx)
+    }
+
+    #[cold]
+    fn poll_seat_of_fleet<RB, E>(
+        &mut self,
+        requester: &Requester,
+        began: &mut Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Answer<RB, E>>>
+    where
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        if matches!(self, Self::Wanted) {
+            *self = Asked::new(requester).map_or(Self::Stays(FleetReason::Private), Self::Asked);
+        }
+        let Self::Asked(asked) = self else { return Poll::Ready(None) };
+        let since = asked.since;
+        let polled = asked.poll_seat(requester, cx);
+        began.get_or_insert(since);
+        polled
+    }
+
+    /// Polls the work, which the fleet leads if it has a part in it.
+    #[inline(always)]
+    pub(in crate::http) fn poll_work<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        match self {
+            Self::Asked(asked) => match &mut asked.stage {
+                Stage::Leading(lead) => lead.poll_work(cx, poll),
+                _ => poll(cx),
+            },
+            _ => poll(cx),
+        }
+    }
+
+    /// Ends the time in which those of other processes can join, and lets them have the answer if they may.
+    #[inline(always)]
+    pub(in crate::http) fn poll_close<RB, E>(
+        &mut self,
+        requester: &Requester,
+        answer: &mut Answer<RB, E>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()>
+    where
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        match self {
+            Self::None => Poll::Ready(()),
+            Self::Wanted => unreachable!("it has asked when it was polled first"),
+            Self::Stays(reason) => {
+                answer.audience.fleet = Some(FleetRole::Local(*reason));
+                Poll::Ready(())
+            }
+            Self::Asked(asked) => asked.poll_close(requester, answer, cx),
+        }
+    }
+}
+
+impl Asked {
+    /// `None` if its key may not leave the process.
+    fn new(requester: &Requester) -> Option<Box<Self>> {
+        let config = &requester.coalescer.config;
+        let fleet = config.fleet.fleet()?;
+        let name = config.fleet.name(fleet, &requester.key, requester.unary, &recipe(config))?;
+        let ask = fleet.ask(name, config.limits.join_window, config.remember);
+        let role = FleetRole::Led;
+        Some(Box::new(Self { stage: Stage::Asking(asking(ask)), since: Instant::now(), tried_again: false, role }))
+    }
+
+    fn poll_seat<RB, E>(&mut self, requester: &Requester, cx: &mut Context<'_>) -> Poll<Option<Answer<RB, E>>>
+    where
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        while let Stage::Asking(asking_still) = &mut self.stage {
+            let (ask, seat) = ready!(asking_still.as_mut().poll(cx));
+            self.stage = Stage::Over;
+            let parcel = match seat {
+                Seat::Lead(lead) => {
+                    self.stage = Stage::Leading(lead);
+                    break;
+                }
+                Seat::Local(reason) => {
+                    self.role = FleetRole::Local(reason);
+                    break;
+                }
+                Seat::Message(parcel) => parcel,
+            };
+            match take(requester, parcel, self.since, self.tried_again) {
+                Taken::Answer(answer) => {
+                    ask.followed();
+                    self.role = FleetRole::Followed;
+                    return Poll::Ready(Some(*answer));
+                }
+                Taken::AskAgain => {
+                    self.tried_again = true;
+                    self.stage = Stage::Asking(asking(ask));
+                }
+                Taken::Declined(reason) => self.role = FleetRole::Local(ask.declined(reason)),
+                Taken::Malformed => self.role = FleetRole::Local(ask.failed(FleetReason::BadMessage)),
+                Taken::NotNow => self.role = FleetRole::Local(ask.failed(FleetReason::NotShareable)),
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn poll_close<RB, E>(&mut self, requester: &Requester, answer: &mut Answer<RB, E>, cx: &mut Context<'_>) -> Poll<()>
+    where
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        if let Stage::Leading(_) = self.stage {
+            if let Stage::Leading(lead) = std::mem::replace(&mut self.stage, Stage::Over) {
+                self.stage = Stage::Closing(lead.close());
+            }
+        }
+        if let Stage::Closing(closing) = &mut self.stage {
+            if let Some(landing) = ready!(Pin::new(closing).poll(cx)) {
+                landing::land(landing, requester, answer);
+            }
+            self.stage = Stage::Over;
+        }
+        answer.audience.fleet = Some(self.role);
+        Poll::Ready(())
+    }
+}
+
+/// Returns what a layer's keys and its verdicts depend on: layers that were told otherwise do not meet.
+fn recipe(config: &Config) -> Vec<u8> {
+    let Config { recipe, policy, .. } = config;
+    format!("{recipe:?} {policy:?}").into_bytes()
+}

@@ -1,0 +1,95 @@
+//! What a layer was told of its fleet, and which requests may leave the process.
+
+use std::{fmt, sync::Arc};
+
+use http::{HeaderName, request};
+
+use crate::{
+    fleet::{Fleet, FleetReason, FleetRole, Name},
+    http::key::{HttpKey, Travelling, service_of},
+};
+
+/// What the fleet did with the work of a flight, if it was asked.
+pub(in crate::http) type FleetPart = Option<FleetRole>;
+
+/// Asked of each request that may share.
+type FleetIf = Arc<dyn Fn(&request::Parts) -> bool + Send + Sync>;
+
+/// What a layer was told of its fleet.
+#[derive(Clone, Default)]
+pub(in crate::http) struct Membership {
+    /// Of the name that was given for what is behind the layer; `None` if the layer is in none.
+    fleet: Option<Arc<Fleet>>,
+    pub(in crate::http) travelling: Travelling,
+    pub(in crate::http) fleet_if: Option<FleetIf>,
+}
+
+/// Whether a request asks the fleet, should its call be the work of a flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) enum Wish {
+    /// The layer has none.
+    None,
+    /// It runs without.
+    Stay(FleetReason),
+    Ask,
+}
+
+impl Membership {
+    /// # Panics
+    ///
+    /// Panics if the name is empty.
+    #[track_caller]
+    pub(in crate::http) fn join(&mut self, fleet: &Fleet, name: &str) {
+        match fleet.named(name) {
+            Ok(named) => self.fleet = Some(Arc::new(named)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub(in crate::http) fn fleet(&self) -> Option<&Arc<Fleet>> {
+        self.fleet.as_ref()
+    }
+
+    /// Says whether a request asks; what its key holds is looked at later, if it comes to that. `shown`: the request shows the
+    /// URI that it was asked for, or the application has given a group.
+    #[inline]
+    pub(in crate::http) fn wish(&self, parts: &request::Parts, shown: bool) -> Wish {
+        if self.fleet.is_some() { self.wish_of_member(parts, shown) } else { Wish::None }
+    }
+
+    #[cold]
+    fn wish_of_member(&self, parts: &request::Parts, shown: bool) -> Wish {
+        // Two routes are told apart by nothing that other processes could see.
+        if !shown {
+            return Wish::Stay(FleetReason::Private);
+        }
+        let wanted = self.fleet_if.as_ref().is_none_or(|fleet_if| fleet_if(parts));
+        if wanted { Wish::Ask } else { Wish::Stay(FleetReason::NotWanted) }
+    }
+
+    /// Returns what the flight of a key is called in the engine; `None` if it may not leave the process. `recipe`: what keys
+    /// and verdicts depend on.
+    pub(in crate::http) fn name(&self, fleet: &Fleet, key: &HttpKey, grpc: bool, recipe: &[u8]) -> Option<Name> {
+        let travelled = key.travelled(&self.travelling)?;
+        let domain = fleet.domain();
+        let scope = domain.scope(&scope(key.path()?, grpc));
+        Some(domain.of_recipe(recipe).name(scope, &travelled))
+    }
+
+    /// Lets fields leave the process though they are none that all browsers send.
+    pub(in crate::http) fn name_fields(&mut self, names: impl IntoIterator<Item = HeaderName>) {
+        self.travelling.named.extend(names);
+    }
+}
+
+/// Returns the parts of what one fence ends: a path under every authority, or a gRPC service. What was asked for counts, not
+/// what a router made of it.
+pub(super) fn scope(path: &str, grpc: bool) -> [&[u8]; 2] {
+    if grpc { [b"service", service_of(path).as_bytes()] } else { [b"path", path.as_bytes()] }
+}
+
+impl fmt::Debug for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Membership").field("fleet", &self.fleet).finish_non_exhaustive()
+    }
+}
