@@ -9,7 +9,12 @@ local waiters = ''
 if redis.call('GETRANGE', result, 0, 0) == 'P' then
   waiters = string.sub(redis.call('GET', result), 2)
 end
-redis.call('SET', result, 'M' .. message, 'PX', ARGV[2])
+-- A server without memory cannot keep it. Those who are told the message need no more; the others find nothing, and do not
+-- wait for the end of what is pending.
+local kept = redis.pcall('SET', result, 'M' .. message, 'PX', ARGV[2])
+if kept.err then
+  redis.call('DEL', result)
+end
 
 local news = ARGV[3]
 if #message <= tonumber(ARGV[4]) then
@@ -18,5 +23,8 @@ end
 -- Those that begin with `n` are told; `p` are those that poll.
 for inbox in string.gmatch(waiters, 'n(%x+)') do
   redis.call('PUBLISH', ARGV[5] .. inbox, news)
+end
+if kept.err then
+  return kept
 end
 return 1

@@ -4,11 +4,13 @@
 -- ARGV  1 token
 -- Answers `R`: it goes on; `P`: pending; `M` and the message: landed; nothing: gone.
 local result = redis.call('GET', KEYS[2])
-if result then
-  if string.sub(result, 1, 1) == 'P' then
-    return 'P'
-  end
+if result and string.sub(result, 1, 1) == 'M' then
   return result
+end
+-- Of a server that can be read and not written, a replica say, nothing will come: this changes nothing, and fails there.
+redis.call('HDEL', KEYS[1], '-')
+if result then
+  return 'P'
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -52,12 +52,16 @@ async fn a_key_of_the_wrong_type_is_an_error_and_not_a_panic() {
 async fn a_server_that_becomes_a_replica_is_unavailable_until_it_leads_again() {
     for server in servers() {
         let (engine, name) = (engine(&server).await, name());
+        let flight = lead(&engine, name, LEASE).await;
         server.run::<()>("REPLICAOF 127.0.0.1 1");
+        // It could still be read, and would say for a whole lease that the flight goes on.
+        let failed = engine.peek(name, flight).await.unwrap_err();
+        assert!(why(&failed).contains("read only"), "{failed:?}");
         let failed = engine.join(Join::new(name, token(), LEASE)).await.unwrap_err();
         assert!(why(&failed).contains("read only"), "{failed:?}");
         assert!(engine.fence(name.scope(), LEASE).await.is_err());
         server.run::<()>("REPLICAOF NO ONE");
-        lead(&engine, name, LEASE).await;
+        follow(&engine, name, flight).await;
     }
 }
 
@@ -72,7 +76,10 @@ async fn a_server_without_memory_refuses_to_join_and_lets_flights_end() {
         assert!(why(&failed).contains("OOM"), "{failed:?}");
         assert_eq!(close(&engine, name, flight).await, Closed::Followed);
         assert_eq!(peek(&engine, name, flight).await, Peek::Pending);
-        assert!(engine.land(name, flight, "message".into(), LEASE).await.is_err());
+        let failed = engine.land(name, flight, "message".into(), LEASE).await.unwrap_err();
+        assert!(why(&failed).contains("OOM"), "{failed:?}");
+        // Nobody waits for the end of what is pending.
+        assert_eq!(peek(&engine, name, flight).await, Peek::Gone);
         server.run::<()>("CONFIG SET maxmemory 0");
         engine.land(name, flight, "message".into(), LEASE).await.unwrap();
     }

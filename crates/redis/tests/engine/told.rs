@@ -87,3 +87,21 @@ async fn a_landing_after_the_waiters_were_forgotten_is_still_there_to_be_read() 
         assert_eq!(peek, tower_singleflight::fleet::Peek::Landed("late".into()));
     }
 }
+
+/// What cannot be kept is told all the same.
+#[tokio::test]
+async fn a_server_without_memory_tells_the_message_that_it_cannot_keep() {
+    for server in servers() {
+        let (leading, waiting) = (engine(&server).await, engine(&server).await);
+        let mut connection = connection(&server);
+        let mut listener = listen(&mut connection);
+        let name = name();
+        let flight = lead(&leading, name, LEASE).await;
+        follow(&waiting, name, flight).await;
+        server.run::<()>("CONFIG SET maxmemory 1");
+        close(&leading, name, flight).await;
+        assert!(leading.land(name, flight, "message".into(), LEASE).await.is_err());
+        let heard: Vec<u8> = listener.get_message().unwrap().get_payload().unwrap();
+        assert!(heard.ends_with(b"message"));
+    }
+}
