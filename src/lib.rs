@@ -131,6 +131,8 @@ mod work;
 pub use self::dry_run::DryRunStats;
 #[cfg(feature = "http")]
 pub use self::http::{HttpSingleflightLayer, SharedBody};
+#[cfg(feature = "shuttle")]
+pub use self::sync::let_tasks_die;
 pub use self::{
     builder::ServiceBuilderExt,
     check::assert_service,

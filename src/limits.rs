@@ -25,7 +25,7 @@ use std::time::Duration;
 pub struct Limits {
     /// How long a follower waits, from joining, before it goes alone; zero: a follower goes alone at once.
     /// `None`: as long as the flight takes. Fresh callers ([`Group::call_fresh`](crate::Group::call_fresh)) wait so long
-    /// for the flight that runs, then for their own.
+    /// for the flight that runs; then theirs starts beside it, and none of them goes alone.
     ///
     /// The timer needs a tokio runtime with time enabled where the follower is first polled, for as long as it waits;
     /// without one the follower goes alone.

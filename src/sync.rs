@@ -31,6 +31,9 @@ mod platform {
 mod platform {
     pub(crate) use shuttle::sync::{Mutex, MutexGuard};
     pub(crate) use shuttle::thread_local;
+    use std::{cell::Cell, task::Poll};
+
+    use shuttle::rand::Rng;
 
     #[derive(Clone)]
     pub(crate) struct Spawner;
@@ -41,10 +44,28 @@ mod platform {
         }
 
         pub(crate) fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
-            drop(shuttle::future::spawn(task));
+            drop(shuttle::future::spawn(async move {
+                let mut task = std::pin::pin!(task);
+                // Dropped by the end of its runtime, wherever it is.
+                let dies = || MORTAL.get() && shuttle::rand::thread_rng().r#gen::<u8>() < 64;
+                std::future::poll_fn(|cx| if dies() { Poll::Ready(()) } else { task.as_mut().poll(cx) }).await;
+            }));
         }
     }
+
+    std::thread_local! {
+        static MORTAL: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Lets every fourth poll of a task be the end of its runtime, in all models of this thread from now on.
+    #[doc(hidden)]
+    pub fn let_tasks_die() {
+        MORTAL.set(true);
+    }
 }
+
+#[cfg(feature = "shuttle")]
+pub use platform::let_tasks_die;
 
 pub(crate) use platform::{Mutex, MutexGuard, Spawner, thread_local};
 

@@ -14,13 +14,9 @@ impl<K, T> Flight<K, T> {
     /// Returns whether the flight was older than this when somebody called; one that has waited for its turn is no older than
     /// that.
     pub(super) fn is_older_than(&self, window: Duration, called: Instant) -> bool {
-        let since = self.began().or_else(|| Some(self.leader_call()?.called));
+        let began = self.waiting.as_ref().and_then(|waiting| waiting.began);
+        let since = began.or_else(|| Some(self.leader_call()?.called));
         since.is_some_and(|since| called.saturating_duration_since(since) > window)
-    }
-
-    /// Returns when its turn came, if it has waited for that, and a limit asks for it.
-    pub(super) fn began(&self) -> Option<Instant> {
-        self.waiting.as_ref()?.began
     }
 
     /// Returns when something is to become of the flight by itself: its grace is over, or it waits for its turn no longer.

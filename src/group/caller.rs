@@ -129,10 +129,6 @@ where
                     Poll::Ready(part) => part,
                     Poll::Pending => {
                         let reason = ready!(fallback.poll_wait(cx));
-                        if let Some(deadline) = follower.waits_until(reason) {
-                            fallback.wait = Some(Box::new(Timer::at(deadline)));
-                            continue;
-                        }
                         follower.release(reason);
                         Part::Alone(reason, None)
                     }

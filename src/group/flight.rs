@@ -69,7 +69,7 @@ pub(super) struct Waiting<T> {
     pub(super) successor: Option<usize>,
     /// `Some` while the flight waits behind one that runs.
     pub(super) turn: Option<Box<Turn>>,
-    /// When its turn came; `Some` only after such a wait, and if a limit asks for it.
+    /// When its turn came; `Some` only after such a wait, and if the time of its leader's call is known.
     pub(super) began: Option<Instant>,
     /// `Some` only with a join window, or if somebody watches.
     pub(super) leader_call: Option<Arc<LeaderCall>>,

@@ -5,8 +5,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::time::Instant;
-
 use super::{
     park::{NeedsWaker, WaiterRef},
     reentrancy::Edge,
@@ -77,19 +75,6 @@ impl<K, T> Follower<K, T> {
                 Err(NeedsWaker) => spare = Some(cx.waker().clone()),
             }
         }
-    }
-
-    /// Returns until when it waits, after it has waited too long for a flight that had to wait for its turn: from then on it
-    /// waits as long as any follower does. Where the flight has no turn yet, it starts now.
-    #[cold]
-    pub(super) fn waits_until(&self, reason: Reason) -> Option<Instant> {
-        let (max_wait, outcome) = (self.shard.limits.max_wait?, self.outcome.as_ref()?);
-        if reason != Reason::WaitedTooLong {
-            return None;
-        }
-        self.shard.lock().overtake(outcome.flight).run();
-        let began = self.shard.lock().get(outcome.flight)?.began()?;
-        began.checked_add(max_wait).filter(|deadline| *deadline > Instant::now())
     }
 
     /// Leaves the flight for work of its own.

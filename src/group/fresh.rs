@@ -43,10 +43,11 @@ where
     /// # Trade-offs
     ///
     /// Where a run is stuck, those who wait for the next are stuck behind it. With [`max_wait`](crate::Limits::max_wait) they
-    /// start theirs beside it once they have waited so long, all on one flight, and wait for its outcome as long as any
-    /// follower does; the timer needs a tokio runtime, and without one the caller goes alone. So does
-    /// [`forget`](Self::forget), and the first call after the [`join_window`](crate::Limits::join_window) of the run. With
-    /// a `max_wait` of zero nobody waits: the caller goes alone.
+    /// start theirs beside it once the first of them has waited so long, all on one flight: one more run for each
+    /// `max_wait`. Nobody goes alone for it, and once their run has begun they wait for it as they would for a run of their
+    /// own. The timer needs a tokio runtime; without one the caller goes alone. [`forget`](Self::forget) starts the next run
+    /// beside the stuck one too, and so does the first call after the [`join_window`](crate::Limits::join_window) of that.
+    /// With a `max_wait` of zero nobody waits: the caller goes alone.
     ///
     /// A flight that waits counts towards [`max_flights`](crate::Limits::max_flights); where there is no room for it, the
     /// caller goes alone. When all who wait for it leave before it has begun, its work is dropped and never runs.

@@ -42,6 +42,10 @@ impl JoinMode {
         Self { fresh: Some(patience), ..Self::JOIN_OR_LEAD }
     }
 
+    pub(super) fn is_fresh(&self) -> bool {
+        self.fresh.is_some()
+    }
+
     pub(super) fn spawned(self, spawner: Spawner) -> Self {
         Self { spawner: Some(spawner), ..self }
     }

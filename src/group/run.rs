@@ -28,19 +28,21 @@ where
         Call::new(self.join(key, work, context, JoinMode::JOIN_OR_LEAD, profile, extras))
     }
 
-    /// The same for a caller that joins no flight whose work has begun. Apart, so that in the other the mode is known when it is
-    /// compiled.
+    /// The same for a caller that joins no flight whose work has begun. Once the flight that it is on has begun, it waits for
+    /// that as long as it would for work of its own: to go alone would be to begin later.
     pub(super) fn run_fresh_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
-        let mode = JoinMode::fresh(self.inner.limits.max_wait);
         let extras = self.extras(None);
         let profile = extras.as_ref().map(|_| &Profile::PLAIN);
         let context = Context::of_call(self.scope.as_ref());
-        Call::new(self.join(key, work, context, mode, profile, extras))
+        let (shard, hash) = self.shard(&key);
+        let mode = JoinMode::fresh(self.inner.limits.max_wait);
+        Call::new(Caller::new(shard.join(hash, key, work, context, mode, profile), || None, extras))
     }
 
     /// [`spawn`](Self::spawn), in one of its modes.
     #[track_caller]
     pub(super) fn run_spawned<W: Work<T>>(&self, key: K, work: W, mode: JoinMode) -> Call<K, T, W> {
+        let fresh = mode.is_fresh();
         let Some(spawner) = Spawner::current() else {
             panic!("`Group::spawn` starts a task: call it from within a tokio runtime");
         };
@@ -54,7 +56,7 @@ where
                 let context = Context::of_call(self.scope.as_ref());
                 Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner), extras)
             }
-            (joined, _) => Caller::new(joined, || self.deadline(), extras),
+            (joined, _) => Caller::new(joined, || self.deadline().filter(|_| !fresh), extras),
         })
     }
 

@@ -221,7 +221,9 @@ impl<K, T> Table<K, T> {
         self.flights[to].key = self.flights[from].key.take();
         self.add_to_index(to);
         let waiting = self.flights[to].waiting_mut();
-        waiting.began = waiting.turn.take().and_then(|turn| turn.timed.then(Instant::now));
+        waiting.turn = None;
+        // Without a join window there is no call whose time is known.
+        waiting.began = waiting.leader_call.as_ref().map(|_| Instant::now());
     }
 
     /// Unlists a flight whose work may go on, if the index lists it (invariant 4); the flight that waits behind it takes

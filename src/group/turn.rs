@@ -8,8 +8,6 @@ use super::reentrancy::Edge;
 pub(super) struct Turn {
     /// When it waits no longer, and starts beside the flight that runs; `None`: it waits as long as that takes.
     pub(super) overtakes: Option<Instant>,
-    /// Whether a limit will ask when the turn came.
-    pub(super) timed: bool,
     /// It waits for the flight that runs: work that would wait for itself by way of the two finds the circle.
     pub(super) _edge: Box<Edge>,
 }

@@ -6,6 +6,7 @@ mod work;
 mod flight;
 mod forget_where;
 mod fresh;
+mod fresh_model;
 mod fresh_odd;
 mod go;
 mod grace;

@@ -78,8 +78,8 @@ impl<'a, K, T> Locked<'a, K, T> {
         self.table.uncount(at.slot);
         let flight = self.table.at(at.slot);
         after.report = Report::on_end(self.shard, flight, how);
-        flight.stage = Stage::Dropping;
         let next = flight.next();
+        flight.stage = Stage::Dropping;
         let work = flight.work.take();
         if let Some(next) = next {
             self.table.pass_key(at.slot, next);

@@ -25,8 +25,6 @@ impl<'a, K, T> Locked<'a, K, T> {
         patience: Option<Duration>,
         has_task: bool,
     ) -> Led<K> {
-        let limits = &self.shard.limits;
-        let timed = limits.max_wait.is_some() || limits.join_window.is_some();
         let overtakes = patience.and_then(|patience| Instant::now().checked_add(patience));
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
@@ -40,7 +38,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         let waiting = table.at(flight.slot).waiting_mut();
         waiting.blocked_by = Some(running);
         let _edge = Edge::to_new(ahead.id(number), flight.id(number));
-        waiting.turn = Some(Box::new(Turn { overtakes, timed, _edge }));
+        waiting.turn = Some(Box::new(Turn { overtakes, _edge }));
         Led { edge: from.map(|from| Edge::to_new(flight.id(number), from)), flight, old_key: Some(key) }
     }
 
