@@ -5,18 +5,20 @@
 use std::{fmt, future::ready, hash::Hash, pin::Pin, time::Duration};
 
 use moka::{Entry, future::Cache, ops::compute::Op};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tower_singleflight::{Group, SharedError};
 
-/// How old a row may be, counted from when the source was asked for it.
+/// How old a row may be, counted from when the source was asked for it, and how long the source is waited for.
 #[derive(Clone, Copy, Debug)]
-pub struct Ages {
+pub struct Bounds {
     /// Up to this age it is served, and nobody is asked.
     pub fresh: Duration,
     /// Up to this age it is served at once, and the source is asked in the background. Who asks later waits.
     pub stale: Duration,
-    /// Up to this age it is served where the source fails. It bounds what a broken source can hide.
+    /// Up to this age it is served where the source fails, or takes too long. It bounds what a broken source can hide.
     pub on_error: Duration,
+    /// How long a caller waits for the source. The run goes on, for those who come later.
+    pub wait: Duration,
     /// How long the source is left alone after it has failed, where there is a row to serve.
     pub pause: Duration,
 }
@@ -30,7 +32,7 @@ pub enum From {
     Stale,
     /// The source.
     Source,
-    /// The cache, since the source has failed.
+    /// The cache, since the source has failed or takes too long.
     StaleOnError,
 }
 
@@ -58,7 +60,7 @@ impl<V> Kept<V> {
 pub struct Cached<K, V, L> {
     rows: Cache<K, Kept<V>>,
     group: Group<K, Result<V, SharedError>>,
-    ages: Ages,
+    bounds: Bounds,
     load: L,
 }
 
@@ -70,38 +72,43 @@ where
     Fut: Future<Output = Result<V, SharedError>> + Send + 'static,
 {
     /// Returns an empty cache for so many keys in front of `load`.
-    pub fn new(keys: u64, ages: Ages, load: L) -> Self {
+    pub fn new(keys: u64, bounds: Bounds, load: L) -> Self {
         // What is too old to be served in any case is not kept.
-        let rows = Cache::builder().max_capacity(keys).time_to_live(ages.on_error.max(ages.stale)).build();
-        Self { rows, group: Group::new(), ages, load }
+        let rows = Cache::builder().max_capacity(keys).time_to_live(bounds.on_error.max(bounds.stale)).build();
+        Self { rows, group: Group::new(), bounds, load }
     }
 
     /// Returns the row, and where it came from.
     ///
     /// # Errors
     ///
-    /// If the source fails, and there is no row that is young enough.
+    /// If the source fails or takes too long, and there is no row that is young enough.
     pub async fn get(&self, key: K) -> Result<(V, From), SharedError> {
         let kept = self.rows.get(&key).await;
         let paused = kept.as_ref().is_some_and(|kept| Instant::now() < kept.not_before);
         let row = |age| kept.as_ref().and_then(|kept| kept.up_to(age)).cloned();
-        if let Some(row) = row(self.ages.fresh) {
+        if let Some(row) = row(self.bounds.fresh) {
             return Ok((row, From::Fresh));
         }
-        if let Some(row) = row(self.ages.stale) {
+        if let Some(row) = row(self.bounds.stale) {
             if !paused {
                 // Joins the run that is under way, or starts one; it goes on when this caller has gone.
                 drop(self.group.spawn(key.clone(), self.run(key)));
             }
             return Ok((row, From::Stale));
         }
-        let old = || row(self.ages.on_error).map(|row| (row, From::StaleOnError));
+        let old = || row(self.bounds.on_error).map(|row| (row, From::StaleOnError));
         match old().filter(|_| paused) {
             Some(old) => Ok(old),
-            None => match self.group.call(key.clone(), self.run(key)).await.into_value() {
-                Ok(row) => Ok((row, From::Source)),
-                Err(error) => old().ok_or(error),
-            },
+            None => {
+                // `spawn`, since those who have waited long enough leave it.
+                let run = self.group.spawn(key.clone(), self.run(key));
+                let result = match timeout(self.bounds.wait, run).await {
+                    Ok(outcome) => outcome.into_value(),
+                    Err(elapsed) => Err(SharedError::new(elapsed)),
+                };
+                result.map(|row| (row, From::Source)).or_else(|error| old().ok_or(error))
+            }
         }
     }
 
@@ -122,11 +129,11 @@ where
 
     /// The work of a flight: looks once more, then asks the source, and keeps what it gets.
     fn run(&self, key: K) -> impl FnOnce() -> Load<V> + Send + use<K, V, L, Fut> {
-        let (rows, ages, load) = (self.rows.clone(), self.ages, self.load.clone());
+        let (rows, bounds, load) = (self.rows.clone(), self.bounds, self.load.clone());
         move || {
             Box::pin(async move {
                 // For who has missed just before a row was put in, and joined just after that run had landed.
-                if let Some(row) = rows.get(&key).await.as_ref().and_then(|kept| kept.up_to(ages.fresh)) {
+                if let Some(row) = rows.get(&key).await.as_ref().and_then(|kept| kept.up_to(bounds.fresh)) {
                     return Ok(row.clone());
                 }
                 let since = Instant::now();
@@ -137,7 +144,7 @@ where
                         // What was asked for before a write, or before another row, does not replace it.
                         (Some(kept), Ok(_)) if kept.since >= since => Op::Nop,
                         (_, Ok(row)) => Op::Put(Kept { row: Some(row), since, not_before: since }),
-                        (Some(kept), Err(_)) => Op::Put(Kept { not_before: Instant::now() + ages.pause, ..kept }),
+                        (Some(kept), Err(_)) => Op::Put(Kept { not_before: Instant::now() + bounds.pause, ..kept }),
                         (None, Err(_)) => Op::Nop,
                     }
                 };

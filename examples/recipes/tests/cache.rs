@@ -8,19 +8,24 @@ use std::{
     time::Duration,
 };
 
-use recipes::cache::{Ages, Cached, From};
+use recipes::cache::{Bounds, Cached, From};
 use tokio::{
     sync::Notify,
     task::{JoinSet, yield_now},
-    time::advance,
+    time::{Instant, advance},
 };
-use tokio_test::{assert_pending, assert_ready, task};
+use tokio_test::{assert_pending, task};
 use tower_singleflight::SharedError;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-const AGES: Ages =
-    Ages { fresh: SECOND, stale: Duration::from_secs(10), on_error: Duration::from_secs(100), pause: SECOND };
+const BOUNDS: Bounds = Bounds {
+    fresh: SECOND,
+    stale: Duration::from_secs(10),
+    on_error: Duration::from_secs(100),
+    wait: Duration::from_secs(5),
+    pause: SECOND,
+};
 
 /// A source whose answers a test sets, and keeps back if it wants.
 #[derive(Clone, Default)]
@@ -69,7 +74,7 @@ impl Source {
 macro_rules! cached {
     ($source:expr) => {{
         let source = $source.clone();
-        Arc::new(Cached::new(100, AGES, move |_: u32| source.clone().load()))
+        Arc::new(Cached::new(100, BOUNDS, move |_: u32| source.clone().load()))
     }};
 }
 
@@ -90,9 +95,13 @@ macro_rules! herd {
 
 /// Lets what runs in the background come to its end.
 async fn idle(in_flight: impl Fn() -> usize) {
-    while in_flight() > 0 {
+    for _ in 0..10_000 {
+        if in_flight() == 0 {
+            return;
+        }
         yield_now().await;
     }
+    panic!("{} runs do not end", in_flight());
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,7 +172,7 @@ async fn a_source_that_takes_long_to_fail_does_not_make_an_old_row_younger() {
     assert_pending!(call.poll());
     advance(2 * SECOND).await;
     gate.notify_one();
-    assert!(assert_ready!(call.poll()).is_err());
+    assert!(call.await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,18 +202,42 @@ async fn after_a_write_nobody_gets_a_row_from_before_it_also_not_from_a_run_that
     let gate = source.hold();
     let mut before = task::spawn(cached.get(7));
     assert_pending!(before.poll());
+    // The run begins.
     advance(SECOND).await;
+    assert_eq!(source.loads(), 1);
     source.set(Some("new"));
     cached.written(7).await;
     source.gate.lock().unwrap().take();
     advance(SECOND).await;
     let mut after = task::spawn(cached.get(7));
     assert_pending!(after.poll());
+    idle(|| cached.in_flight()).await;
     gate.notify_one();
-    assert_eq!(assert_ready!(after.poll()).unwrap(), ("new", From::Source), "it did not join the run from before");
-    assert_eq!(assert_ready!(before.poll()).unwrap().0, "old", "it asked before the write");
+    assert_eq!(after.await.unwrap(), ("new", From::Source), "it did not join the run from before");
+    assert_eq!(before.await.unwrap().0, "old", "it asked before the write");
     assert_eq!(herd!(cached).unwrap().0, "new", "what the old run found is not kept");
     source.set(None);
     cached.written(7).await;
     assert_eq!(herd!(cached), Err("the source is down".to_owned()), "no row from before a write hides an error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hangs_is_waited_for_up_to_a_time_and_its_answer_kept_when_it_comes() {
+    let source = Source::new("old");
+    let cached = cached!(source);
+    assert_eq!(herd!(cached), Ok(("old", From::Source)));
+    source.set(Some("new"));
+    advance(20 * SECOND).await;
+    let gate = source.hold();
+    let asked = Instant::now();
+    assert_eq!(herd!(cached), Ok(("old", From::StaleOnError)));
+    assert_eq!(asked.elapsed(), BOUNDS.wait);
+    assert_eq!((source.loads(), cached.in_flight()), (2, 1), "the run goes on");
+    advance(80 * SECOND).await;
+    assert_eq!(herd!(cached), Err("deadline has elapsed".to_owned()), "the row is too old now");
+    gate.notify_one();
+    idle(|| cached.in_flight()).await;
+    source.gate.lock().unwrap().take();
+    assert_eq!(herd!(cached), Ok(("new", From::Source)), "what was asked for so long ago is stale at once");
+    assert_eq!(source.loads(), 3);
 }

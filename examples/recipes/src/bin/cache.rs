@@ -10,17 +10,17 @@ use std::{
     time::Duration,
 };
 
-use recipes::cache::{Ages, Cached};
+use recipes::cache::{Bounds, Cached};
 use tokio::time::sleep;
 use tower_singleflight::SharedError;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let ms = Duration::from_millis;
-    let ages = Ages { fresh: ms(100), stale: ms(300), on_error: ms(600), pause: ms(50) };
+    let bounds = Bounds { fresh: ms(100), stale: ms(300), on_error: ms(600), wait: ms(200), pause: ms(50) };
     let (loads, down) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let (counted, broken) = (Arc::clone(&loads), Arc::clone(&down));
-    let cached = Cached::new(1_000, ages, move |key: u32| {
+    let cached = Cached::new(1_000, bounds, move |key: u32| {
         let (load, broken) = (counted.fetch_add(1, Relaxed) + 1, Arc::clone(&broken));
         async move {
             sleep(ms(20)).await;
