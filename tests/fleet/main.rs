@@ -1,7 +1,10 @@
 //! Flights that many processes share. Each process is a group and a `Fleet` of its own, all on one engine.
 
 mod call;
+mod driver;
 mod layer;
+#[cfg(feature = "http")]
+mod pair;
 mod process;
 mod seeds;
 
