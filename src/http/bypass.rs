@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::{
     body::SharedBody,
     coalescer::Coalescer,
-    membership::{Fencing, FleetPart},
+    membership::{Fencing, FleetPart, Hold},
     passed::Inside,
     plan::Alone,
     policy::Forwarded,
@@ -33,23 +33,19 @@ pub(super) struct Bypass<S: Service<Request<B>>, B> {
     /// What the answer will fence (S21).
     write: Option<Write>,
     /// The answer, while the fleet is told of what it has changed.
-    held: Option<Box<Held<S::Response, S::Error>>>,
+    held: Hold<Answered<S::Response, S::Error>>,
     rule: Rule,
     /// The request was marked as one that has passed.
     marked: bool,
 }
 
-/// An answer that nobody gets before the fleet has been told.
-struct Held<R, E> {
-    result: Result<R, E>,
-    at_end: Option<Write>,
-    fencing: Fencing,
-}
+/// The answer, and what its end will fence.
+type Answered<R, E> = (Result<R, E>, Option<Write>);
 
 impl<S: Service<Request<B>>, B> Bypass<S, B> {
     pub(super) fn new(service: S, request: Request<B>, alone: Alone) -> Self {
         let Alone { rule, write, marked, place: _ } = alone;
-        Self { call: Oneshot::new(service, request), write, held: None, rule, marked }
+        Self { call: Oneshot::new(service, request), write, held: Hold::none(), rule, marked }
     }
 
     /// Inlined, since an answer is large.
@@ -64,53 +60,84 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         S: Service<Request<B>, Response = Response<RB>>,
         SharedBody<RB>: Body,
     {
+        if self.held.is_held() {
+            return self.poll_held(cx, coalescer, watch);
+        }
         let this = self.project();
-        let (mut result, at_end, mut fencing) = match this.held.take() {
-            Some(held) => {
-                let Held { result, at_end, fencing } = *held;
-                (result, at_end, fencing)
-            }
-            None => {
-                let on_panic = OnPanic(this.write);
-                let inside = Inside::enter(coalescer.marking(), *this.marked);
-                let result = ready!(this.call.poll(cx));
-                drop((inside, on_panic));
-                // The fences go up before anyone has the answer, and before `inspect`, which may panic.
-                let (at_end, fencing) = match (&result, this.write.take()) {
-                    (Ok(response), Some(write)) => write.answered(response.status(), response.headers()),
-                    (Err(_), Some(write)) => (None, write.failed()),
-                    (_, None) => (None, Fencing::default()),
-                };
-                (result, at_end, fencing)
-            }
+        let on_panic = OnPanic(this.write);
+        let inside = Inside::enter(coalescer.marking(), *this.marked);
+        let mut result = ready!(this.call.poll(cx));
+        drop((inside, on_panic));
+        // The fences go up before anyone has the answer, and before `inspect`, which may panic.
+        let (at_end, mut fencing) = match (&result, this.write.take()) {
+            (Ok(response), Some(write)) => write.answered(response.status(), response.headers()),
+            (Err(_), Some(write)) => (None, write.failed()),
+            (_, None) => (None, Fencing::default()),
         };
         if fencing.poll(cx).is_pending() {
-            *this.held = Some(Box::new(Held { result, at_end, fencing }));
+            this.held.keep((result, at_end), fencing);
             return Poll::Pending;
         }
-        let role = Role::Alone(Reason::NoKey);
-        if watch.is_some() {
-            HttpWatch::answered(watch, role, 1);
-        }
-        if let Some(inspect) = &coalescer.config.inspect {
-            inspect(role, 1);
-        }
-        let forwarded = if *this.rule == Rule::S1Method { Forwarded::Method } else { Forwarded::Bypass };
-        let coalesced = Coalesced::new(role, Some(*this.rule), FleetPart::default());
-        // In place, since a response is large.
-        if let Ok(response) = &mut result {
-            coalescer.mark(response.extensions_mut(), coalesced);
-            coalescer.report(response.headers_mut(), coalesced, forwarded);
-        }
-        Poll::Ready(match result {
-            Ok(response) => Ok(response.map(|body| {
-                let body = SharedBody::lone(body);
-                match at_end {
-                    Some(write) => write.watch(body),
-                    None => body,
-                }
-            })),
-            Err(error) => Err(error),
-        })
+        tell(&mut result, *this.rule, coalescer, watch);
+        Poll::Ready(lone((result, at_end)))
     }
+
+    /// Waits until the fleet has been told.
+    #[cold]
+    fn poll_held<RB>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        coalescer: &Coalescer,
+        watch: &mut Option<Arc<HttpWatch>>,
+    ) -> Poll<Result<Response<SharedBody<RB>>, S::Error>>
+    where
+        S: Service<Request<B>, Response = Response<RB>>,
+        SharedBody<RB>: Body,
+    {
+        let this = self.project();
+        let (mut result, at_end) = ready!(this.held.poll(cx));
+        tell(&mut result, *this.rule, coalescer, watch);
+        Poll::Ready(lone((result, at_end)))
+    }
+}
+
+/// Says in an answer what became of its request.
+#[inline(always)]
+fn tell<RB, E>(
+    result: &mut Result<Response<RB>, E>,
+    rule: Rule,
+    coalescer: &Coalescer,
+    watch: &mut Option<Arc<HttpWatch>>,
+) {
+    let role = Role::Alone(Reason::NoKey);
+    if watch.is_some() {
+        HttpWatch::answered(watch, role, 1);
+    }
+    if let Some(inspect) = &coalescer.config.inspect {
+        inspect(role, 1);
+    }
+    let forwarded = if rule == Rule::S1Method { Forwarded::Method } else { Forwarded::Bypass };
+    let coalesced = Coalesced::new(role, Some(rule), FleetPart::default());
+    // In place, since a response is large.
+    if let Ok(response) = result {
+        coalescer.mark(response.extensions_mut(), coalesced);
+        coalescer.report(response.headers_mut(), coalesced, forwarded);
+    }
+}
+
+/// Gives an answer the body of a caller that shares nothing.
+#[inline(always)]
+fn lone<RB, E>((result, at_end): Answered<Response<RB>, E>) -> Result<Response<SharedBody<RB>>, E>
+where
+    SharedBody<RB>: Body,
+{
+    result.map(|response| {
+        response.map(|body| {
+            let body = SharedBody::lone(body);
+            match at_end {
+                Some(write) => write.watch(body),
+                None => body,
+            }
+        })
+    })
 }

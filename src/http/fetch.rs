@@ -160,7 +160,7 @@ where
             requester.coalescer.group(requester.place).flights::<RB, E>().group.callers(key) > 1
         };
         if let Some(answer) = ready!(this.fleet.poll_seat(requester, this.began, cx)) {
-            this.stage.set(Stage::Answered(Some(answer)));
+            this.stage.set(Stage::Answered(Some(*answer)));
         }
         if let StageProj::Calling(call) = this.stage.as_mut().project() {
             let inside = Inside::enter(requester.coalescer.marking(), requester.marked);

@@ -49,7 +49,7 @@ mod off {
             _: &Requester,
             _: &mut Option<Instant>,
             _: &mut Context<'_>,
-        ) -> Poll<Option<Answer<RB, E>>> {
+        ) -> Poll<Option<Box<Answer<RB, E>>>> {
             Poll::Ready(None)
         }
 

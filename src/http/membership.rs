@@ -6,17 +6,20 @@ mod settings;
 mod writes;
 
 #[cfg(not(feature = "fleet"))]
-pub(super) use self::off::{Fencing, FleetPart, Membership, Wish, WriteFleet};
+pub(super) use self::off::{Fencing, FleetPart, Hold, Membership, Wish, WriteFleet};
 #[cfg(feature = "fleet")]
 pub(super) use self::{
     settings::{FleetPart, Membership, Wish},
-    writes::{Fencing, WriteFleet},
+    writes::{Fencing, Hold, WriteFleet},
 };
 
 /// Without the feature nothing is asked, and what would ask is compiled away.
 #[cfg(not(feature = "fleet"))]
 mod off {
-    use std::task::{Context, Poll};
+    use std::{
+        marker::PhantomData,
+        task::{Context, Poll},
+    };
 
     use http::request;
 
@@ -38,6 +41,25 @@ mod off {
         #[inline(always)]
         pub(in crate::http) fn wish(&self, _: &request::Parts, _: bool) -> Wish {
             Wish
+        }
+    }
+
+    pub(in crate::http) struct Hold<T>(PhantomData<fn() -> T>);
+
+    impl<T> Hold<T> {
+        pub(in crate::http) const fn none() -> Self {
+            Self(PhantomData)
+        }
+
+        #[inline(always)]
+        pub(in crate::http) const fn is_held(&self) -> bool {
+            false
+        }
+
+        pub(in crate::http) fn keep(&mut self, _: T, _: Fencing) {}
+
+        pub(in crate::http) fn poll(&mut self, _: &mut Context<'_>) -> Poll<T> {
+            unreachable!("nothing is held")
         }
     }
 

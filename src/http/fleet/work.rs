@@ -86,7 +86,7 @@ impl FleetWork {
         requester: &Requester,
         began: &mut Option<Instant>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Answer<RB, E>>>
+    ) -> Poll<Option<Box<Answer<RB, E>>>>
     where
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -103,7 +103,7 @@ impl FleetWork {
         requester: &Requester,
         began: &mut Option<Instant>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Answer<RB, E>>>
+    ) -> Poll<Option<Box<Answer<RB, E>>>>
     where
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -169,7 +169,7 @@ impl Asked {
         Some(Box::new(Self { stage: Stage::Asking(asking(ask)), since: Instant::now(), tried_again: false, role }))
     }
 
-    fn poll_seat<RB, E>(&mut self, requester: &Requester, cx: &mut Context<'_>) -> Poll<Option<Answer<RB, E>>>
+    fn poll_seat<RB, E>(&mut self, requester: &Requester, cx: &mut Context<'_>) -> Poll<Option<Box<Answer<RB, E>>>>
     where
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -192,7 +192,7 @@ impl Asked {
                 Taken::Answer(answer) => {
                     ask.followed();
                     self.role = FleetRole::Followed;
-                    return Poll::Ready(Some(*answer));
+                    return Poll::Ready(Some(answer));
                 }
                 Taken::AskAgain => {
                     self.tried_again = true;

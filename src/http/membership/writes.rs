@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use super::settings::{Membership, scope};
@@ -38,6 +38,39 @@ impl Fencing {
         match &mut self.0 {
             None => Poll::Ready(()),
             Some(fencing) => std::pin::Pin::new(fencing).poll(cx),
+        }
+    }
+}
+
+/// An answer that nobody gets before the fleet has been told.
+pub(in crate::http) struct Hold<T>(Option<Box<(T, Fencing)>>);
+
+impl<T> Hold<T> {
+    pub(in crate::http) const fn none() -> Self {
+        Self(None)
+    }
+
+    #[inline]
+    pub(in crate::http) const fn is_held(&self) -> bool {
+        self.0.is_some()
+    }
+
+    #[cold]
+    pub(in crate::http) fn keep(&mut self, answer: T, fencing: Fencing) {
+        self.0 = Some(Box::new((answer, fencing)));
+    }
+
+    /// Waits until the fleet has been told, for its budget at most.
+    ///
+    /// # Panics
+    ///
+    /// Panics if nothing is held.
+    pub(in crate::http) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+        let Some(held) = &mut self.0 else { unreachable!("asked of what is held") };
+        ready!(held.1.poll(cx));
+        match self.0.take() {
+            Some(held) => Poll::Ready(held.0),
+            None => unreachable!("it was there a moment ago"),
         }
     }
 }
