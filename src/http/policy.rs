@@ -16,6 +16,8 @@ use http::{HeaderName, Method};
 
 #[cfg(feature = "dry-run")]
 pub(super) use self::follower::follower_fields;
+#[cfg(feature = "fleet")]
+pub(super) use self::verdict::is_event_stream;
 pub(super) use self::{
     admit::{Admission, Content, is_unsafe},
     cache_status::{CacheName, Forwarded},

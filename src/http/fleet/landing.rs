@@ -12,7 +12,7 @@ use crate::{
     http::{
         answer::Answer,
         body::{Gather, Gathered},
-        policy::{Again, follower_head},
+        policy::{Again, follower_head, is_event_stream},
         requester::Requester,
         rule::Rule,
     },
@@ -39,6 +39,10 @@ where
             }
             kind => landing.refuse(kind),
         };
+    }
+    // S29: it has no end to wait for.
+    if is_event_stream(&head.headers) {
+        return landing.refuse(Kind::TooLarge);
     }
     // What the leader's own layer would take out for its followers (S17, S19); extensions go nowhere.
     let (mut sent, ()) = Response::new(()).into_parts();

@@ -235,6 +235,13 @@ pub(in crate::http) fn grpc_status(trailers: &HeaderMap) -> Option<&[u8]> {
     trailers.get(&GRPC_STATUS).map(http::HeaderValue::as_bytes)
 }
 
+/// Returns whether an answer is a stream of events, which comes as long as its reader stays.
+#[cfg(feature = "fleet")]
+pub(in crate::http) fn is_event_stream(headers: &HeaderMap) -> bool {
+    let types = headers.get_all(header::CONTENT_TYPE);
+    types.into_iter().any(|value| is_type(value.as_bytes(), "text/event-stream"))
+}
+
 /// Returns whether a media type is this one, whatever its parameters are.
 fn is_type(value: &[u8], wanted: &str) -> bool {
     let value = value.trim_ascii_start();

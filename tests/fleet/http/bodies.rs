@@ -104,6 +104,22 @@ async fn what_is_larger_than_a_message_reaches_this_process_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s29_nobody_elsewhere_waits_for_the_end_of_an_event_stream() {
+    let engine = MemoryEngine::new();
+    let [mut a, mut b] = nodes(&engine, || HttpSingleflightLayer::new().share_event_streams());
+    let (first, second) = (ask(&mut a, get("/x")).await, ask(&mut b, get("/x")).await);
+    let (frames, body) = OriginBody::streamed();
+    let events = http::Response::builder().header("content-type", "text/event-stream; charset=utf-8");
+    a.next().await.answer(events.body(body).unwrap());
+    let response = answered(first).await;
+    b.next().await.answer(ok(&[], "own"));
+    let other = answered(second).await;
+    assert_eq!(fleet(&other), local(FleetReason::TooLarge));
+    assert_eq!(text(other).await, "own");
+    drop((frames, response));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_reader_is_not_cut_for_the_fleet_and_holds_it_up_for_nobody() {
     let engine = MemoryEngine::new();
     let [mut a, mut b] = nodes(&engine, || HttpSingleflightLayer::new().window(100));
