@@ -48,6 +48,7 @@ mod plan;
 mod policy;
 mod release;
 mod requester;
+mod respond;
 mod rule;
 mod service;
 mod shadow;

@@ -31,6 +31,8 @@ pub(super) struct AfterUnlock<'a, K, T> {
     pub(super) lost: Option<FlightId>,
     /// What most flights do not have, of one that has lost it.
     pub(super) waiting: Option<Box<Waiting<T>>>,
+    /// What is left of the flight behind this one, whose callers were released with this one's.
+    pub(super) next: Option<Box<Self>>,
 }
 
 impl<K, T> AfterUnlock<'_, K, T> {
@@ -47,12 +49,15 @@ impl<K, T> AfterUnlock<'_, K, T> {
             report: None,
             lost: None,
             waiting: None,
+            next: None,
         }
     }
 
     /// Wakes, tells, then drops; returns what the driver of a landed flight gets.
     pub(super) fn run(self) -> Option<Ending<T>> {
-        let Self { wakes, closed, key, waker, gone, unwanted, own, report, lost, waiting } = self;
+        let Self { wakes, closed, key, waker, gone, unwanted, own, report, lost, waiting, next } = self;
+        // Before all that may panic (invariant 8).
+        let next = next.map_or(Ok(None), |next| catch(|| next.run()));
         match report {
             None => wakes.wake(),
             // Told even past a waker that panics: whoever was told that a flight began is told that it ended.
@@ -66,6 +71,9 @@ impl<K, T> AfterUnlock<'_, K, T> {
             trace::lost(lost);
         }
         drop((closed, key, waker, gone, unwanted, waiting));
+        if let Err(payload) = next {
+            resume_unwind(payload);
+        }
         own
     }
 }

@@ -41,6 +41,7 @@ mod fresh;
 
 use std::{sync::Arc, task::Waker};
 
+use self::fresh::release_next;
 use super::{
     after_unlock::{AfterUnlock, Closed, Followed, Led},
     flight::{Ending, Flight, New, Stage},
@@ -120,6 +121,7 @@ impl<'a, K, T> Locked<'a, K, T> {
             return after;
         }
         after.report = Report::on_landing(self.shard, table.at(at.slot), &ending);
+        after.next = release_next(self.shard, table, at.slot, &ending);
         let (key, successor) = table.release_key(at.slot);
         let (flight, stats) = table.at_counted(at.slot);
         let mut wakes = WakeList { successor, ..flight.take_wakers() };

@@ -1,5 +1,7 @@
 //! Ways into a group for the layers, which bring work of their own kinds.
 
+#[cfg(feature = "http")]
+use std::time::Duration;
 use std::{hash::Hash, sync::Arc};
 
 use tokio::time::Instant;
@@ -80,6 +82,22 @@ where
     #[cfg(feature = "http")]
     pub(crate) fn lead<W: Work<T>>(&self, key: K, work: W, profile: Option<&Profile<'_>>) -> Caller<K, T, W> {
         self.join(key, work, Context::default(), JoinMode::LEAD_ONLY, profile, None)
+    }
+
+    /// [`call_fresh`](Self::call_fresh), likewise, for a caller that waits so long for the run under way, and at most as long
+    /// as the group's limit.
+    #[cfg(feature = "http")]
+    pub(crate) fn run_fresh<W: Work<T>>(
+        &self,
+        key: K,
+        work: W,
+        wait: Duration,
+        profile: Option<&Profile<'_>>,
+    ) -> Caller<K, T, W> {
+        let (shard, hash) = self.shard(&key);
+        let wait = self.inner.limits.max_wait.map_or(wait, |limit| limit.min(wait));
+        let mode = JoinMode::fresh(Some(wait));
+        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), || None, None)
     }
 
     /// [`call`](Self::call), for work of a caller that called before, and has waited since.

@@ -48,6 +48,13 @@ pub(crate) trait Drive<T>: Send {
     /// (invariant 6).
     fn may_share(&self) -> bool;
 
+    /// Returns whether those who wait for the next run are told at this one's end that they may not have its value, so that they
+    /// go alone at once, each with its own work: theirs would be for the leader alone, too. Asked under a lock, of work that
+    /// has ended and whose value followers may not have: it runs no user code (invariant 6).
+    fn speaks_for_next(&self) -> bool {
+        false
+    }
+
     /// Returns what followers are told that may not have the value. Asked under a lock, if there are any: it runs no user
     /// code (invariant 6).
     fn note(&self) -> Option<Note> {

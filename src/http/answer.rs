@@ -77,6 +77,14 @@ impl<RB: Body, E: Clone> Clone for Answer<RB, E> {
 }
 
 impl Audience {
+    /// Returns whether those who wait for the next answer need not wait for that: it would be its leader's, as this one is. Not
+    /// if this one may be due to its leader's own request, or was a failure (D9, D4).
+    pub(super) fn speaks_for_next(&self) -> bool {
+        let own = matches!(self.rule, Some(Rule::S28Deadline | Rule::S30Http10 | Rule::D4Failure));
+        let again = self.terms.as_ref().is_some_and(|terms| terms.again != Again::Never);
+        self.rule.is_some() && !own && !again
+    }
+
     /// Says what a follower does that has this key, and joined then.
     pub(super) fn step(&self, key: &HttpKey, http10: bool, joined: Instant, tried: Tried) -> Step {
         let mismatch = self.terms.as_ref().filter(|terms| !key.agrees(&terms.leader, &terms.names));

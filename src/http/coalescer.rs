@@ -165,12 +165,13 @@ impl Coalescer {
     /// Likewise, to the client, if the application wants it to be told (S24).
     pub(super) fn report(&self, headers: &mut HeaderMap, coalesced: Coalesced, forwarded: Forwarded) {
         if let Some(name) = &self.config.cache_status {
-            let shares = matches!(forwarded, Forwarded::Leader | Forwarded::Follower);
+            let shares = forwarded.is_on_flight();
             let rule = coalesced.rule.filter(|_| !shares).map(Rule::name);
             // Who leads here has followed elsewhere.
             let elsewhere = shares && coalesced.is_from_elsewhere();
             let forwarded = if elsewhere { Forwarded::Follower } else { forwarded };
-            name.append(forwarded, rule.or(elsewhere.then_some("fleet")), headers);
+            let detail = rule.or(elsewhere.then_some("fleet")).or(forwarded.is_fresh().then_some("fresh"));
+            name.append(forwarded, detail, headers);
         }
     }
 }

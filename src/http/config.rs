@@ -27,6 +27,7 @@ pub(super) struct Config {
     pub(super) policy: Policy,
     pub(super) limits: Limits,
     pub(super) coalesce_if: Option<CoalesceIf>,
+    pub(super) reloads: Reloads,
     pub(super) content_if: Option<ContentIf>,
     /// Full names of unary methods without side effects, `/package.Service/Method`.
     pub(super) grpc: Vec<Box<str>>,
@@ -53,6 +54,23 @@ pub(super) struct Config {
     pub(super) spill_dir: Option<PathBuf>,
     /// Made of these two; one for all services of the layer.
     pub(super) spill: SpillStore,
+}
+
+/// Which requests may not have what began before they came, and what becomes of them (S13).
+#[derive(Clone)]
+pub(super) struct Reloads {
+    /// They share no flight that they do not lead.
+    pub(super) alone: bool,
+    /// How long they wait for the flight that runs.
+    pub(super) fresh_wait: Duration,
+    /// Which, beside those that say so.
+    pub(super) fresh_if: Option<CoalesceIf>,
+}
+
+impl Default for Reloads {
+    fn default() -> Self {
+        Self { alone: false, fresh_wait: Duration::from_secs(1), fresh_if: None }
+    }
 }
 
 /// What a request is to the layer, found once.
@@ -113,6 +131,7 @@ impl Default for Config {
             policy: Policy::default(),
             limits: Limits::new(),
             coalesce_if: None,
+            reloads: Reloads::default(),
             content_if: None,
             grpc: Vec::new(),
             grpc_reads: Vec::new(),

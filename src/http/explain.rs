@@ -98,7 +98,8 @@ impl Explanation {
     /// Returns the rules that keep the first and the second request from sharing, whatever the other one asks for: what
     /// [`Coalesced`](crate::http::Coalesced) would say of each.
     ///
-    /// A reload leads a flight that others join, and joins none that is under way: only the second has `S13Reload`.
+    /// A reload leads a flight that others join, and joins none that is under way, but waits for the next run with others that
+    /// reload: only the second has `S13Reload`.
     pub fn rules(&self) -> [Option<Rule>; 2] {
         let (leaders, followers) = match &self.answer {
             Some((judged, Step::Alone(rule))) => (judged.audience.rule, Some(*rule)),

@@ -156,8 +156,9 @@ where
         }
         let Some(requester) = this.requester.as_ref() else { panic!("a call was polled after it had completed") };
         let others_wait = |key: &HttpKey| {
-            // More than a leader: somebody follows.
-            requester.coalescer.group(requester.place).flights::<RB, E>().group.callers(key) > 1
+            // More than a leader: somebody follows, or waits for the next run.
+            let group = &requester.coalescer.group(requester.place).flights::<RB, E>().group;
+            group.callers(key) > 1 || group.waiting(key) > 0
         };
         if let Some(answer) = ready!(this.fleet.poll_seat(requester, this.began, cx)) {
             this.stage.set(Stage::Answered(Some(*answer)));
@@ -208,6 +209,10 @@ where
         if let StageProj::Calling(call) = self.project().stage.project() {
             call.moved();
         }
+    }
+
+    fn speaks_for_next(&self) -> bool {
+        self.audience().is_some_and(Audience::speaks_for_next)
     }
 
     fn may_share(&self) -> bool {

@@ -22,7 +22,8 @@ use super::{
     fetch::{BoxedFetch, Fetch},
     key::HttpKey,
     policy::Forwarded,
-    rule::{Coalesced, Rule},
+    respond::respond,
+    rule::Rule,
     shadow::ShadowCall,
     watch::{HttpWatch, OnPanic},
 };
@@ -69,6 +70,8 @@ struct Joined {
     /// When it called; `None`: it leads its first flight.
     at: Option<Instant>,
     tried: Tried,
+    /// It may not have what began before it came (S13).
+    fresh: bool,
 }
 
 impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
@@ -83,7 +86,21 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
             watch.on_flight(call.role());
         }
         let at = if call.role() == Role::Leader { None } else { Some(Instant::now()) };
-        Self { state: State::OnFlight { call, joined: Joined { at, tried: Tried::default() } }, coalescer, watch }
+        let joined = Joined { at, tried: Tried::default(), fresh: false };
+        Self { state: State::OnFlight { call, joined }, coalescer, watch }
+    }
+
+    /// On a flight whose work begins after the request came.
+    pub(super) fn on_next_flight(
+        call: Flown<S, B, RB, E>,
+        coalescer: Arc<Coalescer>,
+        watch: Option<Arc<HttpWatch>>,
+    ) -> Self {
+        let mut future = Self::on_flight(call, coalescer, watch);
+        if let State::OnFlight { joined, .. } = &mut future.state {
+            joined.fresh = true;
+        }
+        future
     }
 
     #[inline(always)]
@@ -150,7 +167,7 @@ where
         joined: Joined,
         watch: Option<&HttpWatch>,
     ) -> Result<Self, BoxedFetch<S, B, RB, E>> {
-        let Joined { at, mut tried } = joined;
+        let Joined { at, mut tried, fresh } = joined;
         let regroups = matches!(step, Step::Regroup(_));
         let key = match step {
             Step::Take => return Err(fetch),
@@ -178,12 +195,17 @@ where
         }
         let called = at.unwrap_or_else(Instant::now);
         let profile = watch.map(|watch| watch.profile(true));
-        let call = group.flights::<RB, E>().group.run_since(called, key, fetch, profile.as_ref());
+        let flights = &group.flights::<RB, E>().group;
+        let call = if fresh {
+            flights.run_fresh(key, fetch, coalescer.config.reloads.fresh_wait, profile.as_ref())
+        } else {
+            flights.run_since(called, key, fetch, profile.as_ref())
+        };
         group.counts().count_again(call.role());
         if let Some(watch) = watch {
             watch.on_flight(call.role());
         }
-        Ok(Self::OnFlight { call, joined: Joined { at: Some(called), tried } })
+        Ok(Self::OnFlight { call, joined: Joined { at: Some(called), tried, fresh } })
     }
 
     /// Returns what a follower does with what its flight landed with.
@@ -191,32 +213,6 @@ where
         let requester = fetch.requester();
         audience.step(&requester.key, requester.facts.http10, joined.at.unwrap_or_else(Instant::now), joined.tried)
     }
-}
-
-/// Makes a caller's own response of what its flight, or its own call, came to. Inlined, since an answer is large: a call moved it
-/// twice more, for 58 instructions.
-#[inline(always)]
-fn respond<RB, E>(
-    mut outcome: Outcome<Answer<RB, E>>,
-    rule: Option<Rule>,
-    forwarded: Forwarded,
-    coalescer: &Coalescer,
-    watch: &mut Option<Arc<HttpWatch>>,
-) -> Poll<Result<Response<SharedBody<RB>>, E>> {
-    let role = outcome.role;
-    if watch.is_some() {
-        HttpWatch::answered(watch, role, outcome.callers);
-    }
-    if let Some(inspect) = &coalescer.config.inspect {
-        inspect(role, outcome.callers);
-    }
-    if let Ok((head, _)) = &mut outcome.value.result {
-        coalescer.head(head, Coalesced::new(role, rule, outcome.value.audience.fleet), forwarded);
-    }
-    Poll::Ready(match outcome.value.result {
-        Ok((head, body)) => Ok(Response::from_parts(head, body.into_reader())),
-        Err(error) => Err(error),
-    })
 }
 
 impl<S, B, RB, E> Future for HttpResponseFuture<S, B, RB, E>
@@ -253,7 +249,9 @@ where
                             }
                             let forwarded = match role {
                                 Role::Leader if joined.tried.regrouped => Forwarded::Released,
+                                Role::Leader if joined.fresh => Forwarded::FreshLeader,
                                 Role::Leader => Forwarded::Leader,
+                                Role::Follower if joined.fresh => Forwarded::FreshFollower,
                                 Role::Follower => Forwarded::Follower,
                                 _ => Forwarded::Bypass,
                             };

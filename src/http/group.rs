@@ -70,6 +70,7 @@ pub(super) struct Flights<RB, E> {
 trait AnyFlights: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn callers(&self, key: &HttpKey) -> usize;
+    fn waiting(&self, key: &HttpKey) -> usize;
     fn in_flight(&self) -> usize;
     fn stats(&self) -> Stats;
     fn forget(&self, key: &HttpKey) -> bool;
@@ -83,6 +84,10 @@ impl<RB: Send + 'static, E: Send + Sync + 'static> AnyFlights for Flights<RB, E>
 
     fn callers(&self, key: &HttpKey) -> usize {
         self.group.callers(key)
+    }
+
+    fn waiting(&self, key: &HttpKey) -> usize {
+        self.group.waiting(key)
     }
 
     fn in_flight(&self) -> usize {
@@ -151,7 +156,12 @@ impl HttpGroup {
         self.nodes().map(|node| node.flights.callers(key)).sum()
     }
 
-    /// Returns how many flights can be joined now.
+    /// Returns how many live callers wait for the key's next run, behind the one under way (S13); 0 when none do.
+    pub fn waiting(&self, key: &HttpKey) -> usize {
+        self.nodes().map(|node| node.flights.waiting(key)).sum()
+    }
+
+    /// Returns how many flights can be joined now, those that wait for their turn included.
     pub fn in_flight(&self) -> usize {
         self.nodes().map(|node| node.flights.in_flight()).sum()
     }

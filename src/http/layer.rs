@@ -9,6 +9,7 @@ mod fields;
 mod fleet;
 mod keys;
 mod observe;
+mod reloads;
 mod requests;
 
 use std::{pin::Pin, sync::Arc, time::Duration};

@@ -21,6 +21,8 @@ use super::{
 pub(super) enum Plan {
     /// It leads a flight or joins one.
     Fly,
+    /// The same, but of flights whose work begins after it came (S13).
+    Fresh,
     /// It may lead, but joins none (S13).
     Lead,
     /// It goes alone; of late, answers to its key could not be shared.
@@ -117,8 +119,12 @@ impl Coalescer {
     ) -> Result<(Plan, HttpKey), Rule> {
         let (admission, key) = self.key(parts, kind, content, place, passed)?;
         let plan = match admission {
-            Admission::LeadOnly => Plan::Lead,
-            Admission::Coalesce if self.group(place).unshareable().contains(&key) => Plan::Unshareable,
+            Admission::Reload if self.config.reloads.alone => Plan::Lead,
+            _ if self.group(place).unshareable().contains(&key) => Plan::Unshareable,
+            Admission::Reload => Plan::Fresh,
+            Admission::Coalesce if self.config.reloads.fresh_if.as_ref().is_some_and(|fresh| fresh(parts)) => {
+                Plan::Fresh
+            }
             Admission::Coalesce => Plan::Fly,
         };
         Ok((plan, key))

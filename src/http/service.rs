@@ -176,6 +176,10 @@ impl<S> HttpSingleflight<S> {
         let profile = profile.as_ref();
         match plan {
             Plan::Fly => HttpResponseFuture::on_flight(group().run(key, fetch, profile), own, watch),
+            Plan::Fresh => {
+                let call = group().run_fresh(key, fetch, coalescer.config.reloads.fresh_wait, profile);
+                HttpResponseFuture::on_next_flight(call, own, watch)
+            }
             Plan::Lead => {
                 let call = group().lead(key, fetch, profile);
                 if let (Role::Alone(Reason::MayNotJoin), Some(watch)) = (call.role(), &watch) {

@@ -140,7 +140,8 @@ async fn t17_what_goes_alone_is_forwarded_untouched() {
 #[tokio::test]
 async fn t18_s13_a_reload_joins_no_running_flight_but_others_join_the_one_it_leads() {
     for field in [("cache-control", "no-cache"), ("cache-control", "max-age=0"), ("pragma", "no-cache")] {
-        let (count, became) = pair(HttpSingleflightLayer::new(), get("/x"), get_with("/x", &[field])).await;
+        let layer = HttpSingleflightLayer::new().reload_alone();
+        let (count, became) = pair(layer, get("/x"), get_with("/x", &[field])).await;
         assert_eq!(count, 2, "{field:?} after");
         assert_eq!(said(became[1]), (Role::Alone(Reason::MayNotJoin), Some(Rule::S13Reload)), "{field:?}");
         assert_eq!(calls_of(get_with("/x", &[field]), get("/x")).await, 1, "{field:?} before");
@@ -233,7 +234,7 @@ async fn s14_h2c_alone_asks_for_nothing_and_all_else_goes_alone() {
 #[tokio::test]
 async fn s13_a_reload_shares_no_flight_from_before_it() {
     for reload in [("cache-control", "no-cache"), ("cache-control", "max-age=0"), ("pragma", "no-cache")] {
-        let mut bench: Plain = bench(HttpSingleflightLayer::new());
+        let mut bench: Plain = bench(HttpSingleflightLayer::new().reload_alone());
         let before = bench.call(get("/x"));
         let reload = bench.call(get_with("/x", &[reload]));
         assert_eq!(bench.count().await, 2);

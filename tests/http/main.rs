@@ -35,6 +35,7 @@ mod passed_late;
 mod personal;
 mod release;
 mod release_limit;
+mod reload;
 mod router;
 mod rules;
 mod sockets;

@@ -107,7 +107,7 @@ async fn what_a_rule_sends_alone_is_told_with_the_rule() {
 
 #[tokio::test]
 async fn s13_a_reload_that_may_not_join_is_told_with_its_rule() {
-    let (mut bench, recorder) = observed(HttpSingleflightLayer::new());
+    let (mut bench, recorder) = observed(HttpSingleflightLayer::new().reload_alone());
     let first = bench.call(get("/x"));
     let reload = bench.call(get_with("/x", &[("cache-control", "no-cache")]));
     recorder.assert_told(&["led", "alone by S13Reload", "rule S13Reload"]);

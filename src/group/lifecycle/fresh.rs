@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::End;
 use crate::group::{
     after_unlock::{AfterUnlock, Led},
-    flight::{Flight, New, Stage},
+    flight::{Ending, Flight, New, Stage},
     flight_ref::FlightRef,
     reentrancy::Edge,
-    shard::Locked,
+    report::Report,
+    shard::{Locked, Shard},
+    shared_outcome::Told,
+    table::Table,
     turn::Turn,
 };
 
@@ -59,4 +63,31 @@ impl<'a, K, T> Locked<'a, K, T> {
         (after.key, after.wakes.successor) = self.table.set_aside(running);
         after
     }
+}
+
+/// Solo, Shared => Solo, of the flight that waits behind one which ends with a value for its leader alone: there will be none
+/// for all in the next run either, so its followers go alone now, with the note of that work, and its leader drives its work
+/// at once, unlisted. A flight that is to run to its end, or has no leader, takes its turn as ever.
+pub(super) fn release_next<'a, K, T>(
+    shard: &'a Shard<K, T>,
+    table: &mut Table<K, T>,
+    running: usize,
+    ending: &Ending<T>,
+) -> Option<Box<AfterUnlock<'a, K, T>>> {
+    let next = table.at(running).next()?;
+    let Ending::Value { work, share: false } = ending else { return None };
+    let flight = table.at(next);
+    if flight.finish || !flight.leader || !work.speaks_for_next() {
+        return None;
+    }
+    let mut after = AfterUnlock::nothing();
+    after.report = Report::on_end(shard, flight, End::NotShareable);
+    let note = if flight.followers() > 0 { work.note() } else { None };
+    table.uncount(next);
+    let (flight, stats) = table.at_counted(next);
+    flight.tell(Told::NotShareable(note), stats);
+    (flight.callers, flight.stage) = (1, Stage::Solo);
+    after.wakes = flight.take_wakers();
+    after.waiting = flight.waiting.take();
+    Some(Box::new(after))
 }

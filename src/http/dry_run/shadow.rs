@@ -228,7 +228,7 @@ impl Drop for Watched {
 fn way(plan: Plan) -> Way {
     match plan {
         Plan::Fly => Way::Fly,
-        Plan::Lead => Way::Lead,
+        Plan::Fresh | Plan::Lead => Way::Lead,
         Plan::Unshareable => Way::Alone,
     }
 }

@@ -33,7 +33,7 @@ impl Side {
     /// Returns the rule that keeps the request from leading a flight for others.
     pub(super) const fn alone(&self) -> Option<Rule> {
         match self.plan {
-            Ok(Plan::Fly | Plan::Lead) => None,
+            Ok(Plan::Fly | Plan::Fresh | Plan::Lead) => None,
             Ok(Plan::Unshareable) => Some(Rule::D3Remembered),
             Err(rule) => Some(rule),
         }
@@ -42,7 +42,7 @@ impl Side {
     /// Returns the rule that keeps the request from joining a flight that is under way.
     pub(super) const fn joins_none(&self) -> Option<Rule> {
         match self.plan {
-            Ok(Plan::Lead) => Some(Rule::S13Reload),
+            Ok(Plan::Fresh | Plan::Lead) => Some(Rule::S13Reload),
             _ => self.alone(),
         }
     }

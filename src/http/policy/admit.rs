@@ -23,8 +23,8 @@ pub(in crate::http) enum Content {
 pub(in crate::http) enum Admission {
     /// Lead a flight or join one.
     Coalesce,
-    /// Lead, but not join: it wants an answer that is younger than itself (S13).
-    LeadOnly,
+    /// The same, but of flights whose work begins after it came: it wants an answer that is younger than itself (S13).
+    Reload,
 }
 
 /// Returns whether a request is not known to be safe (RFC 9110, section 9.2.1; S21).
@@ -175,7 +175,7 @@ impl Admitting<'_> {
         }
         // Pragma counts where there is no Cache-Control (RFC 9111, section 5.4).
         if seen.reloads || (seen.pragma && !headers.contains_key(header::CACHE_CONTROL)) {
-            return Ok(Admission::LeadOnly);
+            return Ok(Admission::Reload);
         }
         Ok(Admission::Coalesce)
     }

@@ -11,6 +11,9 @@ static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 pub(in crate::http) enum Forwarded {
     Leader,
     Follower,
+    /// On a flight whose work began after the request came (S13).
+    FreshLeader,
+    FreshFollower,
     /// It waited for a flight, and went alone all the same.
     Released,
     Bypass,
@@ -18,10 +21,19 @@ pub(in crate::http) enum Forwarded {
 }
 
 impl Forwarded {
+    /// Returns whether the request was on the flight that answered it.
+    pub(in crate::http) const fn is_on_flight(self) -> bool {
+        matches!(self, Self::Leader | Self::Follower) || self.is_fresh()
+    }
+
+    pub(in crate::http) const fn is_fresh(self) -> bool {
+        matches!(self, Self::FreshLeader | Self::FreshFollower)
+    }
+
     const fn text(self) -> &'static str {
         match self {
-            Self::Leader => "fwd=uri-miss",
-            Self::Follower => "fwd=uri-miss; collapsed",
+            Self::Leader | Self::FreshLeader => "fwd=uri-miss",
+            Self::Follower | Self::FreshFollower => "fwd=uri-miss; collapsed",
             Self::Released => "fwd=uri-miss; collapsed=?0",
             Self::Bypass => "fwd=bypass",
             Self::Method => "fwd=method",

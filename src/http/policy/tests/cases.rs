@@ -67,8 +67,8 @@ fn t18_a_reload_leads_and_what_must_not_be_stored_goes_alone() {
         (&["max-age=60", "no-store"], Err(Rule::S13CacheControl)),
         (&["no-cache", "no-store"], Err(Rule::S13CacheControl)),
         (&["no-cache", "only-if-cached"], Err(Rule::S13CacheControl)),
-        (&["no-cache"], Ok(Admission::LeadOnly)),
-        (&["max-age=60", "max-age=0"], Ok(Admission::LeadOnly)),
+        (&["no-cache"], Ok(Admission::Reload)),
+        (&["max-age=60", "max-age=0"], Ok(Admission::Reload)),
         (&["max-age=60", "no-transform"], Ok(Admission::Coalesce)),
         (&["x=\"no-store, no-cache\""], Ok(Admission::Coalesce)),
     ] {

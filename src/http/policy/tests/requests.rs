@@ -132,11 +132,11 @@ fn s13_directives_of_a_request() {
         assert_eq!(admit(&[("cache-control", line)]), Err(Rule::S13CacheControl), "{line}");
     }
     for line in ["no-cache", "max-age=0", "max-age=00", "max-age=\"0\"", "No-Cache, x=y", "max-age"] {
-        assert_eq!(admit(&[("cache-control", line)]), Ok(Admission::LeadOnly), "{line}");
+        assert_eq!(admit(&[("cache-control", line)]), Ok(Admission::Reload), "{line}");
     }
-    assert_eq!(admit(&[("pragma", "x, No-Cache")]), Ok(Admission::LeadOnly));
+    assert_eq!(admit(&[("pragma", "x, No-Cache")]), Ok(Admission::Reload));
     assert_eq!(admit(&[("pragma", "no-cache"), ("cache-control", "max-age=60")]), Ok(Admission::Coalesce));
-    assert_eq!(admit(&[("cache-control", "max-age=60"), ("cache-control", "no-cache")]), Ok(Admission::LeadOnly));
+    assert_eq!(admit(&[("cache-control", "max-age=60"), ("cache-control", "no-cache")]), Ok(Admission::Reload));
 }
 
 #[test]
