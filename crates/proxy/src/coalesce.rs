@@ -4,6 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use tower_singleflight::{
     HttpSingleflightLayer, Limits,
+    fleet::Fleet,
     http::{HttpGroup, LargeBodies, StatusPage},
 };
 
@@ -15,7 +16,7 @@ pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
 /// Returns the layer, whose services share one group, and the live page about it, if the options ask for one; `None`: every
 /// request goes upstream.
-pub(crate) fn layer(options: &Options) -> Option<(HttpSingleflightLayer, Option<StatusPage>)> {
+pub(crate) fn layer(options: &Options, fleet: Option<Fleet>) -> Option<(HttpSingleflightLayer, Option<StatusPage>)> {
     if options.no_coalesce {
         return None;
     }
@@ -41,6 +42,9 @@ pub(crate) fn layer(options: &Options) -> Option<(HttpSingleflightLayer, Option<
     }
     if let Some(limit) = options.release_limit {
         layer = layer.release_limit(limit as usize);
+    }
+    if let Some((fleet, name)) = fleet.zip(options.fleet_name.as_ref()) {
+        layer = layer.fleet(fleet, name);
     }
     if options.status.is_none() {
         return Some((layer, None));

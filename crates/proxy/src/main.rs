@@ -40,7 +40,7 @@ async fn run(options: &Options) -> ExitCode {
         Err(error) => return fail(format_args!("cannot wait for signals: {error}")),
     };
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let proxy = match Proxy::start(options, cores) {
+    let proxy = match Proxy::start_in_fleet(options, cores).await {
         Ok(proxy) => proxy,
         Err(error) => return fail(format_args!("{error}")),
     };

@@ -12,6 +12,8 @@ use std::{
 use clap::{Parser, value_parser};
 use http::{Uri, uri::Authority};
 
+use crate::fleet::{Secret, Url};
+
 /// What no option can leave unsaid.
 const UNSEEN: &str = "\
 Which requests are equal is decided by what the client sent. The proxy does not look at the client's address, which it \
@@ -32,6 +34,8 @@ Examples:
       Who has waited half a second goes alone, but no more than eight at a time.
   singleflight-proxy --upstream http://127.0.0.1:3000 --status 127.0.0.1:9000
       Shows what it does in a browser; as text: watch curl -s http://127.0.0.1:9000/plain
+  singleflight-proxy --upstream http://app:3000 --redis redis://redis --secret-file /run/secret --fleet-name shop
+      Proxies on several machines send equal requests upstream once.
   singleflight-proxy --upstream http://127.0.0.1:3000 --no-coalesce
       Every request goes upstream: to compare.";
 
@@ -113,6 +117,16 @@ pub struct Options {
     /// are refused, so that no web site that has its own name lead here can read it.
     #[arg(long, requires = "status", value_name = "NAME")]
     pub(crate) status_host: Vec<String>,
+    /// Share requests with other proxies through this Redis or Valkey: redis://[user:password@]host[:port].
+    #[arg(long, value_name = "URL", requires_all = ["secret_file", "fleet_name"], conflicts_with = "no_coalesce")]
+    pub(crate) redis: Option<Url>,
+    /// A file with 32 random bytes, or 64 hexadecimal digits, which all of these proxies have: what they send each other is
+    /// encrypted with it.
+    #[arg(long, value_name = "FILE", requires = "redis")]
+    pub(crate) secret_file: Option<Secret>,
+    /// The name of what is upstream: proxies with another name do not meet.
+    #[arg(long, value_name = "NAME", requires = "redis", value_parser = named)]
+    pub(crate) fleet_name: Option<String>,
     /// Print no line per request.
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -171,6 +185,11 @@ impl Origin {
             ip == own || ip.is_unspecified() || (own.is_unspecified() && ip.is_loopback())
         })
     }
+}
+
+/// Checks that there is something in a name.
+fn named(name: &str) -> Result<String, String> {
+    if name.trim().is_empty() { Err("it is empty".to_owned()) } else { Ok(name.to_owned()) }
 }
 
 /// Checks that temporary files can be made in a directory.

@@ -8,9 +8,9 @@ use std::{
 };
 
 use tokio::net::TcpListener;
-use tower_singleflight::HttpSingleflightLayer;
+use tower_singleflight::{HttpSingleflightLayer, fleet::Fleet};
 
-use crate::{coalesce, options::Options, server, status::Status, worker::Workers};
+use crate::{coalesce, fleet, options::Options, server, status::Status, worker::Workers};
 
 /// A proxy that listens, with its threads started.
 pub struct Proxy {
@@ -26,21 +26,46 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on, or a thread cannot be started. The error says which.
+    /// If the address cannot be listened on, or a thread cannot be started. The error says which. Options that name a fleet
+    /// are for [`start_in_fleet`](Self::start_in_fleet).
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime that has I/O and time.
     pub fn start(options: &Options, threads: usize) -> io::Result<Self> {
+        if options.redis.is_some() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "--redis is for start_in_fleet"));
+        }
+        Self::start_with(options, threads, None)
+    }
+
+    /// Joins the fleet of proxies that the options name, if they name one, and [starts](Self::start).
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); or the fleet's server cannot be used, in one line.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime that has I/O and time.
+    pub async fn start_in_fleet(options: &Options, threads: usize) -> io::Result<Self> {
+        let fleet = match options.redis.as_ref().zip(options.secret_file.as_ref()) {
+            Some((url, secret)) => Some(fleet::join(url, secret).await?),
+            None => None,
+        };
+        Self::start_with(options, threads, fleet)
+    }
+
+    fn start_with(options: &Options, threads: usize, fleet: Option<Fleet>) -> io::Result<Self> {
         let said = |what: String| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
         let listening = server::listen(options.listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (address, listener) = listening.map_err(said(format!("cannot listen on {}", options.listen)))?;
-        let (layer, page) = coalesce::layer(options).unzip();
+        let (layer, page) = coalesce::layer(options, fleet.clone()).unzip();
         let shown = options.status.zip(page.flatten()).map(|(address, page)| {
             Status::start(address, options, page).map_err(said(format!("cannot show the live page on {address}")))
         });
         let status = shown.transpose()?;
-        let started = Workers::start(options, layer.as_ref(), threads);
+        let started = Workers::start(options, layer.as_ref(), fleet, threads);
         let workers = started.map_err(said("cannot start a worker".to_owned()))?;
         Ok(Self { listener, address, layer, status, workers })
     }

@@ -13,7 +13,7 @@ use tokio::{
     time::sleep,
 };
 use tower::Layer;
-use tower_singleflight::HttpSingleflightLayer;
+use tower_singleflight::{HttpSingleflightLayer, fleet::Fleet};
 
 use crate::{accepted::Accepted, options::Options, server::Server, upstream::Upstream};
 
@@ -50,12 +50,18 @@ fn runtime() -> io::Result<Runtime> {
 
 impl Workers {
     /// Starts `count` workers.
-    pub(crate) fn start(options: &Options, layer: Option<&HttpSingleflightLayer>, count: usize) -> io::Result<Self> {
+    pub(crate) fn start(
+        options: &Options,
+        layer: Option<&HttpSingleflightLayer>,
+        fleet: Option<Fleet>,
+        count: usize,
+    ) -> io::Result<Self> {
         let (alive, ended) = mpsc::channel(1);
         let last = Arc::new(Barrier::new(count));
         let clients = (0..count).map(|_| {
             let (sender, clients) = mpsc::unbounded_channel();
-            let worker = Worker { options: options.clone(), layer: layer.cloned(), clients, alive: alive.clone() };
+            let (options, layer, fleet) = (options.clone(), layer.cloned(), fleet.clone());
+            let worker = Worker { options, layer, fleet, clients, alive: alive.clone() };
             worker.start(Arc::clone(&last))?;
             Ok(sender)
         });
@@ -100,6 +106,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
 struct Worker {
     options: Options,
     layer: Option<HttpSingleflightLayer>,
+    fleet: Option<Fleet>,
     clients: mpsc::UnboundedReceiver<Accepted>,
     alive: mpsc::Sender<()>,
 }
@@ -119,11 +126,15 @@ impl Worker {
     }
 
     async fn serve(self) {
-        let Self { options, layer, clients, alive } = self;
+        let Self { options, layer, fleet, clients, alive } = self;
         let (server, upstream) = (Server::new(&options), Upstream::new(&options));
         match layer {
             Some(layer) => server.serve(clients, layer.layer(upstream)).await,
             None => server.serve(clients, upstream).await,
+        }
+        // What was answered here may not have reached those who wait for it at other proxies.
+        if let Some(fleet) = fleet {
+            fleet.drain(options.grace.into()).await;
         }
         drop(alive);
     }

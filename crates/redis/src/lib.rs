@@ -5,10 +5,14 @@
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use tower_singleflight::{Group, fleet::{Fleet, PostcardCodec}};
 //! use tower_singleflight_redis::RedisEngine;
 //!
 //! let engine = RedisEngine::connect("redis://127.0.0.1/").await?;
-//! # drop(engine);
+//! let fleet = Fleet::new(engine, [7; 32]); // 32 random bytes that all processes of the fleet know
+//! let group = Group::new();
+//! let report = fleet.call(&group, "report 7", PostcardCodec::new(), || async { "rows".to_owned() }).await;
+//! # drop(report);
 //! # Ok(())
 //! # }
 //! ```

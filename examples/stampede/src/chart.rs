@@ -1,4 +1,4 @@
-//! The two herds as one picture: each caller a line from its arrival to its answer.
+//! The herds as one picture: each caller a line from its arrival to its answer.
 
 use std::{error::Error, path::Path};
 
@@ -8,15 +8,17 @@ use plotters::prelude::*;
 const WITHOUT: RGBColor = RGBColor(0x99, 0x99, 0x99);
 const LEADER: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 const FOLLOWER: RGBColor = RGBColor(0x00, 0x72, 0xb2);
+const ELSEWHERE: RGBColor = RGBColor(0x00, 0x9e, 0x73);
 const ALONE: RGBColor = RGBColor(0xcc, 0x79, 0xa7);
 
-pub(crate) fn draw<'a>(path: &'a Path, without: &Run, with: &Run) -> Result<(), Box<dyn Error + 'a>> {
-    let root = SVGBackend::new(path, (1200, 560)).into_drawing_area();
+pub(crate) fn draw<'a>(path: &'a Path, runs: &[(&str, Run)]) -> Result<(), Box<dyn Error + 'a>> {
+    let root = SVGBackend::new(path, (600 * runs.len() as u32, 560)).into_drawing_area();
     root.fill(&WHITE)?;
-    let end = without.lines.iter().chain(&with.lines).map(|line| line.answered.as_secs_f64() * 1e3).fold(1.0, f64::max);
-    let (left, right) = root.split_horizontally(600);
-    panel(&left, "without the layer", without, end)?;
-    panel(&right, "with the layer", with, end)?;
+    let lines = runs.iter().flat_map(|(_, run)| &run.lines);
+    let end = lines.map(|line| line.answered.as_secs_f64() * 1e3).fold(1.0, f64::max);
+    for ((title, run), area) in runs.iter().zip(root.split_evenly((1, runs.len()))) {
+        panel(&area, title, run, end)?;
+    }
     root.present()?;
     Ok(())
 }
@@ -35,7 +37,13 @@ fn panel<'a>(
         .y_label_area_size(55)
         .build_cartesian_2d(0.0..end, 0..run.lines.len())?;
     chart.configure_mesh().x_desc("milliseconds").y_desc("callers, as they arrive").light_line_style(WHITE).draw()?;
-    for (label, color) in [("without", WITHOUT), ("follower", FOLLOWER), ("alone", ALONE), ("leader", LEADER)] {
+    for (label, color) in [
+        ("without", WITHOUT),
+        ("follower", FOLLOWER),
+        ("of another process", ELSEWHERE),
+        ("alone", ALONE),
+        ("leader", LEADER),
+    ] {
         let callers = run.lines.iter().enumerate().filter(|(_, line)| color_of(line) == color);
         let series = callers.map(|(at, line)| {
             let span = [(line.arrived.as_secs_f64() * 1e3, at), (line.answered.as_secs_f64() * 1e3, at)];
@@ -58,6 +66,7 @@ fn color_of(line: &Line) -> RGBColor {
         None => WITHOUT,
         Some(Part::Leader) => LEADER,
         Some(Part::Follower) => FOLLOWER,
+        Some(Part::Elsewhere) => ELSEWHERE,
         Some(Part::Alone) => ALONE,
     }
 }

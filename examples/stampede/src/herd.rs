@@ -19,7 +19,8 @@ use tokio::{
 use tower_singleflight::HttpSingleflightLayer;
 
 use crate::{
-    options::Options,
+    fleet::Process,
+    options::{Options, Serve},
     server::{self, Reports},
 };
 
@@ -33,6 +34,8 @@ type Fault = Box<dyn Error + Send + Sync>;
 pub(crate) enum Part {
     Leader,
     Follower,
+    /// Its answer was made by another process.
+    Elsewhere,
     Alone,
 }
 
@@ -54,7 +57,7 @@ pub(crate) struct Run {
 /// How often what is under way is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Sends the herd at a server on the database, with the layer or not.
+/// Sends the herd at a server of this process on the database, with the layer or not.
 pub(crate) async fn run(
     options: &Options,
     path: &Path,
@@ -65,12 +68,40 @@ pub(crate) async fn run(
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = tokio::spawn(server::serve(listener, reports.clone(), layer.cloned()));
+    let (lines, cpu) = send(options, &[address], layer, bar).await?;
+    server.abort();
+    Ok(Run { lines, queries: reports.queries(), cpu })
+}
 
+/// Sends the herd at several processes, as a balancer does that goes round.
+pub(crate) async fn run_at(options: &Options, serve: &Serve, bar: &ProgressBar) -> Result<Run, Fault> {
+    let mut processes = Vec::new();
+    for _ in 0..options.processes {
+        processes.push(Process::start(serve).await?);
+    }
+    let addresses: Vec<_> = processes.iter().map(|process| process.address).collect();
+    let (lines, cpu) = send(options, &addresses, None, bar).await?;
+    let mut run = Run { lines, queries: 0, cpu };
+    for process in &mut processes {
+        let (queries, cpu) = process.spent().await?;
+        run.queries += queries;
+        run.cpu += cpu;
+    }
+    Ok(run)
+}
+
+async fn send(
+    options: &Options,
+    addresses: &[SocketAddr],
+    layer: Option<&HttpSingleflightLayer>,
+    bar: &ProgressBar,
+) -> Result<(Vec<Line>, Duration), Fault> {
     let mut random = StdRng::seed_from_u64(options.seed);
     let keys = Zipf::new(f64::from(options.keys), options.skew)?;
     let mut clients = Vec::with_capacity(options.herd);
-    for _ in 0..options.herd {
+    for at in 0..options.herd {
         let region = keys.sample(&mut random) as u32 - 1;
+        let address = addresses[at % addresses.len()];
         clients.push((connect(address).await?, region, ARRIVAL.mul_f64(random.random())));
     }
     let cpu = ProcessTime::now();
@@ -93,8 +124,7 @@ pub(crate) async fn run(
     }
     show(bar, lines.len(), layer);
     lines.sort_by_key(|line| line.arrived);
-    server.abort();
-    Ok(Run { lines, queries: reports.queries(), cpu: cpu.elapsed() })
+    Ok((lines, cpu.elapsed()))
 }
 
 /// Shows how many have their answer; with the layer, what is under way in it too.
@@ -125,6 +155,7 @@ async fn ask(
     let request = Request::get(format!("/reports/{region}")).header(header::HOST, "reports").body(Empty::new())?;
     let response = client.send_request(request).await?;
     let part = response.headers().get("cache-status").map(|status| match status.as_bytes() {
+        status if status.ends_with(b"; detail=fleet") => Part::Elsewhere,
         status if status.ends_with(b"; collapsed") => Part::Follower,
         status if status.ends_with(b"fwd=uri-miss") => Part::Leader,
         _ => Part::Alone,

@@ -1,22 +1,33 @@
-//! A herd of HTTP clients at a server on a real database, without the layer and with it.
+//! A herd of HTTP clients at servers on a real database: without the layer, with it, and with a fleet of them.
 //!
 //! `cargo run --release -p stampede -- --help`
 
 mod chart;
 mod database;
+mod fleet;
 mod herd;
 mod options;
 mod server;
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{error::Error, path::Path, process::ExitCode, time::Duration};
 
 use axum::Router;
 use clap::Parser;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::TcpListener;
+use tower_singleflight::HttpSingleflightLayer;
 
-use crate::{herd::Run, options::Options};
+use crate::{
+    fleet::Meeting,
+    herd::Run,
+    options::{Options, Part, Serve},
+};
+
+type Fault = Box<dyn Error + Send + Sync>;
+
+/// What the herds went through, by their titles.
+type Runs = Vec<(&'static str, Run)>;
 
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
@@ -31,7 +42,11 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    match run(&options) {
+    let done = match &options.part {
+        Some(Part::Serve(serve)) => serve_one(serve),
+        None => run(&options),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -41,7 +56,12 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(options: &Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn serve_one(serve: &Serve) -> Result<(), Fault> {
+    fleet::serve(serve).await
+}
+
+#[tokio::main]
+async fn run(options: &Options) -> Result<(), Fault> {
     open_files(options.herd)?;
     let (mut layer, mut page) = (server::layer(), None);
     if let Some(address) = options.status {
@@ -57,21 +77,44 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     database::fill(&path, options.keys, |percent| bar.set_position(percent.into()))?;
     bar.finish();
 
-    let bar = self::bar("the herd, without the layer", options.herd as u64)?;
-    let without = herd::run(options, &path, None, &bar).await?;
-    bar.finish();
-    let bar = self::bar("the herd, with the layer", options.herd as u64)?;
-    let with = herd::run(options, &path, Some(&layer), &bar).await?;
-    bar.finish();
-
-    println!("{}", table(&without, &with));
-    chart::draw(&options.svg, &without, &with).map_err(|error| format!("{}: {error}", options.svg.display()))?;
+    let runs = match (options.processes, &options.redis) {
+        (1, None) => one(options, &path, &layer).await?,
+        _ => several(options, &path).await?,
+    };
+    println!("{}", table(&runs));
+    chart::draw(&options.svg, &runs).map_err(|error| format!("{}: {error}", options.svg.display()))?;
     println!("The picture is in {}", options.svg.display());
     if let Some(page) = page {
         println!("The live page is there until ctrl-c.");
         page.await??;
     }
     Ok(())
+}
+
+/// One process, without the layer and with it.
+async fn one(options: &Options, path: &Path, layer: &HttpSingleflightLayer) -> Result<Runs, Fault> {
+    let mut runs = Vec::new();
+    for (what, layer) in [("without the layer", None), ("with the layer", Some(layer))] {
+        let bar = bar(what, options.herd as u64)?;
+        runs.push((what, herd::run(options, path, layer, &bar).await?));
+        bar.finish();
+    }
+    Ok(runs)
+}
+
+/// Several processes: without the layer, each with the layer for itself, and as a fleet.
+async fn several(options: &Options, path: &Path) -> Result<Runs, Fault> {
+    let meeting = Meeting::at(options.redis.as_deref()).await?;
+    let without = Serve { database: path.to_owned(), layer: false, redis: None };
+    let alone = Serve { layer: true, ..without.clone() };
+    let fleet = Serve { redis: Some(meeting.url.clone()), ..alone.clone() };
+    let mut runs = Vec::new();
+    for (what, serve) in [("without the layer", without), ("with the layer", alone), ("with the fleet", fleet)] {
+        let bar = bar(what, options.herd as u64)?;
+        runs.push((what, herd::run_at(options, &serve, &bar).await?));
+        bar.finish();
+    }
+    Ok(runs)
 }
 
 /// Sees to it that there may be two sockets for each client.
@@ -83,30 +126,29 @@ fn open_files(herd: usize) -> Result<(), String> {
     }
 }
 
-fn bar(what: &'static str, length: u64) -> Result<ProgressBar, Box<dyn Error + Send + Sync>> {
+fn bar(what: &'static str, length: u64) -> Result<ProgressBar, Fault> {
     let style = ProgressStyle::with_template("{prefix} {bar:12} {percent:>3}% {elapsed} {wide_msg}")?;
     Ok(ProgressBar::new(length).with_style(style).with_prefix(what))
 }
 
-fn table(without: &Run, with: &Run) -> Table {
+fn table(runs: &Runs) -> Table {
     let ms = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
-    let less = |without: f64, with: f64| format!("{:.1} % less", 100.0 * (1.0 - with / without));
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header(["", "without the layer", "with the layer", "saving"]);
-    table.add_row([
-        "queries run".to_owned(),
-        without.queries.to_string(),
-        with.queries.to_string(),
-        less(without.queries as f64, with.queries as f64),
-    ]);
+    let header = [""].into_iter().chain(runs.iter().map(|(what, _)| *what)).chain(["saving"]);
+    table.load_preset(UTF8_FULL_CONDENSED).set_header(header);
+    let mut row = |what: &str, of: &dyn Fn(&Run) -> f64, show: &dyn Fn(&Run) -> String| {
+        let (first, last) = (of(&runs[0].1), of(&runs[runs.len() - 1].1));
+        let saving = format!("{:.1} % less", 100.0 * (1.0 - last / first));
+        let shown = runs.iter().map(|(_, run)| show(run));
+        table.add_row([what.to_owned()].into_iter().chain(shown).chain([saving]));
+    };
+    row("queries run", &|run| run.queries as f64, &|run| run.queries.to_string());
     for (what, share) in
         [("half of the callers waited up to (p50)", 0.5), ("99 % waited up to (p99)", 0.99), ("the worst wait", 1.0)]
     {
-        let (without, with) = (wait(without, share), wait(with, share));
-        table.add_row([what.to_owned(), ms(without), ms(with), less(without.as_secs_f64(), with.as_secs_f64())]);
+        row(what, &|run| wait(run, share).as_secs_f64(), &|run| ms(wait(run, share)));
     }
-    let saving = less(without.cpu.as_secs_f64(), with.cpu.as_secs_f64());
-    table.add_row(["CPU time".to_owned(), ms(without.cpu), ms(with.cpu), saving]);
+    row("CPU time", &|run| run.cpu.as_secs_f64(), &|run| ms(run.cpu));
     table
 }
 

@@ -2,9 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
-/// Sends a herd of HTTP clients at a server on a database, without the layer and with it, and shows what comes of it.
+/// Sends a herd of HTTP clients at a server on a database, without the layer and with it, and shows what comes of it; with
+/// several processes, also with a fleet that shares its flights through Redis.
 #[derive(Parser)]
 pub(crate) struct Options {
     /// How many callers there are, 1 to 100000
@@ -19,12 +20,42 @@ pub(crate) struct Options {
     /// What keys and arrivals follow from
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
+    /// How many processes serve, each with connections of its own to the one database, 1 to 16
+    #[arg(long, default_value_t = 1, value_parser = in_range::<usize, 1, 16>)]
+    pub(crate) processes: usize,
+    /// The Redis or Valkey through which they share flights; without it, a server is started if one is installed
+    #[arg(long, value_name = "URL")]
+    pub(crate) redis: Option<String>,
     /// Serve a live page of the herd with the layer at this loopback address, until the program is stopped
-    #[arg(long, value_parser = loopback, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_parser = loopback, value_name = "ADDRESS:PORT", conflicts_with = "processes")]
     pub(crate) status: Option<SocketAddr>,
     /// Where the picture goes
     #[arg(long, default_value = "stampede.svg")]
     pub(crate) svg: PathBuf,
+    #[command(subcommand)]
+    pub(crate) part: Option<Part>,
+}
+
+/// What the processes of several are told.
+#[derive(Subcommand)]
+pub(crate) enum Part {
+    /// One of the processes, as the program starts them
+    #[command(hide = true)]
+    Serve(Serve),
+}
+
+/// What one process is.
+#[derive(Args, Clone)]
+pub(crate) struct Serve {
+    /// Where the database lies
+    #[arg(long)]
+    pub(crate) database: PathBuf,
+    /// With the layer
+    #[arg(long)]
+    pub(crate) layer: bool,
+    /// In a fleet through this server
+    #[arg(long)]
+    pub(crate) redis: Option<String>,
 }
 
 fn in_range<N: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Result<N, String> {

@@ -17,7 +17,7 @@ use axum::{
 };
 use rusqlite::Connection;
 use tokio::{net::TcpListener, sync::Semaphore, task::spawn_blocking};
-use tower_singleflight::HttpSingleflightLayer;
+use tower_singleflight::{HttpSingleflightLayer, fleet::Fleet};
 
 use crate::database;
 
@@ -73,6 +73,11 @@ async fn report(
 pub(crate) fn layer() -> HttpSingleflightLayer {
     // The clients tell roles apart by the field that this adds.
     HttpSingleflightLayer::new().cache_status("stampede")
+}
+
+/// Returns the layer in a fleet.
+pub(crate) fn layer_of(fleet: Fleet) -> HttpSingleflightLayer {
+    layer().fleet(fleet, "reports")
 }
 
 /// Serves the reports until it is dropped.

@@ -4,6 +4,7 @@ mod clients;
 mod command_line;
 mod failures;
 mod fields;
+mod fleet;
 mod framing;
 mod hops;
 mod passing;
@@ -57,12 +58,23 @@ struct Proxy {
 }
 
 impl Proxy {
-    fn start(upstream: SocketAddr, options: &[&str]) -> Self {
+    fn options(upstream: SocketAddr, options: &[&str]) -> Options {
         let upstream = format!("http://{upstream}");
         let fixed = ["proxy", "--quiet", "--listen", "127.0.0.1:0", "--upstream", &upstream];
-        let options = Options::read(fixed.iter().chain(options).map(|option| option.into())).unwrap();
+        Options::read(fixed.iter().chain(options).map(|option| option.into())).unwrap()
+    }
+
+    fn start(upstream: SocketAddr, options: &[&str]) -> Self {
         // Two: callers of one flight are on different runtimes, whatever the machine.
-        let proxy = singleflight_proxy::Proxy::start(&options, 2).unwrap();
+        Self::under_way(singleflight_proxy::Proxy::start(&Self::options(upstream, options), 2).unwrap())
+    }
+
+    async fn start_in_fleet(upstream: SocketAddr, options: &[&str]) -> Self {
+        let options = Self::options(upstream, options);
+        Self::under_way(singleflight_proxy::Proxy::start_in_fleet(&options, 2).await.unwrap())
+    }
+
+    fn under_way(proxy: singleflight_proxy::Proxy) -> Self {
         let (address, status, layer) = (proxy.address(), proxy.status(), proxy.layer().cloned());
         let group = layer.as_ref().map_or_else(HttpGroup::new, |layer| layer.get_group().clone());
         let (stop, stopped) = oneshot::channel();
