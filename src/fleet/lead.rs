@@ -186,12 +186,13 @@ impl Flight {
         let Self { core, name, token } = self;
         let message = core.seal(*name, *token, &parcel);
         let keep = core.settings.keep;
-        // Those who wait would wait until nothing says any more that it will land: it is worth another try.
-        for _ in 0..2 {
+        // Those who wait would wait until nothing says any more that it will land: before that, another try is worth it.
+        for pause in [PENDING / 3, Duration::ZERO] {
             if core.ask(|engine| engine.land(*name, *token, message.clone(), keep)).await.is_ok() {
                 core.counts.count_landed();
                 return;
             }
+            within(pause, std::future::pending::<()>()).await;
         }
     }
 }

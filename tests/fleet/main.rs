@@ -2,6 +2,7 @@
 
 mod call;
 mod driver;
+mod faults;
 mod layer;
 #[cfg(feature = "http")]
 mod pair;

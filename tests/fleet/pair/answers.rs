@@ -1,6 +1,7 @@
 //! Answers that are not for everybody, in two processes and more.
 
 use super::origin::{Site, answer, status};
+use crate::process::settle;
 
 #[tokio::test(start_paused = true)]
 async fn d4_an_error_of_the_service_is_its_own_process() {
@@ -46,6 +47,29 @@ async fn d9_a_second_try_is_final() {
     site.next().await.answer(status(429, &[]));
     for call in calls {
         assert_eq!(call.await.unwrap().unwrap().status.as_u16(), 429);
+    }
+    site.rest().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s21_who_waits_since_before_a_write_goes_on_waiting_though_it_looks_again() {
+    let mut site = Site::new();
+    site.settings = site.settings.lease(std::time::Duration::from_millis(300));
+    let processes = site.processes::<3>();
+    let leader = processes[0].get("/rows");
+    let asked = site.next().await;
+    let follower = processes[1].get("/rows");
+    settle().await;
+    let write = http::Request::post("http://site/rows").body(http_body_util::Full::default()).unwrap();
+    let written = processes[2].send(write);
+    site.next().await.answer(status(204, &[]));
+    written.await.unwrap().unwrap();
+    // The lease was renewed since, and the follower has asked what has become of its flight.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert!(site.all().await.is_empty());
+    asked.answer(answer(&[], "old"));
+    for call in [leader, follower] {
+        assert_eq!(call.await.unwrap().unwrap().body.as_deref(), Some("old"));
     }
     site.rest().await;
 }

@@ -72,6 +72,24 @@ async fn the_fleets_claim_holds_nobody_up_and_gives_way_when_the_window_is_full(
     site.rest().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_body_that_takes_long_is_waited_for() {
+    let mut site = Site::new();
+    let processes = site.processes::<2>();
+    let calls = processes.each_ref().map(|process| process.get("/rows"));
+    let (frames, response) = streamed();
+    site.next().await.answer(response);
+    for _ in 0..5 {
+        tokio::time::sleep(std::time::Duration::from_millis(900)).await;
+        frames.send(Ok(Frame::data(Bytes::from_static(b"row ")))).unwrap();
+    }
+    drop(frames);
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap().body.as_deref(), Some("row row row row row "));
+    }
+    site.rest().await;
+}
+
 /// F4: nothing is buffered for nobody.
 #[tokio::test(start_paused = true)]
 async fn f4_a_lone_answer_is_the_inner_body_itself_and_takes_two_commands() {
