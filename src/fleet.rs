@@ -45,6 +45,7 @@ mod stats;
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
 mod untold;
 mod wait;
+mod watch;
 
 pub(crate) use self::call::{Abroad, KeyAbroad};
 /// What the HTTP layer drives.
@@ -66,4 +67,5 @@ pub use self::{
     role::{FleetReason, FleetRole},
     settings::{FleetError, FleetSettings},
     stats::FleetStats,
+    watch::{FleetEvent, FleetOperation},
 };

@@ -1,5 +1,7 @@
 //! Counters, gauges and histograms, by the facade crate `metrics`.
 
+#[cfg(feature = "fleet")]
+mod fleet;
 mod handles;
 
 use std::{

@@ -27,6 +27,7 @@ use super::{
     operation::within,
     role::{FleetReason, FleetRole},
     wait::{Waited, wait},
+    watch::{FleetOperation, Watch},
 };
 use crate::sync::Spawner;
 
@@ -63,9 +64,9 @@ impl Ask {
     pub(crate) async fn take(&mut self) -> Seat {
         let seat = self.seek().await;
         match &seat {
-            Seat::Lead(_) => self.core.counts.count(FleetRole::Led),
+            Seat::Lead(_) => self.core.count(FleetRole::Led),
             Seat::Message(_) => {}
-            Seat::Local(reason) => self.core.counts.count(FleetRole::Local(*reason)),
+            Seat::Local(reason) => self.core.count(FleetRole::Local(*reason)),
         }
         if !matches!(seat, Seat::Message(_)) {
             self.waiter = None;
@@ -75,7 +76,7 @@ impl Ask {
 
     /// Notes that the message was of use.
     pub(crate) fn followed(&self) {
-        self.core.counts.count(FleetRole::Followed);
+        self.core.count(FleetRole::Followed);
     }
 
     /// Notes that the message was not, and that messages under this name may not be for some time.
@@ -178,8 +179,11 @@ impl Ask {
             }
         };
         core.errands.start(spawner, Some(room), errand);
+        let mut watch = Watch::begin(&core.watchers, FleetOperation::Join);
         // What comes later than the budget, or not at all, is the engine's failure.
-        match within(core.settings.budget, answer).await {
+        let answered = within(core.settings.budget, answer).await;
+        watch.end(&core.watchers);
+        match answered {
             Some(Ok(Ok(answer))) => {
                 core.breaker.succeeded();
                 Ok(answer)

@@ -18,6 +18,7 @@ use super::{
     settings::{FleetError, FleetSettings},
     stats::Counts,
     untold::Untold,
+    watch::{FleetEvent, Watchers, tell},
 };
 
 /// The head of an HTTP answer comes on top of what a message may have, in bytes.
@@ -36,6 +37,7 @@ pub(super) struct Core {
     pub(super) refused: Refused,
     pub(super) untold: Untold,
     pub(super) counts: Counts,
+    pub(super) watchers: Watchers,
     /// The process is about to exit: nobody asks any more.
     pub(super) draining: AtomicBool,
 }
@@ -57,6 +59,7 @@ impl Core {
             refused: Refused::default(),
             untold: Untold::default(),
             counts: Counts::default(),
+            watchers: Watchers::new(),
             draining: AtomicBool::new(false),
             settings,
         })
@@ -86,8 +89,14 @@ impl Core {
         opened
     }
 
+    /// Counts what came of work that asked, and tells those who watch.
+    pub(super) fn count(&self, role: FleetRole) {
+        self.counts.count(role);
+        tell(&self.watchers, &FleetEvent::Asked(role));
+    }
+
     pub(super) fn local(&self, reason: FleetReason) -> FleetReason {
-        self.counts.count(FleetRole::Local(reason));
+        self.count(FleetRole::Local(reason));
         reason
     }
 }

@@ -14,7 +14,9 @@ use super::{
     operation::within,
     settings::{FleetError, FleetSettings, check_name},
     stats::FleetStats,
+    watch::{FleetEvent, Watcher},
 };
+use crate::observe::Observed;
 
 /// One process's part in a fleet: the processes that share flights through one engine.
 ///
@@ -123,6 +125,38 @@ impl Fleet {
     /// Returns what this process has done in its fleet, by whatever handle.
     pub fn stats(&self) -> FleetStats {
         self.core.counts.get(self.core.breaker.is_open())
+    }
+
+    /// Lets an observer see what this process does in its fleet, by whatever handle: for metrics, say. It is called by the
+    /// callers themselves, and one that panics is told nothing any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::sync::{Arc, Mutex};
+    /// use tower_singleflight::{Group, fleet::{Fleet, FleetEvent, FleetRole, MemoryEngine, PostcardCodec}};
+    ///
+    /// let seen = Arc::new(Mutex::new(Vec::new()));
+    /// let seen_by = Arc::clone(&seen);
+    /// let fleet = Fleet::new(MemoryEngine::new(), [7; 32]).observed(move |event| {
+    ///     if let FleetEvent::Asked(role) = event {
+    ///         seen_by.lock().unwrap().push(*role);
+    ///     }
+    /// });
+    /// fleet.call(&Group::new(), 7, PostcardCodec::new(), || async { "Ada".to_owned() }).await;
+    /// assert_eq!(*seen.lock().unwrap(), [FleetRole::Led]);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn observed<F>(self, observer: F) -> Self
+    where
+        F: Fn(&FleetEvent) + Send + Sync + 'static,
+    {
+        let observed: Arc<Observed<Watcher>> = Observed::new(observer);
+        self.core.watchers.add(&observed);
+        self
     }
 
     /// Lets calls from now on run their work without the fleet, and waits until all that was asked of the engine has been

@@ -15,6 +15,7 @@ use super::{
     core::Core,
     message::{Kind, Parcel},
     operation::within,
+    watch::{FleetOperation, Watch},
 };
 use crate::{sync::Spawner, timer::Timer};
 
@@ -99,9 +100,10 @@ impl Lead {
         let (told, closed) = oneshot::channel();
         let (landing, content) = oneshot::channel();
         let core = self.flight.as_ref().map(|flight| Arc::clone(&flight.core));
+        let watch = core.as_ref().map(|core| Watch::begin(&core.watchers, FleetOperation::Close));
         self.end(Some(told), Ending::Asked(content));
         let budget = core.as_ref().map_or(Duration::ZERO, |core| core.settings.budget);
-        Closing { closed, landing: Some(Landing(landing)), timer: Timer::after(budget), core }
+        Closing { closed, landing: Some(Landing(landing)), timer: Timer::after(budget), core, watch }
     }
 
     /// Lets go of a token that leads nothing.
@@ -203,6 +205,7 @@ pub(crate) struct Closing {
     landing: Option<Landing>,
     timer: Timer,
     core: Option<Arc<Core>>,
+    watch: Option<Watch>,
 }
 
 impl Future for Closing {
@@ -216,7 +219,11 @@ impl Future for Closing {
                 IsFollowed::Unknown
             }
         };
-        if let Some(core) = &self.core {
+        let Self { core, watch, .. } = &mut *self;
+        if let Some(core) = core {
+            if let Some(watch) = watch {
+                watch.end(&core.watchers);
+            }
             match is_followed {
                 IsFollowed::Unknown => core.breaker.failed(),
                 IsFollowed::No | IsFollowed::Yes => core.breaker.succeeded(),

@@ -15,7 +15,7 @@ use metrics::{
 use crate::{End, Role};
 
 /// The labels of a figure.
-fn labels(group: &Arc<str>, route: Option<&str>, more: &[(&'static str, &'static str)]) -> Vec<Label> {
+pub(super) fn labels(group: &Arc<str>, route: Option<&str>, more: &[(&'static str, &'static str)]) -> Vec<Label> {
     let own =
         [Some(Label::new("group", String::from(&**group))), route.map(|route| Label::new("route", route.to_owned()))];
     own.into_iter().flatten().chain(more.iter().map(|(name, value)| Label::from_static_parts(name, value))).collect()
@@ -101,8 +101,8 @@ const FOLLOWER: [(&str, &str); 2] = [("follower", "false"), ("follower", "true")
 pub(super) struct Route {
     pub(super) leader: Counter,
     pub(super) follower: Counter,
-    pub(super) alone: ByReason,
-    pub(super) released: ByReason,
+    pub(super) alone: ByName,
+    pub(super) released: ByName,
     left: [Counter; 2],
     panicked: [Counter; 2],
     waits: [Histogram; 3],
@@ -116,8 +116,8 @@ impl Route {
         Self {
             leader: counter!("singleflight.calls", role("leader")),
             follower: counter!("singleflight.calls", role("follower")),
-            alone: ByReason::new("singleflight.calls", role("alone")),
-            released: ByReason::new("singleflight.released", plain()),
+            alone: ByName::new("singleflight.calls", "why", role("alone")),
+            released: ByName::new("singleflight.released", "why", plain()),
             left: FOLLOWER.map(|follower| counter!("singleflight.left", labels(group, route, &[follower]))),
             panicked: FOLLOWER.map(|follower| counter!("singleflight.panicked", labels(group, route, &[follower]))),
             waits: ["leader", "follower", "alone"].map(|name| histogram!("singleflight.wait.duration", role(name))),
@@ -142,29 +142,30 @@ impl Route {
     }
 }
 
-/// A counter with the label `why`, whose values are names in the code: few.
-pub(super) struct ByReason {
+/// A counter with a label whose values are names in the code: few.
+pub(super) struct ByName {
     name: &'static str,
+    label: &'static str,
     labels: Vec<Label>,
     /// A leaf lock: what is counted is registered before it is taken.
     counters: RwLock<HashMap<&'static str, Counter>>,
 }
 
-impl ByReason {
-    fn new(name: &'static str, labels: Vec<Label>) -> Self {
-        Self { name, labels, counters: RwLock::default() }
+impl ByName {
+    pub(super) fn new(name: &'static str, label: &'static str, labels: Vec<Label>) -> Self {
+        Self { name, label, labels, counters: RwLock::default() }
     }
 
-    pub(super) fn increment(&self, why: &'static str) {
+    pub(super) fn increment(&self, value: &'static str) {
         let counters = self.counters.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counter) = counters.get(why) {
+        if let Some(counter) = counters.get(value) {
             return counter.increment(1);
         }
         drop(counters);
-        let labels = self.labels.iter().cloned().chain([Label::from_static_parts("why", why)]);
+        let labels = self.labels.iter().cloned().chain([Label::from_static_parts(self.label, value)]);
         let counter = counter!(self.name, labels.collect::<Vec<_>>());
         counter.increment(1);
-        self.counters.write().unwrap_or_else(PoisonError::into_inner).entry(why).or_insert(counter);
+        self.counters.write().unwrap_or_else(PoisonError::into_inner).entry(value).or_insert(counter);
     }
 }
 

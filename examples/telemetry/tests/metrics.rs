@@ -9,7 +9,11 @@ use tokio::{
     runtime::Builder,
     task::{JoinSet, yield_now},
 };
-use tower_singleflight::{Group, Limits, Stats, metrics::Metered};
+use tower_singleflight::{
+    Group, Limits, Stats,
+    fleet::{Fleet, MemoryEngine, PostcardCodec},
+    metrics::Metered,
+};
 
 /// Runs with a recorder of its own on one thread, and returns what it has counted.
 fn recorded(run: impl Future<Output = ()>) -> Figures {
@@ -122,4 +126,34 @@ fn the_sums_are_those_of_stats_and_the_gauges_return_to_nothing() {
     assert_eq!(sum("singleflight.calls"), 8 * 500);
     assert_eq!(sum("singleflight.flights group=g end=abandoned"), stats.abandoned);
     assert_eq!((sum("singleflight.in_flight"), sum("singleflight.waiting")), (0, 0), "{all:#?}");
+}
+
+#[test]
+fn what_a_fleet_did_with_the_work_of_flights_is_counted() {
+    let figures = recorded(async {
+        let engine = MemoryEngine::new();
+        let process = || {
+            let fleet = Fleet::new(engine.clone(), [7; 32]).observed(Metered::new("g").fleet());
+            (fleet, Group::<u32, u32>::new())
+        };
+        let processes = [process(), process(), process()];
+        let call = |(fleet, group): &(Fleet, Group<u32, u32>)| {
+            fleet.call(group, 7, PostcardCodec::new(), || async {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                1
+            })
+        };
+        let [a, b, c] = processes.each_ref().map(call);
+        tokio::join!(a, b, c);
+        engine.fail();
+        call(&processes[0]).await;
+    })
+    .all();
+    let sum = |begins| Figures::sum(&figures, begins);
+    assert_eq!(sum("singleflight.fleet.calls group=g how=led"), 1.0);
+    assert_eq!(sum("singleflight.fleet.calls group=g how=followed"), 2.0);
+    assert_eq!(sum("singleflight.fleet.calls group=g how=unavailable"), 1.0);
+    assert_eq!(sum("singleflight.fleet.calls"), 4.0);
+    assert!(sum("singleflight.fleet.duration group=g op=join") > 0.0);
+    assert!(sum("singleflight.fleet.duration group=g op=close") > 0.0);
 }
