@@ -10,6 +10,10 @@ mod platform {
     pub(crate) use std::sync::{Mutex, MutexGuard};
     pub(crate) use std::thread_local;
 
+    /// Whether there is no time: what waits for something waits until that comes.
+    #[cfg(feature = "fleet")]
+    pub(crate) const IS_TIMELESS: bool = false;
+
     /// The runtime that a flight's task will live on.
     #[derive(Clone)]
     pub(crate) struct Spawner(tokio::runtime::Handle);
@@ -34,6 +38,9 @@ mod platform {
     use std::{cell::Cell, task::Poll};
 
     use shuttle::rand::Rng;
+
+    #[cfg(feature = "fleet")]
+    pub(crate) const IS_TIMELESS: bool = true;
 
     #[derive(Clone)]
     pub(crate) struct Spawner;
@@ -67,6 +74,8 @@ mod platform {
 #[cfg(feature = "shuttle")]
 pub use platform::let_tasks_die;
 
+#[cfg(feature = "fleet")]
+pub(crate) use platform::IS_TIMELESS;
 pub(crate) use platform::{Mutex, MutexGuard, Spawner, thread_local};
 
 /// Locks, whatever a panicking `Eq` of a key left behind: a look-up changes nothing, so there is nothing to mend.

@@ -14,7 +14,7 @@ use super::{
     Closed, Name, Token,
     core::Core,
     message::{Kind, Parcel},
-    operation::within,
+    operation::{poll_timer, within},
     watch::{FleetOperation, Watch},
 };
 use crate::{sync::Spawner, timer::Timer};
@@ -215,7 +215,7 @@ impl Future for Closing {
         let is_followed = match Pin::new(&mut self.closed).poll(cx) {
             Poll::Ready(said) => said.unwrap_or(IsFollowed::Unknown),
             Poll::Pending => {
-                let _ = ready!(self.timer.poll(cx));
+                ready!(poll_timer(&mut self.timer, cx));
                 IsFollowed::Unknown
             }
         };
