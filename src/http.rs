@@ -54,6 +54,7 @@ mod service;
 mod shadow;
 #[cfg(feature = "status")]
 mod status;
+mod storm;
 mod unshareable;
 mod watch;
 mod write;

@@ -12,7 +12,7 @@ use crate::hasher::KeyHasher;
 
 /// More than the paths that are written to at any one time; two that collide fence each other, which costs only a
 /// flight.
-const EPOCHS: usize = 1024;
+pub(super) const EPOCHS: usize = 1024;
 
 /// How much of an authority is hashed at once, in bytes: all of it, as a rule. Less than the first letter's code.
 const PIECE: usize = 61;
@@ -39,6 +39,12 @@ pub(super) enum Place<'a> {
     AnyPath(&'a str),
     /// A gRPC service of one authority: its path up to the method.
     Service(Option<&'a [u8]>, &'a str),
+}
+
+impl EpochNumber {
+    pub(super) fn index(self) -> usize {
+        self.0
+    }
 }
 
 impl Fences {

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     answer::Answer, counts::Counts, fence::Fences, key::HttpKey, observe::HttpObservers, release::Releases,
-    unshareable::Unshareable,
+    storm::Readers, unshareable::Unshareable,
 };
 use crate::{Group, Limits, Stats, observe::Observers};
 
@@ -48,6 +48,8 @@ struct Inner {
     flights: OnceLock<Box<Node>>,
     /// One for all groups of a layer value.
     fences: Arc<Fences>,
+    /// Likewise.
+    readers: Arc<Readers>,
     unshareable: Unshareable,
     /// Made by the first service that limits them.
     releases: OnceLock<Releases>,
@@ -127,20 +129,22 @@ impl HttpGroup {
     /// # drop(layer);
     /// ```
     pub fn with_limits(limits: Limits) -> Self {
-        Self::made(limits, Arc::default(), Arc::default())
+        Self::made(limits, Arc::default(), Arc::default(), Arc::default())
     }
 
     /// Returns an empty group with the fences and the observers of another one: what is written through either is fenced
     /// in both.
     pub(super) fn beside(other: &Self, limits: Limits) -> Self {
-        Self::made(limits, Arc::clone(&other.inner.fences), Arc::clone(&other.inner.observers))
+        let Inner { fences, readers, observers, .. } = &*other.inner;
+        Self::made(limits, Arc::clone(fences), Arc::clone(readers), Arc::clone(observers))
     }
 
-    fn made(limits: Limits, fences: Arc<Fences>, observers: Arc<HttpObservers>) -> Self {
+    fn made(limits: Limits, fences: Arc<Fences>, readers: Arc<Readers>, observers: Arc<HttpObservers>) -> Self {
         let inner = Inner {
             limits,
             flights: OnceLock::new(),
             fences,
+            readers,
             unshareable: Unshareable::new(),
             releases: OnceLock::new(),
             observers,
@@ -209,6 +213,10 @@ impl HttpGroup {
 
     pub(super) fn fences(&self) -> &Fences {
         &self.inner.fences
+    }
+
+    pub(super) fn readers(&self) -> &Arc<Readers> {
+        &self.inner.readers
     }
 
     pub(super) fn releases(&self, limit: usize) -> Releases {

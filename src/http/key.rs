@@ -36,7 +36,7 @@ pub(super) use self::travel::Travelling;
 pub(super) use self::{
     cookies::are_all_named,
     original::original_uri,
-    places::{Places, epoch, service_of},
+    places::{Places, epoch, fenced, service_of},
     recipe::{Beside, Recipe},
 };
 pub use self::{difference::Difference, http_key::HttpKey};

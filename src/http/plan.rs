@@ -8,11 +8,12 @@ use super::{
     coalescer::{Coalescer, Place},
     config::{Config, Grpc, Kind},
     content::RequestContent,
-    key::{Beside, HttpKey, epoch},
+    key::{Beside, HttpKey, epoch, fenced},
     passed::{Inside, Lines, Passed},
     policy::{self, Admission},
     requester::Requester,
     rule::Rule,
+    storm::Reader,
     write::Write,
 };
 
@@ -50,7 +51,14 @@ impl Coalescer {
     ) -> Result<(Plan, Requester), Alone> {
         let (place, marked) = (self.place(parts), self.marks());
         match self.decide_and_mark(parts, kind, content, place, marked) {
-            Ok((plan, key)) => Ok((plan, self.requester(parts, kind, place, key, marked))),
+            Ok((plan, key)) => {
+                let mut requester = self.requester(parts, kind, place, key, marked);
+                let group = self.group(place);
+                if let Some((number, epoch)) = fenced(group.fences(), parts, kind.grpc == Grpc::OptedIn) {
+                    requester.reader = Some(Reader::enter(group.readers(), number, epoch));
+                }
+                Ok((plan, requester))
+            }
             // Whoever may share a flight changes nothing.
             Err(rule) => Err(Alone { rule, write: self.write(parts, kind, place, rule), marked, place }),
         }
@@ -69,7 +77,17 @@ impl Coalescer {
         let facts = self.config.policy.facts(parts, key.has_deadline());
         let unary = kind.grpc == Grpc::OptedIn;
         let fleet = self.config.fleet.wish(parts, place != Place::Own);
-        Requester { coalescer: Arc::clone(self), place, key, facts, unary, fleet, marked, released: false }
+        Requester {
+            coalescer: Arc::clone(self),
+            place,
+            key,
+            facts,
+            unary,
+            fleet,
+            marked,
+            released: false,
+            reader: None,
+        }
     }
 
     #[inline(always)]
@@ -121,7 +139,7 @@ impl Coalescer {
         let plan = match admission {
             Admission::Reload if self.config.reloads.alone => Plan::Lead,
             _ if self.group(place).unshareable().contains(&key) => Plan::Unshareable,
-            Admission::Reload => Plan::Fresh,
+            Admission::Reload | Admission::Fresh => Plan::Fresh,
             Admission::Coalesce if self.config.reloads.fresh_if.as_ref().is_some_and(|fresh| fresh(parts)) => {
                 Plan::Fresh
             }
@@ -153,13 +171,17 @@ impl Coalescer {
         }
         let is_grpc = kind.grpc == Grpc::OptedIn;
         let mut admitting = config.policy.admitting(parts, content.known(), is_grpc)?;
-        let epoch = epoch(self.group(place).fences(), parts, is_grpc);
+        let group = self.group(place);
+        let fenced = fenced(group.fences(), parts, is_grpc);
+        let storms = fenced.is_some_and(|(number, epoch)| group.readers().see_a_storm(number, epoch));
+        let epoch = fenced.filter(|_| !storms).map_or(0, |(_, epoch)| epoch);
         let (passed, above) = passed.map_or((0, None), |passed| (passed.services, passed.above.as_ref()));
         let beside = Beside { content: content.read(), epoch, passed, above };
         let key = config.recipe.key(parts, beside, |name, value| admitting.look_at(name, value))?;
         let admission = admitting.done(&parts.headers)?;
         match (&config.content_if, content) {
             (Some(content_if), RequestContent::Read(content)) if !content_if(parts, content) => Err(Rule::D11Content),
+            _ if storms && admission == Admission::Coalesce => Ok((Admission::Fresh, key)),
             _ => Ok((admission, key)),
         }
     }

@@ -14,6 +14,7 @@ use super::{
     membership::{FleetPart, Wish},
     policy::{Again, AnswerHead, RequestFacts, Verdict},
     rule::Rule,
+    storm::Reader,
     unshareable::Evidence,
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Requester {
     pub(super) marked: bool,
     /// It waited for an answer that it might not have (D3).
     pub(super) released: bool,
+    /// `Some` if what it asks for was ever written to (S21).
+    pub(super) reader: Option<Arc<Reader>>,
 }
 
 impl Requester {

@@ -43,6 +43,7 @@ mod stacks;
 mod status;
 #[cfg(feature = "status")]
 mod status_page;
+mod storm;
 mod tonic_client;
 mod two_layers;
 mod variants;

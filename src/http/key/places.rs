@@ -3,7 +3,7 @@
 use http::{Uri, request};
 
 use super::{original::original_uri, target::host};
-use crate::http::fence::{Fences, Place};
+use crate::http::fence::{EpochNumber, Fences, Place};
 
 /// Where a request was sent: what it asks for, and what it asked for before a router stripped it.
 pub(in crate::http) struct Places<'a> {
@@ -26,9 +26,21 @@ pub(in crate::http) fn service_of(path: &str) -> &str {
 
 /// Returns the sum of the epochs of all places that a request lies in (S21).
 pub(in crate::http) fn epoch(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> u64 {
+    if fences.are_raised() { sum(fences, parts, is_grpc) } else { 0 }
+}
+
+/// Returns the number of the first of these places, and the same sum, if any of them was ever fenced.
+pub(in crate::http) fn fenced(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> Option<(EpochNumber, u64)> {
     if !fences.are_raised() {
-        return 0;
+        return None;
     }
+    let epoch = sum(fences, parts, is_grpc);
+    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let authority = authority.or_else(|| host(&parts.headers).flatten());
+    (epoch > 0).then(|| (fences.number(Place::Path(authority, parts.uri.path())), epoch))
+}
+
+fn sum(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> u64 {
     let host = host(&parts.headers).flatten();
     let Places { uri, original } = Places::of(parts);
     let epochs = [Some(uri), original].into_iter().flatten().map(|uri| {

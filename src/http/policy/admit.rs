@@ -25,6 +25,8 @@ pub(in crate::http) enum Admission {
     Coalesce,
     /// The same, but of flights whose work begins after it came: it wants an answer that is younger than itself (S13).
     Reload,
+    /// Likewise: what it asks for is written to so fast that it has nobody to share with else (S21).
+    Fresh,
 }
 
 /// Returns whether a request is not known to be safe (RFC 9110, section 9.2.1; S21).
