@@ -52,6 +52,7 @@ impl Settings {
     ///
     /// As [`RedisEngine::connect`].
     pub async fn connect(self, url: &str) -> Result<RedisEngine, ConnectError> {
+        has_tls([url])?;
         let info = url.into_connection_info().map_err(ConnectError::Url)?;
         let told = !self.polling && !url.contains("protocol=");
         let protocol = if told { ProtocolVersion::RESP3 } else { info.redis_settings().protocol() };
@@ -93,6 +94,7 @@ impl Settings {
     #[cfg(feature = "cluster")]
     pub async fn cluster<U: AsRef<str>>(self, urls: impl IntoIterator<Item = U>) -> Result<RedisEngine, ConnectError> {
         let nodes: Vec<_> = urls.into_iter().map(|url| url.as_ref().to_owned()).collect();
+        has_tls(nodes.iter().map(String::as_str))?;
         let told = !self.polling && !nodes.iter().any(|url| url.contains("protocol="));
         let mut builder = redis::cluster::ClusterClientBuilder::new(nodes)
             .connection_timeout(self.connect_timeout)
@@ -125,6 +127,26 @@ impl Settings {
         let settings = settings.set_user_timeout(self.response_timeout);
         settings
     }
+}
+
+/// Where TLS is wanted and rustls has no crypto provider, it would panic.
+#[cfg(feature = "tls-rustls")]
+fn has_tls<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<(), ConnectError> {
+    let is_tls = |url: &str| {
+        let scheme = url.split(':').next().unwrap_or_default().trim_start();
+        scheme.eq_ignore_ascii_case("rediss") || scheme.eq_ignore_ascii_case("valkeys")
+    };
+    if urls.into_iter().any(is_tls) && rustls::crypto::CryptoProvider::get_default().is_none() {
+        let why = "TLS needs a crypto provider, and none is installed: rustls::crypto::CryptoProvider::install_default";
+        return Err(ConnectError::Unfit(why.to_owned()));
+    }
+    Ok(())
+}
+
+/// The client says what is missing.
+#[cfg(not(feature = "tls-rustls"))]
+fn has_tls<'a>(_: impl IntoIterator<Item = &'a str>) -> Result<(), ConnectError> {
+    Ok(())
 }
 
 impl Default for Settings {

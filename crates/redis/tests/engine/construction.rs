@@ -59,6 +59,16 @@ async fn tls_without_a_feature_for_it() {
     assert!(matches!(fails("rediss://127.0.0.1/").await, ConnectError::Url(_)));
 }
 
+/// rustls itself would panic.
+#[cfg(feature = "tls-rustls")]
+#[tokio::test]
+async fn tls_without_a_crypto_provider() {
+    for url in ["rediss://127.0.0.1/", "valkeys://127.0.0.1/", " REDISS://127.0.0.1/"] {
+        let error = fails(url).await;
+        assert!(matches!(&error, ConnectError::Unfit(why) if why.contains("crypto provider")), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn nobody_there() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -8,5 +8,6 @@ mod construction;
 mod faults;
 mod flights;
 mod keys;
+mod news;
 mod rights;
 mod told;
