@@ -21,7 +21,7 @@ if redis.call('HGET', flights, 't') == token then
 end
 
 local closed = 0
-if there and waiters then
+if waiters then
   redis.call('SET', result, 'P' .. waiters, 'PX', ARGV[2])
   closed = 2
 elseif there then

@@ -123,6 +123,9 @@ async fn a_lease_that_is_renewed_does_not_end() {
         until("the end of the other lease", || async { peek(&engine, other, dead).await == Peek::Gone }).await;
         assert_eq!(peek(&engine, name, renewed).await, Peek::Running);
         assert!(follow(&engine, name, renewed).await > SHORT);
+        // Nor does the hash that it is in.
+        let left = server.keys().into_iter().map(|key| server.run::<i64>(&format!("PTTL {key}"))).max();
+        assert!(left > Some(LEASE.as_millis() as i64), "{left:?}");
         assert!(!engine.renew(name, token(), LEASE).await.unwrap());
     }
 }
@@ -155,7 +158,8 @@ async fn a_late_hold_neither_hides_a_message_nor_keeps_it_longer() {
         engine.land(name, leader, "read me".into(), Duration::from_millis(500)).await.unwrap();
         engine.hold(name, leader, LEASE).await.unwrap();
         assert_eq!(peek(&engine, name, leader).await, Peek::Landed("read me".into()));
-        until("the end of the message", || async { peek(&engine, name, leader).await == Peek::Gone }).await;
+        let result = server.keys().into_iter().find(|key| key.ends_with(&format!(":{leader}")) && key.contains(":r:"));
+        assert!(server.run::<i64>(&format!("PTTL {}", result.expect("the message"))) <= 500);
     }
 }
 

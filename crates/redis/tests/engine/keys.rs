@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_singleflight::fleet::{Engine, Peek};
+use tower_singleflight::fleet::{Closed, Engine, Peek};
 
 use crate::common::{LEASE, SHORT, close, engine, follow, lead, name, peek, servers, token, until};
 
@@ -87,6 +87,9 @@ fn hash(server: &redis_servers::Server) -> String {
 async fn flights_that_nobody_closes_do_not_gather_in_the_hash() {
     for server in servers() {
         let (engine, name) = (engine(&server).await, name());
+        // One that lives goes on, with its waiter.
+        let alive = lead(&engine, name, LEASE).await;
+        follow(&engine, name, alive).await;
         let mut most = 0;
         for _ in 0..500 {
             // Each is replaced by the next, and its leader dies.
@@ -97,5 +100,6 @@ async fn flights_that_nobody_closes_do_not_gather_in_the_hash() {
             most = most.max(hash.map_or(0, |hash| server.run(&format!("HLEN {hash}"))));
         }
         assert!((8..64).contains(&most), "{most} fields");
+        assert_eq!(close(&engine, name, alive).await, Closed::Followed);
     }
 }
