@@ -19,6 +19,7 @@ mod observed;
 mod park;
 mod place;
 mod poll_guard;
+mod profile;
 mod reentrancy;
 mod report;
 mod run;
@@ -47,7 +48,7 @@ pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
 #[cfg(feature = "http")]
 pub(crate) use self::{
     caller::{Caller, Resolution},
-    join::Profile,
+    profile::Profile,
     work::{Drive, Note},
 };
 use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, striped::Striped};

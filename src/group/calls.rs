@@ -5,7 +5,9 @@ use std::hash::Hash;
 use super::{
     Call, Group,
     caller::Caller,
-    join::{JoinMode, Joined, Profile},
+    extras::Extras,
+    join::{JoinMode, Joined},
+    profile::Profile,
 };
 use crate::{Reason, context::Context};
 
@@ -110,11 +112,15 @@ where
     {
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
-        let profile = self.observers().any().map(|_| &Profile::PLAIN);
-        match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, profile) {
+        let observers = if self.observers().any().is_some() { self.observers().count() } else { 0 };
+        let profile = Profile::plain(observers);
+        match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, profile.as_ref()) {
             Joined::Alone(_, Reason::MayNotJoin) => None,
             // A call from here on, that its observers see.
-            joined => Some(Call::new(Caller::new(joined, || None, self.extras(None)))),
+            joined => {
+                let extras = Extras::new(None, self.observers(), observers);
+                Some(Call::new(Caller::new(joined, || None, extras)))
+            }
         }
     }
 }

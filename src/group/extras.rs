@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::shard::Shard;
+use super::{profile::Profile, shard::Shard};
 use crate::{
     Reason, Role,
     context::Scope,
@@ -24,9 +24,16 @@ pub(super) struct Spawned<K, T> {
 }
 
 impl<K, T> Extras<K, T> {
-    pub(super) fn new(spawned: Option<Spawned<K, T>>, observers: &Arc<Observers>) -> Option<Box<Self>> {
-        let watch = observers.any().map(|_| Watch::begin(observers, None));
+    /// `first`: how many observers are told of the call.
+    pub(super) fn new(spawned: Option<Spawned<K, T>>, observers: &Arc<Observers>, first: usize) -> Option<Box<Self>> {
+        let watch = (first > 0).then(|| Watch::begin(observers, first, None));
         (spawned.is_some() || watch.is_some()).then(|| Box::new(Self { spawned, watch }))
+    }
+
+    /// Returns what the group's observers are told of one that calls for the first time, and whose layer has no name for it.
+    #[cold]
+    pub(super) fn profile(&self) -> Option<Profile<'static>> {
+        self.watch.as_ref().and_then(|watch| Profile::plain(watch.first()))
     }
 
     #[cold]

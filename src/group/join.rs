@@ -10,6 +10,7 @@ use super::{
     leader::Leader,
     leader_call::LeaderCall,
     place::{Patience, Place},
+    profile::Profile,
     reentrancy,
     shard::{Locked, Shard},
     task::launch,
@@ -62,21 +63,6 @@ struct Behind<'a, K, W> {
     from: Option<FlightId>,
     leader_call: Option<Arc<LeaderCall>>,
     profile: Option<&'a Profile<'a>>,
-}
-
-/// What a group's observers are told of a caller, beside what it becomes.
-#[derive(Clone, Copy)]
-pub(crate) struct Profile<'a> {
-    /// It has been counted: it followed another flight before, which could not serve it.
-    pub(crate) again: bool,
-    pub(crate) label: Option<&'a str>,
-    /// Why it may not join a flight, where it may only lead one.
-    pub(crate) leads_by: Option<&'static str>,
-}
-
-impl Profile<'_> {
-    /// One that calls for the first time, and whose layer has no name for it.
-    pub(super) const PLAIN: Self = Self { again: false, label: None, leads_by: None };
 }
 
 /// A registered caller, or its work back with the reason why it goes alone.
@@ -138,7 +124,8 @@ where
         let JoinMode { leads, tries, fresh, mut spawner } = mode;
         let finish = spawner.is_some();
         let from = reentrancy::current();
-        let leader_call = LeaderCall::now(profile.is_some() || self.limits.join_window.is_some());
+        let leader_call =
+            LeaderCall::now(self.limits.join_window.is_some(), profile.map_or(0, |profile| profile.observers));
         if let (Some(window), Some(call)) = (self.limits.join_window, &leader_call) {
             self.make_way(hash, &key, window, call.called);
         }
@@ -270,17 +257,17 @@ where
 
     #[cold]
     fn tell_led(&self, at: FlightRef, profile: &Profile<'_>) {
-        let Profile { again, label, .. } = *profile;
-        self.observers.tell(&Event::Led { flight: at.id(self.number), again, label });
+        let Profile { again, label, observers, .. } = *profile;
+        self.observers.tell(observers, &Event::Led { flight: at.id(self.number), again, label });
     }
 
     #[cold]
     fn tell_joined(&self, at: FlightRef, seen: &Seen, moves: bool, profile: Option<&Profile<'_>>) {
-        let Some(Profile { again, label, .. }) = profile.copied() else { return };
+        let Some(Profile { again, label, observers, .. }) = profile.copied() else { return };
         let (flight, age, callers) = (at.id(self.number), seen.age().unwrap_or_default(), seen.callers);
-        self.observers.tell(&Event::Joined { flight, age, callers, again, label });
+        self.observers.tell(observers, &Event::Joined { flight, age, callers, again, label });
         if moves {
-            self.observers.tell(&Event::Moved { flight });
+            self.observers.tell(observers, &Event::Moved { flight });
         }
     }
 
@@ -289,7 +276,10 @@ where
         // Who has been counted was released, and its layer says so.
         if !profile.again {
             let by = profile.leads_by.filter(|_| reason == Reason::MayNotJoin);
-            self.observers.tell(&Event::Alone { reason, why: by.unwrap_or(reason.name()), label: profile.label });
+            self.observers.tell(
+                profile.observers,
+                &Event::Alone { reason, why: by.unwrap_or(reason.name()), label: profile.label },
+            );
         }
     }
 }

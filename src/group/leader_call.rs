@@ -10,20 +10,23 @@ use crate::trace::LeaderSpan;
 /// shared, so that it can be cloned under a lock (invariant 6).
 pub(super) struct LeaderCall {
     pub(super) called: Instant,
+    /// How many observers have been told that the flight began.
+    pub(super) observers: usize,
     pub(super) span: LeaderSpan,
 }
 
 impl LeaderCall {
-    /// `timed`: whether the time is wanted; a span that is current is kept in any case.
+    /// `timed`: whether the time is wanted, as by `observers`; a span that is current is kept in any case.
     #[inline]
-    pub(super) fn now(timed: bool) -> Option<Arc<Self>> {
-        if timed || LeaderSpan::may_be() { Self::of_caller(timed) } else { None }
+    pub(super) fn now(timed: bool, observers: usize) -> Option<Arc<Self>> {
+        if timed || observers > 0 || LeaderSpan::may_be() { Self::of_caller(timed, observers) } else { None }
     }
 
     #[cold]
-    fn of_caller(timed: bool) -> Option<Arc<Self>> {
+    fn of_caller(timed: bool, observers: usize) -> Option<Arc<Self>> {
         let span = LeaderSpan::current();
-        (timed || span.is_some()).then(|| Arc::new(Self { called: Instant::now(), span }))
+        let wanted = timed || observers > 0 || span.is_some();
+        wanted.then(|| Arc::new(Self { called: Instant::now(), observers, span }))
     }
 
     pub(super) fn age(&self) -> Duration {

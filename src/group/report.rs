@@ -61,7 +61,7 @@ impl<'a> Report<'a> {
     pub(super) fn tell(self) {
         // Before the span: a subscriber may panic.
         if let Some(observers) = self.observers {
-            observers.tell(&self.event);
+            observers.tell(self.leader_call.observers, &self.event);
         }
         match self.event {
             Event::Landed { flight, callers, .. } => self.leader_call.span.landed(flight, callers),

@@ -11,7 +11,8 @@ use super::{
     call::Call,
     caller::Caller,
     extras::{Extras, Spawned},
-    join::{JoinMode, Joined, Profile},
+    join::{JoinMode, Joined},
+    profile::Profile,
     work::Work,
 };
 use crate::{Event, Reason, context::Context, sync::Spawner};
@@ -25,20 +26,20 @@ where
     #[inline]
     pub(crate) fn run_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
         let extras = self.extras(None);
-        let profile = extras.as_ref().map(|_| &Profile::PLAIN);
+        let profile = extras.as_ref().and_then(|extras| extras.profile());
         let context = Context::of_call(self.scope.as_ref());
-        Call::new(self.join(key, work, context, JoinMode::JOIN_OR_LEAD, profile, extras))
+        Call::new(self.join(key, work, context, JoinMode::JOIN_OR_LEAD, profile.as_ref(), extras))
     }
 
     /// The same for a caller that joins no flight whose work has begun. Once the flight that it is on has begun, it waits for
     /// that as long as it would for work of its own: to go alone would be to begin later.
     pub(super) fn run_fresh_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
         let extras = self.extras(None);
-        let profile = extras.as_ref().map(|_| &Profile::PLAIN);
+        let profile = extras.as_ref().and_then(|extras| extras.profile());
         let context = Context::of_call(self.scope.as_ref());
         let (shard, hash) = self.shard(&key);
         let mode = JoinMode::fresh(self.inner.limits.max_wait);
-        Call::new(Caller::new(shard.join(hash, key, work, context, mode, profile), || None, extras))
+        Call::new(Caller::new(shard.join(hash, key, work, context, mode, profile.as_ref()), || None, extras))
     }
 
     /// [`spawn`](Self::spawn), in one of its modes.
@@ -51,8 +52,8 @@ where
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
         let extras = self.extras(Some(Spawned { shard: Arc::clone(shard), scope: self.scope.clone() }));
-        let profile = self.observers().any().map(|_| &Profile::PLAIN);
-        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), profile);
+        let profile = extras.as_ref().and_then(|extras| extras.profile());
+        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), profile.as_ref());
         Call::new(match (joined, Spawner::current()) {
             (Joined::Alone(work, reason), Some(spawner)) => {
                 let context = Context::of_call(self.scope.as_ref());
@@ -68,7 +69,7 @@ where
         if spawned.is_none() && self.observers().any().is_none() {
             return None;
         }
-        Extras::new(spawned, self.observers())
+        Extras::new(spawned, self.observers(), self.observers().count())
     }
 
     /// [`call`](Self::call), for work that has its context already, of a caller that is watched by its layer.
@@ -132,9 +133,9 @@ where
     pub(crate) fn run_without_key<W: Work<T>>(&self, work: W) -> Call<K, T, W> {
         self.count_keyless();
         let extras = self.extras(None);
-        if extras.is_some() {
+        if let Some(profile) = extras.as_ref().and_then(|extras| extras.profile()) {
             let (reason, why) = (Reason::NoKey, Reason::NoKey.name());
-            self.observers().tell(&Event::Alone { reason, why, label: None });
+            self.observers().tell(profile.observers, &Event::Alone { reason, why, label: None });
         }
         Call::new(Caller::alone(work, Reason::NoKey, extras))
     }

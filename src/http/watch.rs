@@ -18,7 +18,7 @@ impl HttpWatch {
     /// Begins with the call. In an `Arc` that has one owner, since the end of one is apart from the code of those who have none:
     /// that of a `Box`, in line, took 40 instructions of each request that nobody observes.
     pub(super) fn begin(observers: &Arc<HttpObservers>, label: Option<Arc<str>>) -> Arc<Self> {
-        let watch = Watch::begin(observers.of_flights(), label);
+        let watch = Watch::begin(observers.of_flights(), observers.of_flights().count(), label);
         Arc::new(Self { observers: Arc::clone(observers), watch })
     }
 
@@ -28,7 +28,8 @@ impl HttpWatch {
 
     /// Returns what the group tells its observers of the caller.
     pub(super) fn profile(&self, again: bool) -> Profile<'_> {
-        Profile { again, label: self.label(), leads_by: Some(Rule::S13Reload.name()) }
+        let leads_by = Some(Rule::S13Reload.name());
+        Profile { again, label: self.label(), leads_by, observers: self.watch.first() }
     }
 
     /// Notes what the caller is on its flight.

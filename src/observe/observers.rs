@@ -74,8 +74,14 @@ impl<O: ?Sized> Observers<O> {
     }
 
     /// Tells each of them something. Never called under a lock (invariant 6).
+    #[cfg(feature = "http")]
     pub(crate) fn each(&self, tell: impl Fn(&O)) {
         self.nodes().for_each(|node| node.observed.tell(&tell).unwrap_or_default());
+    }
+
+    /// Returns how many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.nodes().count()
     }
 
     /// Returns how many have panicked.
@@ -89,9 +95,11 @@ impl<O: ?Sized> Observers<O> {
 }
 
 impl Observers {
+    /// Tells the first of them, those who were there when what the event is about began: who is told of an end has been told
+    /// of its beginning.
     #[cold]
-    pub(crate) fn tell(&self, event: &Event<'_>) {
-        self.each(|observer| observer.on(event));
+    pub(crate) fn tell(&self, first: usize, event: &Event<'_>) {
+        self.nodes().take(first).for_each(|node| node.observed.tell(|observer| observer.on(event)).unwrap_or_default());
     }
 }
 

@@ -95,3 +95,25 @@ async fn a_follower_leaves_though_its_subscriber_panics() {
     drop(leader);
     assert!(group.is_empty());
 }
+
+/// Whatever was under way when it was added: an end without its beginning would make gauges go below nothing.
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_is_added_late_is_told_of_what_begins_from_then_on() {
+    let (first, late) = (Arc::new(Recorder::default()), Arc::new(Recorder::default()));
+    let group: Group<&str, u32> = Group::new().observed(Arc::clone(&first));
+    let work = Work::default();
+    let mut leader = task::spawn(group.call("key", work.run(1)));
+    assert_pending!(leader.poll());
+    let group = group.observed(Arc::clone(&late));
+    let follower = group.call("key", never);
+    late.assert_told(&["joined 0 at 0 ms, 2 callers", "moved 0"]);
+    let left = group.call("other", never);
+    late.assert_told(&["led 1"]);
+    drop(left);
+    late.assert_told(&["ended 1 after 0 ms: abandoned", "left after 0 ms"]);
+    work.gate.notify_one();
+    assert_eq!(leader.await.value, 1);
+    assert_eq!(follower.await.value, 1);
+    late.assert_told(&["answered Follower after 0 ms, 2 callers"]);
+    assert!(group.is_empty());
+}
