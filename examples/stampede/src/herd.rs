@@ -57,30 +57,32 @@ pub(crate) struct Run {
 /// How often what is under way is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Sends the herd at a server of this process on the database, with the layer or not.
+/// Sends the herd at a server of this process on the database, with the layer or not. If it reloads, as a browser does it,
+/// no answer may be from before its request.
 pub(crate) async fn run(
     options: &Options,
     path: &Path,
     layer: Option<&HttpSingleflightLayer>,
+    reloads: bool,
     bar: &ProgressBar,
 ) -> Result<Run, Fault> {
     let reports = Reports::open(path)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = tokio::spawn(server::serve(listener, reports.clone(), layer.cloned()));
-    let (lines, cpu) = send(options, &[address], layer, bar).await?;
+    let (lines, cpu) = send(options, &[address], layer, reloads, bar).await?;
     server.abort();
     Ok(Run { lines, queries: reports.queries(), cpu })
 }
 
 /// Sends the herd at several processes, as a balancer does that goes round.
-pub(crate) async fn run_at(options: &Options, serve: &Serve, bar: &ProgressBar) -> Result<Run, Fault> {
+pub(crate) async fn run_at(options: &Options, serve: &Serve, reloads: bool, bar: &ProgressBar) -> Result<Run, Fault> {
     let mut processes = Vec::new();
     for _ in 0..options.processes {
         processes.push(Process::start(serve).await?);
     }
     let addresses: Vec<_> = processes.iter().map(|process| process.address).collect();
-    let (lines, cpu) = send(options, &addresses, None, bar).await?;
+    let (lines, cpu) = send(options, &addresses, None, reloads, bar).await?;
     let mut run = Run { lines, queries: 0, cpu };
     for process in &mut processes {
         let (queries, cpu) = process.spent().await?;
@@ -94,6 +96,7 @@ async fn send(
     options: &Options,
     addresses: &[SocketAddr],
     layer: Option<&HttpSingleflightLayer>,
+    reloads: bool,
     bar: &ProgressBar,
 ) -> Result<(Vec<Line>, Duration), Fault> {
     let mut random = StdRng::seed_from_u64(options.seed);
@@ -109,7 +112,7 @@ async fn send(
     let start = Instant::now() + Duration::from_millis(50);
     let mut herd = JoinSet::new();
     for (client, region, arrival) in clients {
-        herd.spawn(ask(client, region, start, arrival));
+        herd.spawn(ask(client, region, reloads, start, arrival));
     }
     let mut lines = Vec::with_capacity(options.herd);
     let mut looks = interval(LOOK);
@@ -147,13 +150,17 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Empty<Bytes>>, Fault
 async fn ask(
     mut client: SendRequest<Empty<Bytes>>,
     region: u32,
+    reloads: bool,
     start: Instant,
     arrival: Duration,
 ) -> Result<Line, Fault> {
     sleep_until(start + arrival).await;
     let arrived = start.elapsed();
-    let request = Request::get(format!("/reports/{region}")).header(header::HOST, "reports").body(Empty::new())?;
-    let response = client.send_request(request).await?;
+    let mut request = Request::get(format!("/reports/{region}")).header(header::HOST, "reports");
+    if reloads {
+        request = request.header(header::CACHE_CONTROL, "no-cache").header(header::PRAGMA, "no-cache");
+    }
+    let response = client.send_request(request.body(Empty::new())?).await?;
     let part = response.headers().get("cache-status").map(|status| match status.as_bytes() {
         status if status.ends_with(b"; detail=fleet") => Part::Elsewhere,
         status if status.ends_with(b"; collapsed") => Part::Follower,

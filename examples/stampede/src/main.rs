@@ -77,11 +77,11 @@ async fn run(options: &Options) -> Result<(), Fault> {
     database::fill(&path, options.keys, |percent| bar.set_position(percent.into()))?;
     bar.finish();
 
-    let runs = match (options.processes, &options.redis) {
+    let [runs, reloads] = match (options.processes, &options.redis) {
         (1, None) => one(options, &path, &layer).await?,
         _ => several(options, &path).await?,
     };
-    println!("{}", table(&runs));
+    println!("{}", table(&runs, &reloads));
     chart::draw(&options.svg, &runs).map_err(|error| format!("{}: {error}", options.svg.display()))?;
     println!("The picture is in {}", options.svg.display());
     if let Some(page) = page {
@@ -91,30 +91,34 @@ async fn run(options: &Options) -> Result<(), Fault> {
     Ok(())
 }
 
-/// One process, without the layer and with it.
-async fn one(options: &Options, path: &Path, layer: &HttpSingleflightLayer) -> Result<Runs, Fault> {
-    let mut runs = Vec::new();
-    for (what, layer) in [("without the layer", None), ("with the layer", Some(layer))] {
-        let bar = bar(what, options.herd as u64)?;
-        runs.push((what, herd::run(options, path, layer, &bar).await?));
-        bar.finish();
+/// One process, without the layer and with it; first the herd, then one that reloads.
+async fn one(options: &Options, path: &Path, layer: &HttpSingleflightLayer) -> Result<[Runs; 2], Fault> {
+    let mut herds = [Runs::new(), Runs::new()];
+    for (runs, reloads) in herds.iter_mut().zip([false, true]) {
+        for (what, layer) in [("without the layer", None), ("with the layer", Some(layer))] {
+            let bar = bar(what, options.herd as u64)?;
+            runs.push((what, herd::run(options, path, layer, reloads, &bar).await?));
+            bar.finish();
+        }
     }
-    Ok(runs)
+    Ok(herds)
 }
 
-/// Several processes: without the layer, each with the layer for itself, and as a fleet.
-async fn several(options: &Options, path: &Path) -> Result<Runs, Fault> {
+/// The same with several processes: without the layer, each with the layer for itself, and as a fleet.
+async fn several(options: &Options, path: &Path) -> Result<[Runs; 2], Fault> {
     let meeting = Meeting::at(options.redis.as_deref()).await?;
     let without = Serve { database: path.to_owned(), layer: false, redis: None };
     let alone = Serve { layer: true, ..without.clone() };
     let fleet = Serve { redis: Some(meeting.url.clone()), ..alone.clone() };
-    let mut runs = Vec::new();
-    for (what, serve) in [("without the layer", without), ("with the layer", alone), ("with the fleet", fleet)] {
-        let bar = bar(what, options.herd as u64)?;
-        runs.push((what, herd::run_at(options, &serve, &bar).await?));
-        bar.finish();
+    let mut herds = [Runs::new(), Runs::new()];
+    for (runs, reloads) in herds.iter_mut().zip([false, true]) {
+        for (what, serve) in [("without the layer", &without), ("with the layer", &alone), ("with the fleet", &fleet)] {
+            let bar = bar(what, options.herd as u64)?;
+            runs.push((what, herd::run_at(options, serve, reloads, &bar).await?));
+            bar.finish();
+        }
     }
-    Ok(runs)
+    Ok(herds)
 }
 
 /// Sees to it that there may be two sockets for each client.
@@ -131,24 +135,26 @@ fn bar(what: &'static str, length: u64) -> Result<ProgressBar, Fault> {
     Ok(ProgressBar::new(length).with_style(style).with_prefix(what))
 }
 
-fn table(runs: &Runs) -> Table {
+fn table(runs: &Runs, reloads: &Runs) -> Table {
     let ms = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
     let mut table = Table::new();
     let header = [""].into_iter().chain(runs.iter().map(|(what, _)| *what)).chain(["saving"]);
     table.load_preset(UTF8_FULL_CONDENSED).set_header(header);
-    let mut row = |what: &str, of: &dyn Fn(&Run) -> f64, show: &dyn Fn(&Run) -> String| {
+    let mut row = |runs: &Runs, what: &str, of: &dyn Fn(&Run) -> f64, show: &dyn Fn(&Run) -> String| {
         let (first, last) = (of(&runs[0].1), of(&runs[runs.len() - 1].1));
         let saving = format!("{:.1} % less", 100.0 * (1.0 - last / first));
         let shown = runs.iter().map(|(_, run)| show(run));
         table.add_row([what.to_owned()].into_iter().chain(shown).chain([saving]));
     };
-    row("queries run", &|run| run.queries as f64, &|run| run.queries.to_string());
+    row(runs, "queries run", &|run| run.queries as f64, &|run| run.queries.to_string());
     for (what, share) in
         [("half of the callers waited up to (p50)", 0.5), ("99 % waited up to (p99)", 0.99), ("the worst wait", 1.0)]
     {
-        row(what, &|run| wait(run, share).as_secs_f64(), &|run| ms(wait(run, share)));
+        row(runs, what, &|run| wait(run, share).as_secs_f64(), &|run| ms(wait(run, share)));
     }
-    row("CPU time", &|run| run.cpu.as_secs_f64(), &|run| ms(run.cpu));
+    row(runs, "CPU time", &|run| run.cpu.as_secs_f64(), &|run| ms(run.cpu));
+    row(reloads, "if all reload: queries run", &|run| run.queries as f64, &|run| run.queries.to_string());
+    row(reloads, "if all reload: p99", &|run| wait(run, 0.99).as_secs_f64(), &|run| ms(wait(run, 0.99)));
     table
 }
 
