@@ -36,6 +36,43 @@ pub trait KeyFn<Request> {
 
     /// Returns the key of the request, or `None` for one that runs alone.
     fn key(&self, request: &Request) -> Option<Self::Key>;
+
+    /// Returns whether the request may not have the outcome of a run that began before it came
+    /// ([`Group::call_fresh`](crate::Group::call_fresh)). By default none.
+    fn is_fresh(&self, _request: &Request) -> bool {
+        false
+    }
+}
+
+/// A key function, and which requests are fresh; made by
+/// [`SingleflightLayer::fresh_if`](crate::SingleflightLayer::fresh_if).
+#[derive(Clone, Copy, Debug)]
+pub struct FreshIf<F, P> {
+    key_fn: F,
+    fresh_if: P,
+}
+
+impl<F, P> FreshIf<F, P> {
+    pub(crate) const fn new(key_fn: F, fresh_if: P) -> Self {
+        Self { key_fn, fresh_if }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, P, Request> KeyFn<Request> for FreshIf<F, P>
+where
+    F: KeyFn<Request>,
+    P: Fn(&Request) -> bool,
+{
+    type Key = F::Key;
+
+    fn key(&self, request: &Request) -> Option<F::Key> {
+        self.key_fn.key(request)
+    }
+
+    fn is_fresh(&self, request: &Request) -> bool {
+        (self.fresh_if)(request) || self.key_fn.is_fresh(request)
+    }
 }
 
 #[diagnostic::do_not_recommend]

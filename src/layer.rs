@@ -4,6 +4,7 @@
 mod dry_run;
 #[cfg(feature = "fleet")]
 mod fleet;
+mod fresh;
 mod observe;
 
 use std::{fmt, pin::Pin, sync::Arc};

@@ -139,7 +139,7 @@ pub use self::{
     error::SharedError,
     future::ResponseFuture,
     group::{Call, Group},
-    key::KeyFn,
+    key::{FreshIf, KeyFn},
     layer::SingleflightLayer,
     limits::{Limits, OnAbandon},
     observe::{End, Event, FlightId, Observer},

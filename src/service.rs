@@ -127,12 +127,14 @@ where
             return ResponseFuture::watched(Group::<K, _>::run_beside(work), watched);
         }
         let key = self.key_fn.key(&request);
+        let fresh = self.key_fn.is_fresh(&request);
         let abroad = match (&self.abroad, &key) {
-            (Some(abroad), Some(key)) => Some(abroad.of(key.clone(), self.group.limits().join_window)),
+            (Some(abroad), Some(key)) if !fresh => Some(abroad.of(key.clone(), self.group.limits().join_window)),
             _ => None,
         };
         let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone(), abroad };
         let call = match key {
+            Some(key) if fresh => self.group.run_fresh_in_context(key, work),
             Some(key) => self.group.run_in_context(key, work),
             None => self.group.run_without_key(work),
         };

@@ -105,7 +105,7 @@ where
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let group = tower_singleflight::Group::new();
-    /// let mut before = group.spawn("config", || async { "old" });
+    /// let before = group.spawn("config", || async { "old" });
     /// tokio::task::yield_now().await; // its work has begun
     /// drop(group.spawn_fresh("config", || async { "new" }));
     /// assert_eq!(before.await.value, "old");

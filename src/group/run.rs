@@ -33,7 +33,7 @@ where
 
     /// The same for a caller that joins no flight whose work has begun. Once the flight that it is on has begun, it waits for
     /// that as long as it would for work of its own: to go alone would be to begin later.
-    pub(super) fn run_fresh_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
+    pub(crate) fn run_fresh_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
         let extras = self.extras(None);
         let profile = extras.as_ref().and_then(|extras| extras.profile());
         let context = Context::of_call(self.scope.as_ref());
