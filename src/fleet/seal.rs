@@ -53,7 +53,7 @@ impl Seal {
     /// Opens the message of a flight. Nothing is allocated before the length is known to be allowed, and what is handed
     /// out was sealed for this flight.
     pub(super) fn open(&self, name: Name, token: Token, message: &[u8]) -> Result<Parcel, BadMessage> {
-        if message.len() > BEFORE + self.longest + TAG {
+        if message.len() > self.longest.saturating_add(BEFORE + TAG) {
             return Err(BadMessage);
         }
         let (before, sealed) = message.split_first_chunk::<BEFORE>().ok_or(BadMessage)?;

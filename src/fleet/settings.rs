@@ -51,6 +51,7 @@ pub struct FleetError(Wrong);
 enum Wrong {
     Empty(&'static str),
     Short(&'static str),
+    Long(&'static str),
     LeaseBelowBudget { lease: Duration, budget: Duration },
     LimitBelowLease { limit: Duration, lease: Duration },
     NoMessage,
@@ -59,6 +60,8 @@ enum Wrong {
 
 /// Engines are promised that no time is shorter.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// Clocks go further than twice this, whatever they count in.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl FleetSettings {
     /// Returns the defaults.
@@ -81,8 +84,8 @@ impl FleetSettings {
     ///
     /// # Errors
     ///
-    /// An empty namespace; a time below 1 ms; a lease below the budget, or a lead limit below the lease; no bytes for
-    /// messages.
+    /// An empty namespace; a time below 1 ms, or above a year; a lease below the budget, or a lead limit below the lease; no
+    /// bytes for messages.
     pub fn check(&self) -> Result<(), FleetError> {
         let Self { lease, budget, max_wait, keep, lead_limit, .. } = *self;
         check_name("namespace", &self.namespace)?;
@@ -90,6 +93,9 @@ impl FleetSettings {
             [("lease", lease), ("budget", budget), ("max_wait", max_wait), ("keep", keep), ("lead_limit", lead_limit)];
         if let Some((name, _)) = times.into_iter().find(|(_, time)| *time < SHORTEST) {
             return Err(FleetError(Wrong::Short(name)));
+        }
+        if let Some((name, _)) = times.into_iter().find(|(_, time)| *time > LONGEST) {
+            return Err(FleetError(Wrong::Long(name)));
         }
         if lease < budget {
             return Err(FleetError(Wrong::LeaseBelowBudget { lease, budget }));
@@ -153,6 +159,7 @@ impl fmt::Display for FleetError {
         match &self.0 {
             Wrong::Empty(what) => write!(f, "the {what} of a fleet is empty"),
             Wrong::Short(what) => write!(f, "{what} of a fleet is below 1 ms"),
+            Wrong::Long(what) => write!(f, "{what} of a fleet is above a year"),
             Wrong::LeaseBelowBudget { lease, budget } => {
                 write!(f, "the lease of a fleet, {lease:?}, is below its budget, {budget:?}")
             }

@@ -47,6 +47,10 @@ pub(super) async fn wait(
     let mut pending = false;
     loop {
         let now = Instant::now();
+        // News without end is no reason to wait without end.
+        if now >= until {
+            return Waited::Local(FleetReason::WaitedTooLong);
+        }
         let mut wake = (now + tick(core, now.duration_since(began))).min(until);
         if !pending {
             wake = wake.min(lease_ends);
@@ -56,7 +60,7 @@ pub(super) async fn wait(
             Some(Hint::Landed(other, _)) if other != token => continue,
             Some(Hint::Landed(_, Some(message))) => Some(message),
             Some(Hint::Landed(_, None) | Hint::Look) => None,
-            None if Instant::now() >= until => return Waited::Local(FleetReason::WaitedTooLong),
+            None if Instant::now() >= until => continue,
             None => None,
         };
         let message = match message {

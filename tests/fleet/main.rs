@@ -3,6 +3,7 @@
 mod call;
 mod driver;
 mod faults;
+mod foreign;
 mod layer;
 #[cfg(feature = "http")]
 mod pair;

@@ -1,0 +1,241 @@
+//! Engines of others, which do not do what they owe: no caller fails, and none waits for longer than it was told to.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout};
+use tower_singleflight::{
+    Group,
+    fleet::{
+        Closed, Engine, Faults, FenceScope, Fleet, FleetSettings, Join, Joined, MemoryEngine, Name, News, Peek,
+        PostcardCodec, Reply, Token,
+    },
+};
+
+use crate::process::{Backend, SECRET, processes_with, settle};
+
+/// What is wrong with an engine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wrong {
+    NeverEnds,
+    PanicsAtOnce,
+    PanicsWhenPolled,
+    /// Whoever joins is told to follow itself.
+    FollowYourself(Duration),
+    /// Whoever joins is told to follow what nobody has ever heard of, each time another.
+    FollowNobody,
+    /// Everybody leads, and all are followed.
+    EverybodyLeads,
+    /// What has not landed has landed, with nonsense.
+    Nonsense,
+    /// Each is refused.
+    Refuses,
+}
+
+/// An engine that does this wrong, and the rest well.
+struct Foreign {
+    well: MemoryEngine,
+    wrong: Wrong,
+    tokens: Mutex<u8>,
+}
+
+impl Foreign {
+    fn new(wrong: Wrong) -> Self {
+        Self { well: MemoryEngine::new(), wrong, tokens: Mutex::default() }
+    }
+
+    fn reply<T: Send + 'static>(&self, well: Reply<T>) -> Reply<T> {
+        match self.wrong {
+            Wrong::NeverEnds => Box::pin(std::future::pending()),
+            Wrong::PanicsAtOnce => panic!("an engine of others"),
+            Wrong::PanicsWhenPolled => Box::pin(async { panic!("an engine of others") }),
+            _ => well,
+        }
+    }
+}
+
+impl Engine for Foreign {
+    fn join(&self, join: Join) -> Reply<Joined> {
+        let answer = match self.wrong {
+            Wrong::FollowYourself(remaining) => Joined::Follow { token: join.token, remaining },
+            Wrong::FollowNobody => {
+                let mut tokens = self.tokens.lock().unwrap();
+                *tokens = tokens.wrapping_add(1);
+                Joined::Follow { token: Token::from([*tokens; 24]), remaining: Duration::ZERO }
+            }
+            Wrong::EverybodyLeads => Joined::Lead,
+            Wrong::Refuses => Joined::Refused,
+            _ => return self.reply(self.well.join(join)),
+        };
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+
+    fn renew(&self, name: Name, token: Token, lease: Duration) -> Reply<bool> {
+        self.reply(self.well.renew(name, token, lease))
+    }
+
+    fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed> {
+        match self.wrong {
+            Wrong::EverybodyLeads => Box::pin(std::future::ready(Ok(Closed::Followed))),
+            _ => self.reply(self.well.close(name, token, pending, refuse)),
+        }
+    }
+
+    fn hold(&self, name: Name, token: Token, pending: Duration) -> Reply<()> {
+        self.reply(self.well.hold(name, token, pending))
+    }
+
+    fn land(&self, name: Name, token: Token, message: Bytes, keep: Duration) -> Reply<()> {
+        self.reply(self.well.land(name, token, message, keep))
+    }
+
+    fn peek(&self, name: Name, token: Token) -> Reply<Peek> {
+        match self.wrong {
+            Wrong::Nonsense => Box::pin(std::future::ready(Ok(Peek::Landed(Bytes::from_static(b"nonsense"))))),
+            _ => self.reply(self.well.peek(name, token)),
+        }
+    }
+
+    fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()> {
+        self.reply(self.well.fence(scope, keep))
+    }
+
+    fn news(&self, to: News) -> bool {
+        self.well.news(to)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f5_f7_an_engine_of_others_fails_nobody_and_keeps_nobody() {
+    let long = Duration::from_millis(u64::MAX);
+    for wrong in [
+        Wrong::NeverEnds,
+        Wrong::PanicsAtOnce,
+        Wrong::PanicsWhenPolled,
+        Wrong::FollowYourself(Duration::ZERO),
+        Wrong::FollowYourself(long),
+        Wrong::FollowNobody,
+        Wrong::EverybodyLeads,
+        Wrong::Nonsense,
+        Wrong::Refuses,
+    ] {
+        let engine = Arc::new(Foreign::new(wrong));
+        let settings = FleetSettings::new().max_wait(Duration::from_secs(1));
+        let backend = Backend::new();
+        let nodes = [(); 3].map(|()| {
+            let fleet = Fleet::with_settings(Shared(Arc::clone(&engine)), SECRET, settings.clone()).unwrap();
+            (Group::<u32, String>::new(), fleet)
+        });
+        let calls = nodes.each_ref().map(|(group, fleet)| {
+            let backend = backend.clone();
+            tokio::spawn(fleet.call(group, 7, PostcardCodec::new(), move || backend.run(7)))
+        });
+        let asked = Instant::now();
+        settle().await;
+        let opener = tokio::spawn({
+            let backend = backend.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                backend.open();
+            }
+        });
+        for call in calls {
+            let outcome = timeout(Duration::from_secs(30), call).await.expect("it ends").expect("it does not fail");
+            assert!(outcome.value.starts_with("7: run"));
+        }
+        assert!(asked.elapsed() <= Duration::from_millis(1_200), "{wrong:?}: {:?}", asked.elapsed());
+        opener.await.unwrap();
+        for (group, _) in &nodes {
+            assert!(group.is_empty());
+        }
+    }
+}
+
+struct Shared(Arc<Foreign>);
+
+impl Engine for Shared {
+    fn join(&self, join: Join) -> Reply<Joined> {
+        self.0.join(join)
+    }
+
+    fn renew(&self, name: Name, token: Token, lease: Duration) -> Reply<bool> {
+        self.0.renew(name, token, lease)
+    }
+
+    fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed> {
+        self.0.close(name, token, pending, refuse)
+    }
+
+    fn hold(&self, name: Name, token: Token, pending: Duration) -> Reply<()> {
+        self.0.hold(name, token, pending)
+    }
+
+    fn land(&self, name: Name, token: Token, message: Bytes, keep: Duration) -> Reply<()> {
+        self.0.land(name, token, message, keep)
+    }
+
+    fn peek(&self, name: Name, token: Token) -> Reply<Peek> {
+        self.0.peek(name, token)
+    }
+
+    fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()> {
+        self.0.fence(scope, keep)
+    }
+
+    fn news(&self, to: News) -> bool {
+        self.0.news(to)
+    }
+}
+
+/// Each look brings news that something may have been missed.
+#[tokio::test(start_paused = true)]
+async fn f7_news_without_end_keeps_no_follower_longer_than_max_wait() {
+    let engine = MemoryEngine::new();
+    let mut alarms = Faults::none();
+    alarms.false_alarms = 100;
+    engine.set_faults(alarms);
+    engine.takes(Duration::from_millis(1));
+    let settings = FleetSettings::new().max_wait(Duration::from_secs(1));
+    let processes = processes_with::<2>(&engine, settings);
+    let leader = processes[0].call(7);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let follower = processes[1].call(7);
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(processes[0].backend.runs(), 1);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(processes[0].backend.runs(), 2);
+    processes[0].backend.open();
+    leader.await.unwrap();
+    follower.await.unwrap();
+}
+
+#[test]
+fn times_without_end_are_an_error_where_the_fleet_is_made_and_no_panic_later() {
+    type Set = fn(FleetSettings) -> FleetSettings;
+    let sets: [(&str, Set); 5] = [
+        ("budget", |settings| settings.budget(Duration::MAX).lease(Duration::MAX).lead_limit(Duration::MAX)),
+        ("lease", |settings| settings.lease(Duration::MAX).lead_limit(Duration::MAX)),
+        ("max_wait", |settings| settings.max_wait(Duration::MAX)),
+        ("keep", |settings| settings.keep(Duration::MAX)),
+        ("lead_limit", |settings| settings.lead_limit(Duration::MAX)),
+    ];
+    for (name, set) in sets {
+        let made = Fleet::with_settings(MemoryEngine::new(), SECRET, set(FleetSettings::new()));
+        assert!(made.is_err(), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_any_length_can_be_allowed() {
+    let engine = MemoryEngine::new();
+    let processes = processes_with::<2>(&engine, FleetSettings::new().max_message(usize::MAX));
+    let calls = processes.each_ref().map(|process| process.call(7));
+    settle().await;
+    processes[0].backend.open();
+    for call in calls {
+        assert_eq!(call.await.unwrap().value, "7: run 0");
+    }
+}
