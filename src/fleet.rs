@@ -30,6 +30,7 @@ mod engine;
 mod fence;
 mod handle;
 mod inbox;
+mod inside;
 mod lead;
 mod memory;
 mod message;

@@ -22,6 +22,7 @@ use super::{
     Join, Joined, Name, Token,
     core::Core,
     inbox::Waiter,
+    inside::Inside,
     lead::Lead,
     message::{Kind, Parcel},
     operation::within,
@@ -94,6 +95,9 @@ impl Ask {
     async fn seek(&mut self) -> Seat {
         loop {
             let core = &self.core;
+            if Inside::is_current(self.name) {
+                return Seat::Local(FleetReason::Reentrant);
+            }
             if core.draining.load(Ordering::Acquire) {
                 return Seat::Local(FleetReason::Busy);
             }

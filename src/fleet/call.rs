@@ -3,6 +3,7 @@
 use std::{
     fmt,
     hash::Hash,
+    panic::resume_unwind,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -170,7 +171,7 @@ where
     {
         let Self { abroad: Abroad { fleet, encode_key, codec }, key, window, share_if } = self;
         // A key that cannot be encoded is none that others could have.
-        let Some(bytes) = encode_key(&key) else { return start().await };
+        let Some(bytes) = unless_it_panics(|| encode_key(&key)) else { return start().await };
         drop(key);
         let name = fleet.domain().name(fleet.domain().scope(&[b"key", &bytes]), &bytes);
         let mut ask = fleet.ask(name, window, REMEMBERED);
@@ -180,10 +181,7 @@ where
             Seat::Message(parcel) => {
                 // F5: what it was sent is no reason to fail.
                 let value = match parcel.kind {
-                    Kind::Shared => catch(|| codec.decode(&parcel.payload)).unwrap_or_else(|payload| {
-                        discard(payload);
-                        None
-                    }),
+                    Kind::Shared => unless_it_panics(|| codec.decode(&parcel.payload)),
                     _ => None,
                 };
                 let may_have = |value: &T| share_if.as_ref().is_none_or(|share_if| share_if(value));
@@ -202,21 +200,31 @@ where
         let (value, lead) = Leading::new(lead, async { start().await }).await;
         // F3: before anybody has the outcome.
         if let Some(landing) = lead.close().await {
-            match share_if.is_none_or(|share_if| share_if(&value)) {
-                true => landing.land(encoded(codec, value.clone())),
-                false => landing.refuse(Kind::NotShareable),
+            match catch(|| share_if.is_none_or(|share_if| share_if(&value)).then(|| value.clone())) {
+                Ok(Some(value)) => landing.land(encoded(codec, value)),
+                Ok(None) => landing.refuse(Kind::NotShareable),
+                // One process after the other would come to the same.
+                Err(payload) => {
+                    landing.refuse(Kind::Failed);
+                    resume_unwind(payload);
+                }
             }
         }
         value
     }
 }
 
-/// Encodes a value that somebody elsewhere waits for (F4).
-async fn encoded<T: 'static>(codec: Arc<dyn Codec<T>>, value: T) -> Parcel {
-    let encoded: Option<Bytes> = catch(|| codec.encode(&value)).unwrap_or_else(|payload| {
+/// Runs code of the user's that puts things into bytes and back: what cannot be is not shared, and fails nobody (F5).
+fn unless_it_panics<V>(code: impl FnOnce() -> Option<V>) -> Option<V> {
+    catch(code).unwrap_or_else(|payload| {
         discard(payload);
         None
-    });
+    })
+}
+
+/// Encodes a value that somebody elsewhere waits for (F4).
+async fn encoded<T: 'static>(codec: Arc<dyn Codec<T>>, value: T) -> Parcel {
+    let encoded: Option<Bytes> = unless_it_panics(|| codec.encode(&value));
     discard(value);
     match encoded {
         Some(bytes) => Parcel::shared(bytes.into()),

@@ -1,6 +1,7 @@
 //! The owner of a token: renews its flight, closes it, lands it (F1, F3, F4, F8).
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -13,11 +14,16 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     Closed, Name, Token,
     core::Core,
+    inside::Inside,
     message::{Kind, Parcel},
-    operation::{poll_timer, within},
+    operation::{by, poll_timer, within},
     watch::{FleetOperation, Watch},
 };
-use crate::{sync::Spawner, timer::Timer};
+use crate::{
+    panic::{catch, discard},
+    sync::Spawner,
+    timer::{NoTimers, Timer},
+};
 
 /// So long a flight says that it is closed and has not landed, before it must say so again.
 const PENDING: Duration = Duration::from_secs(1);
@@ -62,7 +68,9 @@ impl Lead {
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         self.inside = true;
+        let inside = self.flight.as_ref().map(|flight| Inside::enter(flight.name));
         let polled = poll(cx);
+        drop(inside);
         self.inside = false;
         if polled.is_pending() {
             self.renew(cx);
@@ -176,8 +184,10 @@ impl Flight {
         let Self { core, name, token } = self;
         let until = Instant::now() + core.settings.lead_limit;
         while Instant::now() < until {
-            if let Some(parcel) = within(PENDING / 3, &mut content).await {
-                return parcel;
+            match by(PENDING / 3, &mut content).await {
+                Ok(Some(parcel)) => return parcel,
+                Ok(None) => {}
+                Err(NoTimers) => break,
             }
             let _ = core.ask(|engine| engine.hold(*name, *token, PENDING)).await;
         }
@@ -215,7 +225,7 @@ impl Future for Closing {
         let is_followed = match Pin::new(&mut self.closed).poll(cx) {
             Poll::Ready(said) => said.unwrap_or(IsFollowed::Unknown),
             Poll::Pending => {
-                ready!(poll_timer(&mut self.timer, cx));
+                let _ = ready!(poll_timer(&mut self.timer, cx));
                 IsFollowed::Unknown
             }
         };
@@ -237,6 +247,14 @@ impl Future for Closing {
 impl Landing {
     /// Gives what the message is made from; it is made in a task.
     pub(crate) fn land(self, content: impl Future<Output = Parcel> + Send + 'static) {
+        // User code may make it: a body that panics when it is read, say, does so in one process after the other.
+        let mut content = Box::pin(content);
+        let content = poll_fn(move |cx| {
+            catch(|| content.as_mut().poll(cx)).unwrap_or_else(|payload| {
+                discard(payload);
+                Poll::Ready(Parcel::bare(Kind::Failed))
+            })
+        });
         let _ = self.0.send(Box::pin(content));
     }
 

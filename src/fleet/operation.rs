@@ -16,7 +16,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     sync::{IS_TIMELESS, Spawner},
-    timer::Timer,
+    timer::{NoTimers, Timer},
 };
 
 /// So many errands run at a time that somebody waits for; whoever finds no room goes local. What ends a flight runs always,
@@ -86,16 +86,21 @@ impl Drop for Errand {
 
 /// Waits for a future, for this long at most (F7); where there are no timers, for one poll.
 pub(super) async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
+    by(time, future).await.unwrap_or_default()
+}
+
+/// Likewise, for those who would try again at once where there are no timers, and so without end.
+pub(super) async fn by<F: Future>(time: Duration, future: F) -> Result<Option<F::Output>, NoTimers> {
     let mut timer = Timer::after(time);
     let mut future = pin!(future);
     poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => poll_timer(&mut timer, cx).map(|()| None),
+        Poll::Ready(output) => Poll::Ready(Ok(Some(output))),
+        Poll::Pending => poll_timer(&mut timer, cx).map_ok(|()| None),
     })
     .await
 }
 
 /// Waits for a timer; where there are none, for nothing.
-pub(super) fn poll_timer(timer: &mut Timer, cx: &mut Context<'_>) -> Poll<()> {
-    if IS_TIMELESS { Poll::Pending } else { timer.poll(cx).map(|_| ()) }
+pub(super) fn poll_timer(timer: &mut Timer, cx: &mut Context<'_>) -> Poll<Result<(), NoTimers>> {
+    if IS_TIMELESS { Poll::Pending } else { timer.poll(cx) }
 }

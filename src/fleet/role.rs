@@ -48,6 +48,8 @@ pub enum FleetReason {
     Busy,
     /// There is no tokio runtime to ask it in.
     NoRuntime,
+    /// It was called by work of the same name, which it would wait for.
+    Reentrant,
 }
 
 impl FleetRole {
@@ -63,7 +65,7 @@ impl FleetRole {
 
 impl FleetReason {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Private,
         Self::NotWanted,
         Self::Unavailable,
@@ -76,6 +78,7 @@ impl FleetReason {
         Self::RejoinedTooOften,
         Self::Busy,
         Self::NoRuntime,
+        Self::Reentrant,
     ];
 
     /// Returns its name, as labels of metrics have it.
@@ -93,6 +96,7 @@ impl FleetReason {
             Self::RejoinedTooOften => "rejoined_too_often",
             Self::Busy => "busy",
             Self::NoRuntime => "no_runtime",
+            Self::Reentrant => "reentrant",
         }
     }
 }

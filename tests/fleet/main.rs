@@ -7,6 +7,7 @@ mod foreign;
 mod layer;
 #[cfg(feature = "http")]
 mod pair;
+mod poison;
 mod process;
 mod seeds;
 

@@ -1,0 +1,101 @@
+//! User code that panics beside the work: it does so in one process, and the others do not wait for one another.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use futures_util::FutureExt;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+use tower::{Layer, Service, service_fn};
+use tower_singleflight::{
+    Group, SingleflightLayer,
+    fleet::{Codec, Fleet, MemoryEngine, PostcardCodec},
+};
+
+use crate::process::SECRET;
+
+const WORK: Duration = Duration::from_millis(100);
+
+/// The predicate, and not the work, is what panics: one process after the other would wait for the next to do so.
+#[tokio::test(start_paused = true)]
+async fn f1_a_predicate_that_panics_does_not_make_one_process_after_the_other_wait() {
+    let engine = MemoryEngine::new();
+    let calls: Vec<_> = (0..4)
+        .map(|_| {
+            let fleet = Fleet::new(engine.clone(), SECRET);
+            let layer = SingleflightLayer::new(|id: &u64| Some(*id))
+                .share_if(|_: &Result<u64, ()>| panic!("the predicate"))
+                .fleet(fleet, "rows", PostcardCodec::new());
+            let mut service = layer.layer(service_fn(|id: u64| async move {
+                sleep(WORK).await;
+                Ok::<_, ()>(id)
+            }));
+            let call = service.call(7);
+            tokio::spawn(async move { (AssertUnwindSafe(call).catch_unwind().await.is_err(), drop(service)) })
+        })
+        .collect();
+    let asked = Instant::now();
+    for call in calls {
+        assert!(call.await.unwrap().0, "it is the predicate's panic, as it would be without the fleet");
+    }
+    assert!(asked.elapsed() < 3 * WORK, "{:?}", asked.elapsed());
+}
+
+struct Panics;
+
+impl<T: Send + Sync + 'static> Codec<T> for Panics {
+    fn encode(&self, _: &T) -> Option<bytes::Bytes> {
+        panic!("the codec")
+    }
+
+    fn decode(&self, _: &[u8]) -> Option<T> {
+        panic!("the codec")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f5_a_codec_that_panics_fails_nobody_and_nobody_waits_twice() {
+    let engine = MemoryEngine::new();
+    let fleets = [(); 4].map(|()| (Fleet::new(engine.clone(), SECRET), Group::<u32, u32>::new()));
+    let calls = fleets.each_ref().map(|(fleet, group)| {
+        tokio::spawn(fleet.call(group, 7, Panics, || async {
+            sleep(WORK).await;
+            1
+        }))
+    });
+    let asked = Instant::now();
+    for call in calls {
+        assert_eq!(call.await.unwrap().value, 1);
+    }
+    assert!(asked.elapsed() < 3 * WORK, "{:?}", asked.elapsed());
+}
+
+/// A key that cannot be encoded.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, Deserialize)]
+struct Key;
+
+impl Serialize for Key {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("the key")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f5_a_key_whose_encoding_panics_runs_without_the_fleet() {
+    let fleet = Fleet::new(MemoryEngine::new(), SECRET);
+    let call = fleet.call(&Group::new(), Key, PostcardCodec::new(), || async { 1 });
+    assert_eq!(call.await.value, 1);
+}
+
+/// Its work asks for the same key through another group: nobody else runs it, and it must not wait for itself.
+#[tokio::test(start_paused = true)]
+async fn work_that_asks_for_its_own_key_through_another_group_does_not_wait_for_itself() {
+    let fleet = Fleet::new(MemoryEngine::new(), SECRET);
+    let (outer, inner) = (Group::new(), Group::new());
+    let own = fleet.clone();
+    let asked = Instant::now();
+    let call = fleet.call(&outer, 7, PostcardCodec::new(), move || async move {
+        own.call(&inner, 7, PostcardCodec::new(), || async { 1 }).await.value + 1
+    });
+    assert_eq!(call.await.value, 2);
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
