@@ -13,7 +13,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{FenceScope, core::Core, operation::within, untold::Acknowledgement};
+use super::{FenceScope, core::Core, operation::by, untold::Acknowledgement};
 use crate::{sync::Spawner, timer::Timer};
 
 /// So long after a failure the next try comes, at least.
@@ -44,7 +44,9 @@ impl Task {
             } else if until <= Instant::now() {
                 break;
             } else {
-                within(pause, std::future::pending::<()>()).await;
+                if by(pause, std::future::pending::<()>()).await.is_err() {
+                    break;
+                }
                 pause = pause.saturating_mul(2).min(PAUSE * 10);
             }
         }

@@ -15,14 +15,14 @@ use tower_singleflight::{
 use crate::origin::{Answer, OriginBody, Plain, RequestBody, bench, coalesced};
 
 /// What one process was answered, and what became of it there.
-type Given = Response<SharedBody<OriginBody>>;
+pub(crate) type Given = Response<SharedBody<OriginBody>>;
 
 /// So many processes whose layers were told the same.
 fn nodes<const N: usize>(engine: &MemoryEngine, layer: impl Fn() -> HttpSingleflightLayer) -> [Plain; N] {
     [(); N].map(|()| node(engine, layer()))
 }
 
-fn node(engine: &MemoryEngine, layer: HttpSingleflightLayer) -> Plain {
+pub(crate) fn node(engine: &MemoryEngine, layer: HttpSingleflightLayer) -> Plain {
     node_with(engine, layer, FleetSettings::new())
 }
 
@@ -32,18 +32,18 @@ fn node_with(engine: &MemoryEngine, layer: HttpSingleflightLayer, settings: Flee
 }
 
 /// Sends a request in a task, and lets it come as far as it can.
-async fn ask(node: &mut Plain, request: Request<RequestBody>) -> JoinHandle<Answer> {
+pub(crate) async fn ask(node: &mut Plain, request: Request<RequestBody>) -> JoinHandle<Answer> {
     let call = node.call(request);
     let task = tokio::spawn(call.into_inner());
     node.settle().await;
     task
 }
 
-async fn answered(task: JoinHandle<Answer>) -> Given {
+pub(crate) async fn answered(task: JoinHandle<Answer>) -> Given {
     task.await.expect("no panic").expect("an answer")
 }
 
-fn fleet(response: &Given) -> Option<FleetRole> {
+pub(crate) fn fleet(response: &Given) -> Option<FleetRole> {
     coalesced(response).fleet
 }
 

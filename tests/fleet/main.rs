@@ -17,3 +17,5 @@ mod http;
 #[path = "../http/origin.rs"]
 #[allow(dead_code)]
 mod origin;
+#[cfg(feature = "http")]
+mod timeless;
