@@ -59,7 +59,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let draft = edited.with_extension("draft");
             fs::write(&draft, edit.to_string())?;
             fs::rename(&draft, &edited)?;
-            Command::new("kill").arg("-HUP").arg(process::id().to_string()).status()?;
+            // The shell's own, since not every machine has a program of that name.
+            Command::new("sh").arg("-c").arg(format!("kill -HUP {}", process::id())).status()?;
         }
         Ok::<_, std::io::Error>(())
     };
