@@ -6,7 +6,7 @@ mod platform {
 
     use crate::{
         context::Context,
-        fleet::{Abroad as Shared, KeyAbroad},
+        fleet::{Abroad as Shared, KeyAbroad, elsewhere},
         group::{BoxedWork, Closure, ShareIf},
     };
 
@@ -41,7 +41,7 @@ mod platform {
             Fut: Future<Output = T> + Send + 'static,
         {
             let abroad = self.0.share_if(share_if.clone());
-            Closure::boxed(move || abroad.run(start), share_if, context)
+            elsewhere(Closure::boxed(move || abroad.run(start), share_if, context))
         }
     }
 }

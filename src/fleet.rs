@@ -25,6 +25,7 @@ mod call;
 mod codec;
 mod core;
 mod domain;
+mod elsewhere;
 mod engine;
 #[cfg(feature = "http")]
 mod fence;
@@ -48,7 +49,6 @@ mod untold;
 mod wait;
 mod watch;
 
-pub(crate) use self::call::{Abroad, KeyAbroad};
 /// What the HTTP layer drives.
 #[cfg(feature = "http")]
 pub(crate) use self::{
@@ -69,4 +69,8 @@ pub use self::{
     settings::{FleetError, FleetSettings},
     stats::FleetStats,
     watch::{FleetEvent, FleetOperation},
+};
+pub(crate) use self::{
+    call::{Abroad, KeyAbroad},
+    elsewhere::elsewhere,
 };

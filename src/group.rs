@@ -45,11 +45,12 @@ use std::{
 pub use self::call::Call;
 use self::shard::Shard;
 pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
+#[cfg(any(feature = "fleet", feature = "http"))]
+pub(crate) use self::work::{Drive, Note};
 #[cfg(feature = "http")]
 pub(crate) use self::{
     caller::{Caller, Resolution},
     profile::Profile,
-    work::{Drive, Note},
 };
 use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, striped::Striped};
 

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::{
     Codec, Fleet,
     ask::Seat,
+    elsewhere::elsewhere,
     lead::Leading,
     message::{Kind, Parcel},
     role::FleetReason,
@@ -150,7 +151,7 @@ where
 {
     fn boxed(self, context: CallContext) -> BoxedWork<T> {
         let Self { abroad, start } = self;
-        Closure::boxed(move || abroad.run(start), None, context)
+        elsewhere(Closure::boxed(move || abroad.run(start), None, context))
     }
 
     fn boxed_alone(self, context: CallContext) -> BoxedWork<T> {

@@ -199,6 +199,11 @@ impl<K, T> Flight<K, T> {
         self.callers - usize::from(self.leader)
     }
 
+    /// Returns whether the value of work that has not been polled yet may come from elsewhere, where it began before.
+    pub(super) fn may_be_older(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.may_be_older())
+    }
+
     /// Takes the work for one poll; `None` if somebody else has it.
     #[inline]
     pub(super) fn take_work(&mut self) -> Option<BoxedWork<T>> {

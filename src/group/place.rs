@@ -60,7 +60,9 @@ impl<K, T> Shard<K, T> {
             }
         }
         match fresh {
-            Some(patience) if flight.polled => flight.next().map_or(Place::Behind(patience), Place::On),
+            Some(patience) if flight.polled || flight.may_be_older() => {
+                flight.next().map_or(Place::Behind(patience), Place::On)
+            }
             _ => Place::On(slot),
         }
     }

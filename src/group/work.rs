@@ -44,6 +44,12 @@ pub(crate) trait Drive<T>: Send {
     /// Says that a task which is not the caller's drives the work from here on, before its first poll.
     fn moved(self: Pin<&mut Self>) {}
 
+    /// Returns whether its value may come from work that began before its own first poll: on another process, say. Asked
+    /// under a lock: it runs no user code (invariant 6).
+    fn may_be_older(&self) -> bool {
+        false
+    }
+
     /// Returns whether followers may have the value, once the work has ended. Runs user code, so never under a lock
     /// (invariant 6).
     fn may_share(&self) -> bool;

@@ -215,6 +215,10 @@ where
         self.audience().is_some_and(Audience::speaks_for_next)
     }
 
+    fn may_be_older(&self) -> bool {
+        self.fleet.may_ask()
+    }
+
     fn may_share(&self) -> bool {
         self.audience().is_some_and(|audience| audience.rule.is_none())
     }

@@ -44,6 +44,11 @@ mod off {
         pub(in crate::http) fn stay(&mut self) {}
 
         #[inline(always)]
+        pub(in crate::http) fn may_ask(&self) -> bool {
+            false
+        }
+
+        #[inline(always)]
         pub(in crate::http) fn poll_seat<RB, E>(
             &mut self,
             _: &Requester,

@@ -151,3 +151,24 @@ async fn work_that_calls_its_own_key_does_not_wait_for_itself() {
     assert_eq!(outcome.await.value, 2);
     assert!(started.elapsed() < ms(10));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_caller_never_has_what_another_process_began_before_it_came() {
+    let engine = MemoryEngine::new();
+    let processes = processes::<2>(&engine);
+    let elsewhere = processes[0].call(7);
+    settle().await;
+    let Process { group, fleet, backend } = &processes[1];
+    let ordinary = {
+        let backend = backend.clone();
+        fleet.call(group, 7, PostcardCodec::new(), move || backend.run(7))
+    };
+    // The ordinary caller's work has not begun here, and will come to what began elsewhere.
+    let fresh = group.call_fresh(7, || async { "fresh".to_owned() });
+    let both = tokio::spawn(async move { tokio::join!(ordinary, fresh) });
+    settle().await;
+    backend.open();
+    let (ordinary, fresh) = both.await.unwrap();
+    assert_eq!((ordinary.value.as_str(), fresh.value.as_str()), ("7: run 0", "fresh"));
+    elsewhere.await.unwrap();
+}

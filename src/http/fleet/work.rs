@@ -78,6 +78,11 @@ impl FleetWork {
         }
     }
 
+    /// Returns whether an answer of another process may be what it comes to.
+    pub(in crate::http) fn may_ask(&self) -> bool {
+        matches!(self, Self::Wanted | Self::Asked(_))
+    }
+
     /// Waits for the engine's word, and for the flight of another process if there is one; returns its answer, if that is for
     /// this caller. `None`: the work runs here.
     #[inline(always)]
