@@ -74,7 +74,7 @@ impl<O: ?Sized> Observers<O> {
     }
 
     /// Tells each of them something. Never called under a lock (invariant 6).
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "fleet", feature = "http"))]
     pub(crate) fn each(&self, tell: impl Fn(&O)) {
         self.nodes().for_each(|node| node.observed.tell(&tell).unwrap_or_default());
     }
