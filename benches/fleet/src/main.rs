@@ -1,6 +1,12 @@
 //! `cargo run --release -p fleet-bench`: all scenarios in full size.
 
-use std::{env, process::ExitCode, time::Duration};
+use std::{
+    env,
+    fmt::Debug,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand};
 use fleet_bench::{
@@ -61,50 +67,50 @@ fn main() -> ExitCode {
         soak: options.soak,
         patience: Duration::from_millis(options.patience),
     };
+    let mut scenarios = Scenarios { only: options.only, failed: false };
     for kind in worker::kinds() {
-        all(&size, kind, &options.only);
+        all(&size, kind, &mut scenarios);
     }
-    ExitCode::SUCCESS
+    if scenarios.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn all(size: &Size, kind: Kind, only: &str) {
-    let wanted = |name: String| name.contains(only).then_some(format!("{kind:?}, {name}"));
-    for way in [Way::Told, Way::Polling, Way::Deaf] {
-        if let Some(name) = wanted(format!("herd, {way:?}")) {
-            println!("{name}: {:?}", herd::on_one(size, kind, way));
+/// Runs those that are wanted, and goes on after those that fail.
+struct Scenarios {
+    only: String,
+    failed: bool,
+}
+
+impl Scenarios {
+    fn run<T: Debug>(&mut self, name: &str, scenario: impl FnOnce() -> T) {
+        if !name.contains(&self.only) {
+            return;
         }
+        match catch_unwind(AssertUnwindSafe(scenario)) {
+            Ok(figures) => println!("{name}: {figures:?}"),
+            Err(_) => {
+                println!("{name}: FAILED");
+                self.failed = true;
+            }
+        }
+    }
+}
+
+fn all(size: &Size, kind: Kind, scenarios: &mut Scenarios) {
+    let few = Size { callers: size.callers.min(100), ..size.clone() };
+    for way in [Way::Told, Way::Polling, Way::Deaf] {
+        scenarios.run(&format!("{kind:?}: herd, {way:?}"), || herd::on_one(size, kind, way));
     }
     for way in [Way::Told, Way::Polling] {
-        if let Some(name) = wanted(format!("herd, cluster, {way:?}")) {
-            println!("{name}: {:?}", herd::on_cluster(size, kind, way));
-        }
+        scenarios.run(&format!("{kind:?}: herd, cluster, {way:?}"), || herd::on_cluster(size, kind, way));
     }
-    if let Some(name) = wanted("renewed".to_owned()) {
-        println!("{name}: {:?}", herd::renewed(size, kind));
-    }
+    scenarios.run(&format!("{kind:?}: renewed"), || herd::renewed(size, kind));
     for fate in [Fate::Killed, Fate::Frozen, Fate::Left, Fate::DiesLanding] {
-        if let Some(name) = wanted(format!("leader {fate:?}")) {
-            println!(
-                "{name}: {:?}",
-                takeover::run(&Size { callers: size.callers.min(100), ..size.clone() }, kind, fate)
-            );
-        }
+        scenarios.run(&format!("{kind:?}: leader {fate:?}"), || takeover::run(&few, kind, fate));
     }
     for fault in Fault::ALL {
-        if let Some(name) = wanted(format!("server {fault:?}")) {
-            println!(
-                "{name}: {:?}",
-                faults::run(&Size { callers: size.callers.min(100), ..size.clone() }, kind, fault)
-            );
-        }
+        scenarios.run(&format!("{kind:?}: server {fault:?}"), || faults::run(&few, kind, fault));
     }
-    if let Some(name) = wanted("series".to_owned()) {
-        println!("{name}: added {:?}", faults::series(size, kind, 300));
-    }
-    if let Some(name) = wanted("lone".to_owned()) {
-        println!("{name}: {:?}", lone::run(size, kind, 5_000, true));
-    }
-    if let Some(name) = wanted("soak".to_owned()) {
-        println!("{name}: [answered, runs, too late, faults] {:?}", soak::run(size, kind, 7));
-    }
+    scenarios.run(&format!("{kind:?}: series, added"), || faults::series(size, kind, 300));
+    scenarios.run(&format!("{kind:?}: lone"), || lone::run(size, kind, 5_000, true));
+    scenarios.run(&format!("{kind:?}: soak, [answered, runs, too late, faults]"), || soak::run(size, kind, 7));
 }

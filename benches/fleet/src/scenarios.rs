@@ -6,7 +6,7 @@ pub mod lone;
 pub mod soak;
 pub mod takeover;
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use redis_servers::{Server, until};
 
@@ -28,7 +28,7 @@ pub struct Size {
 }
 
 /// What became of a round of callers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Round {
     /// How often the work was run, all processes together.
     pub runs: u64,
@@ -38,6 +38,14 @@ pub struct Round {
     pub slowest: Duration,
     /// The different outcomes.
     pub values: Vec<String>,
+}
+
+/// One line, however many outcomes there are.
+impl fmt::Debug for Round {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { runs, p50, slowest, values } = self;
+        write!(f, "{runs} runs, {} outcomes, p50 {p50:.0?}, slowest {slowest:.0?}", values.len())
+    }
 }
 
 impl Round {

@@ -13,11 +13,12 @@ if told then
   return tonumber(told)
 end
 
-local there = redis.call('HEXISTS', flights, 'd:' .. token) == 1
-local waiters = redis.call('HGET', flights, 'w:' .. token)
-redis.call('HDEL', flights, 'd:' .. token, 'w:' .. token)
-if redis.call('HGET', flights, 't') == token then
-  redis.call('HDEL', flights, 't', 'e', 'b')
+local fields = redis.call('HMGET', flights, 'd:' .. token, 'w:' .. token, 't')
+local there, waiters, current = fields[1], fields[2], fields[3]
+if current == token then
+  redis.call('HDEL', flights, 'd:' .. token, 'w:' .. token, 't', 'e', 'b')
+elseif there then
+  redis.call('HDEL', flights, 'd:' .. token, 'w:' .. token)
 end
 
 local closed = 0

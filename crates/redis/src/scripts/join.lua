@@ -11,13 +11,16 @@ local flights, fence, refusal = KEYS[1], KEYS[2], KEYS[3]
 local token, waiter, lease, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local was, window = ARGV[5], tonumber(ARGV[6])
 
-if redis.call('EXISTS', refusal) == 1 then
+local marks = redis.call('MGET', fence, refusal)
+if marks[2] then
   return {2}
 end
+local there = redis.call('HMGET', flights, 'd:' .. token, 't', 'e', 'b')
 -- This is the same join once more, and its first answer was lost.
-if redis.call('HEXISTS', flights, 'd:' .. token) == 1 then
+if there[1] then
   return {0}
 end
+local epoch, current = marks[1] or '', there[2]
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -43,11 +46,9 @@ if was ~= '' then
   end
 end
 
-local epoch = redis.call('GET', fence) or ''
-local current = redis.call('HGET', flights, 't')
 if current then
-  local young = not window or now - tonumber(redis.call('HGET', flights, 'b')) < window
-  if young and redis.call('HGET', flights, 'e') == epoch then
+  local young = not window or now - tonumber(there[4]) < window
+  if young and there[3] == epoch then
     local followed = follow(current)
     if followed then
       return followed
@@ -57,15 +58,14 @@ if current then
   if tonumber(redis.call('HGET', flights, 'd:' .. current) or 0) <= now then
     redis.call('HDEL', flights, 'd:' .. current, 'w:' .. current)
   end
-end
-
--- Flights that were replaced, and whose leaders died, are nobody's. They are looked for now and then.
-local fields = redis.call('HLEN', flights)
-if fields >= 16 and fields % 8 < 2 then
-  local all = redis.call('HGETALL', flights)
-  for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) == 'd:' and tonumber(all[i + 1]) <= now then
-      redis.call('HDEL', flights, all[i], 'w:' .. string.sub(all[i], 3))
+  -- Flights that were replaced, and whose leaders died, are nobody's. They are looked for now and then.
+  local fields = redis.call('HLEN', flights)
+  if fields >= 16 and fields % 8 < 2 then
+    local all = redis.call('HGETALL', flights)
+    for i = 1, #all, 2 do
+      if string.sub(all[i], 1, 2) == 'd:' and tonumber(all[i + 1]) <= now then
+        redis.call('HDEL', flights, all[i], 'w:' .. string.sub(all[i], 3))
+      end
     end
   end
 end
