@@ -40,6 +40,9 @@ impl Fleet {
     /// [`named`](Self::named). What the codec does not encode, and what is larger than `max_message`, reaches the callers
     /// of one process only.
     ///
+    /// The engine does not hear of [`Group::forget`]: a caller who comes after may join the forgotten flight again, through the
+    /// engine. [`Group::call_fresh`] does not ask it.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the call leaves the local flight. When its last caller has left, those who wait in other processes are told,
