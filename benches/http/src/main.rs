@@ -10,6 +10,7 @@ mod origin;
 mod pace;
 mod process;
 mod proxied;
+mod reload;
 mod router;
 mod slow;
 mod soak;
@@ -52,6 +53,8 @@ enum Bench {
     Waiting(waiting::Options),
     /// Answers that may not be shared: how many rounds of the origin's time they take
     Unshareable(unshareable::Options),
+    /// Herds that reload, and a storm of writes: calls of the origin, and how long clients wait
+    Reload(reload::Options),
     /// A herd with the heads of real clients: calls of the origin, with `User-Agent` in the key and without
     Heads(heads::Options),
     /// A million requests of many users: bodies in the wrong hands
@@ -104,6 +107,7 @@ async fn run(bench: Bench) -> Result<(), Fault> {
         Bench::Proxy(options) => proxied::run(options).await,
         Bench::Waiting(options) => waiting::run(options).await,
         Bench::Unshareable(options) => unshareable::run(options).await,
+        Bench::Reload(options) => reload::run(options).await,
         Bench::Heads(options) => heads::run(options).await,
         Bench::Soak(options) => soak::run(options).await,
         Bench::Origin(_) | Bench::Server(_) => Ok(()),
