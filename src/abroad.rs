@@ -2,9 +2,10 @@
 
 #[cfg(feature = "fleet")]
 mod platform {
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
     use crate::{
+        Limits,
         context::Context,
         fleet::{Abroad as Shared, KeyAbroad, elsewhere},
         group::{BoxedWork, Closure, ShareIf},
@@ -15,8 +16,8 @@ mod platform {
 
     impl<K, T> Abroad<K, T> {
         /// Returns what the work of one key takes along.
-        pub(crate) fn of(&self, key: K, window: Option<Duration>) -> WorkAbroad<K, T> {
-            WorkAbroad(Box::new(self.0.of(key, window)))
+        pub(crate) fn of(&self, key: K, limits: Limits) -> WorkAbroad<K, T> {
+            WorkAbroad(Box::new(self.0.of(key, limits)))
         }
     }
 
@@ -48,9 +49,10 @@ mod platform {
 
 #[cfg(not(feature = "fleet"))]
 mod platform {
-    use std::{convert::Infallible, marker::PhantomData, time::Duration};
+    use std::{convert::Infallible, marker::PhantomData};
 
     use crate::{
+        Limits,
         context::Context,
         group::{BoxedWork, ShareIf},
     };
@@ -58,7 +60,7 @@ mod platform {
     pub(crate) struct Abroad<K, T>(Infallible, PhantomData<fn(K) -> T>);
 
     impl<K, T> Abroad<K, T> {
-        pub(crate) fn of(&self, _: K, _: Option<Duration>) -> WorkAbroad<K, T> {
+        pub(crate) fn of(&self, _: K, _: Limits) -> WorkAbroad<K, T> {
             match self.0 {}
         }
     }

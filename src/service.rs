@@ -129,7 +129,7 @@ where
         let key = self.key_fn.key(&request);
         let fresh = self.key_fn.is_fresh(&request);
         let abroad = match (&self.abroad, &key) {
-            (Some(abroad), Some(key)) if !fresh => Some(abroad.of(key.clone(), self.group.limits().join_window)),
+            (Some(abroad), Some(key)) if !fresh => Some(abroad.of(key.clone(), self.group.limits())),
             _ => None,
         };
         let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone(), abroad };

@@ -30,14 +30,14 @@ use super::{
     wait::{Waited, wait},
     watch::{FleetOperation, Watch},
 };
-use crate::sync::Spawner;
+use crate::{Limits, sync::Spawner};
 
 /// One local leader that asks.
 pub(crate) struct Ask {
     pub(super) core: Arc<Core>,
     pub(super) name: Name,
-    /// Flights that began longer ago are not joined.
-    window: Option<Duration>,
+    /// Those of the group: flights older than its window are not joined, and who follows waits no longer here than there.
+    limits: Limits,
     /// How long the name is remembered, if its outcome could not be had.
     remember: Duration,
     /// The flight that it has waited for.
@@ -57,8 +57,8 @@ pub(crate) enum Seat {
 }
 
 impl Ask {
-    pub(super) fn new(core: Arc<Core>, name: Name, window: Option<Duration>, remember: Duration) -> Self {
-        Self { core, name, window, remember, was: None, rejoins: 0, until: None, waiter: None }
+    pub(super) fn new(core: Arc<Core>, name: Name, limits: Limits, remember: Duration) -> Self {
+        Self { core, name, limits, remember, was: None, rejoins: 0, until: None, waiter: None }
     }
 
     /// Asks the engine, and waits for the flight of another process if there is one. Asked again, it goes on from there.
@@ -144,7 +144,9 @@ impl Ask {
 
     async fn wait(&mut self, token: Token, remaining: Duration) -> Waited {
         let now = Instant::now();
-        let until = *self.until.get_or_insert_with(|| now + self.core.settings.max_wait);
+        let longest = self.core.settings.max_wait;
+        let longest = self.limits.max_wait.map_or(longest, |max_wait| max_wait.min(longest));
+        let until = *self.until.get_or_insert(now + longest);
         match &self.waiter {
             Some(waiter) => wait(&self.core, waiter, self.name, token, remaining, until).await,
             None => Waited::JoinAgain,
@@ -161,7 +163,7 @@ impl Ask {
             let (core, name, token) = (Arc::clone(core), self.name, core.random.token());
             let settings = &core.settings;
             let mut join = Join::new(name, token, settings.lease);
-            (join.was, join.window, join.max_waiters) = (self.was, self.window, settings.max_waiters);
+            (join.was, join.window, join.max_waiters) = (self.was, self.limits.join_window, settings.max_waiters);
             let spawner = spawner.clone();
             async move {
                 // It owns the token from before the engine knows of it. If the engine says that another leads, nothing is

@@ -22,7 +22,7 @@ use super::{
     role::FleetReason,
 };
 use crate::{
-    Call, Group, Outcome,
+    Call, Group, Limits, Outcome,
     context::Context as CallContext,
     group::{BoxedWork, Closure, ShareIf, Work},
     panic::{catch, discard},
@@ -59,7 +59,7 @@ impl Fleet {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let abroad = Abroad::new(self.clone(), Arc::new(codec)).of(key.clone(), group.limits().join_window);
+        let abroad = Abroad::new(self.clone(), Arc::new(codec)).of(key.clone(), group.limits());
         FleetCall { call: group.run_in_context(key, FleetWork { abroad, start: work }) }
     }
 }
@@ -113,8 +113,8 @@ impl<K, T> Abroad<K, T> {
     }
 
     /// Returns what the work of one key takes along.
-    pub(crate) fn of(&self, key: K, window: Option<Duration>) -> KeyAbroad<K, T> {
-        KeyAbroad { abroad: self.clone(), key, window, share_if: None }
+    pub(crate) fn of(&self, key: K, limits: Limits) -> KeyAbroad<K, T> {
+        KeyAbroad { abroad: self.clone(), key, limits, share_if: None }
     }
 }
 
@@ -135,7 +135,7 @@ impl<K, T> KeyAbroad<K, T> {
 pub(crate) struct KeyAbroad<K, T> {
     abroad: Abroad<K, T>,
     key: K,
-    window: Option<Duration>,
+    limits: Limits,
     /// What the process itself says of an outcome that it could have.
     share_if: Option<ShareIf<T>>,
 }
@@ -173,12 +173,12 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let Self { abroad: Abroad { fleet, encode_key, codec }, key, window, share_if } = self;
+        let Self { abroad: Abroad { fleet, encode_key, codec }, key, limits, share_if } = self;
         // A key that cannot be encoded is none that others could have.
         let Some(bytes) = unless_it_panics(|| encode_key(&key)) else { return start().await };
         drop(key);
         let name = fleet.domain().name(fleet.domain().scope(&[b"key", &bytes]), &bytes);
-        let mut ask = fleet.ask(name, window, REMEMBERED);
+        let mut ask = fleet.ask(name, limits, REMEMBERED);
         let lead = match ask.take().await {
             Seat::Lead(lead) => lead,
             Seat::Local(_) => return start().await,

@@ -4,7 +4,7 @@ use super::{FenceScope, Name};
 
 /// What all names of one kind of flight have in common: the secret, the namespace, what is behind the layer, and how its keys
 /// are made. Those with another of these never meet.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Domain {
     scopes: [u8; 32],
     keys: [u8; 32],

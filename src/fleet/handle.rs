@@ -18,6 +18,8 @@ use super::{
 };
 use crate::observe::Observed;
 
+use crate::Limits;
+
 /// One process's part in a fleet: the processes that share flights through one engine.
 ///
 /// All of them must have the same secret and the same [namespace](FleetSettings::namespace): others do not meet, and
@@ -191,14 +193,20 @@ impl Fleet {
         super::fence::fence(&self.core, scopes)
     }
 
+    /// Returns whether keys of the two meet.
+    #[cfg(feature = "http")]
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.core, &other.core) && self.domain == other.domain
+    }
+
     pub(crate) fn domain(&self) -> &Domain {
         &self.domain
     }
 
-    /// Asks on behalf of a local leader; `window`: flights that began longer ago are not joined, `remember`: for how long the
-    /// name runs without the fleet once its outcome could not be had.
-    pub(crate) fn ask(&self, name: Name, window: Option<Duration>, remember: Duration) -> Ask {
-        Ask::new(Arc::clone(&self.core), name, window, remember)
+    /// Asks on behalf of a local leader, in the limits of its group; `remember`: for how long the name runs without the fleet
+    /// once its outcome could not be had.
+    pub(crate) fn ask(&self, name: Name, limits: Limits, remember: Duration) -> Ask {
+        Ask::new(Arc::clone(&self.core), name, limits, remember)
     }
 }
 

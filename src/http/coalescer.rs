@@ -44,6 +44,7 @@ impl Coalescer {
         // A server may make a service for each connection: what is written through one is read through another (S21).
         let own = HttpGroup::beside(&routes, config.limits);
         let observers = given.as_ref().unwrap_or(&routes).observers();
+        given.as_ref().unwrap_or(&routes).fleets().add(&config.fleet);
         config.observers.iter().for_each(|observed| observers.add(observed));
         let Config { window, stall, ref spill, .. } = config;
         let observer = observers.any().map(|_| observers.of_bodies());
@@ -128,14 +129,14 @@ impl Coalescer {
         let group = || self.group(place).clone();
         match kind.grpc {
             Grpc::OptedIn | Grpc::Reads => None,
-            Grpc::Writes => Some(Write::grpc(group(), &self.config.fleet, parts)),
+            Grpc::Writes => Some(Write::grpc(group(), parts)),
             Grpc::Other => {
                 // A method may be without side effects where it is wanted, and by what its content says: whoever asks
                 // that asks it last, so what goes alone was told that it is not, or was not told.
                 let untold = self.config.content_if.is_some();
                 let opted_in = kind.wanted && self.config.policy.methods.contains(&parts.method);
                 let opted_in = opted_in && !untold && bypass != Rule::S30MethodOverride;
-                (!opted_in && policy::is_unsafe(parts)).then(|| Write::http(group(), &self.config.fleet, parts))
+                (!opted_in && policy::is_unsafe(parts)).then(|| Write::http(group(), parts))
             }
         }
     }

@@ -11,8 +11,8 @@ use std::{
 };
 
 use super::{
-    answer::Answer, counts::Counts, fence::Fences, key::HttpKey, observe::HttpObservers, release::Releases,
-    storm::Readers, unshareable::Unshareable,
+    answer::Answer, counts::Counts, fence::Fences, key::HttpKey, membership::Fleets, observe::HttpObservers,
+    release::Releases, storm::Readers, unshareable::Unshareable,
 };
 use crate::{Group, Limits, Stats, observe::Observers};
 
@@ -46,16 +46,21 @@ pub struct HttpGroup {
 struct Inner {
     limits: Limits,
     flights: OnceLock<Box<Node>>,
-    /// One for all groups of a layer value.
-    fences: Arc<Fences>,
-    /// Likewise.
-    readers: Arc<Readers>,
+    common: Common,
     unshareable: Unshareable,
     /// Made by the first service that limits them.
     releases: OnceLock<Releases>,
-    /// One for all groups of a layer value.
-    observers: Arc<HttpObservers>,
     counts: Counts,
+}
+
+/// What all groups of a layer value have in common.
+#[derive(Clone, Default)]
+struct Common {
+    fences: Arc<Fences>,
+    readers: Arc<Readers>,
+    observers: Arc<HttpObservers>,
+    /// Who is told of what is written.
+    fleets: Arc<Fleets>,
 }
 
 /// The flights of one type of answer. Services of one group agree in it, as a rule, so the list has one node.
@@ -129,25 +134,22 @@ impl HttpGroup {
     /// # drop(layer);
     /// ```
     pub fn with_limits(limits: Limits) -> Self {
-        Self::made(limits, Arc::default(), Arc::default(), Arc::default())
+        Self::made(limits, Common::default())
     }
 
     /// Returns an empty group with the fences and the observers of another one: what is written through either is fenced
     /// in both.
     pub(super) fn beside(other: &Self, limits: Limits) -> Self {
-        let Inner { fences, readers, observers, .. } = &*other.inner;
-        Self::made(limits, Arc::clone(fences), Arc::clone(readers), Arc::clone(observers))
+        Self::made(limits, other.inner.common.clone())
     }
 
-    fn made(limits: Limits, fences: Arc<Fences>, readers: Arc<Readers>, observers: Arc<HttpObservers>) -> Self {
+    fn made(limits: Limits, common: Common) -> Self {
         let inner = Inner {
             limits,
             flights: OnceLock::new(),
-            fences,
-            readers,
+            common,
             unshareable: Unshareable::new(),
             releases: OnceLock::new(),
-            observers,
             counts: Counts::new(),
         };
         Self { inner: Arc::new(inner) }
@@ -185,7 +187,7 @@ impl HttpGroup {
         Arc::strong_count(&self.inner) == 1
     }
 
-    #[cfg(feature = "dry-run")]
+    #[cfg(any(feature = "dry-run", feature = "fleet"))]
     pub(super) fn limits(&self) -> Limits {
         self.inner.limits
     }
@@ -198,8 +200,9 @@ impl HttpGroup {
     pub(super) fn flights<RB: Send + 'static, E: Send + Sync + 'static>(&self) -> &Flights<RB, E> {
         let mut link = &self.inner.flights;
         loop {
-            let node =
-                link.get_or_init(|| Box::new(Node::new::<RB, E>(self.inner.limits, self.inner.observers.of_flights())));
+            let node = link.get_or_init(|| {
+                Box::new(Node::new::<RB, E>(self.inner.limits, self.inner.common.observers.of_flights()))
+            });
             if let Some(flights) = node.flights.as_any().downcast_ref() {
                 return flights;
             }
@@ -208,15 +211,19 @@ impl HttpGroup {
     }
 
     pub(super) fn observers(&self) -> &Arc<HttpObservers> {
-        &self.inner.observers
+        &self.inner.common.observers
     }
 
     pub(super) fn fences(&self) -> &Fences {
-        &self.inner.fences
+        &self.inner.common.fences
+    }
+
+    pub(super) fn fleets(&self) -> &Fleets {
+        &self.inner.common.fleets
     }
 
     pub(super) fn readers(&self) -> &Arc<Readers> {
-        &self.inner.readers
+        &self.inner.common.readers
     }
 
     pub(super) fn releases(&self, limit: usize) -> Releases {

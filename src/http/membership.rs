@@ -6,11 +6,11 @@ mod settings;
 mod writes;
 
 #[cfg(not(feature = "fleet"))]
-pub(super) use self::off::{Fencing, FleetPart, Hold, Membership, Wish, WriteFleet};
+pub(super) use self::off::{Fencing, FleetPart, Fleets, Hold, Membership, Wish};
 #[cfg(feature = "fleet")]
 pub(super) use self::{
     settings::{FleetPart, Membership, Wish},
-    writes::{Fencing, Hold, WriteFleet},
+    writes::{Fencing, Fleets, Hold},
 };
 
 /// Without the feature nothing is asked, and what would ask is compiled away.
@@ -32,7 +32,8 @@ mod off {
     #[derive(Clone, Copy, Default)]
     pub(in crate::http) struct FleetPart {}
 
-    pub(in crate::http) struct WriteFleet {}
+    #[derive(Default)]
+    pub(in crate::http) struct Fleets {}
 
     #[derive(Default)]
     pub(in crate::http) struct Fencing {}
@@ -63,14 +64,12 @@ mod off {
         }
     }
 
-    impl WriteFleet {
+    impl Fleets {
         #[inline(always)]
-        pub(in crate::http) fn new(_: &Membership) -> Self {
-            Self {}
-        }
+        pub(in crate::http) fn add(&self, _: &Membership) {}
 
         #[inline(always)]
-        pub(in crate::http) fn fence<'a>(&self, _: bool, _: impl IntoIterator<Item = &'a str>) -> Fencing {
+        pub(in crate::http) fn fence<'a>(&self, _: bool, _: impl Iterator<Item = &'a str> + Clone) -> Fencing {
             Fencing {}
         }
     }

@@ -12,13 +12,12 @@ use super::{
     group::HttpGroup,
     grpc_web,
     key::{Places, service_of},
-    membership::{Fencing, Membership, WriteFleet},
+    membership::Fencing,
 };
 
 /// Where a request that may change something was sent, and what its answer fences.
 pub(super) struct Write {
     group: HttpGroup,
-    fleet: WriteFleet,
     kind: Kind,
     uri: Site,
     /// What was asked for before a router stripped it, if that is another one.
@@ -49,22 +48,22 @@ const REFUSED: [&[u8]; 8] = [b"3", b"5", b"6", b"7", b"9", b"11", b"12", b"16"];
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 impl Write {
-    pub(super) fn http(group: HttpGroup, fleet: &Membership, parts: &request::Parts) -> Self {
-        Self::new(group, fleet, parts, Kind::Http)
+    pub(super) fn http(group: HttpGroup, parts: &request::Parts) -> Self {
+        Self::new(group, parts, Kind::Http)
     }
 
-    pub(super) fn grpc(group: HttpGroup, fleet: &Membership, parts: &request::Parts) -> Self {
-        Self::new(group, fleet, parts, Kind::Grpc)
+    pub(super) fn grpc(group: HttpGroup, parts: &request::Parts) -> Self {
+        Self::new(group, parts, Kind::Grpc)
     }
 
-    fn new(group: HttpGroup, fleet: &Membership, parts: &request::Parts, kind: Kind) -> Self {
+    fn new(group: HttpGroup, parts: &request::Parts, kind: Kind) -> Self {
         let Places { uri, original } = Places::of(parts);
         // It is the first field, as a rule: to look at each name is cheaper than to have this one hashed.
         let host = parts.headers.iter().find(|(name, _)| **name == header::HOST);
         let host = host.map(|(_, value)| value.as_bytes());
         let site = |uri| Site::new(uri, host, kind, group.fences());
         let (uri, original) = (site(uri), original.map(|original| Box::new(site(original))));
-        Self { group, fleet: WriteFleet::new(fleet), kind, uri, original }
+        Self { group, kind, uri, original }
     }
 
     /// Raises the fences as the head of the answer says, before anyone gets it; returns what is left for its trailers, and
@@ -112,7 +111,7 @@ impl Write {
         sites().for_each(|site| fences.raise_number(site.number));
         let (Kind::Http, Some(head)) = (self.kind, head) else {
             let paths = sites().map(|site| site.split().1);
-            return self.fleet.fence(self.kind == Kind::Grpc, paths);
+            return self.group.fleets().fence(self.kind == Kind::Grpc, paths);
         };
         let mut led_to = Vec::new();
         // Each field leads somewhere once; one pass is cheaper than looking both up.
@@ -126,7 +125,9 @@ impl Write {
             }
         }
         led_to.iter().for_each(|(authority, path)| fences.raise(Place::Path(*authority, path)));
-        self.fleet.fence(false, sites().map(|site| site.split().1).chain(led_to.iter().map(|(_, path)| &**path)))
+        self.group
+            .fleets()
+            .fence(false, sites().map(|site| site.split().1).chain(led_to.iter().map(|(_, path)| &**path)))
     }
 }
 

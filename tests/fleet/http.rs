@@ -2,6 +2,7 @@
 
 mod bodies;
 mod fences;
+mod oddities;
 mod private;
 mod rules;
 

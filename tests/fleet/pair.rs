@@ -3,4 +3,5 @@
 mod answers;
 mod bodies;
 mod origin;
+mod panics;
 mod requests;

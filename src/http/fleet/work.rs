@@ -169,7 +169,7 @@ impl Asked {
         let config = &requester.coalescer.config;
         let fleet = config.fleet.fleet()?;
         let name = config.fleet.name(fleet, &requester.key, requester.unary, &recipe(config))?;
-        let ask = fleet.ask(name, config.limits.join_window, config.remember);
+        let ask = fleet.ask(name, requester.group().limits(), config.remember);
         let role = FleetRole::Led;
         Some(Box::new(Self { stage: Stage::Asking(asking(ask)), since: Instant::now(), tried_again: false, role }))
     }

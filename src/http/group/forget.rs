@@ -1,5 +1,7 @@
 //! Fences and forgetting: whoever asks from then on starts anew.
 
+use std::iter;
+
 use super::HttpGroup;
 use crate::http::{fence::Place, key::HttpKey};
 
@@ -7,7 +9,8 @@ impl HttpGroup {
     /// Lets nobody join the flights any more that are under way for a path, with any query, of this host and port, or of
     /// every one: whoever asks from then on does not join a flight from before.
     ///
-    /// Through the group of a layer value it reaches all services of that value.
+    /// Through the group of a layer value it reaches all services of that value. Fleets of the group's layers are told, and
+    /// nobody waits for that: until they know, requests of this process join no flight of another one there.
     ///
     /// For writes that do not pass the layer, and for what a write changes beside its own URI (its list, say). The path
     /// is the one that was asked for, byte by byte; a query is left out. Callers who have joined still get their answer.
@@ -28,6 +31,9 @@ impl HttpGroup {
             None => Place::AnyPath(path),
         };
         self.fences().raise(place);
+        // Told in passing: until the engines know, those who ask from then on share with their own process alone.
+        let _ = self.fleets().fence(false, iter::once(path));
+        let _ = self.fleets().fence(true, iter::once(path));
     }
 
     /// Makes later callers of the key start anew; returns whether a flight was forgotten.

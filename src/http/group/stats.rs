@@ -32,7 +32,7 @@ impl HttpGroup {
         for node in self.nodes() {
             stats += node.flights.stats();
         }
-        stats.observers_off = self.inner.observers.off();
+        stats.observers_off = self.observers().off();
         self.inner.counts.correct(stats)
     }
 

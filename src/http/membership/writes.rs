@@ -1,44 +1,52 @@
 //! Writes over HTTP, told to the fleet (S21).
 
 use std::{
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use super::settings::{Membership, scope};
-use crate::fleet::{Fencing as FleetFencing, Fleet};
+use crate::{
+    fleet::{Fencing as FleetFencing, Fleet},
+    sync::{Mutex, lock},
+};
 
-/// Whom a write is told; nobody, if the layer is in no fleet.
-pub(in crate::http) struct WriteFleet(Option<Arc<Fleet>>);
+/// The fleets that are told of what is written through a group: those of all layers whose services are in it.
+#[derive(Default)]
+pub(in crate::http) struct Fleets(Mutex<Vec<Arc<Fleet>>>);
 
 /// A write that is being told.
 #[must_use]
 #[derive(Default)]
-pub(in crate::http) struct Fencing(Option<FleetFencing>);
+pub(in crate::http) struct Fencing(Vec<FleetFencing>);
 
-impl WriteFleet {
-    #[inline]
-    pub(in crate::http) fn new(membership: &Membership) -> Self {
-        Self(membership.fleet().cloned())
+impl Fleets {
+    pub(in crate::http) fn add(&self, membership: &Membership) {
+        let Some(fleet) = membership.fleet() else { return };
+        let mut fleets = lock(&self.0);
+        if !fleets.iter().any(|known| known.meets(fleet)) {
+            fleets.push(Arc::clone(fleet));
+        }
     }
 
-    /// Tells the fleet of what was written: paths, or with `grpc` services. It is told also if nobody waits for that.
-    pub(in crate::http) fn fence<'a>(&self, grpc: bool, paths: impl IntoIterator<Item = &'a str>) -> Fencing {
-        Fencing(self.0.as_ref().map(|fleet| {
+    /// Tells the fleets of what was written: paths, or with `grpc` services. They are told also if nobody waits for that.
+    pub(in crate::http) fn fence<'a>(&self, grpc: bool, paths: impl Iterator<Item = &'a str> + Clone) -> Fencing {
+        let fleets = lock(&self.0).clone();
+        let fencing = fleets.iter().map(|fleet| {
             let domain = fleet.domain();
-            fleet.fence(paths.into_iter().map(|path| domain.scope(&scope(path, grpc))))
-        }))
+            fleet.fence(paths.clone().map(|path| domain.scope(&scope(path, grpc))))
+        });
+        Fencing(fencing.collect())
     }
 }
 
 impl Fencing {
-    /// Waits until the engine knows of it, for the fleet's budget at most.
+    /// Waits until the engines know of it, for the fleets' budgets at most.
     #[inline]
     pub(in crate::http) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.0 {
-            None => Poll::Ready(()),
-            Some(fencing) => std::pin::Pin::new(fencing).poll(cx),
-        }
+        self.0.retain_mut(|fencing| Pin::new(fencing).poll(cx).is_pending());
+        if self.0.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
