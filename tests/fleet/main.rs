@@ -5,6 +5,7 @@ mod driver;
 mod faults;
 mod foreign;
 mod layer;
+mod leavers;
 #[cfg(feature = "http")]
 mod pair;
 mod poison;

@@ -281,3 +281,72 @@ async fn s20_an_answer_for_one_origin_does_not_reach_another() {
     assert_eq!(answered(first).await.headers()["access-control-allow-origin"], "https://one");
     assert_eq!(answered(second).await.headers()["access-control-allow-origin"], "https://two");
 }
+
+/// The call of a unary method, answered with its status in the trailers, and the write that comes between two reads.
+#[tokio::test(start_paused = true)]
+async fn s21_s28_grpc_answers_come_with_their_trailers_and_end_where_the_service_was_written_to() {
+    let grpc = |method: &str| -> Request<RequestBody> {
+        let builder =
+            Request::post(format!("http://a/pkg.Service/{method}")).header("content-type", "application/grpc");
+        builder.body(Full::new(Bytes::from_static(b"m"))).unwrap()
+    };
+    let with_trailers = |code: &'static str, data: &'static str| {
+        let (frames, body) = OriginBody::streamed();
+        frames.data(data);
+        frames.trailers([("grpc-status".parse().unwrap(), code.parse().unwrap())].into_iter().collect());
+        Response::new(body)
+    };
+    let engine = MemoryEngine::new();
+    let [mut a, mut b, mut c]: [Keyed; 3] = [(); 3].map(|()| {
+        let layer = HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]);
+        bench(layer.fleet(Fleet::new(engine.clone(), [7; 32]), "pages"))
+    });
+    let before = [&mut a, &mut b].map(|node| tokio::spawn(node.call(grpc("Get")).into_inner()));
+    a.settle().await;
+    let write = tokio::spawn(b.call(grpc("Put")).into_inner());
+    b.next().await.answer(with_trailers("0", "done"));
+    answered(write).await.into_body().collect().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let after = tokio::spawn(c.call(grpc("Get")).into_inner());
+    c.next().await.answer(with_trailers("0", "new"));
+    a.next().await.answer(with_trailers("0", "old"));
+    let mut found = Vec::new();
+    for task in [after].into_iter().chain(before) {
+        let response = answered(task).await;
+        let role = fleet(&response);
+        let collected = response.into_body().collect().await.unwrap();
+        assert_eq!(collected.trailers().unwrap()["grpc-status"], "0");
+        found.push((collected.to_bytes(), role));
+    }
+    let expected = [("new", FleetRole::Led), ("old", FleetRole::Led), ("old", FleetRole::Followed)];
+    assert_eq!(found, expected.map(|(text, role)| (Bytes::from(text), Some(role))));
+}
+
+/// Written while the store is skipped, and read while it answers again.
+#[tokio::test(start_paused = true)]
+async fn s21_a_write_while_the_breaker_is_open_is_told_before_its_process_joins_there_again() {
+    let engine = MemoryEngine::new();
+    let [mut a, mut b] = nodes(&engine, HttpSingleflightLayer::new);
+    let before = ask(&mut a, get("http://h/x")).await;
+    let held = a.next().await;
+    engine.fail();
+    for path in ["/1", "/2", "/3"] {
+        let task = ask(&mut b, get(path)).await;
+        b.next().await.answer(ok(&[], "rows"));
+        answered(task).await;
+    }
+    let asked = Instant::now();
+    let write = ask(&mut b, request("POST", "http://h/x", &[])).await;
+    b.next().await.answer(ok(&[], "written"));
+    answered(write).await;
+    assert!(asked.elapsed() < Duration::from_millis(5), "nobody waits for a store that is skipped");
+    engine.resume();
+    for wait in [0, 50, 500, 600] {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let after = ask(&mut b, get("http://h/x")).await;
+        b.next().await.answer(ok(&[], "new"));
+        assert_eq!(text(answered(after).await).await, "new", "{wait}");
+    }
+    held.answer(ok(&[], "old"));
+    assert_eq!(text(answered(before).await).await, "old");
+}
