@@ -51,8 +51,8 @@
 //! They mean the same in all of the documentation, in the code, and in the names of [`Role`] and [`Reason`].
 //!
 //! - A **group** is a namespace of **keys**. Callers with equal keys are taken to ask for the same thing.
-//! - A **flight** is one run of the work, and all the callers who share it. A key has at most one flight that can be
-//!   joined.
+//! - A **flight** is one run of the work, and all the callers who share it. A key has at most one flight that any caller
+//!   can join.
 //! - The **leader** is the caller whose work runs. A **follower** is a caller who has joined the leader's flight, and
 //!   whose own work waits unused.
 //! - To **coalesce** is to let many callers share one flight.
@@ -63,6 +63,11 @@
 //! - An outcome is **shared** if more than one caller got it.
 //! - A follower is **released** if it may not have the leader's outcome; it then goes alone.
 //! - To **forget** a key is to make later callers start anew. Those who are on its flight still get the outcome.
+//! - A call is **fresh** ([`Group::call_fresh`]) if its caller may not have the outcome of work that began before it. While a
+//!   run is under way, fresh callers share a flight that **waits** for its turn behind it: the next run. A key has at most
+//!   one of these.
+//! - A **fleet** (feature `fleet`) is processes that share flights through an **engine**, such as Redis, which all of them
+//!   reach: the leader of a flight in one process follows that of another, or leads for all.
 //!
 //! # Pages
 //!
@@ -75,7 +80,8 @@
 //!   sharing](guide/http_rules/index.html), [the fields that are no part of the key](guide/excepted_fields/index.html);
 //! - what to do when two requests do not merge, when it does not compile, hangs or is slow:
 //!   [troubleshooting](guide/troubleshooting/index.html);
-//! - how to watch it in production: [operating](guide/operating/index.html);
+//! - how to watch it in production: [operating](guide/operating/index.html); how several machines make one call: [many
+//!   machines](guide/many_machines/index.html);
 //! - how it works: [architecture](guide/architecture/index.html); and what it costs:
 //!   [benchmarks](guide/benchmarks/index.html).
 //!
