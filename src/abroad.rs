@@ -1,4 +1,4 @@
-//! The seam between the generic layer and a fleet: without the feature nothing is there, and nothing takes room.
+//! The seam between the generic layer and a fleet: without the feature `fleet` its types have no values, and take no room.
 
 #[cfg(feature = "fleet")]
 mod platform {
@@ -7,12 +7,12 @@ mod platform {
     use crate::{
         Limits,
         context::Context,
-        fleet::{Abroad as Shared, KeyAbroad, elsewhere},
+        fleet::{Abroad as FleetAbroad, KeyAbroad, elsewhere},
         group::{BoxedWork, Closure, ShareIf},
     };
 
     /// The fleet of a layer, and how its keys and outcomes travel.
-    pub(crate) struct Abroad<K, T>(pub(crate) Arc<Shared<K, T>>);
+    pub(crate) struct Abroad<K, T>(pub(crate) Arc<FleetAbroad<K, T>>);
 
     impl<K, T> Abroad<K, T> {
         /// Returns what the work of one key takes along.

@@ -12,9 +12,9 @@
 //!   late or not at all.
 //! - **F2.** A message is only ever read under the token that its reader has joined.
 //! - **F3.** A flight's closing is acknowledged, or its budget is spent, before anybody has the outcome.
-//! - **F4.** Nothing is encoded and nothing is buffered unless closing says that somebody follows, or does not say.
-//! - **F5.** No error of the engine reaches a caller. It costs each at most the budget for joining and once more for
-//!   closing; one who waits, a look more.
+//! - **F4.** Nothing is encoded and nothing is buffered if closing says that nobody follows.
+//! - **F5.** No error of the engine reaches a caller. It costs each caller at most the budget for joining and once more for
+//!   closing, or, where it follows, for one look.
 //! - **F6.** What comes from the engine is not believed before its seal, its version, its length and its token are checked.
 //! - **F7.** Every wait ends by a timer of its own.
 //! - **F8.** Renewal ends at `lead_limit`: a flight that is stuck is replaced on other processes too.
@@ -52,7 +52,7 @@ mod watch;
 /// What the HTTP layer drives.
 #[cfg(feature = "http")]
 pub(crate) use self::{
-    ask::{Ask, Seat},
+    ask::{Ask, Course},
     fence::Fencing,
     lead::{Closing, Landing, Lead},
     message::{Kind, Parcel},

@@ -40,7 +40,7 @@ pub(crate) struct Ask {
     limits: Limits,
     /// How long the name is remembered, if its outcome could not be had.
     remember: Duration,
-    /// The flight that it has waited for.
+    /// The flight that it has waited for; `None` before it has joined one.
     was: Option<Token>,
     rejoins: u32,
     /// Until when it follows; `None` before it has joined.
@@ -48,8 +48,8 @@ pub(crate) struct Ask {
     waiter: Option<Waiter>,
 }
 
-/// What comes of asking.
-pub(crate) enum Seat {
+/// What the work does, once the engine was asked.
+pub(crate) enum Course {
     Lead(Lead),
     /// The outcome of another process, or its word that one may ask once more.
     Message(Parcel),
@@ -62,80 +62,81 @@ impl Ask {
     }
 
     /// Asks the engine, and waits for the flight of another process if there is one. Asked again, it goes on from there.
-    pub(crate) async fn take(&mut self) -> Seat {
-        let seat = self.seek().await;
-        match &seat {
-            Seat::Lead(_) => self.core.count(FleetRole::Led),
-            Seat::Message(_) => {}
-            Seat::Local(reason) => self.core.count(FleetRole::Local(*reason)),
+    pub(crate) async fn take(&mut self) -> Course {
+        let course = self.seek().await;
+        match &course {
+            Course::Lead(_) => self.core.count(FleetRole::Led),
+            Course::Message(_) => {}
+            Course::Local(reason) => self.core.count(FleetRole::Local(*reason)),
         }
-        if !matches!(seat, Seat::Message(_)) {
+        if !matches!(course, Course::Message(_)) {
             self.waiter = None;
         }
-        seat
+        course
     }
 
-    /// Notes that the message was of use.
+    /// Counts that the caller has the outcome of the message.
     pub(crate) fn followed(&self) {
         self.core.count(FleetRole::Followed);
     }
 
-    /// Notes that the message was not, and that messages under this name may not be for some time.
+    /// Counts that the caller may not have it, and remembers the name: those that come next under it may not be for this
+    /// process either.
     pub(crate) fn declined(&self, reason: FleetReason) -> FleetReason {
         self.core.refused.remember(self.name, self.remember);
         self.core.local(reason)
     }
 
-    /// Notes that the message was not, which says nothing of the next.
+    /// Counts that the caller may not have it, which says nothing of the next.
     #[cfg(feature = "http")]
     pub(crate) fn failed(&self, reason: FleetReason) -> FleetReason {
         self.core.local(reason)
     }
 
-    async fn seek(&mut self) -> Seat {
+    async fn seek(&mut self) -> Course {
         loop {
             let core = &self.core;
             if Inside::is_current(self.name) {
-                return Seat::Local(FleetReason::Reentrant);
+                return Course::Local(FleetReason::Reentrant);
             }
             if core.draining.load(Ordering::Acquire) {
-                return Seat::Local(FleetReason::Busy);
+                return Course::Local(FleetReason::Busy);
             }
             if core.refused.contains(self.name) {
-                return Seat::Local(FleetReason::NotShareable);
+                return Course::Local(FleetReason::NotShareable);
             }
             if core.untold.contains(self.name.scope()) {
-                return Seat::Local(FleetReason::Unfenced);
+                return Course::Local(FleetReason::Unfenced);
             }
             if !core.breaker.lets_pass() {
-                return Seat::Local(FleetReason::Skipped);
+                return Course::Local(FleetReason::Skipped);
             }
             // There before the flight is joined, so that no news comes too early.
             self.waiter.get_or_insert_with(|| core.inbox.enter(self.name));
             let (token, remaining) = match self.join().await {
-                Ok(Answer::Lead(lead)) => return Seat::Lead(lead),
-                Ok(Answer::Follow(token, remaining)) => (token, remaining),
-                Err(reason) => return Seat::Local(reason),
+                Ok(JoinedAs::Lead(lead)) => return Course::Lead(lead),
+                Ok(JoinedAs::Follow(token, remaining)) => (token, remaining),
+                Err(reason) => return Course::Local(reason),
             };
             // To join the same flight again is not to join another one.
             if self.was.replace(token).is_some_and(|was| was != token) {
                 self.rejoins += 1;
                 if self.rejoins > self.core.settings.max_rejoins {
-                    return Seat::Local(FleetReason::RejoinedTooOften);
+                    return Course::Local(FleetReason::RejoinedTooOften);
                 }
             }
             match self.wait(token, remaining).await {
                 Waited::JoinAgain => {}
-                Waited::Local(reason) => return Seat::Local(reason),
+                Waited::Local(reason) => return Course::Local(reason),
                 Waited::Landed(parcel) => match parcel.kind {
-                    Kind::Shared | Kind::Again => return Seat::Message(parcel),
+                    Kind::Shared | Kind::Again => return Course::Message(parcel),
                     Kind::Abandoned => {}
-                    Kind::Failed => return Seat::Local(FleetReason::NotShareable),
+                    Kind::Failed => return Course::Local(FleetReason::NotShareable),
                     Kind::NotShareable | Kind::TooLarge => {
                         self.core.refused.remember(self.name, self.remember);
                         let is_too_large = parcel.kind == Kind::TooLarge;
                         let reason = if is_too_large { FleetReason::TooLarge } else { FleetReason::NotShareable };
-                        return Seat::Local(reason);
+                        return Course::Local(reason);
                     }
                 },
             }
@@ -154,7 +155,7 @@ impl Ask {
     }
 
     /// Joins, within the budget. The operation itself goes on in a task, so that whatever comes of it is seen to (F1).
-    async fn join(&self) -> Result<Answer, FleetReason> {
+    async fn join(&self) -> Result<JoinedAs, FleetReason> {
         let core = &self.core;
         let Some(spawner) = Spawner::current() else { return Err(FleetReason::NoRuntime) };
         let Some(room) = core.errands.room() else { return Err(FleetReason::Busy) };
@@ -171,10 +172,10 @@ impl Ask {
                 let lead = Lead::new(Arc::clone(&core), name, token, spawner);
                 let joined = core.ask(|engine| engine.join(join)).await;
                 let _ = told.send(match joined {
-                    Ok(Joined::Lead) => Ok(Answer::Lead(lead)),
+                    Ok(Joined::Lead) => Ok(JoinedAs::Lead(lead)),
                     Ok(Joined::Follow { token, remaining }) => {
                         lead.disown();
-                        Ok(Answer::Follow(token, remaining))
+                        Ok(JoinedAs::Follow(token, remaining))
                     }
                     Ok(Joined::Refused) => {
                         lead.disown();
@@ -202,8 +203,8 @@ impl Ask {
     }
 }
 
-/// What the engine said.
-enum Answer {
+/// What the engine said to a join.
+enum JoinedAs {
     Lead(Lead),
     Follow(Token, Duration),
 }

@@ -6,11 +6,12 @@ use tokio::time::Instant;
 
 use crate::sync::{Mutex, lock};
 
-/// So many failures in a row, and nobody asks for this long; then one caller tries in each such time.
+/// After this many failures in a row, nobody asks for a pause.
 const FAILURES: u32 = 3;
+/// How long a pause lasts. After each one, one caller tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Counts what callers saw fail: a budget that was spent too.
+/// Counts the failures that callers saw. A budget that was spent is one too.
 #[derive(Default)]
 pub(super) struct Breaker(Mutex<State>);
 

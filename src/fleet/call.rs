@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{
     Codec, Fleet,
-    ask::Seat,
+    ask::Course,
     elsewhere::elsewhere,
     lead::Leading,
     message::{Kind, Parcel},
@@ -28,7 +28,7 @@ use crate::{
     panic::{catch, discard},
 };
 
-/// A name whose outcome could not be had runs without the fleet for this long: each of its flights would wait in vain.
+/// How long the flights of a name run without the fleet after its outcome could not be had: each would wait in vain.
 const REMEMBERED: Duration = Duration::from_secs(1);
 
 impl Fleet {
@@ -50,7 +50,9 @@ impl Fleet {
     ///
     /// # Panics
     ///
-    /// As [`Group::call`]. A panic of `work` reaches the callers of this process; others run their own.
+    /// As [`Group::call`]: a panic in `Hash` or `Eq` of the key, or in its `Clone`, is the caller's. A panic of `work` reaches
+    /// the callers of this process, and those of other processes run their own; one of the codec counts as a value that it
+    /// does not encode.
     pub fn call<K, T, C, F, Fut>(&self, group: &Group<K, T>, key: K, codec: C, work: F) -> FleetCall<K, T, F>
     where
         K: Hash + Eq + Clone + Serialize + Send + Sync + 'static,
@@ -180,9 +182,9 @@ where
         let name = fleet.domain().name(fleet.domain().scope(&[b"key", &bytes]), &bytes);
         let mut ask = fleet.ask(name, limits, REMEMBERED);
         let lead = match ask.take().await {
-            Seat::Lead(lead) => lead,
-            Seat::Local(_) => return start().await,
-            Seat::Message(parcel) => {
+            Course::Lead(lead) => lead,
+            Course::Local(_) => return start().await,
+            Course::Message(parcel) => {
                 // F5: what it was sent is no reason to fail.
                 let value = match parcel.kind {
                     Kind::Shared => unless_it_panics(|| codec.decode(&parcel.payload)),

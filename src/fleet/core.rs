@@ -21,7 +21,7 @@ use super::{
     watch::{FleetEvent, Watchers, tell},
 };
 
-/// The head of an HTTP answer comes on top of what a message may have, in bytes.
+/// How long the head of an HTTP answer may be, in bytes, on top of `max_message`.
 const HEAD: usize = 64 << 10;
 
 pub(super) struct Core {
@@ -95,6 +95,7 @@ impl Core {
         tell(&self.watchers, &FleetEvent::Asked(role));
     }
 
+    /// Counts work that asked, and runs without the fleet for this reason.
     pub(super) fn local(&self, reason: FleetReason) -> FleetReason {
         self.count(FleetRole::Local(reason));
         reason

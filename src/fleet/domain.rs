@@ -24,7 +24,7 @@ impl Domain {
     }
 
     /// Returns the part of it whose keys are made in one way. Its fences are those of all ways.
-    #[allow(dead_code)]
+    #[cfg(any(test, feature = "http"))]
     pub(crate) fn of_recipe(&self, recipe: &[u8]) -> Self {
         Self { scopes: self.scopes, keys: digest(&self.keys, &[b"recipe", recipe]) }
     }
@@ -46,7 +46,7 @@ impl Domain {
     }
 
     /// Returns a digest of what two processes compare without showing it.
-    #[allow(dead_code)]
+    #[cfg(feature = "http")]
     pub(crate) fn compared(&self, parts: &[&[u8]]) -> [u8; 16] {
         let mut compared = [0; 16];
         compared.copy_from_slice(&digest(&self.keys, parts)[..16]);

@@ -1,4 +1,4 @@
-//! What the driver asks of a store that all processes reach.
+//! What a fleet asks of a store that all processes reach.
 
 use std::{error::Error, fmt, pin::Pin, time::Duration};
 
@@ -11,8 +11,9 @@ pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send>>
 
 /// A store that all processes reach, such as Redis or Valkey.
 ///
-/// Engines are thin: they have no timers and no retries. How long is waited for a reply, what follows from a reply that was
-/// lost, when to renew and when to look again are the driver's, which is the same for all engines.
+/// Engines are thin: they have no timers and no retries. How long to wait for a reply, what follows from a reply that was
+/// lost, when to renew and when to look again is for the driver to decide: the part of this crate that calls the engine, the
+/// same for all of them.
 ///
 /// # What an engine owes
 ///
@@ -36,20 +37,20 @@ pub trait Engine: Send + Sync + 'static {
     /// long as `refuse`.
     fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed>;
 
-    /// Lets [`Peek::Pending`] last for as long as `pending` from now, while a body is collected.
+    /// Lets [`Peek::Pending`] last for as long as `pending` from now, while the leader still makes its message.
     fn hold(&self, name: Name, token: Token, pending: Duration) -> Reply<()>;
 
     /// Makes the message readable for as long as `keep`, and tells the waiters.
     fn land(&self, name: Name, token: Token, message: Bytes, keep: Duration) -> Reply<()>;
 
-    /// What became of that flight.
+    /// Says what became of that flight.
     fn peek(&self, name: Name, token: Token) -> Reply<Peek>;
 
-    /// Lets nobody join the flights of this scope that run now, but who waits for one already ([`Join::was`]). It need be
-    /// remembered only for as long as `keep`, in which all of them end.
+    /// Keeps all from joining the flights of this scope that run now, except those who wait for one already
+    /// ([`Join::was`]). It need be remembered only for as long as `keep`, in which all of these flights end.
     fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()>;
 
-    /// Takes where news is to be told; called once. `false`: there will be none, and the driver looks more often.
+    /// Takes the place where it is to tell news; called once. `false`: there will be none, and the driver looks more often.
     fn news(&self, to: News) -> bool {
         let _ = to;
         false
@@ -76,8 +77,8 @@ pub struct Join {
 }
 
 impl Join {
-    /// Wants to join on these terms, or to lead under this token; without having waited before, with no window, and as one
-    /// of 256 at most that are told.
+    /// Returns the wish to join, or else to lead under this token, of a caller that has not waited before; with no window,
+    /// and with 256 waiters at most that are told.
     pub const fn new(name: Name, token: Token, lease: Duration) -> Self {
         Self { name, token, was: None, lease, window: None, max_waiters: 256 }
     }
@@ -130,7 +131,7 @@ pub enum Peek {
 pub struct Unavailable(Box<dyn Error + Send + Sync>);
 
 impl Unavailable {
-    /// Made of an error, or of a text.
+    /// Makes one of an error, or of a text.
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(source.into())
     }

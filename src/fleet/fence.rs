@@ -1,7 +1,7 @@
 //! Writes, told to the engine: no process lets a flight be joined that began before one of them.
 //!
-//! What could not be told yet is kept to the process: its own flights of that scope do not ask the fleet, and telling the
-//! engine is tried again, until it is acknowledged or `lead_limit` has passed, in which all flights from before have ended.
+//! While the engine has not acknowledged a write, flights of its scope in this process do not ask the fleet. The engine is
+//! told again and again, until it has acknowledged or `lead_limit` has passed: by then all flights from before have ended.
 
 use std::{
     future::Future,
@@ -13,10 +13,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{FenceScope, core::Core, operation::by, untold::Acknowledgement};
+use super::{FenceScope, core::Core, operation::wait_for, untold::Acknowledgement};
 use crate::{sync::Spawner, timer::Timer};
 
-/// So long after a failure the next try comes, at least.
+/// How long after a failure the next try comes, at least.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Tells the engine of one scope.
@@ -44,7 +44,7 @@ impl Task {
             } else if until <= Instant::now() {
                 break;
             } else {
-                if by(pause, std::future::pending::<()>()).await.is_err() {
+                if wait_for(pause).await.is_err() {
                     break;
                 }
                 pause = pause.saturating_mul(2).min(PAUSE * 10);
@@ -53,7 +53,7 @@ impl Task {
     }
 }
 
-/// Given up: all flights from before have ended; or the runtime has.
+/// Gives up what is not done: all flights from before have ended, or the runtime has.
 impl Drop for Task {
     fn drop(&mut self) {
         if !self.is_done {
@@ -78,7 +78,7 @@ pub(super) fn fence(core: &Arc<Core>, scopes: impl IntoIterator<Item = FenceScop
         }
         acknowledgements.push(acknowledgement);
     }
-    // An engine that has not answered of late is told all the same, and nobody waits for that; nor where nothing can be asked.
+    // An engine that has not answered of late is told all the same, but nobody waits for that; nor where no task can ask it.
     if core.breaker.is_open() || spawner.is_none() {
         acknowledgements.iter().for_each(|_| core.counts.count_unfenced());
         acknowledgements.clear();

@@ -28,12 +28,14 @@ use crate::Limits;
 /// # Guarantees
 ///
 /// 1. While the engine answers and leases are renewed, the flights of one key overlap on one process at most.
-/// 2. A follower only ever gets the outcome of the flight that it joined, and never one that had been seen when it called.
+/// 2. A follower only ever gets the outcome of the flight that it joined, and never one that anybody had when it called.
 /// 3. The engine never makes a call fail: what it cannot do in time runs here. Each caller waits for it twice the
 ///    [budget](FleetSettings::budget) at most.
 /// 4. What lies in the engine is encrypted, and tells nothing of keys or values to whoever reads it there.
 ///
-/// It is there for efficiency, and no lock: a process that stalls for longer than its lease does not stop another one from
+/// # Trade-offs
+///
+/// It saves work, and is no lock: a process that stalls for longer than its lease does not stop another one from
 /// running the same work.
 ///
 /// # Examples
@@ -97,8 +99,8 @@ impl Fleet {
         Ok(Self { core: Arc::new(core), domain })
     }
 
-    /// Returns a handle to the same whose keys are those of this name, and meet no others: for what would else have equal
-    /// keys and different work.
+    /// Returns a handle to the same fleet, with keys of its own: they meet those of handles with the same name, and no
+    /// others. Give one to each kind of work, so that equal keys of different work never meet.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{Name, Token, news::Hear};
 use crate::sync::{Mutex, lock};
 
-/// So much news a mailbox keeps; what comes on top is lost, and found by looking.
+/// How much news a mailbox keeps. What comes on top is lost, and found by looking.
 const KEPT: usize = 4;
 
 /// The mailboxes of a process, by the name of what they wait for: more than one where flights of several groups, or of a
@@ -36,10 +36,11 @@ struct Mail {
     waker: Option<Waker>,
 }
 
-/// What the engine says of its own accord. It is true only once it has been looked at.
+/// What the engine tells without being asked. It is not believed before the flight has been looked at.
 #[derive(Clone, Debug)]
 pub(super) enum Hint {
     Landed(Token, Option<Bytes>),
+    /// News may have been missed.
     Look,
 }
 

@@ -16,7 +16,7 @@ use super::{
     core::Core,
     inside::Inside,
     message::{Kind, Parcel},
-    operation::{by, poll_timer, within},
+    operation::{by, poll_timer, wait_for},
     watch::{FleetOperation, Watch},
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     timer::{NoTimers, Timer},
 };
 
-/// So long a flight says that it is closed and has not landed, before it must say so again.
+/// How long a closed flight that has not landed counts as pending, before its leader must say so again.
 const PENDING: Duration = Duration::from_secs(1);
 
 /// The lead of a flight. Dropped before it was closed, it is given up: one of those who wait elsewhere takes over.
@@ -47,12 +47,12 @@ struct Flight {
     token: Token,
 }
 
-/// What a flight lands with, made only if somebody elsewhere follows (F4).
-pub(crate) type Content = Pin<Box<dyn Future<Output = Parcel> + Send>>;
+/// The message that a flight lands with, made only if somebody elsewhere follows (F4).
+pub(crate) type PendingParcel = Pin<Box<dyn Future<Output = Parcel> + Send>>;
 
 /// Where the message of a flight that somebody follows, or may follow, is given. Dropped without one, the flight is given
 /// up.
-pub(crate) struct Landing(oneshot::Sender<Content>);
+pub(crate) struct Landing(oneshot::Sender<PendingParcel>);
 
 impl Lead {
     pub(super) fn new(core: Arc<Core>, name: Name, token: Token, spawner: Spawner) -> Self {
@@ -109,7 +109,7 @@ impl Lead {
         let (landing, content) = oneshot::channel();
         let core = self.flight.as_ref().map(|flight| Arc::clone(&flight.core));
         let watch = core.as_ref().map(|core| Watch::begin(&core.watchers, FleetOperation::Close));
-        self.end(Some(told), Ending::Asked(content));
+        self.end(Some(told), LandsWith::Asked(content));
         let budget = core.as_ref().map_or(Duration::ZERO, |core| core.settings.budget);
         Closing { closed, landing: Some(Landing(landing)), timer: Timer::after(budget), core, watch }
     }
@@ -119,7 +119,7 @@ impl Lead {
         self.flight = None;
     }
 
-    fn end(&mut self, told: Option<oneshot::Sender<IsFollowed>>, ending: Ending) {
+    fn end(&mut self, told: Option<oneshot::Sender<IsFollowed>>, ending: LandsWith) {
         let Some(flight) = self.flight.take() else { return };
         let core = Arc::clone(&flight.core);
         core.errands.start(self.spawner.clone(), None, flight.end(told, ending));
@@ -130,15 +130,15 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         let kind = if self.inside { Kind::Failed } else { Kind::Abandoned };
-        self.end(None, Ending::Known(kind));
+        self.end(None, LandsWith::Known(kind));
     }
 }
 
 /// What a flight lands with, if anybody follows.
-enum Ending {
+enum LandsWith {
     Known(Kind),
     /// It is asked for when the flight is closed.
-    Asked(oneshot::Receiver<Content>),
+    Asked(oneshot::Receiver<PendingParcel>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,7 +151,7 @@ enum IsFollowed {
 
 impl Flight {
     /// Closes the flight and lands it.
-    async fn end(self, told: Option<oneshot::Sender<IsFollowed>>, ending: Ending) {
+    async fn end(self, told: Option<oneshot::Sender<IsFollowed>>, ending: LandsWith) {
         let Self { core, name, token } = &self;
         let closed = core.ask(|engine| engine.close(*name, *token, PENDING, core.longest())).await;
         let is_followed = match closed {
@@ -170,8 +170,8 @@ impl Flight {
             return;
         }
         let parcel = match ending {
-            Ending::Known(kind) => Parcel::bare(kind),
-            Ending::Asked(content) => match content.await {
+            LandsWith::Known(kind) => Parcel::bare(kind),
+            LandsWith::Asked(content) => match content.await {
                 Ok(content) => self.collect(content).await,
                 Err(_) => Parcel::bare(Kind::Abandoned),
             },
@@ -179,8 +179,8 @@ impl Flight {
         self.land(parcel).await;
     }
 
-    /// Makes the message; says as long as it takes that the flight is closed and will land.
-    async fn collect(&self, mut content: Content) -> Parcel {
+    /// Makes the message, and meanwhile tells the engine again and again that the flight will land.
+    async fn collect(&self, mut content: PendingParcel) -> Parcel {
         let Self { core, name, token } = self;
         let until = Instant::now() + core.settings.lead_limit;
         while Instant::now() < until {
@@ -204,12 +204,12 @@ impl Flight {
                 core.counts.count_landed();
                 return;
             }
-            within(pause, std::future::pending::<()>()).await;
+            let _ = wait_for(pause).await;
         }
     }
 }
 
-/// A flight that is being closed: at the end, where its message is given, if anybody follows.
+/// A flight that is being closed. It becomes the place to give its message to, if anybody follows.
 pub(crate) struct Closing {
     closed: oneshot::Receiver<IsFollowed>,
     landing: Option<Landing>,

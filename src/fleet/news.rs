@@ -19,17 +19,17 @@ pub(super) trait Hear: Send + Sync {
 }
 
 impl News {
-    /// Made over by the driver once, when it is made.
+    /// Returns the way to one who hears; an engine gets it once.
     pub(super) fn new(hear: Arc<dyn Hear>) -> Self {
         Self(hear)
     }
 
-    /// A flight has landed, with this message if the engine carries it; without it, those who wait look for it themselves.
+    /// Tells that a flight has landed, with this message if the engine carries it; without it, those who wait look for it themselves.
     pub fn landed(&self, name: Name, token: Token, message: Option<Bytes>) {
         self.0.landed(name, token, message);
     }
 
-    /// News may have been missed, since the connection was lost or made anew: all who wait look now.
+    /// Tells that news may have been missed, since the connection was lost or made anew: all who wait look now.
     pub fn lost(&self) {
         self.0.lost();
     }

@@ -2,7 +2,7 @@
 //! (F1).
 
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
     pin::pin,
     sync::{
         Arc,
@@ -19,8 +19,8 @@ use crate::{
     timer::{NoTimers, Timer},
 };
 
-/// So many errands run at a time that somebody waits for; whoever finds no room goes local. What ends a flight runs always,
-/// and there are no more of these than flights that have begun.
+/// How many errands that somebody waits for run at a time; whoever finds no room runs its work without the fleet. Errands that
+/// end a flight always run, and there are no more of these than flights that have begun.
 const MOST: usize = 1024;
 
 /// The tasks in which the engine is asked.
@@ -98,6 +98,11 @@ pub(super) async fn by<F: Future>(time: Duration, future: F) -> Result<Option<F:
         Poll::Pending => poll_timer(&mut timer, cx).map_ok(|()| None),
     })
     .await
+}
+
+/// Waits for so long.
+pub(super) async fn wait_for(time: Duration) -> Result<(), NoTimers> {
+    by(time, pending::<()>()).await.map(|_| ())
 }
 
 /// Waits for a timer; where there are none, for nothing.

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Token, settings::FleetError};
 
-/// What no two calls of any two processes have in common: a key of the system's randomness, and a count.
+/// Makes bytes that no two calls of any two processes have in common, from a random key and a count.
 pub(super) struct Random {
     key: [u8; 32],
     calls: AtomicU64,
@@ -37,8 +37,8 @@ impl Random {
         Token::from(self.unique())
     }
 
-    /// Returns a time from the first to the last of these, in whole milliseconds: what many processes wait for at once they
-    /// do not all do in the same moment.
+    /// Returns a time from the first to the last of these, in whole milliseconds, so that many processes that wait for the
+    /// same moment do not all act in it.
     pub(super) fn pause(&self, first: Duration, last: Duration) -> Duration {
         // The steps of splitmix64.
         let mut mixed = self.pauses.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed).wrapping_add(0x9e37_79b9_7f4a_7c15);

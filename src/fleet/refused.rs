@@ -1,4 +1,4 @@
-//! Names whose outcomes could not be had of late: whoever asks for them does not wait for nothing.
+//! Names whose outcomes could not be had of late: whoever asks for one of them runs its work at once, and waits for nobody.
 
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Name;
 
-/// A fixed number, so that untrusted keys cannot make it grow: a newer name takes the place of an older one.
+/// How many names are remembered: a fixed number, so that untrusted keys cannot make it grow: a newer name takes the place of an older one.
 const PLACES: usize = 1024;
 /// A place holds the time until which a name is remembered, in ms, and above it some of the name, which is a digest.
 const TIME_BITS: u32 = 40;

@@ -13,8 +13,9 @@ use super::{
 
 /// The first byte of every message. Processes with another version refuse it, and run their own work.
 const VERSION: u8 = 1;
-/// Version, kind, and nonce stand before what is encrypted; its tag is behind it.
+/// Version, kind, and nonce stand before what is encrypted, in bytes.
 const BEFORE: usize = 2 + 24;
+/// The tag that authenticates it stands behind, in bytes.
 const TAG: usize = 16;
 
 /// Seals messages and opens them, under a key made of the fleet's secret.
@@ -34,7 +35,7 @@ impl Seal {
         Self { cipher: XChaCha20Poly1305::new(&key.into()), longest }
     }
 
-    /// Returns the message for a flight; one that is too long says so instead.
+    /// Returns the message for a flight; instead of one that is too long, one that says so.
     pub(super) fn seal(&self, name: Name, token: Token, parcel: &Parcel, nonce: [u8; 24]) -> Bytes {
         let too_large = Parcel::bare(Kind::TooLarge);
         let parcel = if parcel.payload.len() > self.longest { &too_large } else { parcel };

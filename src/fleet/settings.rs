@@ -1,4 +1,4 @@
-//! What a fleet is told, and what is wrong with it.
+//! The settings of a fleet, and what can be wrong with them.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -20,8 +20,8 @@ use std::{error::Error, fmt, time::Duration};
 pub struct FleetSettings {
     /// Fleets meet only within one namespace: one for each application and environment (default `"default"`).
     pub namespace: String,
-    /// How long a leader's flight can be joined before it must be renewed, which it is three times as often: so long its
-    /// followers wait in vain if its process dies (default 5 s).
+    /// How long a leader's flight can be joined before it must be renewed (default 5 s); it is renewed three times in each
+    /// lease. If its process dies, its followers wait for so long in vain.
     pub lease: Duration,
     /// How long a caller waits for the engine at a time: a leader at most twice, a follower once (default 50 ms).
     pub budget: Duration,
@@ -34,10 +34,10 @@ pub struct FleetSettings {
     pub max_message: usize,
     /// How many processes are told of one landing; more look by themselves (default 256).
     pub max_waiters: usize,
-    /// How often a follower joins another flight than the one that it has waited for (default 2).
+    /// How often a follower joins another flight after the one that it has waited for, at most (default 2).
     pub max_rejoins: u32,
-    /// For how long a flight is renewed at most: one that is stuck is replaced (default 60 s). A fence that could not be
-    /// told is tried as long.
+    /// For how long a flight is renewed at most: one that is stuck is replaced (default 60 s). A write that the engine has
+    /// not acknowledged is told again for as long.
     pub lead_limit: Duration,
     /// For tests: makes the pauses that spread processes the same in every run. Tokens stay random.
     pub jitter_seed: Option<u64>,
@@ -143,7 +143,7 @@ impl Default for FleetSettings {
     }
 }
 
-/// Says whether there is anything in a name.
+/// Says what is wrong with a name: it is empty.
 pub(super) fn check_name(what: &'static str, name: &str) -> Result<(), FleetError> {
     if name.trim().is_empty() { Err(FleetError(Wrong::Empty(what))) } else { Ok(()) }
 }

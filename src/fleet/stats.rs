@@ -28,6 +28,7 @@ pub struct FleetStats {
     pub skipping: bool,
 }
 
+/// The same, while it is counted: one for each field of [`FleetStats`] that is no sum.
 #[derive(Default)]
 pub(super) struct Counts {
     led: AtomicU64,
@@ -61,7 +62,7 @@ impl Counts {
         self.bad_messages.fetch_add(1, Relaxed);
     }
 
-    #[allow(dead_code)]
+    #[cfg(feature = "http")]
     pub(super) fn count_unfenced(&self) {
         self.unfenced.fetch_add(1, Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Writes that the engine does not know of yet: their scopes are this process's own so long.
+//! Writes that the engine does not know of yet: until it does, flights of their scopes stay in the process.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use tokio::{sync::watch, time::Instant};
 use super::FenceScope;
 use crate::sync::{Mutex, lock};
 
-/// So many scopes are told at a time. With more, the whole process runs without the fleet for `lead_limit`.
+/// This many scopes at most are told at a time. With more, the whole process runs without the fleet for `lead_limit`.
 const MOST: usize = 1024;
 
 /// The writes that the engine does not know of yet.
@@ -91,7 +91,7 @@ impl Untold {
         is_done
     }
 
-    /// Notes that nobody tells the engine any more; what is not over stays in the process.
+    /// Notes that no task tells the engine any more. A scope whose time is not over stays in the process.
     pub(super) fn give_up(&self, scope: FenceScope) {
         let mut state = lock(&self.state);
         match state.scopes.get_mut(&scope) {

@@ -14,9 +14,10 @@ use super::{
 };
 use crate::sync::Spawner;
 
-/// With news, those who wait look this often, or four times in a lease: so soon they notice that the engine stalls.
+/// With news, those who wait look this often, or four times in a lease if that is more: that is how soon they notice that
+/// the engine stalls.
 const TICK: Duration = Duration::from_millis(250);
-/// Without, they look when they have waited for an eighth longer, but not more often than this, and not less.
+/// Without news, they look each time that they have waited for an eighth longer, within these bounds.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 const LONGEST_POLL: Duration = Duration::from_millis(200);
 /// When a lease is over they wait for this long before they join again, so that not all of a fleet do at once.
@@ -29,7 +30,7 @@ pub(super) enum Waited {
     Local(FleetReason),
 }
 
-/// Waits for a flight that was joined, and whose lease has that long to go; at most until then (F7).
+/// Waits for a flight that was joined, until `until` at most (F7); `remaining`: how long its lease has to go.
 pub(super) async fn wait(
     core: &Arc<Core>,
     waiter: &Waiter,

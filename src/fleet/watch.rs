@@ -1,4 +1,4 @@
-//! Those who watch a fleet.
+//! What the observers of a fleet are told.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::observe::Observers;
 pub enum FleetEvent {
     /// The work of a flight has asked, and this came of it. Work that may not leave the process does not ask.
     Asked(FleetRole),
-    /// So long a caller has waited for the engine.
+    /// A caller has waited for the engine, for this long.
     Waited {
         /// What for.
         operation: FleetOperation,

@@ -31,7 +31,7 @@ pub(super) struct AfterUnlock<'a, K, T> {
     pub(super) lost: Option<FlightId>,
     /// What most flights do not have, of one that has lost it.
     pub(super) waiting: Option<Box<Waiting<T>>>,
-    /// What is left of the flight behind this one, whose callers were released with this one's.
+    /// What is to be done for the flight that waited behind this one, if its callers were released with this one's.
     pub(super) next: Option<Box<Self>>,
 }
 

@@ -11,8 +11,8 @@ impl<K, T> Flight<K, T> {
         self.waiting.as_ref()?.turn.as_deref()
     }
 
-    /// Returns whether the flight was older than this when somebody called; one that has waited for its turn is no older than
-    /// that.
+    /// Returns whether the flight was older than this when somebody called. The age of one that has waited for its turn counts
+    /// from the end of that wait.
     pub(super) fn is_older_than(&self, window: Duration, called: Instant) -> bool {
         let began = self.waiting.as_ref().and_then(|waiting| waiting.began);
         let since = began.or_else(|| Some(self.leader_call()?.called));

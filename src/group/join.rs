@@ -20,23 +20,23 @@ use crate::{Event, FlightId, Reason, Role, context::Context, sync::Spawner, trac
 
 /// How a caller wants to be registered.
 pub(super) struct JoinMode {
-    /// Not as a follower.
+    /// It does not follow: beside a flight that it could follow, it goes alone.
     leads: bool,
-    /// Not alone either, beside a flight that could be followed: then it is no call.
+    /// It does not even go alone there: then it is no call, and is not counted.
     tries: bool,
-    /// Not on a flight whose work has begun: it waits behind that one, for so long at most (invariant 13).
+    /// `Some`: it joins no flight whose work has begun, and waits behind that one, for so long at most (invariant 13).
     fresh: Option<Patience>,
     /// Go's `DoChan`: the flight runs to its end, in a task from the start.
     spawner: Option<Spawner>,
 }
 
 impl JoinMode {
-    /// As it comes.
+    /// It joins a flight, or leads one where there is none.
     pub(super) const JOIN_OR_LEAD: Self = Self { leads: false, tries: false, fresh: None, spawner: None };
     #[cfg(feature = "http")]
     pub(super) const LEAD_ONLY: Self = Self { leads: true, ..Self::JOIN_OR_LEAD };
 
-    /// Not as a follower, and not alone beside a flight that could be followed.
+    /// It leads where there is no flight, and else is no call.
     pub(super) const TRY_LEAD: Self = Self { leads: true, tries: true, ..Self::JOIN_OR_LEAD };
 
     pub(super) fn fresh(patience: Patience) -> Self {
@@ -182,7 +182,7 @@ where
         let new = New { hash, work: work.boxed(context), spawned: finish, scoped, leader_call, from };
         let led = locked.lead(new, Some(key), listed);
         let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
-        // Likewise.
+        // Told before the task is started, which may end the flight at once.
         if let Some(profile) = profile {
             self.tell_led(led.flight, profile);
         }

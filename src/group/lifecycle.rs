@@ -1,4 +1,4 @@
-//! Every transition of a flight, and nothing else changes its stage: here and in the files below.
+//! Every transition of a flight: only this file and those below it change a flight's stage.
 //!
 //! ```text
 //!         ┌──────────────(the task dies)─────────────┐
@@ -20,8 +20,8 @@
 //!    outcome: no caller ever receives the outcome of a flight that had landed when it called.
 //! 4. Removal checks identity: the end of a forgotten or replaced flight never evicts its successor.
 //! 5. "Last caller left" and "no longer joinable" are one critical section: nobody joins a flight that is being dropped.
-//!    Until its work is dropped the key keeps a tombstone; who finds it leads a new flight, whose work starts when the
-//!    drop is done. (The leader of a lost flight is like one alone, and does not wait; a flight that has waited for its
+//!    Until its work is dropped the key keeps a mark; who finds it leads a new flight, whose work starts when the drop is
+//!    done. (The leader of a lost flight is like one alone, and does not wait; a flight that has waited for its
 //!    turn for too long starts beside the one that runs.)
 //! 6. User code never runs under a lock; `Eq` of keys, and `Clone` of keys for `forget_where`, are the exceptions: both
 //!    look, and change nothing.
@@ -30,11 +30,11 @@
 //! 9. A parked caller costs no CPU: one poll to park, one to land, however often the work is woken.
 //! 10. Joining and leaving are O(1); landing is O(callers).
 //! 11. `shared`, roles and counts are frozen at landing.
-//! 12. A group at rest holds nothing: no entry, no task, no waker; and of its tables room for one flight more in each
+//! 12. A group at rest holds nothing: no flight, no task, no waker; and of its tables room for one flight more in each
 //!     shard that has had two at once.
 //! 13. A fresh caller never gets the outcome of work that was first polled before it called: it joins a flight whose work
-//!     has not begun, or waits behind one whose work has. Both are seen and done in one critical section, and whoever
-//!     takes the work for a poll marks it in another.
+//!     has not begun, or waits behind one whose work has. To see which, and to join, are one critical section; so are
+//!     taking the work for a poll and marking it as begun.
 
 mod abandon;
 mod fresh;

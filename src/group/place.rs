@@ -53,7 +53,8 @@ impl<K, T> Shard<K, T> {
         if !flight.is_running() {
             return Place::New { instead: false };
         }
-        // With another behind it, it has grown too old since the caller has looked: at most one flight is unlisted so.
+        // If another waits behind it, it has grown too old since `make_way` looked. It is joined all the same: replaced here,
+        // it would leave that one without the key that it waits for.
         if let (Some(window), Some(call)) = (self.limits.join_window, call) {
             if flight.is_older_than(window, call.called) && flight.next().is_none() {
                 return Place::New { instead: true };
@@ -67,7 +68,7 @@ impl<K, T> Shard<K, T> {
         }
     }
 
-    /// Says whether a follower may join; takes care that the flight will not wait for itself.
+    /// Says whether a follower may join: not where the flight would wait for itself, by the edge that is returned.
     pub(super) fn admit(
         &self,
         flight: &Flight<K, T>,
@@ -87,7 +88,7 @@ impl<K, T> Shard<K, T> {
         self.edge(at, from)
     }
 
-    /// The same for a flight that would wait behind this one, whose work has begun. The edge to that stands until the new
+    /// Says whether a flight may wait behind this one, whose work has begun. The edge that is returned stands until the new
     /// flight has edges of its own.
     #[cold]
     pub(super) fn admit_behind(

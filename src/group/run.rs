@@ -31,8 +31,8 @@ where
         Call::new(self.join(key, work, context, JoinMode::JOIN_OR_LEAD, profile.as_ref(), extras))
     }
 
-    /// The same for a caller that joins no flight whose work has begun. Once the flight that it is on has begun, it waits for
-    /// that as long as it would for work of its own: to go alone would be to begin later.
+    /// [`call_fresh`](Self::call_fresh), likewise. Once its flight's work has begun, the caller waits for that without a limit,
+    /// as it would for work of its own: to go alone would be to begin later.
     pub(crate) fn run_fresh_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
         let extras = self.extras(None);
         let profile = extras.as_ref().and_then(|extras| extras.profile());

@@ -198,7 +198,7 @@ impl<K, T> Table<K, T> {
         }
     }
 
-    /// Counts a flight no more that is about to be one that nobody can join.
+    /// Takes a flight that nobody can join from now on out of the count.
     pub(super) fn uncount(&mut self, slot: usize) {
         self.give_up_turn(slot);
         self.joinable.sub(self.flights[slot].is_joinable());
@@ -234,9 +234,9 @@ impl<K, T> Table<K, T> {
         if self.flights[slot].next().is_some() { self.release_key(slot) } else { (self.unlist(slot), None) }
     }
 
-    /// Removes a flight that ends from the index. If a newer flight of the key waits for this one's end, it takes the key, if
-    /// it has waited for its turn, and may start now; unless an older work of the same key is still being dropped, then it waits for that one instead
-    /// (invariant 5).
+    /// Removes a flight that ends from the index. A newer flight of the key that waits for this one's end may start now; one
+    /// that has waited for its turn takes the key, too. Where an older flight's work is still being dropped, the newer one
+    /// waits for that instead (invariant 5).
     ///
     /// Returns its key and the waker of whoever drives the newer flight.
     pub(super) fn release_key(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {

@@ -162,7 +162,7 @@ impl<K, T> Task<K, T> {
             _ => Timer::at(deadline),
         });
         let Some(timer) = &mut self.deadline else { return };
-        // Where there are no timers, nothing tells when the time is over: it is none.
+        // Where there are no timers, nothing would tell when the time is over: it is over at once.
         if timer.poll(cx).is_ready() {
             self.shard.lock().expire(self.flight, timer.deadline()).run();
         }

@@ -17,7 +17,7 @@ pub(crate) trait Work<T>: Send + 'static {
     /// runs no user code (invariant 6).
     fn boxed(self, context: CallContext) -> BoxedWork<T>;
 
-    /// Likewise, for a caller that goes alone: what only the work of a flight does, this does not.
+    /// Likewise, for a caller that goes alone: without what only the work of a flight does, such as to ask a fleet.
     fn boxed_alone(self, context: CallContext) -> BoxedWork<T>
     where
         Self: Sized,

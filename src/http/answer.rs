@@ -77,8 +77,8 @@ impl<RB: Body, E: Clone> Clone for Answer<RB, E> {
 }
 
 impl Audience {
-    /// Returns whether those who wait for the next answer need not wait for that: it would be its leader's, as this one is. Not
-    /// if this one may be due to its leader's own request, or was a failure (D9, D4).
+    /// Returns whether those who wait for the next answer wait in vain, since it would be for its leader alone, as this one is.
+    /// Not if this one may be due to its leader's own request, or was a failure (D9, D4).
     pub(super) fn speaks_for_next(&self) -> bool {
         let own = matches!(self.rule, Some(Rule::S28Deadline | Rule::S30Http10 | Rule::D4Failure));
         let again = self.terms.as_ref().is_some_and(|terms| terms.again != Again::Never);
@@ -111,8 +111,8 @@ impl Terms {
     }
 }
 
-/// Returns whether who has waited so long for an answer that took so long may try again (D9); `shared`: else it has a share
-/// in what there is.
+/// Returns whether a caller that has waited so long, for an answer that took so long, may try again (D9). `shared`: it has a
+/// share in that answer if it does not.
 pub(super) fn lets_again(again: Again, took: Duration, waited: Duration, shared: bool) -> bool {
     match again {
         Again::Never => false,

@@ -59,11 +59,11 @@ pub(super) struct Config {
 /// Which requests may not have what began before they came, and what becomes of them (S13).
 #[derive(Clone)]
 pub(super) struct Reloads {
-    /// They share no flight that they do not lead.
+    /// They join no flight.
     pub(super) alone: bool,
     /// How long they wait for the flight that runs.
     pub(super) fresh_wait: Duration,
-    /// Which, beside those that say so.
+    /// Which requests, beside those that reload.
     pub(super) fresh_if: Option<CoalesceIf>,
 }
 

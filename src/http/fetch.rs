@@ -160,7 +160,7 @@ where
             let group = &requester.coalescer.group(requester.place).flights::<RB, E>().group;
             group.callers(key) > 1 || group.waiting(key) > 0
         };
-        if let Some(answer) = ready!(this.fleet.poll_seat(requester, this.began, cx)) {
+        if let Some(answer) = ready!(this.fleet.poll_ask(requester, this.began, cx)) {
             this.stage.set(Stage::Answered(Some(*answer)));
         }
         if let StageProj::Calling(call) = this.stage.as_mut().project() {

@@ -1,10 +1,11 @@
-//! The work of a local flight, as its fleet sees it: the high half of the one seam of the feature `fleet` over HTTP.
+//! The work of a local flight, as its fleet sees it: the upper half of the one seam of the feature `fleet` over HTTP. What a
+//! layer is told of its fleet is the lower half, in `membership`.
 //!
 //! The fleet wraps the work of a local flight: a [`Fetch`](super::fetch::Fetch) asks it before it calls the wrapped service,
 //! and tells it what came of that.
 //!
 //! ```text
-//! plan ─ may it leave the process? ─► Wish ─► Fetch ─► FleetWork ─ poll_seat ──► an answer from elsewhere, judged again
+//! plan ─ may it leave the process? ─► Wish ─► Fetch ─► FleetWork ─ poll_ask ──► an answer from elsewhere, judged again
 //!                                                          ├────── poll_work ──► the call, led
 //!                                                          └────── poll_close ─► landed, if somebody elsewhere follows
 //! ```
@@ -49,7 +50,7 @@ mod off {
         }
 
         #[inline(always)]
-        pub(in crate::http) fn poll_seat<RB, E>(
+        pub(in crate::http) fn poll_ask<RB, E>(
             &mut self,
             _: &Requester,
             _: &mut Option<Instant>,

@@ -1,7 +1,7 @@
 //! A storm of writes (S21): a place that is written to faster than it can be read.
 //!
 //! Each fence makes another key of what lies there, so that no reader joins a flight from before it. Where writes come fast,
-//! every reader would have a key of its own. From the fourth fence within the life of one flight on, readers make fresh calls
+//! every reader would have a key of its own, and share with nobody. From the fourth fence within the life of one flight on, readers make fresh calls
 //! under the key without the epoch: they share runs that begin after they came, which no write before them can have missed.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -29,7 +29,7 @@ pub(super) struct Reader {
 }
 
 impl Readers {
-    /// Returns whether a reader from four fences ago is under way still.
+    /// Returns whether a reader from four fences ago or earlier is still under way.
     pub(super) fn see_a_storm(&self, number: EpochNumber, epoch: u64) -> bool {
         self.places.get().is_some_and(|places| {
             let readers = places[number.index()].lock().unwrap_or_else(PoisonError::into_inner);

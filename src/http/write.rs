@@ -167,7 +167,7 @@ impl Drop for OnPanic<'_> {
     }
 }
 
-/// Where nobody can wait for it: the fleet is told all the same.
+/// Lets go of a write that is being told, where nobody can wait for it: the fleet is told all the same.
 pub(super) fn told_in_passing(_: Fencing) {}
 
 /// A gRPC call whose answer is being read.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::SingleflightLayer;
 use crate::{
     abroad::Abroad,
-    fleet::{Abroad as Shared, Codec, Fleet},
+    fleet::{Abroad as FleetAbroad, Codec, Fleet},
 };
 
 impl<F, K, Res, Err> SingleflightLayer<F, K, Result<Res, Err>> {
@@ -53,7 +53,7 @@ impl<F, K, Res, Err> SingleflightLayer<F, K, Result<Res, Err>> {
             Ok(fleet) => fleet,
             Err(error) => panic!("{error}"),
         };
-        self.abroad = Some(Abroad(Arc::new(Shared::new(fleet, Arc::new(OfResponses(codec))))));
+        self.abroad = Some(Abroad(Arc::new(FleetAbroad::new(fleet, Arc::new(OfResponses(codec))))));
         self
     }
 }

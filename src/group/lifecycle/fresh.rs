@@ -1,4 +1,4 @@
-//! A flight waits behind the one that runs, for fresh callers, and takes the key in its turn (invariant 13).
+//! How a flight comes to wait behind the one that runs, for fresh callers, and how its wait ends (invariants 1, 5, 13).
 
 use std::time::Duration;
 
@@ -65,9 +65,9 @@ impl<'a, K, T> Locked<'a, K, T> {
     }
 }
 
-/// Solo, Shared => Solo, of the flight that waits behind one which ends with a value for its leader alone: there will be none
-/// for all in the next run either, so its followers go alone now, with the note of that work, and its leader drives its work
-/// at once, unlisted. A flight that is to run to its end, or has no leader, takes its turn as ever.
+/// Solo, Shared => Solo, of the flight that waits behind one which ends with a value for its leader alone, where the next run's
+/// value would be for its leader alone, too. Its followers go alone now, with the note of the work that has ended, and its
+/// leader drives its work at once, unlisted. A flight that is to run to its end, or has no leader, takes its turn as ever.
 pub(super) fn release_next<'a, K, T>(
     shard: &'a Shard<K, T>,
     table: &mut Table<K, T>,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::{answer::Terms, key::HttpKey, policy::Again};
 
-/// A digest under the fleet's secret, of what two processes compare without showing it.
+/// A digest of what two processes compare without showing it, under the fleet's secret.
 pub(super) type Digest = [u8; 16];
 
 /// What stands before the content.

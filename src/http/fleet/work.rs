@@ -15,7 +15,7 @@ use super::{
     received::{Taken, take},
 };
 use crate::{
-    fleet::{Ask, Closing, FleetReason, FleetRole, Lead, Seat},
+    fleet::{Ask, Closing, Course, FleetReason, FleetRole, Lead},
     http::{answer::Answer, config::Config, membership::Wish, requester::Requester},
 };
 
@@ -51,12 +51,12 @@ enum Stage {
     Over,
 }
 
-type Asking = Pin<Box<dyn Future<Output = (Ask, Seat)> + Send>>;
+type Asking = Pin<Box<dyn Future<Output = (Ask, Course)> + Send>>;
 
 fn asking(mut ask: Ask) -> Asking {
     Box::pin(async move {
-        let seat = ask.take().await;
-        (ask, seat)
+        let course = ask.take().await;
+        (ask, course)
     })
 }
 
@@ -86,7 +86,7 @@ impl FleetWork {
     /// Waits for the engine's word, and for the flight of another process if there is one; returns its answer, if that is for
     /// this caller. `None`: the work runs here.
     #[inline(always)]
-    pub(in crate::http) fn poll_seat<RB, E>(
+    pub(in crate::http) fn poll_ask<RB, E>(
         &mut self,
         requester: &Requester,
         began: &mut Option<Instant>,
@@ -99,11 +99,11 @@ impl FleetWork {
         if matches!(self, Self::None) {
             return Poll::Ready(None);
         }
-        self.poll_seat_of_fleet(requester, began, cx)
+        self.poll_ask_of_fleet(requester, began, cx)
     }
 
     #[cold]
-    fn poll_seat_of_fleet<RB, E>(
+    fn poll_ask_of_fleet<RB, E>(
         &mut self,
         requester: &Requester,
         began: &mut Option<Instant>,
@@ -118,7 +118,7 @@ impl FleetWork {
         }
         let Self::Asked(asked) = self else { return Poll::Ready(None) };
         let since = asked.since;
-        let polled = asked.poll_seat(requester, cx);
+        let polled = asked.poll_ask(requester, cx);
         began.get_or_insert(since);
         polled
     }
@@ -174,24 +174,24 @@ impl Asked {
         Some(Box::new(Self { stage: Stage::Asking(asking(ask)), since: Instant::now(), tried_again: false, role }))
     }
 
-    fn poll_seat<RB, E>(&mut self, requester: &Requester, cx: &mut Context<'_>) -> Poll<Option<Box<Answer<RB, E>>>>
+    fn poll_ask<RB, E>(&mut self, requester: &Requester, cx: &mut Context<'_>) -> Poll<Option<Box<Answer<RB, E>>>>
     where
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        while let Stage::Asking(asking_still) = &mut self.stage {
-            let (ask, seat) = ready!(asking_still.as_mut().poll(cx));
+        while let Stage::Asking(asked) = &mut self.stage {
+            let (ask, course) = ready!(asked.as_mut().poll(cx));
             self.stage = Stage::Over;
-            let parcel = match seat {
-                Seat::Lead(lead) => {
+            let parcel = match course {
+                Course::Lead(lead) => {
                     self.stage = Stage::Leading(lead);
                     break;
                 }
-                Seat::Local(reason) => {
+                Course::Local(reason) => {
                     self.role = FleetRole::Local(reason);
                     break;
                 }
-                Seat::Message(parcel) => parcel,
+                Course::Message(parcel) => parcel,
             };
             match take(requester, parcel, self.since, self.tried_again) {
                 Taken::Answer(answer) => {

@@ -96,8 +96,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.fleet.travelling.private = true)
     }
 
-    /// Asks this of every request that may share: `false` keeps its flight in the process. For what takes less than the engine
-    /// does, 5 ms say.
+    /// Asks this function about every request that may share: `false` keeps its flight in the process. For calls that take less
+    /// time than to ask the engine, some 5 ms.
     ///
     /// # Panics
     ///

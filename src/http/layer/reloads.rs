@@ -10,7 +10,7 @@ impl<C> HttpSingleflightLayer<C> {
     /// Sets how long a request that reloads waits for the run under way; 1 s by default, and at most the `max_wait` of the
     /// group. Then the next run begins beside it, for all who wait: one more run for each such time, however many reload.
     ///
-    /// A zero sends a request that reloads alone, where a run is under way.
+    /// Zero sends a request that reloads alone where a run is under way.
     ///
     /// # Examples
     ///
@@ -26,7 +26,7 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.reloads.fresh_wait = wait)
     }
 
-    /// Lets requests that reload share no flight that they do not lead: a herd of them is a call each. By default those that
+    /// Lets requests that reload join no flight: a herd of them costs one call each. By default those that
     /// come while a run is under way share the next one, which is one call more and at most two runs' wait (S13).
     ///
     /// # Examples

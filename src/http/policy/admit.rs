@@ -25,7 +25,7 @@ pub(in crate::http) enum Admission {
     Coalesce,
     /// The same, but of flights whose work begins after it came: it wants an answer that is younger than itself (S13).
     Reload,
-    /// Likewise: what it asks for is written to so fast that it has nobody to share with else (S21).
+    /// Likewise, since what it asks for is written to so fast that it would share with nobody otherwise (S21).
     Fresh,
 }
 
