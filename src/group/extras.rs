@@ -15,6 +15,8 @@ pub(super) struct Extras<K, T> {
     pub(super) spawned: Option<Spawned<K, T>>,
     /// `Some` if the group is observed, and not by a layer that watches its callers itself; `None` once the call has ended.
     watch: Option<Watch>,
+    /// `Some` as that is, of one that calls for the first time, and whose layer has no name for it.
+    profile: Option<Profile<'static>>,
 }
 
 /// What `spawn` needs to start work alone in a task of its own.
@@ -27,13 +29,14 @@ impl<K, T> Extras<K, T> {
     /// `first`: how many observers are told of the call.
     pub(super) fn new(spawned: Option<Spawned<K, T>>, observers: &Arc<Observers>, first: usize) -> Option<Box<Self>> {
         let watch = (first > 0).then(|| Watch::begin(observers, first, None));
-        (spawned.is_some() || watch.is_some()).then(|| Box::new(Self { spawned, watch }))
+        (spawned.is_some() || watch.is_some())
+            .then(|| Box::new(Self { spawned, watch, profile: Profile::plain(first) }))
     }
 
-    /// Returns what the group's observers are told of one that calls for the first time, and whose layer has no name for it.
-    #[cold]
-    pub(super) fn profile(&self) -> Option<Profile<'static>> {
-        self.watch.as_ref().and_then(|watch| Profile::plain(watch.first()))
+    /// Returns what the group's observers are told of the caller, if there are any.
+    #[inline]
+    pub(super) fn profile(extras: &Option<Box<Self>>) -> Option<&Profile<'static>> {
+        extras.as_ref().and_then(|extras| extras.profile.as_ref())
     }
 
     #[cold]

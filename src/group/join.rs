@@ -124,8 +124,7 @@ where
         let JoinMode { leads, tries, fresh, mut spawner } = mode;
         let finish = spawner.is_some();
         let from = reentrancy::current();
-        let leader_call =
-            LeaderCall::now(self.limits.join_window.is_some(), profile.map_or(0, |profile| profile.observers));
+        let leader_call = LeaderCall::now(self.limits.join_window.is_some(), profile);
         if let (Some(window), Some(call)) = (self.limits.join_window, &leader_call) {
             self.make_way(hash, &key, window, call.called);
         }

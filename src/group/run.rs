@@ -26,20 +26,22 @@ where
     #[inline]
     pub(crate) fn run_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
         let extras = self.extras(None);
-        let profile = extras.as_ref().and_then(|extras| extras.profile());
         let context = Context::of_call(self.scope.as_ref());
-        Call::new(self.join(key, work, context, JoinMode::JOIN_OR_LEAD, profile.as_ref(), extras))
+        let (shard, hash) = self.shard(&key);
+        let profile = Extras::profile(&extras);
+        let joined = shard.join(hash, key, work, context, JoinMode::JOIN_OR_LEAD, profile);
+        Call::new(Caller::new(joined, || self.deadline(), extras))
     }
 
     /// [`call_fresh`](Self::call_fresh), likewise. Once its flight's work has begun, the caller waits for that without a limit,
     /// as it would for work of its own: to go alone would be to begin later.
     pub(crate) fn run_fresh_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
         let extras = self.extras(None);
-        let profile = extras.as_ref().and_then(|extras| extras.profile());
         let context = Context::of_call(self.scope.as_ref());
         let (shard, hash) = self.shard(&key);
         let mode = JoinMode::fresh(self.inner.limits.max_wait);
-        Call::new(Caller::new(shard.join(hash, key, work, context, mode, profile.as_ref()), || None, extras))
+        let joined = shard.join(hash, key, work, context, mode, Extras::profile(&extras));
+        Call::new(Caller::new(joined, || None, extras))
     }
 
     /// [`spawn`](Self::spawn), in one of its modes.
@@ -52,8 +54,7 @@ where
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
         let extras = self.extras(Some(Spawned { shard: Arc::clone(shard), scope: self.scope.clone() }));
-        let profile = extras.as_ref().and_then(|extras| extras.profile());
-        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), profile.as_ref());
+        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), Extras::profile(&extras));
         Call::new(match (joined, Spawner::current()) {
             (Joined::Alone(work, reason), Some(spawner)) => {
                 let context = Context::of_call(self.scope.as_ref());
@@ -133,7 +134,7 @@ where
     pub(crate) fn run_without_key<W: Work<T>>(&self, work: W) -> Call<K, T, W> {
         self.count_keyless();
         let extras = self.extras(None);
-        if let Some(profile) = extras.as_ref().and_then(|extras| extras.profile()) {
+        if let Some(profile) = Extras::profile(&extras) {
             let (reason, why) = (Reason::NoKey, Reason::NoKey.name());
             self.observers().tell(profile.observers, &Event::Alone { reason, why, label: None });
         }

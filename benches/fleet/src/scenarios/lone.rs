@@ -11,7 +11,7 @@ use crate::{
 /// Two PINGs of the same connection, in the same run, times this.
 const MOST: f64 = 2.5;
 
-/// Returns the times that a quarter are below: `pings` and `added` in ns, and `commands`.
+/// Returns the medians of the times, `pings` and `added`, in ns, and `commands`.
 ///
 /// # Panics
 ///
