@@ -52,19 +52,24 @@ impl Coalescer {
         let (place, marked) = (self.place(parts), self.marks());
         match self.decide_and_mark(parts, kind, content, place, marked) {
             Ok((plan, key)) => {
-                let mut requester = self.requester(parts, kind, place, key, marked);
-                let group = self.group(place);
-                if let Some((number, epoch)) = fenced(group.fences(), parts, kind.grpc == Grpc::OptedIn) {
-                    requester.reader = Some(Reader::enter(group.readers(), number, epoch));
-                }
-                Ok((plan, requester))
+                let reader = self.reader(parts, kind, place);
+                Ok((plan, self.requester(parts, kind, place, key, marked, reader)))
             }
             // Whoever may share a flight changes nothing.
             Err(rule) => Err(Alone { rule, write: self.write(parts, kind, place, rule), marked, place }),
         }
     }
 
-    /// Returns what is known of the caller who has a key.
+    /// Counts the caller among those who read what was ever written to (S21).
+    #[inline]
+    fn reader(&self, parts: &request::Parts, kind: Kind, place: Place) -> Option<Arc<Reader>> {
+        let group = self.group(place);
+        let (number, epoch) = fenced(group.fences(), parts, kind.grpc == Grpc::OptedIn)?;
+        Some(Reader::enter(group.readers(), number, epoch))
+    }
+
+    /// Returns what is known of the caller who has a key; `reader`: if what it asks for was ever written to, unless nothing is
+    /// sent for it.
     #[inline(always)]
     pub(super) fn requester(
         self: &Arc<Self>,
@@ -73,21 +78,12 @@ impl Coalescer {
         place: Place,
         key: HttpKey,
         marked: bool,
+        reader: Option<Arc<Reader>>,
     ) -> Requester {
         let facts = self.config.policy.facts(parts, key.has_deadline());
         let unary = kind.grpc == Grpc::OptedIn;
         let fleet = self.config.fleet.wish(parts, place != Place::Own);
-        Requester {
-            coalescer: Arc::clone(self),
-            place,
-            key,
-            facts,
-            unary,
-            fleet,
-            marked,
-            released: false,
-            reader: None,
-        }
+        Requester { coalescer: Arc::clone(self), place, key, facts, unary, fleet, marked, released: false, reader }
     }
 
     #[inline(always)]

@@ -34,6 +34,7 @@ pub(super) struct Requester {
     /// It waited for an answer that it might not have (D3).
     pub(super) released: bool,
     /// `Some` if what it asks for was ever written to (S21).
+    #[expect(dead_code, reason = "it is counted until the requester is dropped")]
     pub(super) reader: Option<Arc<Reader>>,
 }
 

@@ -129,7 +129,7 @@ impl Watched {
         let Shadow { watcher, coalescer } = &self.shadow;
         let place = coalescer.place(parts);
         match coalescer.decide(parts, kind, content, place, None) {
-            Ok((plan, key)) => Some((plan, coalescer.requester(parts, kind, place, key, true))),
+            Ok((plan, key)) => Some((plan, coalescer.requester(parts, kind, place, key, true, None))),
             Err(rule) => {
                 self.write = coalescer.write(parts, kind, place, rule);
                 if watcher.samples(parts.uri.path()).is_some() {

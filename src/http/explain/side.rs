@@ -67,7 +67,7 @@ impl Coalescer {
                 (Err(rule), self.key_of_any(parts, kind, &known, place, &passed))
             }
         };
-        let requester = key.map(|key| self.requester(parts, kind, place, key, false));
+        let requester = key.map(|key| self.requester(parts, kind, place, key, false, None));
         Side { place, plan, requester }
     }
 }
