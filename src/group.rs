@@ -12,6 +12,8 @@ mod follower;
 mod forget;
 mod fresh;
 mod join;
+#[cfg(feature = "http")]
+mod layered;
 mod leader;
 mod leader_call;
 mod lifecycle;

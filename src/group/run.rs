@@ -1,7 +1,5 @@
 //! Ways into a group for the layers, which bring work of their own kinds.
 
-#[cfg(feature = "http")]
-use std::time::Duration;
 use std::{hash::Hash, sync::Arc};
 
 use tokio::time::Instant;
@@ -12,7 +10,6 @@ use super::{
     caller::Caller,
     extras::{Extras, Spawned},
     join::{JoinMode, Joined},
-    profile::Profile,
     work::Work,
 };
 use crate::{Event, Reason, context::Context, sync::Spawner};
@@ -71,63 +68,6 @@ where
             return None;
         }
         Extras::new(spawned, self.observers(), self.observers().count())
-    }
-
-    /// [`call`](Self::call), for work that has its context already, of a caller that is watched by its layer.
-    #[cfg(feature = "http")]
-    #[inline]
-    pub(crate) fn run<W: Work<T>>(&self, key: K, work: W, profile: Option<&Profile<'_>>) -> Caller<K, T, W> {
-        self.join(key, work, Context::default(), JoinMode::JOIN_OR_LEAD, profile, None)
-    }
-
-    /// [`call`](Self::call), for work that joins no flight: it leads one, or goes alone beside the one there is.
-    #[cfg(feature = "http")]
-    pub(crate) fn lead<W: Work<T>>(&self, key: K, work: W, profile: Option<&Profile<'_>>) -> Caller<K, T, W> {
-        self.join(key, work, Context::default(), JoinMode::LEAD_ONLY, profile, None)
-    }
-
-    /// [`call_fresh`](Self::call_fresh), likewise, for a caller that waits so long for the run under way, and at most as long
-    /// as the group's limit.
-    #[cfg(feature = "http")]
-    pub(crate) fn run_fresh<W: Work<T>>(
-        &self,
-        key: K,
-        work: W,
-        wait: Duration,
-        profile: Option<&Profile<'_>>,
-    ) -> Caller<K, T, W> {
-        let (shard, hash) = self.shard(&key);
-        let wait = self.inner.limits.max_wait.map_or(wait, |limit| limit.min(wait));
-        let mode = JoinMode::fresh(Some(wait));
-        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), || None, None)
-    }
-
-    /// [`call`](Self::call), for work of a caller that called before, and has waited since.
-    #[cfg(feature = "http")]
-    pub(crate) fn run_since<W: Work<T>>(
-        &self,
-        called: Instant,
-        key: K,
-        work: W,
-        profile: Option<&Profile<'_>>,
-    ) -> Caller<K, T, W> {
-        let (shard, hash) = self.shard(&key);
-        let deadline = || self.inner.limits.max_wait.and_then(|wait| called.checked_add(wait));
-        Caller::new(shard.join(hash, key, work, Context::default(), JoinMode::JOIN_OR_LEAD, profile), deadline, None)
-    }
-
-    #[inline]
-    fn join<W: Work<T>>(
-        &self,
-        key: K,
-        work: W,
-        context: Context,
-        mode: JoinMode,
-        profile: Option<&Profile<'_>>,
-        extras: Option<Box<Extras<K, T>>>,
-    ) -> Caller<K, T, W> {
-        let (shard, hash) = self.shard(&key);
-        Caller::new(shard.join(hash, key, work, context, mode, profile), || self.deadline(), extras)
     }
 
     /// Runs work that has no key, and comes near no flight.

@@ -48,6 +48,7 @@ impl Watch {
     }
 
     /// Returns how many observers are told of the call.
+    #[cfg(feature = "http")]
     pub(crate) fn first(&self) -> usize {
         self.first
     }

@@ -1,0 +1,65 @@
+//! Ways into a group for the layer of HTTP, which watches its callers itself, and whose work has its context already.
+
+use std::{hash::Hash, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Group, caller::Caller, join::JoinMode, profile::Profile, work::Work};
+use crate::context::Context;
+
+impl<K, T> Group<K, T>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    /// [`call`](Self::call).
+    #[inline]
+    pub(crate) fn run<W: Work<T>>(&self, key: K, work: W, profile: Option<&Profile<'_>>) -> Caller<K, T, W> {
+        self.run_layered(key, work, JoinMode::JOIN_OR_LEAD, profile)
+    }
+
+    /// [`call`](Self::call), for work that joins no flight: it leads one, or goes alone beside the one there is.
+    pub(crate) fn lead<W: Work<T>>(&self, key: K, work: W, profile: Option<&Profile<'_>>) -> Caller<K, T, W> {
+        self.run_layered(key, work, JoinMode::LEAD_ONLY, profile)
+    }
+
+    /// [`call_fresh`](Self::call_fresh), likewise, for a caller that waits so long for the run under way, and at most as long
+    /// as the group's limit.
+    pub(crate) fn run_fresh<W: Work<T>>(
+        &self,
+        key: K,
+        work: W,
+        wait: Duration,
+        profile: Option<&Profile<'_>>,
+    ) -> Caller<K, T, W> {
+        let (shard, hash) = self.shard(&key);
+        let wait = self.inner.limits.max_wait.map_or(wait, |limit| limit.min(wait));
+        let mode = JoinMode::fresh(Some(wait));
+        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), || None, None)
+    }
+
+    /// [`call`](Self::call), for work of a caller that called before, and has waited since.
+    pub(crate) fn run_since<W: Work<T>>(
+        &self,
+        called: Instant,
+        key: K,
+        work: W,
+        profile: Option<&Profile<'_>>,
+    ) -> Caller<K, T, W> {
+        let (shard, hash) = self.shard(&key);
+        let deadline = || self.inner.limits.max_wait.and_then(|wait| called.checked_add(wait));
+        Caller::new(shard.join(hash, key, work, Context::default(), JoinMode::JOIN_OR_LEAD, profile), deadline, None)
+    }
+
+    #[inline]
+    fn run_layered<W: Work<T>>(
+        &self,
+        key: K,
+        work: W,
+        mode: JoinMode,
+        profile: Option<&Profile<'_>>,
+    ) -> Caller<K, T, W> {
+        let (shard, hash) = self.shard(&key);
+        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), || self.deadline(), None)
+    }
+}
