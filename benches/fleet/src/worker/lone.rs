@@ -39,7 +39,7 @@ pub(crate) async fn run(url: &str, flights: u64) -> Result<(), Fault> {
         bare.push(began.elapsed().as_nanos());
     }
     let commands = (commands(&mut connection).await? - before) as f64 / flights as f64;
-    let [pings, led, bare] = [pings, led, bare].map(quick);
+    let [pings, led, bare] = [pings, led, bare].map(median);
     println!("lone pings={pings} added={} commands={commands}", led.saturating_sub(bare));
     Ok(())
 }
