@@ -91,7 +91,7 @@ impl Model {
         thread::spawn(move || {
             let work = own.work(|begun| begun);
             let mut call = if fresh { own.group.call_fresh("key", work) } else { own.group.call("key", work) };
-            block_on(poll_fn(|cx| Poll::Ready(drop(Pin::new(&mut call).poll(cx)))));
+            let _ = block_on(poll_fn(|cx| Poll::Ready(Pin::new(&mut call).poll(cx))));
         })
     }
 
@@ -142,7 +142,7 @@ fn a_run_is_abandoned_while_fresh_callers_join() {
 fn a_run_is_forgotten_while_fresh_callers_join() {
     explore(true, |model| {
         let group = model.group.clone();
-        let forget = thread::spawn(move || drop(group.forget("key")));
+        let forget = thread::spawn(move || _ = group.forget("key"));
         vec![model.call(false, WELL), model.call(true, WELL), forget, model.call(true, WELL)]
     });
 }
@@ -161,7 +161,7 @@ fn tasks_are_lost_while_fresh_callers_join() {
     shuttle_models::let_tasks_die();
     explore(true, |model| {
         let own = model.clone();
-        let spawned = thread::spawn(move || drop(block_on(own.group.spawn_fresh("key", own.work(WELL)))));
+        let spawned = thread::spawn(move || _ = block_on(own.group.spawn_fresh("key", own.work(WELL))));
         vec![model.call(false, WELL), model.call(true, WELL), spawned, model.call(true, WELL)]
     });
 }
