@@ -26,8 +26,8 @@ pub trait Codec<T>: Send + Sync + 'static {
 /// use tower_singleflight::fleet::{Codec, PostcardCodec};
 ///
 /// let codec = PostcardCodec::new();
-/// let bytes = codec.encode(&("Ada", 7u64)).unwrap();
-/// let (name, id): (String, u64) = PostcardCodec::new().decode(&bytes).unwrap();
+/// let bytes = codec.encode(&("Ada".to_owned(), 7_u64)).unwrap();
+/// let (name, id) = codec.decode(&bytes).unwrap();
 /// assert_eq!((name.as_str(), id), ("Ada", 7));
 /// ```
 pub struct PostcardCodec<T>(PhantomData<fn() -> T>);
