@@ -143,12 +143,18 @@ where
                     Spilling::begin(stream, job);
                     continue;
                 }
-                Step::Wait(WaitFor::Room) if let Some(deferred) = state.cut_yielding(*place) => {
-                    drop(state);
-                    stream.run(deferred);
-                    continue;
+                Step::Wait(waits) => {
+                    let cut = match waits {
+                        WaitFor::Room => state.cut_yielding(*place),
+                        WaitFor::Body => None,
+                    };
+                    if let Some(deferred) = cut {
+                        drop(state);
+                        stream.run(deferred);
+                        continue;
+                    }
+                    waits
                 }
-                Step::Wait(waits) => waits,
             };
             let Some(waker) = spare.take() else {
                 drop(state);
