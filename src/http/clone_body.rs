@@ -135,6 +135,18 @@ impl CloneBodyLayer {
     }
 
     /// Sets how long readers wait for slower ones, in sum over a body; see [`BodySource::stall`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_singleflight::http::CloneBodyLayer;
+    ///
+    /// // Callers are in one data centre: once the readers of a body have waited for half a second in all, whoever holds
+    /// // them up is cut.
+    /// let layer = CloneBodyLayer::new().window(64 << 10).stall(Duration::from_millis(500));
+    /// # drop(layer);
+    /// ```
     #[must_use]
     pub fn stall(mut self, time: Duration) -> Self {
         self.told.stall = Some(time);

@@ -134,6 +134,18 @@ impl Explanation {
 
     /// Lets values be printed too: those in which the keys differ, credentials among them. They are cut, and what does not
     /// belong on a terminal is escaped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use http::Request;
+    /// use tower_singleflight::HttpSingleflightLayer;
+    ///
+    /// let parts = |tenant| Request::get("/").header("x-tenant", tenant).body(()).unwrap().into_parts().0;
+    /// let explain = || HttpSingleflightLayer::new().explain(&parts("red"), &parts("blue"));
+    /// assert!(explain().to_string().contains("x-tenant") && !explain().to_string().contains("red"));
+    /// assert!(explain().reveal().to_string().contains("red"));
+    /// ```
     pub fn reveal(mut self) -> Self {
         self.revealed = true;
         self
