@@ -105,12 +105,21 @@ impl Worker {
     ///
     /// None comes within a minute, or the process has ended.
     pub fn expect(&mut self, beginning: &str) -> Said {
+        self.expect_within(PATIENCE, beginning)
+    }
+
+    /// Likewise, for what takes longer than a minute.
+    ///
+    /// # Panics
+    ///
+    /// As [`expect`](Self::expect), when so long has passed.
+    pub fn expect_within(&mut self, patience: Duration, beginning: &str) -> Said {
         let is_it =
             |line: &str| line.strip_prefix(beginning).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
         if let Some(at) = self.kept.iter().position(|line| is_it(line)) {
             return Said::read(&self.kept.remove(at));
         }
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + patience;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let line = self.lines.recv_timeout(left).unwrap_or_else(|error| panic!("waited for {beginning}: {error}"));
@@ -134,6 +143,16 @@ impl Worker {
     /// It cannot be waited for.
     pub fn ended(&mut self) {
         self.process.wait().expect("its end");
+    }
+
+    /// Tells it that there is nothing more to do, and waits until it has answered all and ended.
+    ///
+    /// # Panics
+    ///
+    /// As [`ended`](Self::ended).
+    pub fn finish(&mut self) {
+        self.input = None;
+        self.ended();
     }
 
     /// Lets it stand still.

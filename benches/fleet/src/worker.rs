@@ -3,13 +3,17 @@
 mod herd;
 mod lone;
 mod marred;
+mod noted;
 mod process;
 mod soak;
 
 use std::time::Duration;
 
 use redis_servers::Kind;
-use tokio::io::{AsyncBufReadExt, BufReader, stdin};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, stdin},
+    runtime::Builder,
+};
 use tower_singleflight::{
     Group,
     fleet::{Fleet, FleetSettings},
@@ -18,6 +22,7 @@ use tower_singleflight_redis::{RedisEngine, Settings};
 
 use self::{
     marred::Marred,
+    noted::{Noted, Notes},
     process::{Fault, Process},
 };
 
@@ -36,6 +41,9 @@ pub struct Options {
     /// Dies between closing a flight and landing it
     #[arg(long)]
     pub dies_landing: bool,
+    /// One thread runs all of its tasks
+    #[arg(long)]
+    pub one_thread: bool,
     /// In milliseconds, as all of these
     #[arg(long, default_value_t = 5_000)]
     pub lease: u64,
@@ -58,6 +66,7 @@ impl Options {
             polling: false,
             deaf: false,
             dies_landing: false,
+            one_thread: false,
             lease: 5_000,
             lead_limit: 60_000,
             budget: 50,
@@ -68,7 +77,12 @@ impl Options {
     /// As its command line takes them.
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments: Vec<String> = ["--urls", &self.urls].map(str::to_owned).into();
-        let flags = [("--polling", self.polling), ("--deaf", self.deaf), ("--dies-landing", self.dies_landing)];
+        let flags = [
+            ("--polling", self.polling),
+            ("--deaf", self.deaf),
+            ("--dies-landing", self.dies_landing),
+            ("--one-thread", self.one_thread),
+        ];
         arguments.extend(flags.into_iter().filter(|(_, is)| *is).map(|(flag, _)| flag.to_owned()));
         let times = [
             ("--lease", self.lease),
@@ -97,15 +111,21 @@ impl Options {
 /// # Errors
 ///
 /// The servers cannot be reached, or it is told what it does not know.
-#[tokio::main]
-pub async fn run(options: &Options) -> Result<(), Fault> {
+pub fn run(options: &Options) -> Result<(), Fault> {
+    let mut runtime = if options.one_thread { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    runtime.enable_all().build()?.block_on(serve(options))
+}
+
+async fn serve(options: &Options) -> Result<(), Fault> {
     let settings = FleetSettings::new()
         .lease(Duration::from_millis(options.lease))
         .lead_limit(Duration::from_millis(options.lead_limit))
         .budget(Duration::from_millis(options.budget))
         .keep(Duration::from_millis(options.keep));
-    let fleet = Fleet::with_settings(options.engine().await?, [7; 32], settings)?;
-    let process = Process { fleet, group: Group::new() };
+    let notes = Notes::default();
+    let engine = Noted { engine: options.engine().await?, notes: notes.clone() };
+    let fleet = Fleet::with_settings(engine, [7; 32], settings)?;
+    let process = Process { fleet, group: Group::new(), notes };
     println!("ready");
     let mut lines = BufReader::new(stdin()).lines();
     let mut herds = Vec::new();

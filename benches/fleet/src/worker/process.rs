@@ -14,6 +14,8 @@ use tower_singleflight::{
     fleet::{Fleet, PostcardCodec},
 };
 
+use super::noted::Notes;
+
 pub(crate) type Fault = Box<dyn Error + Send + Sync>;
 
 /// A process's fleet, and the group whose flights it shares.
@@ -21,6 +23,8 @@ pub(crate) type Fault = Box<dyn Error + Send + Sync>;
 pub(crate) struct Process {
     pub(crate) fleet: Fleet,
     pub(crate) group: Group<String, String>,
+    /// What its engine told those who joined.
+    pub(crate) notes: Notes,
 }
 
 impl Process {
