@@ -87,6 +87,13 @@ impl Ask {
         self.core.local(reason)
     }
 
+    /// Counts a message whose seal is in order, and which cannot be read all the same (F6): of another version, say. Those that
+    /// come next under the name may be like it.
+    pub(crate) fn unreadable(&self) -> FleetReason {
+        self.core.counts.count_bad_message();
+        self.declined(FleetReason::BadMessage)
+    }
+
     /// Counts that the caller may not have it, which says nothing of the next.
     #[cfg(feature = "http")]
     pub(crate) fn failed(&self, reason: FleetReason) -> FleetReason {

@@ -190,17 +190,16 @@ where
                     Kind::Shared => unless_it_panics(|| codec.decode(&parcel.payload)),
                     _ => None,
                 };
-                let may_have = |value: &T| share_if.as_ref().is_none_or(|share_if| share_if(value));
-                match value.filter(may_have) {
-                    Some(value) => {
-                        ask.followed();
-                        return value;
-                    }
-                    None => {
-                        ask.declined(FleetReason::NotShareable);
-                        return start().await;
-                    }
+                let Some(value) = value else {
+                    ask.unreadable();
+                    return start().await;
+                };
+                if share_if.as_ref().is_none_or(|share_if| share_if(&value)) {
+                    ask.followed();
+                    return value;
                 }
+                ask.declined(FleetReason::NotShareable);
+                return start().await;
             }
         };
         let (value, lead) = Leading::new(lead, async { start().await }).await;

@@ -188,4 +188,20 @@ mod tests {
             let _ = SentTerms::decode(&payload);
         }
     }
+
+    /// A length of a gibibyte, wherever one may stand: the process that sent it has the secret, so its seal is in order.
+    #[test]
+    fn f6_a_head_that_announces_a_gibibyte_is_refused_or_read_without_it() {
+        let lines = [(0, b"text/plain".to_vec(), false), (1, b"a".to_vec(), false), (1, b"b".to_vec(), true)];
+        let terms = SentTerms { compared: vec![("vary".to_owned(), [1; 16])], again: 0, took: 7 };
+        let trailers = head(&lines[1..]).headers;
+        let payload = Head::new(terms, head(&lines)).encode(&[], Some(trailers)).unwrap();
+        let announced = postcard::to_allocvec(&(1_u32 << 30)).unwrap();
+        for at in 0..payload.len() {
+            let announces = [&payload[..at], &announced, &payload[at + 1..]].concat();
+            if let Ok(received) = Received::decode(announces) {
+                assert!(received.content.len() <= announced.len(), "byte {at}");
+            }
+        }
+    }
 }

@@ -204,7 +204,7 @@ impl Asked {
                     self.stage = Stage::Asking(asking(ask));
                 }
                 Taken::Declined(reason) => self.role = FleetRole::Local(ask.declined(reason)),
-                Taken::Malformed => self.role = FleetRole::Local(ask.failed(FleetReason::BadMessage)),
+                Taken::Malformed => self.role = FleetRole::Local(ask.unreadable()),
                 Taken::NotNow => self.role = FleetRole::Local(ask.failed(FleetReason::NotShareable)),
             }
         }
