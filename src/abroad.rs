@@ -42,7 +42,8 @@ mod platform {
             Fut: Future<Output = T> + Send + 'static,
         {
             let abroad = self.0.share_if(share_if.clone());
-            elsewhere(Closure::boxed(move || abroad.run(start), share_if, context))
+            let began = abroad.began_elsewhere();
+            elsewhere(Closure::boxed(move || abroad.run(start), share_if, context), began)
         }
     }
 }

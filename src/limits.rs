@@ -31,7 +31,8 @@ pub struct Limits {
     /// without one the follower goes alone.
     pub max_wait: Option<Duration>,
     /// How old a flight may be, from its leader's call, and still be joined; then the next caller leads a new flight
-    /// beside it. Zero: only callers of the same instant join. `None`: until it lands.
+    /// beside it. Zero: only callers of the same instant join. `None`: until it lands. A flight that waits for another process
+    /// of its fleet is as old as the flight there.
     pub join_window: Option<Duration>,
     /// How many live followers a flight has at most; zero: nobody joins.
     pub max_followers: usize,

@@ -21,6 +21,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     Join, Joined, Name, Token,
     core::Core,
+    elsewhere::BeganElsewhere,
     inbox::Waiter,
     inside::Inside,
     lead::Lead,
@@ -40,6 +41,8 @@ pub(crate) struct Ask {
     limits: Limits,
     /// How long the name is remembered, if its outcome could not be had.
     remember: Duration,
+    /// Where it tells since when the flight has run that it waits for.
+    began: BeganElsewhere,
     /// The flight that it has waited for; `None` before it has joined one.
     was: Option<Token>,
     rejoins: u32,
@@ -57,8 +60,8 @@ pub(crate) enum Course {
 }
 
 impl Ask {
-    pub(super) fn new(core: Arc<Core>, name: Name, limits: Limits, remember: Duration) -> Self {
-        Self { core, name, limits, remember, was: None, rejoins: 0, until: None, waiter: None }
+    pub(super) fn new(core: Arc<Core>, name: Name, limits: Limits, remember: Duration, began: BeganElsewhere) -> Self {
+        Self { core, name, limits, remember, began, was: None, rejoins: 0, until: None, waiter: None }
     }
 
     /// Asks the engine, and waits for the flight of another process if there is one. Asked again, it goes on from there.
@@ -71,6 +74,7 @@ impl Ask {
         }
         if !matches!(course, Course::Message(_)) {
             self.waiter = None;
+            self.began.set(None);
         }
         course
     }
@@ -120,11 +124,16 @@ impl Ask {
             }
             // There before the flight is joined, so that no news comes too early.
             self.waiter.get_or_insert_with(|| core.inbox.enter(self.name));
-            let (token, remaining) = match self.join().await {
+            let asked = Instant::now();
+            let (token, remaining, age) = match self.join().await {
                 Ok(JoinedAs::Lead(lead)) => return Course::Lead(lead),
-                Ok(JoinedAs::Follow(token, remaining)) => (token, remaining),
+                Ok(JoinedAs::Follow(token, remaining, age)) => (token, remaining, age),
                 Err(reason) => return Course::Local(reason),
             };
+            // It began no earlier than that. The age of a flight that it has waited for before is known from then on.
+            if age.is_some() || self.was != Some(token) {
+                self.began.set(age.and_then(|age| asked.checked_sub(age)));
+            }
             // To join the same flight again is not to join another one.
             if self.was.replace(token).is_some_and(|was| was != token) {
                 self.rejoins += 1;
@@ -180,9 +189,9 @@ impl Ask {
                 let joined = core.ask(|engine| engine.join(join)).await;
                 let _ = told.send(match joined {
                     Ok(Joined::Lead) => Ok(JoinedAs::Lead(lead)),
-                    Ok(Joined::Follow { token, remaining }) => {
+                    Ok(Joined::Follow { token, remaining, age }) => {
                         lead.disown();
-                        Ok(JoinedAs::Follow(token, remaining))
+                        Ok(JoinedAs::Follow(token, remaining, age))
                     }
                     Ok(Joined::Refused) => {
                         lead.disown();
@@ -213,5 +222,5 @@ impl Ask {
 /// What the engine said to a join.
 enum JoinedAs {
     Lead(Lead),
-    Follow(Token, Duration),
+    Follow(Token, Duration, Option<Duration>),
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::{
     Codec, Fleet,
     ask::Course,
-    elsewhere::elsewhere,
+    elsewhere::{BeganElsewhere, elsewhere},
     lead::Leading,
     message::{Kind, Parcel},
     role::FleetReason,
@@ -116,7 +116,7 @@ impl<K, T> Abroad<K, T> {
 
     /// Returns what the work of one key takes along.
     pub(crate) fn of(&self, key: K, limits: Limits) -> KeyAbroad<K, T> {
-        KeyAbroad { abroad: self.clone(), key, limits, share_if: None }
+        KeyAbroad { abroad: self.clone(), key, limits, began: BeganElsewhere::wanted(&limits), share_if: None }
     }
 }
 
@@ -131,6 +131,11 @@ impl<K, T> KeyAbroad<K, T> {
     pub(crate) fn share_if(self, share_if: Option<ShareIf<T>>) -> Self {
         Self { share_if, ..self }
     }
+
+    /// Returns where it is told since when another process has run the same.
+    pub(crate) fn began_elsewhere(&self) -> BeganElsewhere {
+        self.began.clone()
+    }
 }
 
 /// What the work of one key takes along.
@@ -138,6 +143,7 @@ pub(crate) struct KeyAbroad<K, T> {
     abroad: Abroad<K, T>,
     key: K,
     limits: Limits,
+    began: BeganElsewhere,
     /// What the process itself says of an outcome that it could have.
     share_if: Option<ShareIf<T>>,
 }
@@ -156,7 +162,8 @@ where
 {
     fn boxed(self, context: CallContext) -> BoxedWork<T> {
         let Self { abroad, start } = self;
-        elsewhere(Closure::boxed(move || abroad.run(start), None, context))
+        let began = abroad.began_elsewhere();
+        elsewhere(Closure::boxed(move || abroad.run(start), None, context), began)
     }
 
     fn boxed_alone(self, context: CallContext) -> BoxedWork<T> {
@@ -175,12 +182,12 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let Self { abroad: Abroad { fleet, encode_key, codec }, key, limits, share_if } = self;
+        let Self { abroad: Abroad { fleet, encode_key, codec }, key, limits, began, share_if } = self;
         // A key that cannot be encoded is none that others could have.
         let Some(bytes) = unless_it_panics(|| encode_key(&key)) else { return start().await };
         drop(key);
         let name = fleet.domain().name(fleet.domain().scope(&[b"key", &bytes]), &bytes);
-        let mut ask = fleet.ask(name, limits, REMEMBERED);
+        let mut ask = fleet.ask(name, limits, REMEMBERED, began);
         let lead = match ask.take().await {
             Course::Lead(lead) => lead,
             Course::Local(_) => return start().await,

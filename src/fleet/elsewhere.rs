@@ -2,18 +2,47 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use crate::group::{BoxedWork, Drive, Note};
+use tokio::time::Instant;
+
+use crate::{
+    Limits,
+    group::{BoxedWork, Drive, Note},
+    sync::{Mutex, lock},
+};
+
+/// Since when the flight of another process has run that work waits for, as far as it is known. What asks the engine writes
+/// it, and the group of the work reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct BeganElsewhere(Option<Arc<Mutex<Option<Instant>>>>);
+
+impl BeganElsewhere {
+    /// Nobody wants to know where flights can be joined until they land.
+    pub(crate) fn wanted(limits: &Limits) -> Self {
+        Self(limits.join_window.map(|_| Arc::default()))
+    }
+
+    pub(super) fn set(&self, began: Option<Instant>) {
+        if let Some(place) = &self.0 {
+            *lock(place) = began;
+        }
+    }
+
+    pub(crate) fn get(&self) -> Option<Instant> {
+        *lock(self.0.as_ref()?)
+    }
+}
 
 /// Work that asks the fleet at its first poll. A caller that may not have what is older than itself joins it no more than
 /// work that has begun.
-struct Elsewhere<T>(BoxedWork<T>);
+struct Elsewhere<T>(BoxedWork<T>, BeganElsewhere);
 
-/// Marks work as one that asks the fleet.
-pub(crate) fn elsewhere<T: 'static>(work: BoxedWork<T>) -> BoxedWork<T> {
-    Box::pin(Elsewhere(work))
+/// Marks work as one that asks the fleet, and says there since when it has run elsewhere.
+pub(crate) fn elsewhere<T: 'static>(work: BoxedWork<T>, began: BeganElsewhere) -> BoxedWork<T> {
+    Box::pin(Elsewhere(work, began))
 }
 
 impl<T> Drive<T> for Elsewhere<T> {
@@ -27,6 +56,10 @@ impl<T> Drive<T> for Elsewhere<T> {
 
     fn may_be_older(&self) -> bool {
         true
+    }
+
+    fn began_elsewhere(&self) -> Option<Instant> {
+        self.1.get()
     }
 
     fn may_share(&self) -> bool {

@@ -96,6 +96,9 @@ pub enum Joined {
         token: Token,
         /// Until its lease ends, if it is not renewed.
         remaining: Duration,
+        /// How long ago it began, by the store's clock; `None` if that is not known. The join window of who waits counts from
+        /// there.
+        age: Option<Duration>,
     },
     /// The caller's token has been closed already.
     Refused,

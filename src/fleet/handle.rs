@@ -11,6 +11,7 @@ use super::{
     ask::Ask,
     core::Core,
     domain::Domain,
+    elsewhere::BeganElsewhere,
     operation::within,
     settings::{FleetError, FleetSettings, check_name},
     stats::FleetStats,
@@ -206,9 +207,9 @@ impl Fleet {
     }
 
     /// Asks on behalf of a local leader, in the limits of its group; `remember`: for how long the name runs without the fleet
-    /// once its outcome could not be had.
-    pub(crate) fn ask(&self, name: Name, limits: Limits, remember: Duration) -> Ask {
-        Ask::new(Arc::clone(&self.core), name, limits, remember)
+    /// once its outcome could not be had; `began`: where it tells since when another process has run the same.
+    pub(crate) fn ask(&self, name: Name, limits: Limits, remember: Duration, began: BeganElsewhere) -> Ask {
+        Ask::new(Arc::clone(&self.core), name, limits, remember, began)
     }
 }
 

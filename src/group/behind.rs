@@ -12,11 +12,24 @@ impl<K, T> Flight<K, T> {
     }
 
     /// Returns whether the flight was older than this when somebody called. The age of one that has waited for its turn counts
-    /// from the end of that wait.
+    /// from the end of that wait, and the age of one that waits for another process from the beginning there.
     pub(super) fn is_older_than(&self, window: Duration, called: Instant) -> bool {
-        let began = self.waiting.as_ref().and_then(|waiting| waiting.began);
-        let since = began.or_else(|| Some(self.leader_call()?.called));
+        let Some(waiting) = &self.waiting else { return false };
+        let own = waiting.began.or_else(|| Some(self.leader_call()?.called));
+        let since = own.map(|own| waiting.elsewhere.map_or(own, |elsewhere| elsewhere.min(own)));
         since.is_some_and(|since| called.saturating_duration_since(since) > window)
+    }
+
+    /// Notes since when what the work waits for has run on another process, after a poll in which it may have learnt that.
+    #[inline]
+    pub(super) fn note_elsewhere(&mut self) {
+        if cfg!(feature = "fleet") {
+            if let (Some(waiting), Some(work)) = (&mut self.waiting, &self.work) {
+                if waiting.leader_call.is_some() {
+                    waiting.elsewhere = work.began_elsewhere();
+                }
+            }
+        }
     }
 
     /// Returns when something is to become of the flight by itself: its grace is over, or it waits for its turn no longer.

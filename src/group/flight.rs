@@ -71,6 +71,9 @@ pub(super) struct Waiting<T> {
     pub(super) turn: Option<Box<Turn>>,
     /// When its turn came; `Some` only after such a wait, and if the time of its leader's call is known.
     pub(super) began: Option<Instant>,
+    /// Since when what the work waits for has run on another process; `Some` only while it waits for that, and if the time of
+    /// the leader's call is known.
+    pub(super) elsewhere: Option<Instant>,
     /// `Some` only with a join window, or if somebody watches.
     pub(super) leader_call: Option<Arc<LeaderCall>>,
     /// When work without callers is to be dropped; `Some` only with `CancelAfter` and no callers.
@@ -94,6 +97,7 @@ impl<T> Waiting<T> {
             successor: None,
             turn: None,
             began: None,
+            elsewhere: None,
             leader_call: None,
             grace: None,
         }

@@ -59,6 +59,7 @@ impl<'a, K, T> PollGuard<'a, K, T> {
     /// Gives the work back under the lock.
     pub(super) fn give_back(mut self, flight: &mut Flight<K, T>) {
         flight.work = self.work.take();
+        flight.note_elsewhere();
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use pin_project::pin_project;
+use tokio::time::Instant;
 
 use crate::context::{Context as CallContext, InContext};
 
@@ -48,6 +49,12 @@ pub(crate) trait Drive<T>: Send {
     /// under a lock: it runs no user code (invariant 6).
     fn may_be_older(&self) -> bool {
         false
+    }
+
+    /// Returns since when what the work waits for has run on another process, if it waits for that. Asked under a lock: it runs
+    /// no user code (invariant 6).
+    fn began_elsewhere(&self) -> Option<Instant> {
+        None
     }
 
     /// Returns whether followers may have the value, once the work has ended. Runs user code, so never under a lock

@@ -219,6 +219,10 @@ where
         self.fleet.may_ask()
     }
 
+    fn began_elsewhere(&self) -> Option<Instant> {
+        self.fleet.began_elsewhere()
+    }
+
     fn may_share(&self) -> bool {
         self.audience().is_some_and(|audience| audience.rule.is_none())
     }

@@ -50,6 +50,11 @@ mod off {
         }
 
         #[inline(always)]
+        pub(in crate::http) fn began_elsewhere(&self) -> Option<Instant> {
+            None
+        }
+
+        #[inline(always)]
         pub(in crate::http) fn poll_ask<RB, E>(
             &mut self,
             _: &Requester,

@@ -60,11 +60,11 @@ impl Foreign {
 impl Engine for Foreign {
     fn join(&self, join: Join) -> Reply<Joined> {
         let answer = match self.wrong {
-            Wrong::FollowYourself(remaining) => Joined::Follow { token: join.token, remaining },
+            Wrong::FollowYourself(remaining) => Joined::Follow { token: join.token, remaining, age: Some(remaining) },
             Wrong::FollowNobody => {
                 let mut tokens = self.tokens.lock().unwrap();
                 *tokens = tokens.wrapping_add(1);
-                Joined::Follow { token: Token::from([*tokens; 24]), remaining: Duration::ZERO }
+                Joined::Follow { token: Token::from([*tokens; 24]), remaining: Duration::ZERO, age: None }
             }
             Wrong::EverybodyLeads => Joined::Lead,
             Wrong::Refuses => Joined::Refused,

@@ -11,6 +11,7 @@ mod pair;
 mod poison;
 mod process;
 mod seeds;
+mod window;
 
 #[cfg(feature = "http")]
 mod http;

@@ -87,10 +87,13 @@ impl Engine for RedisEngine {
         self.run(&script::JOIN, keys, arguments, |answer| match answer {
             Value::Array(answer) => match &answer[..] {
                 [Value::Int(0)] => Some(Joined::Lead),
-                [Value::Int(1), Value::BulkString(token), Value::Int(remaining)] => Some(Joined::Follow {
-                    token: token_of(token)?,
-                    remaining: Duration::from_millis((*remaining).try_into().ok()?),
-                }),
+                [Value::Int(1), Value::BulkString(token), Value::Int(remaining), Value::Int(age)] => {
+                    Some(Joined::Follow {
+                        token: token_of(token)?,
+                        remaining: Duration::from_millis((*remaining).try_into().ok()?),
+                        age: u64::try_from(*age).ok().map(Duration::from_millis),
+                    })
+                }
                 [Value::Int(2)] => Some(Joined::Refused),
                 _ => None,
             },

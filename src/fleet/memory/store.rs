@@ -98,7 +98,8 @@ impl Store {
         flights.running.sort_by_key(|flight| join.was != Some(flight.token));
         if let Some(flight) = flights.running.iter_mut().find(joinable) {
             flight.waiters += 1;
-            return Joined::Follow { token: flight.token, remaining: flight.lease_ends - now };
+            let age = Some(now.duration_since(flight.began));
+            return Joined::Follow { token: flight.token, remaining: flight.lease_ends - now, age };
         }
         flights.current = Some(join.token);
         if !self.asked.contains_key(&join.token) {

@@ -15,7 +15,7 @@ use super::{
     received::{Taken, take},
 };
 use crate::{
-    fleet::{Ask, Closing, Course, FleetReason, FleetRole, Lead},
+    fleet::{Ask, BeganElsewhere, Closing, Course, FleetReason, FleetRole, Lead},
     http::{answer::Answer, config::Config, membership::Wish, requester::Requester},
 };
 
@@ -35,6 +35,8 @@ pub(in crate::http) struct Asked {
     stage: Stage,
     /// When it asked.
     since: Instant,
+    /// Since when another process has run what it waits for.
+    began: BeganElsewhere,
     /// It has asked once more (D9).
     tried_again: bool,
     role: FleetRole,
@@ -81,6 +83,14 @@ impl FleetWork {
     /// Returns whether an answer of another process may be what it comes to.
     pub(in crate::http) fn may_ask(&self) -> bool {
         matches!(self, Self::Wanted | Self::Asked(_))
+    }
+
+    /// Returns since when another process has run what it waits for.
+    pub(in crate::http) fn began_elsewhere(&self) -> Option<Instant> {
+        match self {
+            Self::Asked(asked) => asked.began.get(),
+            _ => None,
+        }
     }
 
     /// Waits for the engine's word, and for the flight of another process if there is one; returns its answer, if that is for
@@ -169,9 +179,11 @@ impl Asked {
         let config = &requester.coalescer.config;
         let fleet = config.fleet.fleet()?;
         let name = config.fleet.name(fleet, &requester.key, requester.unary, &recipe(config))?;
-        let ask = fleet.ask(name, requester.group().limits(), config.remember);
-        let role = FleetRole::Led;
-        Some(Box::new(Self { stage: Stage::Asking(asking(ask)), since: Instant::now(), tried_again: false, role }))
+        let limits = requester.group().limits();
+        let began = BeganElsewhere::wanted(&limits);
+        let ask = fleet.ask(name, limits, config.remember, began.clone());
+        let (stage, role) = (Stage::Asking(asking(ask)), FleetRole::Led);
+        Some(Box::new(Self { stage, since: Instant::now(), began, tried_again: false, role }))
     }
 
     fn poll_ask<RB, E>(&mut self, requester: &Requester, cx: &mut Context<'_>) -> Poll<Option<Box<Answer<RB, E>>>>

@@ -3,7 +3,7 @@
 -- KEYS  1 the flights of the name, 2 the fence of its scope, 3 the refusal of the caller's token
 -- ARGV  1 token, 2 waiter, 3 lease in ms, 4 how many waiters a flight notes, 5 the flight that the caller has waited for,
 --       or nothing, 6 window in ms, or nothing
--- Answers {0}: lead; {1, token, ms to go}: follow; {2}: refused.
+-- Answers {0}: lead; {1, token, ms to go, age in ms, or -1 of one that can be joined no more}: follow; {2}: refused.
 --
 -- The hash has these fields: `t` the flight that can be joined, `e` the fence that it began under, `b` when it began, and of
 -- each flight `d:<token>` when its lease ends and `w:<token>` who waits for it. Times are this server's, in ms.
@@ -36,7 +36,8 @@ local function follow(flight)
   if not string.find(waiters, waiter, 1, true) and #waiters < most * #waiter then
     redis.call('HSET', flights, 'w:' .. flight, waiters .. waiter)
   end
-  return {1, flight, ends - now}
+  -- A millisecond more, since times are cut to whole ones.
+  return {1, flight, ends - now, flight == current and now - tonumber(there[4]) + 1 or -1}
 end
 
 if was ~= '' then

@@ -47,7 +47,7 @@ pub(crate) async fn lead(engine: &RedisEngine, name: Name, lease: Duration) -> T
 /// Joins, and must wait for that flight.
 pub(crate) async fn follow(engine: &RedisEngine, name: Name, leader: Token) -> Duration {
     match join(engine, name, token()).await {
-        Joined::Follow { token, remaining } => {
+        Joined::Follow { token, remaining, .. } => {
             assert_eq!(token, leader);
             remaining
         }

@@ -204,6 +204,23 @@ async fn who_waited_for_a_flight_that_is_gone_joins_what_there_is() {
 }
 
 #[tokio::test]
+async fn who_follows_is_told_how_old_the_flight_is() {
+    for server in servers() {
+        let (engine, name) = (engine(&server).await, name());
+        let began = std::time::Instant::now();
+        let leader = lead(&engine, name, LEASE).await;
+        until("a flight that has grown older", || async {
+            let joined = join(&engine, name, token()).await;
+            let Joined::Follow { token, age: Some(age), .. } = joined else { panic!("{joined:?}") };
+            // The server counts whole milliseconds.
+            assert!(token == leader && age <= began.elapsed() + Duration::from_millis(2), "{age:?}");
+            age >= SHORT
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_flight_older_than_the_window_is_replaced_and_keeps_its_waiters() {
     for server in servers() {
         let (engine, name) = (engine(&server).await, name());
@@ -214,7 +231,7 @@ async fn a_flight_older_than_the_window_is_replaced_and_keeps_its_waiters() {
             join
         };
         let followed = engine.join(with(LEASE, None)).await.unwrap();
-        assert!(matches!(followed, Joined::Follow { token, .. } if token == old), "{followed:?}");
+        assert!(matches!(followed, Joined::Follow { token, age: Some(_), .. } if token == old), "{followed:?}");
         let mut new = with(SHORT, None);
         until("a flight that is too old", || {
             new = with(SHORT, None);
@@ -225,7 +242,8 @@ async fn a_flight_older_than_the_window_is_replaced_and_keeps_its_waiters() {
         // Who has no window joins the new one, and who waited goes on waiting.
         follow(&engine, name, new.token).await;
         let waiting = engine.join(with(Duration::from_millis(1), Some(old))).await.unwrap();
-        assert!(matches!(waiting, Joined::Follow { token, .. } if token == old), "{waiting:?}");
+        // Of a flight that can be joined no more, only those who wait for it know how old it is.
+        assert!(matches!(waiting, Joined::Follow { token, age: None, .. } if token == old), "{waiting:?}");
         assert_eq!(close(&engine, name, old).await, Closed::Followed);
         follow(&engine, name, new.token).await;
     }
