@@ -53,6 +53,7 @@ mod watch;
 #[cfg(feature = "http")]
 pub(crate) use self::{
     ask::{Ask, Course},
+    domain::Domain,
     elsewhere::BeganElsewhere,
     fence::Fencing,
     lead::{Closing, Landing, Lead},

@@ -1,7 +1,9 @@
 //! What all handles of a fleet have in common.
 
 use std::{
+    future::poll_fn,
     sync::{Arc, atomic::AtomicBool},
+    task::Poll,
     time::Duration,
 };
 
@@ -20,6 +22,13 @@ use super::{
     untold::Untold,
     watch::{FleetEvent, Watchers, tell},
 };
+use crate::panic::{Payload, catch, discard};
+
+#[cold]
+fn panicked(payload: Payload) -> Unavailable {
+    discard(payload);
+    Unavailable::new("the engine has panicked")
+}
 
 /// How long the head of an HTTP answer may be, in bytes, on top of `max_message`.
 const HEAD: usize = 64 << 10;
@@ -65,9 +74,15 @@ impl Core {
         })
     }
 
-    /// Drives one operation of the engine to its end, for two leases at most: what comes after that comes too late (F7).
+    /// Drives one operation of the engine to its end, for two leases at most: what comes after that comes too late (F7). An
+    /// engine that panics has failed, and is asked again as others are.
     pub(super) async fn ask<T>(&self, operation: impl FnOnce(&dyn Engine) -> Reply<T>) -> Result<T, Unavailable> {
-        let reply = within(self.longest(), operation(&*self.engine)).await;
+        let mut reply = catch(|| operation(&*self.engine)).map_err(panicked)?;
+        let caught = poll_fn(|cx| match catch(|| reply.as_mut().poll(cx)) {
+            Ok(polled) => polled,
+            Err(payload) => Poll::Ready(Err(panicked(payload))),
+        });
+        let reply = within(self.longest(), caught).await;
         reply.unwrap_or_else(|| Err(Unavailable::new("no reply within two leases")))
     }
 

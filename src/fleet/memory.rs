@@ -177,7 +177,9 @@ impl MemoryEngine {
                 sleep(later).await;
                 result = engine.apply(Chosen::default(), &operation);
             }
-            then(&engine);
+            if result.is_ok() {
+                then(&engine);
+            }
             if chosen.false_alarm {
                 let news = lock(&engine.0.state).news.clone();
                 news.iter().for_each(News::lost);

@@ -77,6 +77,25 @@ async fn a_landing_that_fails_is_tried_once_more() {
     assert_eq!(follower.await.unwrap().value, "7: run 0");
 }
 
+/// A spent budget is a failure, whatever it was spent on: three in a row, and nobody asks.
+#[tokio::test(start_paused = true)]
+async fn a_close_that_is_not_answered_counts_as_one_of_the_failures_that_make_calls_skip_the_engine() {
+    let engine = MemoryEngine::new();
+    let [process] = processes::<1>(&engine);
+    let leader = process.call(7);
+    settle().await;
+    engine.stop();
+    process.backend.open();
+    leader.await.unwrap();
+    for _ in 0..2 {
+        process.call(7).await.unwrap();
+    }
+    let commands = engine.commands();
+    process.call(7).await.unwrap();
+    assert!(process.fleet.stats().skipping);
+    assert_eq!(engine.commands(), commands);
+}
+
 #[tokio::test(start_paused = true)]
 async fn news_of_another_flight_of_the_same_key_is_nothing_to_a_follower() {
     let engine = MemoryEngine::new();

@@ -1,7 +1,10 @@
 //! Engines of others, which do not do what they owe: no caller fails, and none waits for longer than it was told to.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -33,6 +36,10 @@ enum Wrong {
     Nonsense,
     /// Each is refused.
     Refuses,
+    /// Of a flight that runs it says nothing: it may.
+    CannotTell,
+    /// It panics when it is told of a write, twice.
+    PanicsFencing,
 }
 
 /// An engine that does this wrong, and the rest well.
@@ -40,11 +47,19 @@ struct Foreign {
     well: MemoryEngine,
     wrong: Wrong,
     tokens: Mutex<u8>,
+    joins: AtomicUsize,
+    fences: AtomicUsize,
 }
 
 impl Foreign {
     fn new(wrong: Wrong) -> Self {
-        Self { well: MemoryEngine::new(), wrong, tokens: Mutex::default() }
+        Self {
+            well: MemoryEngine::new(),
+            wrong,
+            tokens: Mutex::default(),
+            joins: AtomicUsize::new(0),
+            fences: AtomicUsize::new(0),
+        }
     }
 
     fn reply<T: Send + 'static>(&self, well: Reply<T>) -> Reply<T> {
@@ -59,6 +74,7 @@ impl Foreign {
 
 impl Engine for Foreign {
     fn join(&self, join: Join) -> Reply<Joined> {
+        self.joins.fetch_add(1, Relaxed);
         let answer = match self.wrong {
             Wrong::FollowYourself(remaining) => Joined::Follow { token: join.token, remaining, age: Some(remaining) },
             Wrong::FollowNobody => {
@@ -95,12 +111,23 @@ impl Engine for Foreign {
     fn peek(&self, name: Name, token: Token) -> Reply<Peek> {
         match self.wrong {
             Wrong::Nonsense => Box::pin(std::future::ready(Ok(Peek::Landed(Bytes::from_static(b"nonsense"))))),
+            Wrong::CannotTell => {
+                let peeked = self.well.peek(name, token);
+                Box::pin(async {
+                    Ok(Some(peeked.await?).filter(|peeked| *peeked != Peek::Running).unwrap_or(Peek::Gone))
+                })
+            }
             _ => self.reply(self.well.peek(name, token)),
         }
     }
 
     fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()> {
-        self.reply(self.well.fence(scope, keep))
+        // The first of them panics before there is a reply, and the second one in it.
+        match (self.wrong, self.fences.fetch_add(1, Relaxed)) {
+            (Wrong::PanicsFencing, 0) => panic!("an engine of others"),
+            (Wrong::PanicsFencing, 1) => Box::pin(async { panic!("an engine of others") }),
+            _ => self.reply(self.well.fence(scope, keep)),
+        }
     }
 
     fn news(&self, to: News) -> bool {
@@ -121,6 +148,7 @@ async fn f5_f7_an_engine_of_others_fails_nobody_and_keeps_nobody() {
         Wrong::EverybodyLeads,
         Wrong::Nonsense,
         Wrong::Refuses,
+        Wrong::CannotTell,
     ] {
         let engine = Arc::new(Foreign::new(wrong));
         let settings = FleetSettings::new().max_wait(Duration::from_secs(1));
@@ -152,6 +180,48 @@ async fn f5_f7_an_engine_of_others_fails_nobody_and_keeps_nobody() {
             assert!(group.is_empty());
         }
     }
+}
+
+/// It looks again and again, and is told each time that there is nothing: until the lease is over that says nothing.
+#[tokio::test(start_paused = true)]
+async fn who_follows_where_the_engine_cannot_tell_what_runs_joins_once_in_a_lease() {
+    let engine = Arc::new(Foreign::new(Wrong::CannotTell));
+    let backend = Backend::new();
+    let calls = [(); 2].map(|()| {
+        let (fleet, backend) = (Fleet::new(Shared(Arc::clone(&engine)), SECRET), backend.clone());
+        tokio::spawn(fleet.call(&Group::<u32, String>::new(), 7, PostcardCodec::new(), move || backend.run(7)))
+    });
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!((engine.joins.load(Relaxed), backend.runs()), (2, 1));
+    backend.open();
+    for call in calls {
+        assert_eq!(call.await.unwrap().value, "7: run 0");
+    }
+}
+
+#[cfg(feature = "http")]
+#[tokio::test(start_paused = true)]
+async fn a_write_is_told_again_to_an_engine_that_has_panicked() {
+    use tower_singleflight::HttpSingleflightLayer;
+
+    use crate::{
+        http::{answered, ask},
+        origin::{Plain, bench, ok, request, text},
+    };
+
+    let engine = Arc::new(Foreign::new(Wrong::PanicsFencing));
+    let fleet = Fleet::new(Shared(Arc::clone(&engine)), SECRET);
+    let mut node: Plain = bench(HttpSingleflightLayer::new().fleet(fleet, "pages"));
+    let write = ask(&mut node, request("POST", "http://h/x", &[])).await;
+    node.next().await.answer(ok(&[], "written"));
+    assert_eq!(text(answered(write).await).await, "written");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(engine.fences.load(Relaxed), 3);
+    // It knows: nothing keeps the path to the process any more.
+    let read = ask(&mut node, crate::origin::get("http://h/x")).await;
+    node.next().await.answer(ok(&[], "new"));
+    let response = answered(read).await;
+    assert_eq!(crate::http::fleet(&response), Some(tower_singleflight::fleet::FleetRole::Led));
 }
 
 struct Shared(Arc<Foreign>);

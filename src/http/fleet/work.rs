@@ -178,7 +178,7 @@ impl Asked {
     fn new(requester: &Requester) -> Option<Box<Self>> {
         let config = &requester.coalescer.config;
         let fleet = config.fleet.fleet()?;
-        let name = config.fleet.name(fleet, &requester.key, requester.unary, &recipe(config))?;
+        let name = config.fleet.name(fleet, &requester.key, requester.unary, || recipe(config))?;
         let limits = requester.group().limits();
         let began = BeganElsewhere::wanted(&limits);
         let ask = fleet.ask(name, limits, config.remember, began.clone());

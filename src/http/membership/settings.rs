@@ -1,11 +1,14 @@
 //! What a layer was told of its fleet, and which requests may leave the process.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use http::{HeaderName, request};
 
 use crate::{
-    fleet::{Fleet, FleetReason, FleetRole, Name},
+    fleet::{Domain, Fleet, FleetReason, FleetRole, Name},
     http::key::{HttpKey, Travelling, service_of},
 };
 
@@ -22,6 +25,18 @@ pub(in crate::http) struct Membership {
     fleet: Option<Arc<Fleet>>,
     pub(in crate::http) travelling: Travelling,
     pub(in crate::http) fleet_if: Option<FleetIf>,
+    keys: OwnDomain,
+}
+
+/// The part of the fleet's domain whose keys are made as the layer was told to, made for its first flight. A clone has none
+/// yet: it may be told otherwise.
+#[derive(Default)]
+struct OwnDomain(OnceLock<Domain>);
+
+impl Clone for OwnDomain {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// Whether a request asks the fleet, should its call be the work of a flight.
@@ -68,12 +83,18 @@ impl Membership {
     }
 
     /// Returns what the flight of a key is called in the engine; `None` if it may not leave the process. `recipe`: what keys
-    /// and verdicts depend on.
-    pub(in crate::http) fn name(&self, fleet: &Fleet, key: &HttpKey, grpc: bool, recipe: &[u8]) -> Option<Name> {
+    /// and verdicts depend on, the same for all flights of a service.
+    pub(in crate::http) fn name(
+        &self,
+        fleet: &Fleet,
+        key: &HttpKey,
+        grpc: bool,
+        recipe: impl FnOnce() -> Vec<u8>,
+    ) -> Option<Name> {
         let travelled = key.travelled(&self.travelling)?;
-        let domain = fleet.domain();
+        let domain = self.keys.0.get_or_init(|| fleet.domain().of_recipe(&recipe()));
         let scope = domain.scope(&scope(key.path()?, grpc));
-        Some(domain.of_recipe(recipe).name(scope, &travelled))
+        Some(domain.name(scope, &travelled))
     }
 
     /// Lets fields leave the process though they are none that all browsers send.

@@ -98,9 +98,7 @@ async fn a_follower_looks_when_the_connection_is_lost_and_is_told_again_after_it
                 let before = scripts(server);
                 server.run::<i64>("CLIENT KILL TYPE pubsub");
                 let start = Instant::now();
-                while scripts(server) == before && start.elapsed() < Duration::from_secs(30) {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
+                redis_servers::until("a look", || (scripts(server) != before).then_some(()));
                 quick |= start.elapsed() < Duration::from_millis(60);
             })
             .await;
