@@ -44,7 +44,7 @@ fn somebody_else(answer: &'static str) -> String {
 }
 
 #[tokio::test]
-async fn a_url_that_does_not_parse() {
+async fn a_url_that_does_not_parse_is_refused() {
     for url in
         ["", "127.0.0.1:6379", "http://127.0.0.1/", "redis://", "redis://:hunter2@[/", "redis://127.0.0.1:99999/"]
     {
@@ -55,14 +55,14 @@ async fn a_url_that_does_not_parse() {
 
 #[cfg(not(any(feature = "tls-rustls", feature = "tls-native-tls")))]
 #[tokio::test]
-async fn tls_without_a_feature_for_it() {
+async fn tls_without_a_feature_for_it_is_refused() {
     assert!(matches!(fails("rediss://127.0.0.1/").await, ConnectError::Url(_)));
 }
 
 /// rustls itself would panic.
 #[cfg(feature = "tls-rustls")]
 #[tokio::test]
-async fn tls_without_a_crypto_provider() {
+async fn tls_without_a_crypto_provider_is_refused() {
     for url in ["rediss://127.0.0.1/", "valkeys://127.0.0.1/", " REDISS://127.0.0.1/"] {
         let error = fails(url).await;
         assert!(matches!(&error, ConnectError::Unfit(why) if why.contains("crypto provider")), "{error}");
@@ -70,20 +70,20 @@ async fn tls_without_a_crypto_provider() {
 }
 
 #[tokio::test]
-async fn nobody_there() {
+async fn a_server_that_is_not_there_is_an_error() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert!(matches!(fails(&format!("redis://:hunter2@{free}/")).await, ConnectError::Unreachable(_)));
 }
 
 #[tokio::test]
-async fn somebody_who_never_answers() {
+async fn a_server_that_never_answers_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}/", listener.local_addr().unwrap());
     assert!(matches!(fails(&url).await, ConnectError::Unreachable(_)));
 }
 
 #[tokio::test]
-async fn a_server_that_is_no_redis() {
+async fn a_server_that_is_no_redis_is_refused() {
     let http = somebody_else("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
     assert!(matches!(fails(&http).await, ConnectError::NotRedis(_)));
     let error = fails(&format!("{http}?protocol=resp2")).await;
@@ -92,13 +92,13 @@ async fn a_server_that_is_no_redis() {
 
 /// It speaks the protocol, and knows neither `HELLO` nor scripts.
 #[tokio::test]
-async fn a_server_that_lacks_what_is_needed() {
+async fn a_server_that_lacks_what_is_needed_is_refused() {
     let error = fails(&somebody_else("-ERR unknown command\r\n")).await;
     assert!(matches!(&error, ConnectError::Unfit(why) if why.contains("unknown command")), "{error}");
 }
 
 #[tokio::test]
-async fn a_wrong_password() {
+async fn a_wrong_password_is_refused() {
     for kind in Kind::ALL {
         let Some(server) = Server::start_with(kind, &[]) else { continue };
         server.run::<()>("ACL SETUSER somebody on >hunter3 ~* &* +@all");
@@ -115,7 +115,7 @@ async fn a_wrong_password() {
 }
 
 #[tokio::test]
-async fn a_replica_that_cannot_be_written_to() {
+async fn a_replica_that_cannot_be_written_to_is_refused() {
     for server in servers() {
         server.run::<()>("REPLICAOF 127.0.0.1 1");
         let error = fails(&server.url()).await;
@@ -133,7 +133,7 @@ async fn a_server_of_a_cluster_is_no_single_server() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_full() {
+async fn a_server_that_is_full_is_refused() {
     for kind in Kind::ALL {
         let Some(server) = Server::start_with(kind, &["--maxmemory", "1", "--maxmemory-policy", "noeviction"]) else {
             continue;
@@ -145,7 +145,7 @@ async fn a_server_that_is_full() {
 
 /// A connection of one's own, with and without an inbox.
 #[tokio::test]
-async fn an_engine_of_a_connection_that_is_there() {
+async fn an_engine_is_made_of_a_connection_that_is_there() {
     for server in servers() {
         let inbox = tower_singleflight_redis::Inbox::new();
         let config =
