@@ -133,21 +133,32 @@ impl Written {
     /// Name and value of a field.
     #[inline(always)]
     pub(super) fn line(&mut self, name: &str, value: &[u8]) {
-        let name = name.as_bytes();
-        let end = self.length + 2 + name.len() + value.len();
-        match self.few.get_mut(self.length..end) {
+        self.tagged([], name.as_bytes(), value);
+    }
+
+    /// A part that is name and value of a field.
+    #[inline(always)]
+    pub(super) fn tagged_line(&mut self, tag: Tag, name: &str, value: &[u8]) {
+        self.tagged([tag as u8], name.as_bytes(), value);
+    }
+
+    #[inline(always)]
+    fn tagged<const TAGS: usize>(&mut self, tags: [u8; TAGS], name: &[u8], value: &[u8]) {
+        let end = self.length + TAGS + 2 + name.len() + value.len();
+        match self.few.get_mut(self.length..end).and_then(<[u8]>::split_first_chunk_mut) {
             // In one step, as for most fields.
-            Some([first, rest @ ..]) if name.len() <= 0x7f && value.len() <= 0x7f => {
-                *first = name.len() as u8;
+            Some((first, [length, rest @ ..])) if name.len() <= 0x7f && value.len() <= 0x7f => {
+                (*first, *length) = (tags, name.len() as u8);
                 let (place, rest) = rest.split_at_mut(name.len());
                 place.copy_from_slice(name);
-                if let [first, rest @ ..] = rest {
-                    *first = value.len() as u8;
+                if let [length, rest @ ..] = rest {
+                    *length = value.len() as u8;
                     rest.copy_from_slice(value);
                 }
                 self.length = end;
             }
             _ => {
+                self.raw(&tags);
                 self.counted(name);
                 self.counted(value);
             }

@@ -233,17 +233,10 @@ static PLAIN: [bool; 256] = {
 
 /// Printable ASCII but what stands for markup, quotes and escapes somewhere.
 const fn is_plain_byte(byte: u8) -> bool {
-    (byte >= b' ')
-        & (byte <= b'~')
-        & (byte != b'"')
-        & (byte != b'<')
-        & (byte != b'>')
-        & (byte != b'\\')
-        & (byte != b'^')
-        & (byte != b'`')
-        & (byte != b'{')
-        & (byte != b'|')
-        & (byte != b'}')
+    // As few comparisons as there can be, since they are what a long value costs: `<`, `>`, `\`, `^` and `|` are `~` but for
+    // three bits, and from `{` on nothing else is plain.
+    let (alike, late) = (byte | 0x62 == b'~', byte >= b'{');
+    (byte >= b' ') & (byte != b'"') & (byte != b'`') & ((byte == b'~') | !(alike | late))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     encode::{Tag, Written, counted},
-    excepted::{Listed, listed},
+    excepted::{Listed, is_plain, listed},
 };
 use crate::http::rule::Rule;
 
@@ -36,19 +36,33 @@ pub(super) enum Count {
     Never,
 }
 
-#[derive(Default)]
 pub(super) struct Lines<'a> {
-    few: [Option<Line<'a>>; FEW_LINES],
+    few: [Line<'a>; FEW_LINES],
+    /// By what the few are sorted: the rank of a line's name, and in the lowest byte which of them it is. Numbers, since to
+    /// sort lines took twice as long.
+    order: [u64; FEW_LINES],
     /// How many of the few there are.
     length: usize,
     /// All of them, if they are more than a few.
-    many: Vec<Option<Line<'a>>>,
+    many: Vec<Line<'a>>,
 }
 
 pub(super) type Line<'a> = (&'a str, &'a HeaderValue);
 
 /// What most requests have at most of lines that count; they take no allocation.
 const FEW_LINES: usize = 12;
+
+/// What stands where there is no line: an `Option` for each line would be asked for each.
+static NO_VALUE: HeaderValue = HeaderValue::from_static("");
+
+/// Returns a number that the end of a name makes: it is there that the names of browsers' fields differ. Its lowest byte is 0.
+#[inline(always)]
+fn rank(name: &str) -> u64 {
+    match name.as_bytes().last_chunk() {
+        Some(last) => u64::from_be_bytes(*last) << 8,
+        None => name.bytes().fold(0, |rank, byte| (rank | u64::from(byte)) << 8),
+    }
+}
 
 impl<'a> Found<'a> {
     /// Fills it, once; in place, since returning it would copy it. The lines of fields that do not count are written down
@@ -107,45 +121,86 @@ impl<'a> Found<'a> {
     }
 }
 
+impl Count {
+    /// Returns how a line is to be taken whose field stands so to the list.
+    #[inline(always)]
+    pub(super) fn of(line: Line<'_>, standing: Listed) -> Self {
+        match standing {
+            Listed::No => Self::Always,
+            Listed::Settled | Listed::Own => Self::Never,
+            Listed::Yes | Listed::Time | Listed::Ruled if is_plain(line.0, line.1.as_bytes()) => Self::Never,
+            Listed::Yes | Listed::Time | Listed::Ruled => Self::Odd,
+        }
+    }
+}
+
 impl<'a> Lines<'a> {
     #[inline(always)]
     fn push(&mut self, line: Line<'a>) {
-        match self.few.get_mut(self.length) {
-            Some(place) => {
-                *place = Some(line);
+        match (self.few.get_mut(self.length), self.order.get_mut(self.length)) {
+            (Some(place), Some(order)) => {
+                *place = line;
+                *order = rank(line.0) | self.length as u64;
                 self.length += 1;
             }
-            None => {
-                if self.many.is_empty() {
-                    self.many.extend(self.few);
-                }
-                self.many.push(Some(line));
+            _ => self.push_more(line),
+        }
+    }
+
+    #[cold]
+    fn push_more(&mut self, line: Line<'a>) {
+        if self.many.is_empty() {
+            self.many.extend(self.few);
+        }
+        self.many.push(line);
+    }
+
+    /// Sorts by name, in one order of all names; the lines of one field stay in order.
+    #[inline(always)]
+    fn sort(&mut self) {
+        if !self.many.is_empty() {
+            return sort(&mut self.many);
+        }
+        let order = &mut self.order[..self.length];
+        if order.len() > 1 {
+            order.sort_unstable();
+            // Two names may have the same rank, and came in any order.
+            if order.windows(2).any(|pair| pair[0] >> 8 == pair[1] >> 8) {
+                self.sort_by_name();
             }
         }
     }
 
-    /// Sorts by name, the shorter ones first; the lines of one field stay in order.
-    #[inline(always)]
-    fn sort(&mut self) {
-        let all = if self.many.is_empty() { &mut self.few[..self.length] } else { &mut self.many };
-        if all.len() < 2 {
-            return;
-        }
-        all.sort_by_key(|line| line.map(|(name, _)| (name.len(), name)));
+    #[cold]
+    fn sort_by_name(&mut self) {
+        sort(&mut self.few[..self.length]);
+        self.order.iter_mut().enumerate().for_each(|(at, order)| *order = at as u64);
     }
 
     /// Writes them as parts of a key.
     #[inline(always)]
     pub(super) fn write(&self, written: &mut Written) {
-        for (name, value) in self.iter() {
-            written.raw(&[Tag::Field as u8]);
-            written.line(name, value.as_bytes());
+        if self.many.is_empty() {
+            for order in &self.order[..self.length] {
+                if let Some((name, value)) = self.few.get(usize::from(*order as u8)) {
+                    written.tagged_line(Tag::Field, name, value.as_bytes());
+                }
+            }
+        }
+        for (name, value) in &self.many {
+            written.tagged_line(Tag::Field, name, value.as_bytes());
         }
     }
+}
 
-    fn iter(&self) -> impl Iterator<Item = Line<'a>> {
-        let all = if self.many.is_empty() { &self.few[..self.length] } else { &self.many };
-        all.iter().copied().flatten()
+/// Sorts by rank, and by name.
+fn sort(lines: &mut [Line<'_>]) {
+    lines.sort_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
+}
+
+impl Default for Lines<'_> {
+    fn default() -> Self {
+        Self { few: [("", &NO_VALUE); FEW_LINES], order: [0; FEW_LINES], length: 0, many: Vec::new() }
     }
 }
 

@@ -23,6 +23,10 @@ impl Ignored {
         kind.push(valid.as_str().into());
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.prefixes.is_empty()
+    }
+
     /// Looks a name in small letters up.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.names.iter().any(|ignored| **ignored == *name)

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, header, request, uri::Scheme};
 use super::{
     HttpKey, baggage, cookies, directives,
     encode::{Tag, Written},
-    excepted::{Listed, is_plain, listed},
+    excepted::{Listed, listed},
     fields::{Count, Found, Line},
     forwarded,
     identity::{Identity, IdentityFn},
@@ -152,16 +152,6 @@ impl Recipe {
         }
     }
 
-    #[inline(always)]
-    fn count(&self, name: &HeaderName, line: Line<'_>, listed: Listed) -> Count {
-        match self.standing(name, listed) {
-            Listed::No => Count::Always,
-            Listed::Settled | Listed::Own => Count::Never,
-            Listed::Yes | Listed::Time | Listed::Ruled if is_plain(line.0, line.1.as_bytes()) => Count::Never,
-            Listed::Yes | Listed::Time | Listed::Ruled => Count::Odd,
-        }
-    }
-
     /// Returns the key of a request. `look_at` is shown the lines that rules other than the key's look at, and may send it
     /// alone.
     ///
@@ -176,8 +166,12 @@ impl Recipe {
         let mut written = Written::new();
         let mut found = Found::default();
         let is_users = self.key_fn.is_some();
-        let count = |name: &HeaderName, line: Line<'_>, listed| {
-            if is_users { Count::Never } else { self.count(name, line, listed) }
+        // Looked at once, and not for each field.
+        let as_listed = self.fields.is_empty() && self.ignored.is_empty();
+        let count = |name: &HeaderName, line: Line<'_>, listed| match listed {
+            _ if is_users => Count::Never,
+            listed if as_listed => Count::of(line, listed),
+            listed => Count::of(line, self.standing(name, listed)),
         };
         found.gather(&parts.headers, &mut written, count, look_at)?;
         let start = written.len();

@@ -14,6 +14,7 @@ mod encoding;
 mod faults;
 mod listed;
 mod numbered;
+mod order;
 mod questions;
 
 fn parts(uri: &str, fields: &[(&str, &str)]) -> Parts {
