@@ -41,6 +41,7 @@ mod judge;
 mod key;
 mod label;
 mod layer;
+mod mark;
 mod membership;
 mod observe;
 mod passed;

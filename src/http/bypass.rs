@@ -15,6 +15,7 @@ use tower_service::Service;
 use super::{
     body::SharedBody,
     coalescer::Coalescer,
+    mark::mark,
     membership::{Fencing, FleetPart, Hold},
     passed::Inside,
     plan::Alone,
@@ -120,7 +121,7 @@ fn tell<RB, E>(
     let coalesced = Coalesced::new(role, Some(rule), FleetPart::default());
     // In place, since a response is large.
     if let Ok(response) = result {
-        coalescer.mark(response.extensions_mut(), coalesced);
+        mark(response.extensions_mut(), coalesced);
         coalescer.report(response.headers_mut(), coalesced, forwarded);
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, request, response};
+use http::{HeaderMap, request, response};
 
 use super::{
     body,
     config::{Config, Grpc, Kind},
     group::HttpGroup,
     key::original_uri,
+    mark::mark,
     observe::HttpObservers,
     passed::Passed,
     policy::{self, Forwarded},
@@ -151,19 +152,11 @@ impl Coalescer {
                 share(&leaders, &mut head.extensions);
             }
         }
-        self.mark(&mut head.extensions, coalesced);
+        mark(&mut head.extensions, coalesced);
         self.report(&mut head.headers, coalesced, forwarded);
     }
 
-    /// Says in an answer what became of its request: to those above the layer.
-    pub(super) fn mark(&self, extensions: &mut Extensions, coalesced: Coalesced) {
-        match extensions.get_mut() {
-            Some(known) => *known = coalesced,
-            None => drop(extensions.insert(coalesced)),
-        }
-    }
-
-    /// Likewise, to the client, if the application wants it to be told (S24).
+    /// Says in an answer what became of its request to the client, if the application wants it to be told (S24).
     pub(super) fn report(&self, headers: &mut HeaderMap, coalesced: Coalesced, forwarded: Forwarded) {
         if let Some(name) = &self.config.cache_status {
             let shares = forwarded.is_on_flight();

@@ -69,6 +69,8 @@ macro_rules! rules {
         }
 
         impl Rule {
+            pub(super) const COUNT: usize = [$(Self::$name),+].len();
+
             /// All of them.
             #[cfg(test)]
             pub(super) const ALL: &[Self] = &[$(Self::$name),+];
