@@ -16,7 +16,7 @@ use super::{
     body::SharedBody,
     coalescer::Coalescer,
     mark::mark,
-    membership::{Fencing, FleetPart, Hold},
+    membership::{FleetPart, Hold},
     passed::Inside,
     plan::Alone,
     policy::Forwarded,
@@ -34,18 +34,16 @@ pub(super) struct Bypass<S: Service<Request<B>>, B> {
     /// What the answer will fence (S21).
     write: Option<Write>,
     /// The answer, while the fleet is told of what it has changed.
-    held: Hold<Answered<S::Response, S::Error>>,
+    held: Hold<Result<S::Response, S::Error>>,
     rule: Rule,
     /// The request was marked as one that has passed.
     marked: bool,
 }
 
-/// The answer, and what its end will fence.
-type Answered<R, E> = (Result<R, E>, Option<Write>);
-
 impl<S: Service<Request<B>>, B> Bypass<S, B> {
-    pub(super) fn new(service: S, request: Request<B>, alone: Alone) -> Self {
-        let Alone { rule, write, marked, place: _ } = alone;
+    #[inline(always)]
+    pub(super) fn new(service: S, request: Request<B>, write: Option<Write>, alone: Alone) -> Self {
+        let Alone { rule, marked, .. } = alone;
         Self { call: Oneshot::new(service, request), write, held: Hold::none(), rule, marked }
     }
 
@@ -70,17 +68,25 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         let mut result = ready!(this.call.poll(cx));
         drop((inside, on_panic));
         // The fences go up before anyone has the answer, and before `inspect`, which may panic.
-        let (at_end, mut fencing) = match (&result, this.write.take()) {
-            (Ok(response), Some(write)) => write.answered(response.status(), response.headers()),
-            (Err(_), Some(write)) => (None, write.failed()),
-            (_, None) => (None, Fencing::default()),
-        };
-        if fencing.poll(cx).is_pending() {
-            this.held.keep((result, at_end), fencing);
-            return Poll::Pending;
+        let mut at_end = None;
+        if let Some(write) = this.write.as_ref() {
+            let fencing = match &result {
+                Ok(response) => write.answered(response.status(), response.headers()),
+                Err(_) => Some(write.failed()),
+            };
+            match fencing {
+                Some(mut fencing) => {
+                    if fencing.poll(cx).is_pending() {
+                        this.held.keep(result, fencing);
+                        return Poll::Pending;
+                    }
+                }
+                // Moved only now, since it is large.
+                None => at_end = this.write.take(),
+            }
         }
         tell(&mut result, *this.rule, coalescer, watch);
-        Poll::Ready(lone((result, at_end)))
+        Poll::Ready(lone(result, at_end))
     }
 
     /// Waits until the fleet has been told.
@@ -96,9 +102,10 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         SharedBody<RB>: Body,
     {
         let this = self.project();
-        let (mut result, at_end) = ready!(this.held.poll(cx));
+        let mut result = ready!(this.held.poll(cx));
         tell(&mut result, *this.rule, coalescer, watch);
-        Poll::Ready(lone((result, at_end)))
+        // What is held has been fenced by its head, and its end says no more.
+        Poll::Ready(lone(result, None))
     }
 }
 
@@ -126,9 +133,9 @@ fn tell<RB, E>(
     }
 }
 
-/// Gives an answer the body of a caller that shares nothing.
+/// Gives an answer the body of a caller that shares nothing. `at_end`: what its end fences.
 #[inline(always)]
-fn lone<RB, E>((result, at_end): Answered<Response<RB>, E>) -> Result<Response<SharedBody<RB>>, E>
+fn lone<RB, E>(result: Result<Response<RB>, E>, at_end: Option<Write>) -> Result<Response<SharedBody<RB>>, E>
 where
     SharedBody<RB>: Body,
 {

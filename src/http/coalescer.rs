@@ -125,7 +125,9 @@ impl Coalescer {
         Passed::of(parts, self.marking())
     }
 
-    /// Returns what a request fences that may change something (S21); `bypass` is the rule that sends it alone.
+    /// Returns what a request fences that may change something (S21); `bypass` is the rule that sends it alone: whoever may
+    /// share a flight changes nothing.
+    #[inline]
     pub(super) fn write(&self, parts: &request::Parts, kind: Kind, place: Place, bypass: Rule) -> Option<Write> {
         let group = || self.group(place).clone();
         match kind.grpc {

@@ -14,7 +14,6 @@ use super::{
     requester::Requester,
     rule::Rule,
     storm::Reader,
-    write::Write,
 };
 
 /// What becomes of a request that no rule sends alone.
@@ -31,18 +30,17 @@ pub(super) enum Plan {
 }
 
 /// A request that a rule sends alone.
+#[derive(Clone, Copy)]
 pub(super) struct Alone {
     pub(super) rule: Rule,
-    /// What its answer will fence (S21).
-    pub(super) write: Option<Write>,
+    pub(super) kind: Kind,
     /// Whether it was marked as one that has passed.
     pub(super) marked: bool,
     pub(super) place: Place,
 }
 
 impl Coalescer {
-    /// Decides what becomes of a request, and marks it as one that has passed. Whoever sends it puts it together again
-    /// afterwards, and needs nothing of its head any more.
+    /// Decides what becomes of a request, and marks it as one that has passed.
     pub(super) fn plan(
         self: &Arc<Self>,
         parts: &mut request::Parts,
@@ -55,8 +53,7 @@ impl Coalescer {
                 let reader = self.reader(parts, kind, place);
                 Ok((plan, self.requester(parts, kind, place, key, marked, reader)))
             }
-            // Whoever may share a flight changes nothing.
-            Err(rule) => Err(Alone { rule, write: self.write(parts, kind, place, rule), marked, place }),
+            Err(rule) => Err(Alone { rule, kind, marked, place }),
         }
     }
 

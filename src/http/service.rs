@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, request};
 use http_body::Body;
 use tower_service::Service;
 
@@ -114,7 +114,7 @@ where
         let watch = self.coalescer.watch(&parts);
         let kind = self.coalescer.config.kind(&parts);
         let plan = self.coalescer.plan(&mut parts, kind, &RequestContent::of(&body));
-        self.send(Request::from_parts(parts, body), plan, watch)
+        self.send(parts, body, plan, watch)
     }
 }
 
@@ -142,10 +142,12 @@ impl<S> HttpSingleflight<S> {
         HttpResponseFuture::shadow(ShadowCall::new(self.inner.clone(), request, watched), Arc::clone(&self.coalescer))
     }
 
-    /// Sends a request as it was planned.
+    /// Sends a request as it was planned. It is put together again where nothing more is asked of its head.
+    #[inline(always)]
     pub(super) fn send<B, RB, E>(
         &self,
-        request: Request<B>,
+        parts: request::Parts,
+        body: B,
         plan: Result<(Plan, Requester), Alone>,
         watch: Option<Arc<HttpWatch>>,
     ) -> HttpResponseFuture<S, B, RB, E>
@@ -163,11 +165,13 @@ impl<S> HttpSingleflight<S> {
             Ok(planned) => planned,
             Err(alone) => {
                 coalescer.count_alone(alone.place, alone.rule, Reason::NoKey, watch.as_deref());
-                return HttpResponseFuture::bypass(Bypass::new(service, request, alone), own, watch);
+                let write = coalescer.write(&parts, alone.kind, alone.place, alone.rule);
+                let bypass = Bypass::new(service, Request::from_parts(parts, body), write, alone);
+                return HttpResponseFuture::bypass(bypass, own, watch);
             }
         };
         let (place, key) = (requester.place, requester.key.clone());
-        let mut fetch = Fetch::new(service, request, requester);
+        let mut fetch = Fetch::new(service, Request::from_parts(parts, body), requester);
         if plan != Plan::Fly {
             fetch.as_mut().stay();
         }

@@ -24,14 +24,22 @@ pub(super) struct Write {
     original: Option<Box<Site>>,
 }
 
-/// Authority and path of a URI, in one allocation: all that is kept of a request until its answer is there.
+/// Authority and path of a URI: all that is kept of a request until its answer is there.
 struct Site {
     /// What is fenced there.
     number: EpochNumber,
-    text: Box<[u8]>,
+    text: Text,
     /// How many bytes of it the authority takes, if there is one.
     authority: Option<usize>,
 }
+
+/// Most are short, and take no allocation, which costs 140 instructions.
+enum Text {
+    Few { bytes: [u8; FEW_BYTES], length: u8 },
+    Many(Box<[u8]>),
+}
+
+const FEW_BYTES: usize = 62;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -48,6 +56,7 @@ const REFUSED: [&[u8]; 8] = [b"3", b"5", b"6", b"7", b"9", b"11", b"12", b"16"];
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 impl Write {
+    #[inline]
     pub(super) fn http(group: HttpGroup, parts: &request::Parts) -> Self {
         Self::new(group, parts, Kind::Http)
     }
@@ -56,6 +65,7 @@ impl Write {
         Self::new(group, parts, Kind::Grpc)
     }
 
+    #[inline]
     fn new(group: HttpGroup, parts: &request::Parts, kind: Kind) -> Self {
         let Places { uri, original } = Places::of(parts);
         // It is the first field, as a rule: to look at each name is cheaper than to have this one hashed.
@@ -66,16 +76,14 @@ impl Write {
         Self { group, kind, uri, original }
     }
 
-    /// Raises the fences as the head of the answer says, before anyone gets it; returns what is left for its trailers, and
-    /// what the fleet is being told.
-    pub(super) fn answered(self, status: StatusCode, headers: &HeaderMap) -> (Option<Self>, Fencing) {
+    /// Raises the fences as the head of the answer says, before anyone gets it; returns what the fleet is being told, and
+    /// `None` if the trailers say more.
+    pub(super) fn answered(&self, status: StatusCode, headers: &HeaderMap) -> Option<Fencing> {
         match self.kind {
-            _ if status.is_client_error() => (None, Fencing::default()),
-            Kind::Http => (None, self.raise(Some(headers))),
-            Kind::Grpc if !status.is_success() || headers.contains_key(&GRPC_STATUS) => {
-                (None, self.ended(Some(headers)))
-            }
-            Kind::Grpc => (Some(self), Fencing::default()),
+            _ if status.is_client_error() => Some(Fencing::default()),
+            Kind::Http => Some(self.raise(Some(headers))),
+            Kind::Grpc if !status.is_success() || headers.contains_key(&GRPC_STATUS) => Some(self.ended(Some(headers))),
+            Kind::Grpc => None,
         }
     }
 
@@ -140,19 +148,38 @@ impl Site {
             Kind::Http => Place::Path(authority, path),
             Kind::Grpc => Place::Service(authority, service_of(path)),
         };
-        let bytes = authority.unwrap_or_default();
-        let mut text = Vec::with_capacity(bytes.len() + path.len());
-        text.extend_from_slice(bytes);
-        text.extend_from_slice(path.as_bytes());
-        let text = text.into_boxed_slice();
+        let text = Text::new(authority.unwrap_or_default(), path.as_bytes());
         Self { number: fences.number(place), text, authority: authority.map(<[u8]>::len) }
     }
 
     /// Returns the authority and the path.
     fn split(&self) -> (Option<&[u8]>, &str) {
-        let (authority, path) = self.text.split_at(self.authority.unwrap_or_default());
+        let (authority, path) = self.text.bytes().split_at(self.authority.unwrap_or_default());
         // It was that of a URI, which is text.
         (self.authority.map(|_| authority), std::str::from_utf8(path).unwrap_or_default())
+    }
+}
+
+impl Text {
+    #[inline]
+    fn new(authority: &[u8], path: &[u8]) -> Self {
+        let length = authority.len() + path.len();
+        let mut bytes = [0; FEW_BYTES];
+        match bytes.split_at_mut_checked(authority.len()) {
+            Some((first, rest)) if length <= FEW_BYTES => {
+                first.copy_from_slice(authority);
+                rest[..path.len()].copy_from_slice(path);
+                Self::Few { bytes, length: length as u8 }
+            }
+            _ => Self::Many([authority, path].concat().into()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Few { bytes, length } => &bytes[..usize::from(*length)],
+            Self::Many(bytes) => bytes,
+        }
     }
 }
 

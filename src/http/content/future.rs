@@ -86,7 +86,7 @@ where
                     let content = content.map_or(RequestContent::Unknown, RequestContent::Read);
                     let watch = service.coalescer().watch(&parts);
                     let plan = service.coalescer().plan(&mut parts, kind, &content);
-                    let call = service.send(Request::from_parts(parts, body), plan, watch);
+                    let call = service.send(parts, body, plan, watch);
                     state.set(State::Calling { call });
                 }
             }

@@ -69,8 +69,7 @@ where
         if body.is_end_stream() || !coalescer.reads_content(&parts, kind, at_least, self.max) {
             let watch = coalescer.watch(&parts);
             let plan = coalescer.plan(&mut parts, kind, &RequestContent::of(&body));
-            let request = Request::from_parts(parts, ContentBody::whole(body));
-            return ContentFuture::calling(self.inner.send(request, plan, watch));
+            return ContentFuture::calling(self.inner.send(parts, ContentBody::whole(body), plan, watch));
         }
         ContentFuture::reading(self.inner.clone(), parts, kind, Reading::new(body, self.max))
     }

@@ -53,10 +53,12 @@ impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
         Poll::Ready(match result {
             Ok(response) => {
                 let (head, body) = response.into_parts();
-                let write = write.and_then(|write| {
-                    let (write, fencing) = write.answered(head.status, &head.headers);
-                    told_in_passing(fencing);
-                    write
+                let write = write.filter(|write| match write.answered(head.status, &head.headers) {
+                    Some(fencing) => {
+                        told_in_passing(fencing);
+                        false
+                    }
+                    None => true,
                 });
                 let watch = this.watched.head(&head, &body);
                 let body = SharedBody::lone(body);
