@@ -63,6 +63,7 @@ impl Coalescer {
         }
     }
 
+    #[inline]
     pub(super) fn group(&self, place: Place) -> &HttpGroup {
         match (place, &self.given) {
             (Place::Given, Some(given)) => given,
@@ -90,6 +91,7 @@ impl Coalescer {
 
     /// Returns whether requests are marked that pass this service: unless it is the only one of its layer value, and no
     /// other can be made. A mark costs three allocations or more.
+    #[inline]
     pub(super) fn marks(&self) -> bool {
         !self.marking().has_one_holder()
     }
@@ -112,6 +114,7 @@ impl Coalescer {
     }
 
     /// Counts a request that a rule sends alone, and tells the observers.
+    #[inline]
     pub(super) fn count_alone(&self, place: Place, rule: Rule, reason: Reason, watch: Option<&HttpWatch>) {
         self.group(place).counts().count_alone();
         trace::alone(rule);
@@ -159,6 +162,7 @@ impl Coalescer {
     }
 
     /// Says in an answer what became of its request to the client, if the application wants it to be told (S24).
+    #[inline]
     pub(super) fn report(&self, headers: &mut HeaderMap, coalesced: Coalesced, forwarded: Forwarded) {
         if let Some(name) = &self.config.cache_status {
             let shares = forwarded.is_on_flight();

@@ -28,6 +28,7 @@ impl Counts {
         }
     }
 
+    #[inline]
     pub(super) fn count_alone(&self) {
         self.alone.add_one();
     }

@@ -49,6 +49,7 @@ impl EpochNumber {
 
 impl Fences {
     /// Returns whether anything was ever fenced; if not, every epoch is 0.
+    #[inline]
     pub(super) fn are_raised(&self) -> bool {
         self.epochs.get().is_some()
     }

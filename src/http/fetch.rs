@@ -65,6 +65,7 @@ enum Stage<S: Service<Request<B>>, B, RB, E> {
 pub(crate) type BoxedFetch<S, B, RB, E> = Pin<Box<Fetch<S, B, RB, E>>>;
 
 impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
+    #[inline(always)]
     pub(super) fn new(service: S, request: Request<B>, requester: Requester) -> BoxedFetch<S, B, RB, E> {
         let context = Context::of_call(requester.coalescer.config.scope.as_ref());
         let stage = Stage::Calling(InContext::new(Oneshot::new(service, request), context));

@@ -183,6 +183,7 @@ impl HttpGroup {
     }
 
     /// Returns whether nobody else holds the group: no layer that could make another service of it, and no such service.
+    #[inline]
     pub(super) fn has_one_holder(&self) -> bool {
         Arc::strong_count(&self.inner) == 1
     }

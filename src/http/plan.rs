@@ -41,6 +41,7 @@ pub(super) struct Alone {
 
 impl Coalescer {
     /// Decides what becomes of a request, and marks it as one that has passed.
+    #[inline(always)]
     pub(super) fn plan(
         self: &Arc<Self>,
         parts: &mut request::Parts,
@@ -143,7 +144,7 @@ impl Coalescer {
 
     /// Returns the key of a request and what it may do with it, or the rule that sends it alone. `passed`: what is known
     /// of it from services that it has passed, if it may have passed any.
-    #[inline]
+    #[inline(always)]
     pub(super) fn key(
         &self,
         parts: &request::Parts,

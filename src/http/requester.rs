@@ -39,11 +39,13 @@ pub(super) struct Requester {
 }
 
 impl Requester {
+    #[inline]
     pub(super) fn group(&self) -> &HttpGroup {
         self.coalescer.group(self.place)
     }
 
     /// Returns the policy's verdict on the head of an answer.
+    #[inline]
     pub(super) fn verdict(&self, head: &response::Parts, has_length: bool) -> Verdict {
         self.coalescer.config.policy.verdict(self.facts, AnswerHead { head, has_length })
     }
@@ -61,6 +63,7 @@ impl Requester {
     }
 
     /// Makes the terms of an answer for its followers of the verdict on it; keeps the memory of unshareable keys.
+    #[inline]
     pub(super) fn judge(
         &self,
         verdict: Verdict,
@@ -86,6 +89,7 @@ impl Requester {
     }
 
     /// Likewise; remembers nothing.
+    #[inline]
     pub(super) fn audience(&self, verdict: Verdict, has_length: bool, began: Option<Instant>) -> Audience {
         let Verdict { share, mut names, again } = verdict;
         // As with most answers, there is nothing to compare.

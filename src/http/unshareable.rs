@@ -59,8 +59,12 @@ impl Unshareable {
     }
 
     /// Returns whether the key is remembered still.
+    #[inline]
     pub(super) fn contains(&self, key: &HttpKey) -> bool {
-        let Some(places) = self.places.get() else { return false };
+        self.places.get().is_some_and(|places| self.is_in(places, key))
+    }
+
+    fn is_in(&self, places: &[AtomicU64], key: &HttpKey) -> bool {
         let (place, tag) = self.place(key);
         self.until(places[place].load(Ordering::Acquire), tag).is_some_and(|time| time & WEAK == 0)
     }
@@ -72,8 +76,14 @@ impl Unshareable {
     }
 
     /// Forgets the key: one of its answers was shareable.
+    #[inline]
     pub(super) fn clear(&self, key: &HttpKey) {
-        let Some(places) = self.places.get() else { return };
+        if let Some(places) = self.places.get() {
+            self.clear_in(places, key);
+        }
+    }
+
+    fn clear_in(&self, places: &[AtomicU64], key: &HttpKey) {
         let (place, tag) = self.place(key);
         let held = places[place].load(Ordering::Acquire);
         if held & TIME_MASK != 0 && held & !TIME_MASK == tag {

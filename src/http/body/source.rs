@@ -206,6 +206,7 @@ impl<B> BodySource<B> {
     }
 
     /// Returns the reader that was claimed.
+    #[inline]
     pub fn into_reader(self) -> SharedBody<B> {
         match self.claim.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(Handle::Lone(body)) => SharedBody::untouched(body),

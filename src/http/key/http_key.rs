@@ -48,6 +48,7 @@ impl HttpKey {
     }
 
     /// Returns the tagged parts.
+    #[inline]
     pub(super) fn parts(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
@@ -133,6 +134,7 @@ impl HttpKey {
 }
 
 impl PartialEq for HttpKey {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.parts() == other.parts() && self.identities == other.identities
     }
@@ -141,6 +143,7 @@ impl PartialEq for HttpKey {
 impl Eq for HttpKey {}
 
 impl Hash for HttpKey {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write(self.parts());
         if let Some(identities) = &self.identities {

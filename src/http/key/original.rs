@@ -4,6 +4,7 @@ use http::{Uri, request};
 
 /// Below `nest("/{tenant}", api)` all tenants ask for the same stripped path; the original tells them apart (S2).
 #[cfg(feature = "axum")]
+#[inline]
 pub(in crate::http) fn original_uri(parts: &request::Parts) -> Option<&Uri> {
     let original = parts.extensions.get::<axum::extract::OriginalUri>()?;
     Some(&original.0)

@@ -30,10 +30,12 @@ pub(in crate::http) fn epoch(fences: &Fences, parts: &request::Parts, is_grpc: b
 }
 
 /// Returns the number of the first of these places, and the same sum, if any of them was ever fenced.
+#[inline]
 pub(in crate::http) fn fenced(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> Option<(EpochNumber, u64)> {
-    if !fences.are_raised() {
-        return None;
-    }
+    if fences.are_raised() { sum_and_number(fences, parts, is_grpc) } else { None }
+}
+
+fn sum_and_number(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> Option<(EpochNumber, u64)> {
     let epoch = sum(fences, parts, is_grpc);
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
     let authority = authority.or_else(|| host(&parts.headers).flatten());

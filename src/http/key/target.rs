@@ -118,6 +118,7 @@ static NAME: [bool; 256] = {
 };
 
 /// Stricter than the grammar: no user information (RFC 9110, section 4.2.4: it is a credential), no sub-delims.
+#[inline]
 fn is_host_and_port(authority: &[u8]) -> bool {
     let name_byte = |byte: &u8| NAME[usize::from(*byte)];
     let address_byte = |byte: &u8| byte.is_ascii_hexdigit() || b":.".contains(byte);

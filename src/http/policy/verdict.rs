@@ -77,6 +77,7 @@ impl Verdict {
 
 impl Policy {
     /// Notes what the verdict will have to know of a request; `deadline`: it brought one.
+    #[inline]
     pub(in crate::http) fn facts(&self, parts: &request::Parts, deadline: bool) -> RequestFacts {
         let has = |name| parts.headers.contains_key(name);
         RequestFacts {
@@ -197,6 +198,7 @@ impl Policy {
     }
 
     /// S10: RFC 9110, section 15.1; RFC 9111, section 3.
+    #[inline]
     fn shares(&self, status: u16, storable: bool, facts: RequestFacts) -> Result<(), Rule> {
         let shares = match status {
             // Interim answers; a part, or a change to what the caller has already (RFC 3229, section 10.4.1).
