@@ -39,7 +39,7 @@ impl<'a, K, T> PollGuard<'a, K, T> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending<T>> {
         let Some(work) = &mut self.work else { return Poll::Pending };
         let current = CurrentFlight::enter(self.flight.id(self.shard.number));
-        let share = catch(|| work.as_mut().poll_end(cx).map(|()| work.may_share()));
+        let share = catch(|| work.as_mut().poll_to_share(cx));
         if let Ok(Poll::Pending) = share {
             return Poll::Pending;
         }

@@ -61,6 +61,12 @@ pub(crate) trait Drive<T>: Send {
     /// (invariant 6).
     fn may_share(&self) -> bool;
 
+    /// Drives the work to its end, and then says whether followers may have the value: one virtual call rather than two.
+    fn poll_to_share(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        ready!(self.as_mut().poll_end(cx));
+        Poll::Ready(self.may_share())
+    }
+
     /// Returns whether those who wait for the next run are told at this one's end that they may not have its value, so that they
     /// go alone at once, each with its own work: theirs would be for the leader alone, too. Asked under a lock, of work that
     /// has ended and whose value followers may not have: it runs no user code (invariant 6).
@@ -91,16 +97,21 @@ pub(crate) type Note = Arc<dyn Any + Send + Sync>;
 pub(crate) type ShareIf<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
 
 /// A closure and the future that it makes, in their context; then the value of that.
-#[pin_project(project = ClosureProj)]
-pub(crate) enum Closure<T, F, Fut> {
+#[pin_project]
+pub(crate) struct Closure<T, F, Fut> {
+    #[pin]
+    stage: Stage<T, F, Fut>,
+    share_if: Option<ShareIf<T>>,
+}
+
+#[pin_project(project = StageProj)]
+enum Stage<T, F, Fut> {
     Running {
         #[pin]
         future: InContext<Start<F, Fut>, T>,
-        share_if: Option<ShareIf<T>>,
     },
     Ended {
         value: Option<T>,
-        share_if: Option<ShareIf<T>>,
     },
 }
 
@@ -147,7 +158,7 @@ where
     #[inline]
     pub(crate) fn boxed(start: F, share_if: Option<ShareIf<T>>, context: CallContext) -> BoxedWork<T> {
         let future = InContext::new(Start::Ready { start: Some(start) }, context);
-        Box::pin(Self::Running { future, share_if })
+        Box::pin(Self { stage: Stage::Running { future }, share_if })
     }
 }
 
@@ -157,31 +168,29 @@ where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
-    fn poll_end(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.as_mut().project() {
-            ClosureProj::Running { future, share_if } => {
-                let value = Some(ready!(future.poll(cx)));
-                let share_if = share_if.take();
-                self.set(Self::Ended { value, share_if });
-                Poll::Ready(())
-            }
-            _ => panic!("a call was polled after it had panicked"),
-        }
+    fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut stage = self.project().stage;
+        let StageProj::Running { future } = stage.as_mut().project() else {
+            panic!("a call was polled after it had panicked")
+        };
+        let value = Some(ready!(future.poll(cx)));
+        stage.set(Stage::Ended { value });
+        Poll::Ready(())
     }
 
     fn moved(self: Pin<&mut Self>) {
-        if let ClosureProj::Running { future, .. } = self.project() {
+        if let StageProj::Running { future } = self.project().stage.project() {
             future.moved();
         }
     }
 
     fn may_share(&self) -> bool {
-        let Self::Ended { value: Some(value), share_if } = self else { return false };
-        share_if.as_ref().is_none_or(|share_if| share_if(value))
+        let Stage::Ended { value: Some(value) } = &self.stage else { return false };
+        self.share_if.as_ref().is_none_or(|share_if| share_if(value))
     }
 
     fn take_value(self: Pin<&mut Self>) -> T {
-        let ClosureProj::Ended { value, .. } = self.project() else { unreachable!("the work has not ended") };
+        let StageProj::Ended { value } = self.project().stage.project() else { unreachable!("the work has not ended") };
         match value.take() {
             Some(value) => value,
             None => unreachable!("the value is taken once"),
