@@ -8,6 +8,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 
 pub(crate) use self::adapter::InContext;
 use self::span::CallSpan;
+use crate::rare::Rare;
 
 /// `futures_util::future::BoxFuture<'static, ()>`, spelled out.
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -34,7 +35,7 @@ impl fmt::Debug for Scope {
 /// What a call's work takes along: made by the caller before any lock is taken, since a subscriber's code and a scope's
 /// clone run in it (invariant 6). Most calls take nothing along, and it is one word.
 #[derive(Debug, Default)]
-pub(crate) struct Context(Option<Box<Parts>>);
+pub(crate) struct Context(Rare<Parts>);
 
 #[derive(Debug, Default)]
 struct Parts {
@@ -48,7 +49,7 @@ impl Context {
     #[inline]
     pub(crate) fn of_call(scope: Option<&Scope>) -> Self {
         if scope.is_none() && CallSpan::nobody_listens() {
-            return Self(None);
+            return Self(Rare::NONE);
         }
         Self::of_parts(CallSpan::current(), scope)
     }
@@ -56,7 +57,7 @@ impl Context {
     #[cold]
     fn of_parts(span: CallSpan, scope: Option<&Scope>) -> Self {
         let is_empty = span.is_none() && scope.is_none();
-        Self((!is_empty).then(|| Box::new(Parts { span, scope: scope.cloned() })))
+        Self((!is_empty).then(|| Box::new(Parts { span, scope: scope.cloned() })).into())
     }
 
     /// Returns whether a scope waits for the work's first poll.
@@ -78,7 +79,7 @@ impl Context {
 
     #[cold]
     fn settle_span(&mut self, span: CallSpan) {
-        match &mut self.0 {
+        match &mut *self.0 {
             Some(parts) => parts.span = span,
             None => *self = Self::of_parts(span, None),
         }
@@ -87,7 +88,7 @@ impl Context {
     /// Runs a poll in the span.
     #[inline]
     fn run<R>(&self, poll: impl FnOnce() -> R) -> R {
-        match &self.0 {
+        match &*self.0 {
             Some(parts) => parts.span.run(poll),
             None => poll(),
         }

@@ -125,6 +125,7 @@ pub mod metrics;
 mod observe;
 mod outcome;
 mod panic;
+mod rare;
 mod service;
 mod stats;
 mod striped;

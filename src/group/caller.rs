@@ -10,77 +10,63 @@ use tokio::time::Instant;
 
 use super::{
     extras::{Extras, Spawned},
-    follower::Follower,
-    join::Joined,
+    join::{Fallback, Joined},
     leader::Leader,
     shared_outcome::{Part, PartValue},
     work::{BoxedWork, Note, Work},
 };
-use crate::{Outcome, Reason, Role, context::Context as CallContext, panic::catch, sync::Spawner, timer::Timer};
+use crate::{
+    Outcome, Reason, Role, context::Context as CallContext, panic::catch, rare::Rare, sync::Spawner, timer::Timer,
+};
 
 /// A caller, from its registration on: it waits on its flight, or runs its own work.
 ///
 /// Dropping it leaves the flight.
 pub(crate) struct Caller<K, T, W> {
     state: State<K, T, W>,
-    extras: Option<Box<Extras<K, T>>>,
+    extras: Rare<Extras<K, T>>,
 }
 
 enum State<K, T, W> {
-    /// Registered with the flight that runs its work.
-    Leading(Leader<K, T>),
-    /// Registered with another's flight.
-    Following(Follower<K, T>, Fallback<W>),
-    /// To run its own work, from the next poll on.
-    GoingAlone(W, Reason),
+    /// As it was registered: not to translate that into states of its own saves a call two moves.
+    Joined(Joined<K, T, W>),
     /// Runs its own work.
     Alone(BoxedWork<T>, Reason),
     Done(Role),
 }
 
-/// What a follower goes alone with, kept until the flight has landed.
-struct Fallback<W> {
-    work: W,
-    /// The limit of the wait; boxed, since most have none, and waiting calls are many.
-    wait: Option<Box<Timer>>,
-}
-
 impl<K, T, W> Caller<K, T, W> {
     #[inline]
     pub(super) fn new(
-        joined: Joined<K, T, W>,
+        mut joined: Joined<K, T, W>,
         deadline: impl FnOnce() -> Option<Instant>,
-        extras: Option<Box<Extras<K, T>>>,
+        extras: Rare<Extras<K, T>>,
     ) -> Self {
-        let state = match joined {
-            Joined::Leader(leader) => State::Leading(leader),
-            Joined::Follower(follower, work) => {
-                if let Some(extras) = &extras {
-                    extras.follows();
-                }
-                State::Following(follower, Fallback { work, wait: deadline().map(Timer::at).map(Box::new) })
+        if let Joined::Follower(_, fallback) = &mut joined {
+            if let Some(extras) = &*extras {
+                extras.follows();
             }
-            Joined::Alone(work, reason) => State::GoingAlone(work, reason),
-        };
-        Self { state, extras }
+            *fallback.wait = deadline().map(Timer::at).map(Box::new);
+        }
+        Self { state: State::Joined(joined), extras }
     }
 
     /// Returns one that runs its work alone.
-    pub(super) fn alone(work: W, reason: Reason, extras: Option<Box<Extras<K, T>>>) -> Self {
-        Self { state: State::GoingAlone(work, reason), extras }
+    pub(super) fn alone(work: W, reason: Reason, extras: Rare<Extras<K, T>>) -> Self {
+        Self { state: State::Joined(Joined::Alone(work, reason)), extras }
     }
 
     /// Returns one made by `spawn` whose work runs alone, in a task that it has already.
-    pub(super) fn spawned_alone(leader: Leader<K, T>, extras: Option<Box<Extras<K, T>>>) -> Self {
-        Self { state: State::Leading(leader), extras }
+    pub(super) fn spawned_alone(leader: Leader<K, T>, extras: Rare<Extras<K, T>>) -> Self {
+        Self { state: State::Joined(Joined::Leader(leader)), extras }
     }
 
     /// Returns the part this caller has, or had at its end; a follower may yet go alone.
     pub(crate) fn role(&self) -> Role {
         match &self.state {
-            State::Leading(leader) => leader.role(),
-            State::Following(..) => Role::Follower,
-            State::GoingAlone(_, reason) | State::Alone(_, reason) => Role::Alone(*reason),
+            State::Joined(Joined::Leader(leader)) => leader.role(),
+            State::Joined(Joined::Follower(..)) => Role::Follower,
+            State::Joined(Joined::Alone(_, reason)) | State::Alone(_, reason) => Role::Alone(*reason),
             State::Done(role) => *role,
         }
     }
@@ -89,7 +75,7 @@ impl<K, T, W> Caller<K, T, W> {
 impl<W> Fallback<W> {
     /// Returns why the follower waits no longer, once it does not.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
-        let Some(wait) = &mut self.wait else { return Poll::Pending };
+        let Some(wait) = &mut *self.wait else { return Poll::Pending };
         wait.poll(cx).map(|elapsed| elapsed.map_or(Reason::NoRuntime, |()| Reason::WaitedTooLong))
     }
 }
@@ -117,7 +103,7 @@ where
     {
         loop {
             let part = match &mut self.state {
-                State::Leading(leader) => match ready!(leader.poll(cx)) {
+                State::Joined(Joined::Leader(leader)) => match ready!(leader.poll(cx)) {
                     Part::Value(value) => {
                         let role = leader.role();
                         self.state = State::Done(role);
@@ -125,7 +111,7 @@ where
                     }
                     part => part,
                 },
-                State::Following(follower, fallback) => match follower.poll(cx) {
+                State::Joined(Joined::Follower(follower, fallback)) => match follower.poll(cx) {
                     Poll::Ready(part) => part,
                     Poll::Pending => {
                         let reason = ready!(fallback.poll_wait(cx));
@@ -133,9 +119,9 @@ where
                         Part::Alone(reason, None)
                     }
                 },
-                State::GoingAlone(_, reason) => Part::Alone(*reason, None),
+                State::Joined(Joined::Alone(_, reason)) => Part::Alone(*reason, None),
                 State::Alone(work, _) => {
-                    let ended = match &mut self.extras {
+                    let ended = match &mut *self.extras {
                         None => work.as_mut().poll_end(cx),
                         Some(extras) => catch(|| work.as_mut().poll_end(cx)).unwrap_or_else(|payload| {
                             extras.panicked();
@@ -155,7 +141,7 @@ where
                 Part::Value(value) => return Poll::Ready(Resolution::Value(value, self.role(), self.leave())),
                 Part::Panic(payload) => {
                     drop(self.leave());
-                    if let Some(extras) = &mut self.extras {
+                    if let Some(extras) = &mut *self.extras {
                         extras.panicked();
                     }
                     resume_unwind(payload);
@@ -164,7 +150,7 @@ where
             };
             let followed = self.role() == Role::Follower;
             let Some(work) = self.leave() else { continue };
-            if let (true, Some(extras)) = (followed, &self.extras) {
+            if let (true, Some(extras)) = (followed, &*self.extras) {
                 extras.released(reason);
             }
             let spawned = self.extras.as_ref().and_then(|extras| extras.spawned.as_ref());
@@ -172,7 +158,8 @@ where
                 // What `spawn` made goes on in a task of its own.
                 Some((Spawned { shard, scope }, spawner)) => {
                     let context = CallContext::of_call(scope.as_ref());
-                    self.state = State::Leading(shard.spawn_alone(work, reason, context, spawner));
+                    let leader = shard.spawn_alone(work, reason, context, spawner);
+                    self.state = State::Joined(Joined::Leader(leader));
                 }
                 None => return Poll::Ready(Resolution::Alone(work, reason, note)),
             }
@@ -202,7 +189,7 @@ where
     #[cold]
     fn observed_outcome(&mut self, value: PartValue<T>, role: Role) -> Outcome<T> {
         let outcome = value.take(role);
-        if let Some(extras) = &mut self.extras {
+        if let Some(extras) = &mut *self.extras {
             extras.answered(role, outcome.callers);
         }
         outcome
@@ -212,7 +199,7 @@ where
     fn leave(&mut self) -> Option<W> {
         let done = State::Done(self.role());
         match replace(&mut self.state, done) {
-            State::Following(_, Fallback { work, .. }) | State::GoingAlone(work, _) => Some(work),
+            State::Joined(Joined::Follower(_, Fallback { work, .. }) | Joined::Alone(work, _)) => Some(work),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     Reason, Role,
     context::Scope,
     observe::{Observers, Watch},
+    rare::Rare,
 };
 
 /// What few callers have, apart from what all have.
@@ -27,15 +28,16 @@ pub(super) struct Spawned<K, T> {
 
 impl<K, T> Extras<K, T> {
     /// `first`: how many observers are told of the call.
-    pub(super) fn new(spawned: Option<Spawned<K, T>>, observers: &Arc<Observers>, first: usize) -> Option<Box<Self>> {
+    pub(super) fn new(spawned: Option<Spawned<K, T>>, observers: &Arc<Observers>, first: usize) -> Rare<Self> {
         let watch = (first > 0).then(|| Watch::begin(observers, first, None));
         (spawned.is_some() || watch.is_some())
             .then(|| Box::new(Self { spawned, watch, profile: Profile::plain(first) }))
+            .into()
     }
 
     /// Returns what the group's observers are told of the caller, if there are any.
     #[inline]
-    pub(super) fn profile(extras: &Option<Box<Self>>) -> Option<&Profile<'static>> {
+    pub(super) fn profile(extras: &Rare<Self>) -> Option<&Profile<'static>> {
         extras.as_ref().and_then(|extras| extras.profile.as_ref())
     }
 

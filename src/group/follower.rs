@@ -11,7 +11,7 @@ use super::{
     shard::Shard,
     shared_outcome::{Part, SharedOutcome},
 };
-use crate::{Reason, trace::WaitSpan};
+use crate::{Reason, rare::Rare, trace::WaitSpan};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Follower<K, T> {
@@ -21,14 +21,14 @@ pub(super) struct Follower<K, T> {
     /// The place among the flight's waiters, once the caller has parked.
     parked: Option<WaiterRef>,
     /// `Some` if the call was made by the work of another flight; held for its `Drop`.
-    _edge: Option<Box<Edge>>,
+    _edge: Rare<Edge>,
     span: WaitSpan,
 }
 
 impl<K, T> Follower<K, T> {
     /// Stands for a caller that the flight has counted.
     pub(super) fn new(shard: Arc<Shard<K, T>>, outcome: Arc<SharedOutcome<T>>, edge: Option<Box<Edge>>) -> Self {
-        Self { shard, outcome: Some(outcome), parked: None, _edge: edge, span: WaitSpan::default() }
+        Self { shard, outcome: Some(outcome), parked: None, _edge: edge.into(), span: WaitSpan::default() }
     }
 
     /// Sets the span of the wait.

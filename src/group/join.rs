@@ -16,7 +16,9 @@ use super::{
     task::launch,
     work::Work,
 };
-use crate::{Event, FlightId, Reason, Role, context::Context, sync::Spawner, trace::WaitSpan};
+use crate::{
+    Event, FlightId, Reason, Role, context::Context, rare::Rare, sync::Spawner, timer::Timer, trace::WaitSpan,
+};
 
 /// How a caller wants to be registered.
 pub(super) struct JoinMode {
@@ -67,9 +69,19 @@ struct Behind<'a, K, W> {
 
 /// A registered caller, or its work back with the reason why it goes alone.
 pub(super) enum Joined<K, T, W> {
+    /// With the flight that runs its work.
     Leader(Leader<K, T>),
-    Follower(Follower<K, T>, W),
+    /// With another's flight.
+    Follower(Follower<K, T>, Fallback<W>),
+    /// To run its own work, from the next poll on.
     Alone(W, Reason),
+}
+
+/// What a follower goes alone with, kept until the flight has landed.
+pub(super) struct Fallback<W> {
+    pub(super) work: W,
+    /// The limit of the wait; boxed, since most have none, and waiting calls are many.
+    pub(super) wait: Rare<Timer>,
 }
 
 /// A flight as one who joins it finds it.
@@ -165,7 +177,7 @@ where
                         follower.wait_in(seen.span(at.id(self.number)));
                     }
                     drop(key);
-                    return Joined::Follower(follower, work);
+                    return Joined::Follower(follower, Fallback { work, wait: Rare::NONE });
                 }
             }
         }

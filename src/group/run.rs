@@ -12,7 +12,7 @@ use super::{
     join::{JoinMode, Joined},
     work::Work,
 };
-use crate::{Event, Reason, context::Context, sync::Spawner};
+use crate::{Event, Reason, context::Context, rare::Rare, sync::Spawner};
 
 impl<K, T> Group<K, T>
 where
@@ -63,9 +63,9 @@ where
 
     /// Returns what few callers have; `None` for most.
     #[inline]
-    pub(super) fn extras(&self, spawned: Option<Spawned<K, T>>) -> Option<Box<Extras<K, T>>> {
+    pub(super) fn extras(&self, spawned: Option<Spawned<K, T>>) -> Rare<Extras<K, T>> {
         if spawned.is_none() && self.observers().any().is_none() {
-            return None;
+            return Rare::NONE;
         }
         Extras::new(spawned, self.observers(), self.observers().count())
     }
@@ -83,7 +83,7 @@ where
 
     /// Runs work that is no call of the group's: nothing is counted, and nobody is told.
     pub(crate) fn run_beside<W: Work<T>>(work: W) -> Call<K, T, W> {
-        Call::new(Caller::alone(work, Reason::NoKey, None))
+        Call::new(Caller::alone(work, Reason::NoKey, Rare::NONE))
     }
 
     /// Returns until when a follower that joins now waits.
