@@ -104,11 +104,8 @@ where
         loop {
             let part = match &mut self.state {
                 State::Joined(Joined::Leader(leader)) => match ready!(leader.poll(cx)) {
-                    Part::Value(value) => {
-                        let role = leader.role();
-                        self.state = State::Done(role);
-                        return Poll::Ready(Resolution::Value(value, role, None));
-                    }
+                    // It has left its flight, and goes with the caller.
+                    Part::Value(value) => return Poll::Ready(Resolution::Value(value, leader.role(), None)),
                     part => part,
                 },
                 State::Joined(Joined::Follower(follower, fallback)) => match follower.poll(cx) {

@@ -175,6 +175,17 @@ impl<K, T> Flight<K, T> {
         self.scoped && !self.polled && self.leader && !self.is_blocked()
     }
 
+    /// Returns whether the leader polls the work: on a flight that it has to itself; and for a scope's first poll, which the
+    /// flight's task leaves to the leader, as if a follower had joined in mid-poll.
+    #[inline]
+    pub(super) fn is_led(&self) -> bool {
+        match self.stage {
+            Stage::Solo => !self.is_blocked(),
+            Stage::Shared => self.awaits_leader(),
+            Stage::Dropping | Stage::Landed => false,
+        }
+    }
+
     /// Returns when and where the leader called, if that is known.
     pub(super) fn leader_call(&self) -> Option<&Arc<LeaderCall>> {
         self.waiting.as_ref()?.leader_call.as_ref()

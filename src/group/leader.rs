@@ -3,7 +3,7 @@
 use std::{
     mem::forget,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use super::{
@@ -17,15 +17,15 @@ use super::{
     shared_outcome::{Part, PartValue},
     work::BoxedWork,
 };
-use crate::{Reason, Role};
+use crate::{Reason, Role, rare::Rare};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Leader<K, T> {
     shard: Arc<Shard<K, T>>,
     /// What starts a task for work that goes on when the leader leaves it.
     launch: Launch<K, T>,
-    /// `Some` if the call was made by the work of another flight; held for its `Drop`.
-    _edge: Option<Box<Edge>>,
+    /// `Some` if the call was made by the work of another flight; held for its `Drop`, until the flight has ended.
+    edge: Rare<Edge>,
     registration: Registration,
 }
 
@@ -52,7 +52,7 @@ impl<K, T> Leader<K, T> {
         Self {
             shard,
             launch,
-            _edge: edge,
+            edge: edge.into(),
             registration: Registration { flight, role, parked: false, registered: true },
         }
     }
@@ -64,110 +64,95 @@ impl<K, T> Leader<K, T> {
     /// Waits for the landing; alone on its flight it polls the work itself.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T>> {
-        self.registration.poll(&self.shard, cx)
+        let part = ready!(self.registration.poll(&self.shard, cx));
+        *self.edge = None;
+        Poll::Ready(part)
     }
 }
 
 impl Registration {
     fn poll<K, T>(&mut self, shard: &Shard<K, T>, cx: &mut Context<'_>) -> Poll<Part<T>> {
-        let mut spare = None;
         loop {
             let mut locked = shard.lock();
-            let part = match self.take_work(&mut locked) {
-                Some(work) => {
-                    locked.unlock();
-                    self.poll_work(shard, PollGuard::new(shard, self.flight, work), cx)
+            let Some(work) = self.take_work(&mut locked) else {
+                match self.wait(locked, cx) {
+                    Some(part) => return part,
+                    None => continue,
                 }
-                None => self.wait(locked, &mut spare, cx),
             };
-            if let Some(part) = ready!(part) {
-                return Poll::Ready(part);
-            }
+            locked.unlock();
+            // Polls the work of a solo flight; a follower may join meanwhile.
+            let mut work = PollGuard::new(shard, self.flight, work);
+            let Poll::Ready(ending) = work.poll(cx) else {
+                self.keep_waker(shard, work, cx);
+                return Poll::Pending;
+            };
+            // It has nothing to give back: not to ask saves a call.
+            forget(work);
+            let ending = match shard.lock().land_alone(self.flight) {
+                Ok(gone) => {
+                    drop(gone);
+                    ending
+                }
+                Err(locked) => match locked.land(self.flight, ending, Driver::Leader).run() {
+                    Some(ending) => ending,
+                    // The outcome is there to take.
+                    None => continue,
+                },
+            };
+            self.registered = false;
+            return Poll::Ready(own_part(ending));
         }
     }
 
-    /// Takes the work of a flight that the leader has to itself; and for a scope's first poll, which the flight's task
-    /// leaves to the leader, as if a follower had joined in mid-poll.
+    /// Takes the work, if it is the leader's to poll.
     #[inline]
     fn take_work<K, T>(&self, locked: &mut Locked<'_, K, T>) -> Option<BoxedWork<T>> {
-        let flight = locked.get(self.flight)?;
-        let drives = match flight.stage {
-            Stage::Solo => !flight.is_blocked(),
-            Stage::Shared => flight.awaits_leader(),
-            Stage::Dropping | Stage::Landed => false,
-        };
-        if drives { flight.take_work() } else { None }
+        locked.get(self.flight).filter(|flight| flight.is_led())?.take_work()
     }
 
-    /// Waits for the landing, while the work is in another's hands. `Ready(None)`: a clone of the waker was needed, which
-    /// is in `spare` now; things may have changed meanwhile.
+    /// Waits for the landing, while the work is in another's hands; `None` if it is not any more.
     #[inline(never)]
-    fn wait<K, T>(
-        &mut self,
-        mut locked: Locked<'_, K, T>,
-        spare: &mut Option<Waker>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Part<T>>> {
-        let Some(flight) = locked.get(self.flight) else {
-            locked.unlock();
-            panic!("a call was polled after it had panicked");
-        };
-        match flight.stage {
-            // Solo, Shared, Dropping: the same. The landing wakes this caller (invariants 7, 9).
-            Stage::Solo | Stage::Shared | Stage::Dropping => {
-                let parked = park(&mut flight.leader_waker, spare.take(), cx);
+    fn wait<K, T>(&mut self, mut locked: Locked<'_, K, T>, cx: &mut Context<'_>) -> Option<Poll<Part<T>>> {
+        let (shard, mut spare) = (locked.shard, None);
+        loop {
+            let Some(flight) = locked.get(self.flight) else {
                 locked.unlock();
-                match parked {
-                    Ok(superfluous) => {
-                        self.parked = true;
-                        drop(superfluous);
-                        Poll::Pending
-                    }
-                    Err(NeedsWaker) => {
-                        *spare = Some(cx.waker().clone());
-                        Poll::Ready(None)
+                let how = if self.registered { "panicked" } else { "completed" };
+                panic!("a call was polled after it had {how}");
+            };
+            match flight.stage {
+                // Solo, Shared, Dropping: the same. The landing wakes this caller (invariants 7, 9).
+                Stage::Solo | Stage::Shared | Stage::Dropping => {
+                    let parked = park(&mut flight.leader_waker, spare.take(), cx);
+                    locked.unlock();
+                    match parked {
+                        Ok(superfluous) => {
+                            self.parked = true;
+                            drop(superfluous);
+                            return Some(Poll::Pending);
+                        }
+                        Err(NeedsWaker) => spare = Some(cx.waker().clone()),
                     }
                 }
+                // Landed => gone
+                Stage::Landed => {
+                    self.registered = false;
+                    let gone = locked.take_landed(self.flight);
+                    return Some(Poll::Ready(match gone.waiting.map(|waiting| (waiting.own, waiting.outcome)) {
+                        Some((Some(ending), _)) => own_part(ending),
+                        Some((None, Some(outcome))) => outcome.part(),
+                        _ => Part::Alone(Reason::Lost, None),
+                    }));
+                }
             }
-            // Landed => gone
-            Stage::Landed => {
-                self.registered = false;
-                let gone = locked.take_landed(self.flight);
-                Poll::Ready(Some(match gone.waiting.map(|waiting| (waiting.own, waiting.outcome)) {
-                    Some((Some(ending), _)) => own_part(ending),
-                    Some((None, Some(outcome))) => outcome.part(),
-                    _ => Part::Alone(Reason::Lost, None),
-                }))
+            // Things may have changed meanwhile.
+            locked = shard.lock();
+            if locked.get(self.flight).is_some_and(|flight| flight.is_led() && flight.work.is_some()) {
+                locked.unlock();
+                return None;
             }
         }
-    }
-
-    /// Polls the work of a solo flight; a follower may join meanwhile. `Ready(None)`: the outcome is there to take.
-    #[inline]
-    fn poll_work<K, T>(
-        &mut self,
-        shard: &Shard<K, T>,
-        mut work: PollGuard<'_, K, T>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Part<T>>> {
-        let Poll::Ready(ending) = work.poll(cx) else {
-            self.keep_waker(shard, work, cx);
-            return Poll::Pending;
-        };
-        // It has nothing to give back: not to ask saves a call.
-        forget(work);
-        let ending = match shard.lock().land_alone(self.flight) {
-            Ok(gone) => {
-                drop(gone);
-                ending
-            }
-            Err(locked) => match locked.land(self.flight, ending, Driver::Leader).run() {
-                Some(ending) => ending,
-                None => return Poll::Ready(None),
-            },
-        };
-        self.registered = false;
-        Poll::Ready(Some(own_part(ending)))
     }
 
     /// Gives the work back after a poll that did not end it.
@@ -208,19 +193,27 @@ fn own_part<T>(ending: Ending<T>) -> Part<T> {
     }
 }
 
+impl<K, T> Leader<K, T> {
+    /// Apart, so that to drop a leader whose flight has ended saves no registers for it.
+    #[cold]
+    fn leave(&mut self) {
+        let (launching, mut rest) = self.shard.lock().leave_as_leader(self.registration.flight);
+        if let Some(spawner) = launching {
+            // Told before the task is started, which may end the flight at once.
+            if let Some(moved) = rest.report.take() {
+                moved.tell();
+            }
+            (self.launch)(spawner, Arc::clone(&self.shard), self.registration.flight);
+        }
+        rest.run();
+    }
+}
+
 impl<K, T> Drop for Leader<K, T> {
     #[inline]
     fn drop(&mut self) {
         if self.registration.registered {
-            let (launching, mut rest) = self.shard.lock().leave_as_leader(self.registration.flight);
-            if let Some(spawner) = launching {
-                // Told before the task is started, which may end the flight at once.
-                if let Some(moved) = rest.report.take() {
-                    moved.tell();
-                }
-                (self.launch)(spawner, Arc::clone(&self.shard), self.registration.flight);
-            }
-            rest.run();
+            self.leave();
         }
     }
 }
