@@ -46,10 +46,16 @@ impl<V> Slots<V> {
             forget(self.first.replace(value()));
             return FIRST;
         }
+        self.insert_more(value())
+    }
+
+    /// Apart, so that the value is made in one place alone where the first slot is free.
+    #[inline(never)]
+    fn insert_more(&mut self, value: V) -> usize {
         if self.more.capacity() == 0 {
             self.more.reserve_exact(1);
         }
-        self.more.insert(value()) + 1
+        self.more.insert(value) + 1
     }
 
     /// Empties a slot that is known to be in use.
