@@ -3,7 +3,7 @@
 use std::{
     mem::forget,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use super::{
@@ -24,8 +24,6 @@ pub(super) struct Leader<K, T> {
     shard: Arc<Shard<K, T>>,
     /// What starts a task for work that goes on when the leader leaves it.
     launch: Launch<K, T>,
-    /// `Some` if the call was made by the work of another flight; held for its `Drop`, until the flight has ended.
-    edge: Rare<Edge>,
     registration: Registration,
 }
 
@@ -37,6 +35,8 @@ struct Registration {
     parked: bool,
     /// Still counted by the flight.
     registered: bool,
+    /// `Some` if the call was made by the work of another flight; held for its `Drop`, until the flight has ended.
+    edge: Rare<Edge>,
 }
 
 impl<K, T> Leader<K, T> {
@@ -52,8 +52,7 @@ impl<K, T> Leader<K, T> {
         Self {
             shard,
             launch,
-            edge: edge.into(),
-            registration: Registration { flight, role, parked: false, registered: true },
+            registration: Registration { flight, role, parked: false, registered: true, edge: edge.into() },
         }
     }
 
@@ -64,9 +63,7 @@ impl<K, T> Leader<K, T> {
     /// Waits for the landing; alone on its flight it polls the work itself.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T>> {
-        let part = ready!(self.registration.poll(&self.shard, cx));
-        *self.edge = None;
-        Poll::Ready(part)
+        self.registration.poll(&self.shard, cx)
     }
 }
 
@@ -100,9 +97,16 @@ impl Registration {
                     None => continue,
                 },
             };
-            self.registered = false;
+            self.end();
             return Poll::Ready(own_part(ending));
         }
+    }
+
+    /// The flight has ended: there is nothing to leave, and nothing to wait for.
+    #[inline]
+    fn end(&mut self) {
+        self.registered = false;
+        *self.edge = None;
     }
 
     /// Takes the work, if it is the leader's to poll.
@@ -137,8 +141,8 @@ impl Registration {
                 }
                 // Landed => gone
                 Stage::Landed => {
-                    self.registered = false;
                     let gone = locked.take_landed(self.flight);
+                    self.end();
                     return Some(Poll::Ready(match gone.waiting.map(|waiting| (waiting.own, waiting.outcome)) {
                         Some((Some(ending), _)) => own_part(ending),
                         Some((None, Some(outcome))) => outcome.part(),

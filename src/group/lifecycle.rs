@@ -102,11 +102,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         if !matches!(flight.stage, Stage::Solo) || flight.waiting.is_some() {
             return Err(self);
         }
-        let waker = flight.leader_waker.take();
-        let key = self.table.unlist(at.slot);
-        // The leader has the work.
-        self.table.forget(at.slot);
-        Ok((key, waker))
+        Ok(self.table.take_alone(at.slot))
     }
 
     /// Solo, Shared => (Landed | gone): frees the key, publishes the outcome, wakes those who wait, in this order

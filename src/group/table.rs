@@ -120,12 +120,21 @@ impl<K, T> Table<K, T> {
         flight
     }
 
-    /// Takes out a flight that is not listed, and has neither work nor wakers, so that nothing is left to be dropped.
+    /// Unlists and takes out a flight that ends alone: its leader has the work, and nothing else is left to be dropped but what
+    /// is returned.
     #[inline]
-    pub(super) fn forget(&mut self, slot: usize) {
-        debug_assert!(self.flights[slot].is_hollow(), "what is left in a flight would be leaked");
+    pub(super) fn take_alone(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
+        let flight = &mut self.flights[slot];
+        let (key, waker) = (flight.key.take(), flight.leader_waker.take());
+        debug_assert!(flight.is_hollow(), "what is left in a flight would be leaked");
+        self.joinable.sub(key.is_some());
+        self.remove_from_index(slot);
         self.flights.forget(slot);
-        self.shrink();
+        // There is nothing to give back in place of the first slot.
+        if slot != FIRST {
+            self.shrink();
+        }
+        (key, waker)
     }
 
     /// Gives the memory back once it is not used (invariant 12).
