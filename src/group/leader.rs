@@ -68,6 +68,8 @@ impl<K, T> Leader<K, T> {
 }
 
 impl Registration {
+    /// Inlined, which saves the registers' way to the stack and back: 25 instructions.
+    #[inline(always)]
     fn poll<K, T>(&mut self, shard: &Shard<K, T>, cx: &mut Context<'_>) -> Poll<Part<T>> {
         loop {
             let mut locked = shard.lock();
