@@ -171,9 +171,13 @@ where
     {
         loop {
             match ready!(self.poll_resolution(cx)) {
-                // Apart, so that an outcome that nobody observes is made in its place.
+                // Apart, so that an outcome that nobody observes is made in its place; and so is that of a caller that shares
+                // with nobody.
                 Resolution::Value(value, role, _) if self.extras.is_some() => {
                     return Poll::Ready(self.observed_outcome(value, role));
+                }
+                Resolution::Value(PartValue::Own(work), role, _) => {
+                    return Poll::Ready(Outcome { value: work.into_value(), role, callers: 1 });
                 }
                 Resolution::Value(value, role, _) => return Poll::Ready(value.take(role)),
                 Resolution::Alone(work, reason, _) => {
