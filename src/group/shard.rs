@@ -16,13 +16,13 @@ use super::{
 use crate::{
     Limits,
     observe::Observers,
-    sync::{Mutex, MutexGuard, Spawner, lock},
+    sync::{ShardMutex, ShardMutexGuard, Spawner, lock_shard},
 };
 
 /// A part of a group's keys. Padded, so that two shards never share a cache line (or an adjacent pair).
 #[repr(align(128))]
 pub(super) struct Shard<K, T> {
-    table: Mutex<Table<K, T>>,
+    table: ShardMutex<Table<K, T>>,
     /// Numbered through the process.
     pub(super) number: NonZeroU64,
     pub(super) limits: Limits,
@@ -34,7 +34,7 @@ pub(super) struct Shard<K, T> {
 /// dropped while it is held (invariant 6).
 pub(super) struct Locked<'a, K, T> {
     pub(super) shard: &'a Shard<K, T>,
-    pub(super) table: MutexGuard<'a, Table<K, T>>,
+    pub(super) table: ShardMutexGuard<'a, Table<K, T>>,
 }
 
 /// Starts a flight's task. Kept as a pointer by who may need it, since `Drop` of a caller cannot state the bounds of a
@@ -46,12 +46,12 @@ impl<K, T> Shard<K, T> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let joinable = Counter::new(flights.map(|count| (count, limits.max_flights)));
         let number = NonZeroU64::MIN.saturating_add(NUMBER.fetch_add(1, Relaxed));
-        Self { table: Mutex::new(Table::new(joinable)), number, limits, observers }
+        Self { table: ShardMutex::new(Table::new(joinable)), number, limits, observers }
     }
 
     #[inline]
     pub(super) fn lock(&self) -> Locked<'_, K, T> {
-        Locked { shard: self, table: lock(&self.table) }
+        Locked { shard: self, table: lock_shard(&self.table) }
     }
 }
 
