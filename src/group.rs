@@ -27,6 +27,7 @@ mod report;
 mod run;
 mod scope;
 mod shard;
+mod shards;
 mod shared_outcome;
 mod slots;
 mod table;
@@ -39,13 +40,10 @@ use std::{
     borrow::Borrow,
     fmt,
     hash::{BuildHasher, Hash},
-    num::NonZeroUsize,
-    sync::{Arc, atomic::AtomicUsize},
-    thread::available_parallelism,
+    sync::Arc,
 };
 
 pub use self::call::Call;
-use self::shard::Shard;
 pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
 #[cfg(any(feature = "fleet", feature = "http"))]
 pub(crate) use self::work::{Drive, Note};
@@ -54,6 +52,7 @@ pub(crate) use self::{
     caller::{Caller, Resolution},
     profile::Profile,
 };
+use self::{shard::Shard, shards::Shards};
 use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, striped::Striped};
 
 /// A namespace of keys: callers who ask for the same key at the same time share one run of the work.
@@ -111,9 +110,8 @@ pub struct Group<K, T> {
 struct Inner<K, T> {
     hasher: KeyHasher,
     limits: Limits,
-    /// A power of two of them, each counted on its own, so that callers of different keys share nothing that is
-    /// written.
-    shards: Box<[Arc<Shard<K, T>>]>,
+    /// Each counted on its own, so that callers of different keys share nothing that is written.
+    shards: Shards<K, T>,
     /// Calls without a key.
     keyless: Striped,
     /// The shards have it too.
@@ -145,10 +143,7 @@ impl<K, T> Group<K, T> {
     }
 
     pub(crate) fn with_observers(limits: Limits, observers: Arc<Observers>) -> Self {
-        let threads = available_parallelism().map_or(1, NonZeroUsize::get);
-        let flights = (limits.max_flights != usize::MAX).then(Arc::<AtomicUsize>::default);
-        let shard = |_| Arc::new(Shard::new(limits, flights.clone(), Arc::clone(&observers)));
-        let shards = (0..(8 * threads).next_power_of_two()).map(shard).collect();
+        let shards = Shards::new(limits, Arc::clone(&observers));
         let inner = Inner { hasher: KeyHasher::new(), limits, shards, keyless: Striped::new(), observers };
         Self { inner: Arc::new(inner), scope: None }
     }
@@ -194,9 +189,7 @@ impl<K: Hash + Eq, T> Group<K, T> {
 
     fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> (&Arc<Shard<K, T>>, u64) {
         let hash = self.inner.hasher.hash_one(key);
-        // The table under the shard uses the top and the bottom bits.
-        let number = (hash >> 32) as usize & (self.inner.shards.len() - 1);
-        (&self.inner.shards[number], hash)
+        (self.inner.shards.of(hash), hash)
     }
 }
 

@@ -45,7 +45,7 @@ impl<K, T> Group<K, T> {
     /// The shards are counted one after the other: exact at rest, a snapshot otherwise. It looks at every flight.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        for shard in &self.inner.shards {
+        for shard in self.inner.shards.iter() {
             stats += shard.lock().stats();
         }
         stats.alone += self.inner.keyless.get();
