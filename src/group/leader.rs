@@ -124,8 +124,10 @@ impl Registration {
         loop {
             let Some(flight) = locked.get(self.flight) else {
                 locked.unlock();
-                let how = if self.registered { "panicked" } else { "completed" };
-                panic!("a call was polled after it had {how}");
+                if self.registered {
+                    panic!("a call was polled after it had panicked");
+                }
+                panic!("a call was polled after it had completed");
             };
             match flight.stage {
                 // Solo, Shared, Dropping: the same. The landing wakes this caller (invariants 7, 9).

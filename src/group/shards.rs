@@ -52,3 +52,23 @@ impl<K, T> Shards<K, T> {
         self.shards.iter().filter_map(OnceLock::get)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use crate::Group;
+
+    #[test]
+    fn a_shard_is_made_when_the_first_key_comes_to_it() {
+        let group = Group::new();
+        let made = || group.inner.shards.iter().count();
+        assert_eq!((group.in_flight(), group.stats().calls(), made()), (0, 0, 0));
+        drop(group.call(7, || ready(7)));
+        drop(group.call(7, || ready(7)));
+        assert_eq!((group.stats().calls(), made()), (2, 1));
+        (0..10_000).for_each(|key| drop(group.call(key, move || ready(key))));
+        assert_eq!(made(), group.inner.shards.shards.len(), "keys come to all of them");
+        assert!(group.is_empty());
+    }
+}

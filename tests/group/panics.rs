@@ -155,6 +155,29 @@ async fn a_call_that_is_polled_after_its_panic_says_so() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_polled_after_its_end_says_so_and_disturbs_no_flight() {
+    async fn poll_again(call: impl Future + Unpin) {
+        let caught = AssertUnwindSafe(call).catch_unwind().await;
+        assert_eq!(caught.err().unwrap().downcast_ref(), Some(&"a call was polled after it had completed"));
+    }
+    let group = Group::new();
+    let mut solo = group.call("another", || async { 7 });
+    let (mut leader, mut follower) = (group.call("key", || async { 7 }), group.call("key", never));
+    assert_eq!((&mut solo).await.value, 7);
+    assert_eq!((&mut leader).await.value, 7);
+    assert_eq!((&mut follower).await.value, 7);
+    // In the places of those that have landed.
+    let next = (group.call("key", pending), group.call("another", pending));
+    poll_again(&mut solo).await;
+    poll_again(&mut leader).await;
+    poll_again(&mut follower).await;
+    drop((solo, leader, follower));
+    assert_eq!(group.in_flight(), 2);
+    drop(next);
+    assert!(group.is_empty());
+}
+
+#[tokio::test]
 async fn work_that_panics_as_it_is_dropped_frees_its_key() {
     struct Bad;
     impl Drop for Bad {
