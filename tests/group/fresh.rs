@@ -146,7 +146,7 @@ async fn a_leader_that_is_never_polled_holds_up_nobody_in_its_turn() {
     assert!(group.is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn when_all_who_wait_have_left_their_work_is_dropped_unpolled() {
     for shared in [false, true] {
         let recorder = Arc::new(Recorder::default());
@@ -237,7 +237,7 @@ async fn a_run_that_panics_lets_the_next_one_start() {
     assert!(group.is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn observers_are_told_of_a_flight_that_waits_as_of_any_other() {
     let recorder = Arc::new(Recorder::default());
     let group = Table::new().observed(Arc::clone(&recorder));

@@ -230,7 +230,7 @@ async fn work_that_tries_its_own_key_skips_and_tries_others_with_what_waits_for_
     assert!(group.is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_skips_is_neither_counted_nor_told_and_who_leads_is() {
     let recorder = Arc::new(Recorder::default());
     let group = Group::with_limits(Limits::new().max_flights(1)).observed(Arc::clone(&recorder));
