@@ -112,6 +112,26 @@ async fn a_scope_is_called_in_the_leaders_task_though_a_second_caller_joined_bef
     assert!(group.is_empty());
 }
 
+#[tokio::test]
+async fn a_scope_is_called_in_the_task_of_a_fresh_leader_whose_turn_has_come() {
+    let (group, gone, go) = (scoped(), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (before, work) = (gone.clone(), go.clone());
+    let mut running = spawn(group.call("key", || look_twice(before)));
+    assert_pending!(running.poll());
+    let leader = USER.sync_scope("Ann", || group.call_fresh("key", || look_twice(work)));
+    let mut leader = spawn(USER.scope("Ann", leader));
+    let follower = group.call_fresh("key", || async { unreachable!("the leader's work runs") });
+    gone.notify_one();
+    assert_eq!(running.await.value, (None, None));
+    // The flight's task comes first, and leaves the first poll to the leader.
+    yield_now().await;
+    assert_pending!(leader.poll());
+    go.notify_one();
+    assert_eq!(follower.await.value, (Some("Ann"), Some("Ann")));
+    assert_eq!(leader.await.value, (Some("Ann"), Some("Ann")));
+    assert!(group.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_is_never_polled_holds_up_a_scoped_flight_for_ten_milliseconds() {
     let (group, go) = (scoped(), Arc::new(Notify::new()));

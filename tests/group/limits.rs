@@ -65,15 +65,18 @@ async fn a_follower_that_has_waited_too_long_goes_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flight_past_its_join_window_makes_room_for_a_new_one() {
-    let limits = Limits::new().join_window(std::time::Duration::from_secs(1));
-    let (group, work) = (Group::with_limits(limits), Work::default());
-    let mut old = task::spawn(group.call("key", work.run(1)));
-    assert_pending!(old.poll());
-    tokio::time::advance(std::time::Duration::from_secs(2)).await;
-    assert_eq!(group.call("key", || async { 2 }).await.role, Role::Leader);
-    work.gate.notify_one();
-    assert_eq!(assert_ready!(old.poll()).value, 1);
-    assert!(group.is_empty());
+    // Room too, where there was room for one.
+    for flights in [usize::MAX, 1] {
+        let limits = Limits::new().join_window(std::time::Duration::from_secs(1)).max_flights(flights);
+        let (group, work) = (Group::with_limits(limits), Work::default());
+        let mut old = task::spawn(group.call("key", work.run(1)));
+        assert_pending!(old.poll());
+        tokio::time::advance(std::time::Duration::from_secs(2)).await;
+        assert_eq!(group.call("key", || async { 2 }).await.role, Role::Leader);
+        work.gate.notify_one();
+        assert_eq!(assert_ready!(old.poll()).value, 1);
+        assert!(group.is_empty());
+    }
 }
 
 #[tokio::test(start_paused = true)]

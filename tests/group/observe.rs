@@ -72,6 +72,37 @@ async fn callers_that_leave_and_the_flight_that_all_have_left() {
     assert!(group.is_empty());
 }
 
+/// Notes of calls without an outcome whether they followed.
+#[derive(Default)]
+struct Ends(Mutex<Vec<(&'static str, bool)>>);
+
+impl Observer for Ends {
+    fn on(&self, event: &Event<'_>) {
+        match event {
+            Event::Left { follower, .. } => self.0.lock().unwrap().push(("left", *follower)),
+            Event::Panicked { follower, .. } => self.0.lock().unwrap().push(("panicked", *follower)),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_a_call_without_an_outcome_it_is_told_whether_it_followed() {
+    let ends = Arc::new(Ends::default());
+    let group = Group::new().observed(Arc::clone(&ends));
+    let (leader, follower) = (group.call("key", pending::<u32>), group.call("key", never));
+    drop(follower);
+    drop(leader);
+    assert_eq!(std::mem::take(&mut *ends.0.lock().unwrap()), [("left", true), ("left", false)]);
+
+    let (leader, follower) = (group.call("key", || async { panic!("of the work") }), group.call("key", never));
+    for call in [leader.boxed(), follower.boxed()] {
+        AssertUnwindSafe(call).catch_unwind().await.expect_err("the work panics");
+    }
+    assert_eq!(*ends.0.lock().unwrap(), [("panicked", false), ("panicked", true)]);
+    assert!(group.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_flight_that_goes_on_without_callers_is_moved_and_then_abandoned() {
     let (group, recorder) = recorded::<_, u32>(Limits::new().on_abandon(OnAbandon::CancelAfter(10 * MS)));

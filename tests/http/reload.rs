@@ -151,6 +151,8 @@ async fn s13_d3_reloads_of_a_private_page_are_released_as_the_first_answer_is_th
             texts.dedup();
             assert_eq!(texts.len(), 100, "{said:?}");
             assert!(got.iter().all(|got| got.waited <= most), "{said:?}");
+            // The first two lead; the others are told why they went alone.
+            assert!(got.iter().skip(2).all(|got| got.coalesced.rule.is_some()), "{said:?}");
         }
         assert!(group.is_empty());
     }

@@ -98,6 +98,16 @@ fn s25_identities_count_by_type_value_and_place() {
     assert_eq!(hasher.hash_one(same()), hasher.hash_one(same()));
 }
 
+/// With equal ones every request would be compared with all that are in flight.
+#[test]
+fn other_paths_and_other_identities_have_other_hashes() {
+    let hasher = RandomState::new();
+    let hash = |uri, id: u32| {
+        hasher.hash_one(key(&Recipe::new().identity(move |_| Some(id)), &parts(uri, &[])).expect("a key"))
+    };
+    assert_eq!(HashSet::from([hash("/x", 1), hash("/y", 1), hash("/x", 2)]).len(), 3);
+}
+
 #[test]
 fn s25_a_variant_keeps_the_identity() {
     let names = [HeaderName::from_static("referer")];
