@@ -210,19 +210,3 @@ impl<K, T> fmt::Debug for Group<K, T> {
         f.debug_struct("Group").field("in_flight", &self.in_flight()).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::{collections::HashSet, sync::Arc};
-
-    use super::Group;
-
-    /// Else threads with keys that have nothing to do with each other would wait for one lock.
-    #[test]
-    fn keys_are_spread_over_all_shards() {
-        let group = Group::<usize, ()>::new();
-        let shards = group.inner.shards.len();
-        let used: HashSet<_> = (0..64 * shards).map(|key| Arc::as_ptr(group.shard(&key).0)).collect();
-        assert_eq!(used.len(), shards);
-    }
-}
