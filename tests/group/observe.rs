@@ -168,6 +168,9 @@ async fn an_outcome_that_is_the_leaders_alone() {
         "released: NotShareable",
         "answered Alone(NotShareable) after 0 ms, 1 callers",
     ]);
+    // Nobody is refused what nobody else asked for.
+    assert_eq!(service.call(8).await, Ok(8));
+    recorder.assert_told(&["led 1", "landed 1 after 0 ms, 1 callers, alone", "answered Leader after 0 ms, 1 callers"]);
 }
 
 #[tokio::test(start_paused = true)]
