@@ -17,14 +17,22 @@ impl<B> BodySource<B> {
     pub(in crate::http) fn whole(data: Bytes, trailers: Option<HeaderMap>) -> Self {
         let length = data.len() as u64;
         let mut read = VecDeque::with_capacity(2);
+        // S18: what says how long it is has no trailers over HTTP/1.1.
+        let size = |length| if trailers.is_some() { at_least(length) } else { SizeHint::with_exact(length) };
         if length > 0 {
-            let before = Hints { size: SizeHint::with_exact(length), is_end_stream: false };
+            let before = Hints { size: size(length), is_end_stream: false };
             read.push_back(Read { before, outcome: Some(Ok(Part::Data(data))) });
         }
         if let Some(trailers) = trailers {
-            let before = Hints { size: SizeHint::with_exact(0), is_end_stream: false };
+            let before = Hints { size: at_least(0), is_end_stream: false };
             read.push_back(Read { before, outcome: Some(Ok(Part::Trailers(trailers.into()))) });
         }
         Self::from_origin(Origin::Pinned { body: Pinned::whole(read) })
     }
+}
+
+fn at_least(length: u64) -> SizeHint {
+    let mut size = SizeHint::new();
+    size.set_lower(length);
+    size
 }
