@@ -64,6 +64,23 @@ impl<F, T> InContext<F, T> {
         Self { context, settled: false, state }
     }
 
+    /// Makes of the context what the first poll makes of it, and does not poll the future: for work that waits for something
+    /// else first, and may be in another task when that is over.
+    #[cfg(feature = "http")]
+    pub(crate) fn begin(self: Pin<&mut Self>)
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let this = self.project();
+        if !*this.settled {
+            *this.settled = true;
+            this.context.settle();
+        }
+        let state = this.state;
+        this.context.run(|| state.begin());
+    }
+
     /// Says that a task other than the caller's makes the next poll: if that is the first, the span is the call's.
     pub(crate) fn moved(self: Pin<&mut Self>) {
         *self.project().settled = true;
@@ -106,8 +123,8 @@ where
         }
     }
 
-    #[cold]
-    fn poll_scoped(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<T> {
+    /// Hands the future to the scope, if there is one that has not got it yet.
+    fn begin(mut self: Pin<&mut Self>) {
         if let StateProj::Unscoped { future, scope } = self.as_mut().project() {
             let Some(future) = future.take() else { panic!("work was polled after its scope had panicked") };
             let output = Output::default();
@@ -119,6 +136,11 @@ where
             let wrapped = Wrapped((scope.0)(work));
             self.set(Self::Scoped { wrapped, output });
         }
+    }
+
+    #[cold]
+    fn poll_scoped(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<T> {
+        self.as_mut().begin();
         let StateProj::Scoped { wrapped, output } = self.project() else { unreachable!("the scope has it now") };
         ready!(wrapped.0.as_mut().poll(cx));
         let value = output.lock().unwrap_or_else(PoisonError::into_inner).take();

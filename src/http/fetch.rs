@@ -151,16 +151,22 @@ where
 {
     fn poll_end(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if let Some(turn) = this.turn {
-            *this.permit = ready!(turn.poll(cx));
-            *this.turn = None;
-        }
         let Some(requester) = this.requester.as_ref() else { panic!("a call was polled after it had completed") };
         let others_wait = |key: &HttpKey| {
             // More than a leader: somebody follows, or waits for the next run.
             let group = &requester.coalescer.group(requester.place).flights::<RB, E>().group;
             group.callers(key) > 1 || group.waiting(key) > 0
         };
+        // D12: the call is made later, perhaps in another task, and in what surrounds this poll all the same.
+        if this.turn.is_some() || this.fleet.is_wanted() {
+            if let StageProj::Calling(call) = this.stage.as_mut().project() {
+                call.begin();
+            }
+        }
+        if let Some(turn) = this.turn {
+            *this.permit = ready!(turn.poll(cx));
+            *this.turn = None;
+        }
         if let Some(answer) = ready!(this.fleet.poll_ask(requester, this.began, cx)) {
             this.stage.set(Stage::Answered(Some(*answer)));
         }

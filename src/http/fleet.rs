@@ -45,6 +45,11 @@ mod off {
         pub(in crate::http) fn stay(&mut self) {}
 
         #[inline(always)]
+        pub(in crate::http) fn is_wanted(&self) -> bool {
+            false
+        }
+
+        #[inline(always)]
         pub(in crate::http) fn may_ask(&self) -> bool {
             false
         }

@@ -80,6 +80,12 @@ impl FleetWork {
         }
     }
 
+    /// Returns whether it is to ask, and has not been polled yet.
+    #[inline(always)]
+    pub(in crate::http) fn is_wanted(&self) -> bool {
+        matches!(self, Self::Wanted)
+    }
+
     /// Returns whether an answer of another process may be what it comes to.
     pub(in crate::http) fn may_ask(&self) -> bool {
         matches!(self, Self::Wanted | Self::Asked(_))
