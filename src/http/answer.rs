@@ -28,6 +28,7 @@ pub(super) struct Audience {
 }
 
 /// What followers compare: one for all of them.
+#[derive(Clone)]
 pub(super) struct Terms {
     /// The request fields that `Vary` named, less those that are in the key (S9).
     pub(super) names: Vec<HeaderName>,
@@ -83,6 +84,14 @@ impl Audience {
         let own = matches!(self.rule, Some(Rule::S28Deadline | Rule::S30Http10 | Rule::D4Failure));
         let again = self.terms.as_ref().is_some_and(|terms| terms.again != Again::Never);
         self.rule.is_some() && !own && !again
+    }
+
+    /// Makes what the flight came to final: it has had the second try of all who were on it (D9).
+    #[cfg(feature = "fleet")]
+    pub(super) fn settle(&mut self) {
+        if let Some(terms) = &mut self.terms {
+            Arc::make_mut(terms).again = Again::Never;
+        }
     }
 
     /// Says what a follower does that has this key, and joined then.

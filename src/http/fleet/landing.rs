@@ -5,6 +5,7 @@ use std::{error::Error, future::poll_fn};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body::Body;
+use tokio::time::Instant;
 
 use super::message::{Head, SentTerms};
 use crate::{
@@ -49,10 +50,11 @@ where
     (sent.status, sent.version, sent.headers) = (head.status, head.version, head.headers.clone());
     follower_head(&mut sent, &config.policy.dropped);
     let head = Head::new(terms, sent);
+    let answered = audience.terms.as_ref().map_or_else(Instant::now, |terms| terms.answered);
     let mut gather = Gather::beside(source, fleet.settings().max_message);
     landing.land(async move {
         match poll_fn(|cx| gather.poll(cx)).await {
-            Gathered::Whole(pieces, trailers) => match head.encode(&pieces, trailers) {
+            Gathered::Whole(pieces, trailers) => match head.encode(&pieces, trailers, answered.elapsed()) {
                 Ok(payload) => Parcel::shared(payload),
                 Err(_) => Parcel::bare(Kind::Failed),
             },

@@ -36,6 +36,8 @@ pub(super) struct SentTerms {
     again: u8,
     /// From the work's first poll to its answer, in microseconds.
     took: u64,
+    /// From there until all of the body had come and the message was made, in microseconds.
+    read: u64,
 }
 
 /// An answer that came from another process.
@@ -59,8 +61,8 @@ impl SentTerms {
             Again::Always => 1,
             Again::IfLate => 2,
         };
-        let took = terms.answered.saturating_duration_since(terms.began).as_micros();
-        Self { compared: compared.collect(), again, took: took.try_into().unwrap_or(u64::MAX) }
+        let took = micros(terms.answered.saturating_duration_since(terms.began));
+        Self { compared: compared.collect(), again, took, read: 0 }
     }
 
     /// Returns whether a request agrees with the leader's in what the answer depends on.
@@ -82,6 +84,11 @@ impl SentTerms {
         Duration::from_micros(self.took)
     }
 
+    /// Returns how long ago the answer was there when its message was made.
+    pub(super) const fn read(&self) -> Duration {
+        Duration::from_micros(self.read)
+    }
+
     /// Returns the payload of a message that has no answer.
     pub(super) fn encode(&self) -> Vec<u8> {
         // It has no parts that cannot be written.
@@ -91,6 +98,10 @@ impl SentTerms {
     pub(super) fn decode(payload: &[u8]) -> Result<Self, Malformed> {
         postcard::from_bytes(payload).map_err(Into::into)
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    time.as_micros().try_into().unwrap_or(u64::MAX)
 }
 
 /// Returns a digest of all lines of a field, in order.
@@ -108,9 +119,14 @@ impl Head {
         Self { terms, status, version, headers, sensitive, trailers: None }
     }
 
-    /// Returns the payload of a message: the head, and behind it the content as it is.
-    pub(super) fn encode(mut self, content: &[Bytes], trailers: Option<HeaderMap>) -> Result<Vec<u8>, Malformed> {
-        self.trailers = trailers;
+    /// Returns the payload of a message: the head, and behind it the content as it is, which took so long to come.
+    pub(super) fn encode(
+        mut self,
+        content: &[Bytes],
+        trailers: Option<HeaderMap>,
+        read: Duration,
+    ) -> Result<Vec<u8>, Malformed> {
+        (self.trailers, self.terms.read) = (trailers, micros(read));
         let mut payload = postcard::to_allocvec(&self)?;
         payload.reserve_exact(content.iter().map(Bytes::len).sum());
         content.iter().for_each(|piece| payload.extend_from_slice(piece));
@@ -168,7 +184,7 @@ mod tests {
             let (head, trailers) = (head(&lines), trailers.map(|lines| head(&lines).headers));
             let pieces: Vec<_> = content.iter().cloned().map(Bytes::from).collect();
             let sent = Head::new(SentTerms::default(), head.clone());
-            let payload = sent.encode(&pieces, trailers.clone()).unwrap();
+            let payload = sent.encode(&pieces, trailers.clone(), Duration::from_millis(7)).unwrap();
             let received = Received::decode(payload.clone()).unwrap();
             prop_assert_eq!((received.head.status, received.head.version), (head.status, head.version));
             let flat = |headers: &HeaderMap| -> Vec<_> {
@@ -176,6 +192,7 @@ mod tests {
             };
             prop_assert_eq!(flat(&received.head.headers), flat(&head.headers));
             prop_assert_eq!(received.trailers, trailers);
+            prop_assert_eq!(received.terms.read(), Duration::from_millis(7));
             prop_assert_eq!(&received.content[..], &content.concat()[..]);
             // Cut within the head it is no answer. The content is as long as the message, which is sealed as a whole.
             let head_length = payload.len() - content.concat().len();
@@ -193,9 +210,9 @@ mod tests {
     #[test]
     fn f6_a_head_that_announces_a_gibibyte_is_refused_or_read_without_it() {
         let lines = [(0, b"text/plain".to_vec(), false), (1, b"a".to_vec(), false), (1, b"b".to_vec(), true)];
-        let terms = SentTerms { compared: vec![("vary".to_owned(), [1; 16])], again: 0, took: 7 };
+        let terms = SentTerms { compared: vec![("vary".to_owned(), [1; 16])], again: 0, took: 7, read: 0 };
         let trailers = head(&lines[1..]).headers;
-        let payload = Head::new(terms, head(&lines)).encode(&[], Some(trailers)).unwrap();
+        let payload = Head::new(terms, head(&lines)).encode(&[], Some(trailers), Duration::ZERO).unwrap();
         let announced = postcard::to_allocvec(&(1_u32 << 30)).unwrap();
         for at in 0..payload.len() {
             let announces = [&payload[..at], &announced, &payload[at + 1..]].concat();

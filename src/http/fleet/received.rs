@@ -1,6 +1,6 @@
 //! An answer from another process, judged again: by this process's own rules, for this caller's own request.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc};
 
 use bytes::Bytes;
 use http_body::Body;
@@ -15,6 +15,7 @@ use crate::{
         judge::{AtHead, Brought},
         policy::follower_head,
         requester::Requester,
+        rule::Rule,
     },
 };
 
@@ -36,10 +37,9 @@ where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let waited = since.elapsed();
     if parcel.kind == Kind::Again {
         let Ok(terms) = SentTerms::decode(&parcel.payload) else { return Taken::Malformed };
-        return match asks_again(requester, &terms, waited, false) {
+        return match asks_again(requester, &terms, since, false) {
             Some(true) if !tried_again => Taken::AskAgain,
             Some(_) => Taken::NotNow,
             None => Taken::Declined(FleetReason::NotShareable),
@@ -48,12 +48,14 @@ where
     let Ok(Received { terms, mut head, content, trailers }) = Received::decode(parcel.payload) else {
         return Taken::Malformed;
     };
-    match asks_again(requester, &terms, waited, true) {
+    match asks_again(requester, &terms, since, true) {
         // S9, S20.
         None => return Taken::Declined(FleetReason::NotShareable),
         Some(true) if !tried_again => return Taken::AskAgain,
         Some(_) => {}
     }
+    let (began, answered) = times(&terms, since);
+    let requester = &Requester { facts: requester.facts.of_one_who_waited(), ..requester.clone() };
     follower_head(&mut head, &requester.coalescer.config.policy.dropped);
     let source = BodySource::<RB>::whole(content.clone(), trailers.clone());
     let mut said = AtHead::of(requester, &head, &source, |_| true);
@@ -61,18 +63,33 @@ where
         said.correct(requester, Brought::Data(&content));
     }
     said.correct(requester, trailers.as_ref().map_or(Brought::End, Brought::Trailers));
-    if said.verdict.share.is_err() {
-        return Taken::Declined(FleetReason::NotShareable);
+    match said.verdict.share {
+        Ok(()) => {}
+        // It is this caller's connection that cannot have it (D3).
+        Err(Rule::S30Http10) => return Taken::NotNow,
+        Err(_) => return Taken::Declined(FleetReason::NotShareable),
     }
-    let audience = requester.judge(said.verdict, head.status, said.has_length, Some(since));
+    let mut audience = requester.judge(said.verdict, head.status, said.has_length, Some(began));
+    // Whoever came late to the call came late to it here, too (D9).
+    if let Some(terms) = &mut audience.terms {
+        Arc::make_mut(terms).answered = answered;
+    }
     let source = requester.source(source.announced(said.announced));
     Taken::Answer(Box::new(Answer { result: Ok((head, source)), audience }))
 }
 
-/// Returns whether a caller that has waited so long may ask once more; `None` if it does not agree with the leader in what the
-/// answer depends on.
-fn asks_again(requester: &Requester, terms: &SentTerms, waited: Duration, shared: bool) -> Option<bool> {
+/// Returns when the other process began its call, and when that was answered, as far as a caller can say that has waited since
+/// then: it joined while the call was under way, and what it was sent may have taken longer than the answer.
+fn times(terms: &SentTerms, since: Instant) -> (Instant, Instant) {
+    let answered = Instant::now().checked_sub(terms.read()).unwrap_or(since).max(since);
+    (answered.checked_sub(terms.took()).map_or(since, |began| began.min(since)), answered)
+}
+
+/// Returns whether a caller that has waited since then may ask once more; `None` if it does not agree with the leader in what
+/// the answer depends on.
+fn asks_again(requester: &Requester, terms: &SentTerms, since: Instant, shared: bool) -> Option<bool> {
     let fleet = requester.coalescer.config.fleet.fleet()?;
     let agrees = terms.agree(&requester.key, |parts| fleet.domain().compared(parts));
+    let waited = times(terms, since).1 - since;
     agrees.then(|| lets_again(terms.again(), terms.took(), waited, shared))
 }
