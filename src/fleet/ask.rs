@@ -12,7 +12,10 @@
 //! ```
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -49,6 +52,8 @@ pub(crate) struct Ask {
     /// Until when it follows; `None` before it has joined.
     until: Option<Instant>,
     waiter: Option<Waiter>,
+    /// Set when the flight that it waits for is seen to have closed.
+    closed: Arc<AtomicBool>,
 }
 
 /// What the work does, once the engine was asked.
@@ -61,7 +66,8 @@ pub(crate) enum Course {
 
 impl Ask {
     pub(super) fn new(core: Arc<Core>, name: Name, limits: Limits, remember: Duration, began: BeganElsewhere) -> Self {
-        Self { core, name, limits, remember, began, was: None, rejoins: 0, until: None, waiter: None }
+        let (was, until, waiter, closed) = (None, None, None, Arc::default());
+        Self { core, name, limits, remember, began, was, rejoins: 0, until, waiter, closed }
     }
 
     /// Asks the engine, and waits for the flight of another process if there is one. Asked again, it goes on from there.
@@ -77,6 +83,18 @@ impl Ask {
             self.began.set(None);
         }
         course
+    }
+
+    /// Returns whether it has waited for a flight of another process.
+    #[cfg(feature = "http")]
+    pub(crate) fn has_waited(&self) -> bool {
+        self.was.is_some()
+    }
+
+    /// Returns where it is noted that the flight which it waits for can be joined no more, though its outcome is yet to come.
+    #[cfg(feature = "http")]
+    pub(crate) fn closed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.closed)
     }
 
     /// Counts that the caller has the outcome of the message.
@@ -165,7 +183,7 @@ impl Ask {
         let longest = self.limits.max_wait.map_or(longest, |max_wait| max_wait.min(longest));
         let until = *self.until.get_or_insert(now + longest);
         match &self.waiter {
-            Some(waiter) => wait(&self.core, waiter, self.name, token, remaining, until).await,
+            Some(waiter) => wait(&self.core, waiter, self.name, token, remaining, until, &self.closed).await,
             None => Waited::JoinAgain,
         }
     }

@@ -1,6 +1,12 @@
 //! How a follower waits for the flight of another process: news is a hint, and looking is what counts.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::{sync::oneshot, time::Instant};
 
@@ -30,7 +36,8 @@ pub(super) enum Waited {
     Local(FleetReason),
 }
 
-/// Waits for a flight that was joined, until `until` at most (F7); `remaining`: how long its lease has to go.
+/// Waits for a flight that was joined, until `until` at most (F7); `remaining`: how long its lease has to go. Notes when it is
+/// seen to have closed.
 pub(super) async fn wait(
     core: &Arc<Core>,
     waiter: &Waiter,
@@ -38,6 +45,7 @@ pub(super) async fn wait(
     token: Token,
     remaining: Duration,
     until: Instant,
+    closed: &AtomicBool,
 ) -> Waited {
     let began = Instant::now();
     // What the engine says is not believed further than the wait goes.
@@ -71,6 +79,7 @@ pub(super) async fn wait(
                 Ok(Peek::Landed(message)) => message,
                 Ok(Peek::Pending) => {
                     (seen, pending) = (true, true);
+                    closed.store(true, Relaxed);
                     continue;
                 }
                 // It was there, and is gone without a word: its process has died, say.

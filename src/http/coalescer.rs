@@ -1,6 +1,6 @@
 //! What all clones of a service have in common: the settings, and the groups that its requests are in.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, request, response};
 
@@ -79,9 +79,15 @@ impl Coalescer {
 
     /// Returns what one who has waited waits for before its own call; `None` if it need not wait (D3, D10).
     pub(super) fn turn(&self, place: Place) -> Option<Box<Turn>> {
+        self.turn_within(place, None)
+    }
+
+    /// Likewise; it waits for this long at most.
+    pub(super) fn turn_within(&self, place: Place, longest: Option<Duration>) -> Option<Box<Turn>> {
         let group = self.group(place);
         let releases = group.releases(self.config.release_limit?);
-        (!releases.counts_already()).then(|| Box::new(releases.turn(group.max_wait())))
+        let longest = group.max_wait().into_iter().chain(longest).min();
+        (!releases.counts_already()).then(|| Box::new(releases.turn(longest)))
     }
 
     /// Returns whether the thread is polling a call that counts against the release limit.

@@ -152,24 +152,34 @@ where
     fn poll_end(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let Some(requester) = this.requester.as_ref() else { panic!("a call was polled after it had completed") };
-        let others_wait = |key: &HttpKey| {
-            // More than a leader: somebody follows, or waits for the next run.
-            let group = &requester.coalescer.group(requester.place).flights::<RB, E>().group;
-            group.callers(key) > 1 || group.waiting(key) > 0
-        };
         // D12: the call is made later, perhaps in another task, and in what surrounds this poll all the same.
         if this.turn.is_some() || this.fleet.is_wanted() {
             if let StageProj::Calling(call) = this.stage.as_mut().project() {
                 call.begin();
             }
         }
+        if let Some(answer) = ready!(this.fleet.poll_ask(requester, this.began, cx)) {
+            this.stage.set(Stage::Answered(Some(*answer)));
+        }
+        let requester = match this.fleet.in_vain() {
+            None => requester,
+            Some(in_vain) => {
+                // It has waited for another process as one who is released here has for another caller.
+                *this.turn = requester.coalescer.turn_within(requester.place, Some(in_vain.max_wait));
+                let Some(requester) = this.requester.as_mut() else { unreachable!("it was there a moment ago") };
+                requester.released |= in_vain.is_evidence;
+                requester
+            }
+        };
         if let Some(turn) = this.turn {
             *this.permit = ready!(turn.poll(cx));
             *this.turn = None;
         }
-        if let Some(answer) = ready!(this.fleet.poll_ask(requester, this.began, cx)) {
-            this.stage.set(Stage::Answered(Some(*answer)));
-        }
+        let others_wait = |key: &HttpKey| {
+            // More than a leader: somebody follows, or waits for the next run.
+            let group = &requester.coalescer.group(requester.place).flights::<RB, E>().group;
+            group.callers(key) > 1 || group.waiting(key) > 0
+        };
         if let StageProj::Calling(call) = this.stage.as_mut().project() {
             let inside = Inside::enter(requester.coalescer.marking(), requester.marked);
             let polling = this.permit.as_ref().map(Permit::enter);

@@ -19,10 +19,20 @@ mod received;
 #[cfg(feature = "fleet")]
 mod work;
 
+use std::time::Duration;
+
 #[cfg(not(feature = "fleet"))]
 pub(super) use self::off::FleetWork;
 #[cfg(feature = "fleet")]
 pub(super) use self::work::FleetWork;
+
+/// What a call is told of that has waited for another process in vain.
+pub(super) struct InVain {
+    /// How long it waits for its turn at most (D10). Whoever holds a permit may wait for this call.
+    pub(super) max_wait: Duration,
+    /// What its own answer says of sharing is evidence (D3).
+    pub(super) is_evidence: bool,
+}
 
 /// Without the feature nothing is asked, and what would ask is compiled away.
 #[cfg(not(feature = "fleet"))]
@@ -31,6 +41,7 @@ mod off {
 
     use tokio::time::Instant;
 
+    use super::InVain;
     use crate::http::{answer::Answer, membership::Wish, requester::Requester};
 
     pub(in crate::http) struct FleetWork;
@@ -56,6 +67,11 @@ mod off {
 
         #[inline(always)]
         pub(in crate::http) fn began_elsewhere(&self) -> Option<Instant> {
+            None
+        }
+
+        #[inline(always)]
+        pub(in crate::http) fn in_vain(&mut self) -> Option<InVain> {
             None
         }
 

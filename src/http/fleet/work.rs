@@ -3,7 +3,12 @@
 use std::{
     error::Error,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -11,7 +16,7 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use super::{
-    landing,
+    InVain, landing,
     received::{Taken, take},
 };
 use crate::{
@@ -39,6 +44,10 @@ pub(in crate::http) struct Asked {
     began: BeganElsewhere,
     /// It has asked once more (D9).
     tried_again: bool,
+    in_vain: Option<InVain>,
+    /// Set when those who lead the flight that is waited for have let others go: it has closed.
+    closed: Arc<AtomicBool>,
+    max_wait: Duration,
     role: FleetRole,
 }
 
@@ -84,6 +93,15 @@ impl FleetWork {
     #[inline(always)]
     pub(in crate::http) fn is_wanted(&self) -> bool {
         matches!(self, Self::Wanted)
+    }
+
+    /// Says, once, that it has waited for another process and makes its own call all the same.
+    #[inline(always)]
+    pub(in crate::http) fn in_vain(&mut self) -> Option<InVain> {
+        match self {
+            Self::Asked(asked) => asked.in_vain.take(),
+            _ => None,
+        }
     }
 
     /// Returns whether an answer of another process may be what it comes to.
@@ -188,8 +206,9 @@ impl Asked {
         let limits = requester.group().limits();
         let began = BeganElsewhere::wanted(&limits);
         let ask = fleet.ask(name, limits, config.remember, began.clone());
-        let (stage, role) = (Stage::Asking(asking(ask)), FleetRole::Led);
-        Some(Box::new(Self { stage, since: Instant::now(), began, tried_again: false, role }))
+        let (closed, max_wait) = (ask.closed(), fleet.settings().max_wait);
+        let (stage, since, role) = (Stage::Asking(asking(ask)), Instant::now(), FleetRole::Led);
+        Some(Box::new(Self { stage, since, began, tried_again: false, role, in_vain: None, closed, max_wait }))
     }
 
     fn poll_ask<RB, E>(&mut self, requester: &Requester, cx: &mut Context<'_>) -> Poll<Option<Box<Answer<RB, E>>>>
@@ -198,15 +217,21 @@ impl Asked {
         RB::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         while let Stage::Asking(asked) = &mut self.stage {
-            let (ask, course) = ready!(asked.as_mut().poll(cx));
+            let polled = asked.as_mut().poll(cx);
+            // D1, S22: who comes from now on would get what others have had. The callers of this flight get it all the same.
+            if self.closed.swap(false, Relaxed) {
+                requester.group().forget(&requester.key);
+            }
+            let (ask, course) = ready!(polled);
             self.stage = Stage::Over;
+            let has_waited = ask.has_waited();
             let parcel = match course {
                 Course::Lead(lead) => {
                     self.stage = Stage::Leading(lead);
                     break;
                 }
                 Course::Local(reason) => {
-                    self.role = FleetRole::Local(reason);
+                    self.runs_here(reason, has_waited);
                     break;
                 }
                 Course::Message(parcel) => parcel,
@@ -221,12 +246,19 @@ impl Asked {
                     self.tried_again = true;
                     self.stage = Stage::Asking(asking(ask));
                 }
-                Taken::Declined(reason) => self.role = FleetRole::Local(ask.declined(reason)),
-                Taken::Malformed => self.role = FleetRole::Local(ask.unreadable()),
-                Taken::NotNow => self.role = FleetRole::Local(ask.failed(FleetReason::NotShareable)),
+                Taken::Declined(reason) => self.runs_here(ask.declined(reason), true),
+                Taken::Malformed => self.runs_here(ask.unreadable(), true),
+                Taken::NotNow => self.runs_here(ask.failed(FleetReason::NotShareable), true),
             }
         }
         Poll::Ready(None)
+    }
+
+    /// The call is made here.
+    fn runs_here(&mut self, reason: FleetReason, has_waited: bool) {
+        self.role = FleetRole::Local(reason);
+        let is_evidence = reason == FleetReason::NotShareable;
+        self.in_vain = has_waited.then_some(InVain { max_wait: self.max_wait, is_evidence });
     }
 
     fn poll_close<RB, E>(&mut self, requester: &Requester, answer: &mut Answer<RB, E>, cx: &mut Context<'_>) -> Poll<()>
