@@ -10,6 +10,8 @@ mod leavers;
 mod pair;
 mod poison;
 mod process;
+#[cfg(feature = "http")]
+mod rules;
 mod seeds;
 mod window;
 

@@ -2,6 +2,6 @@
 
 mod answers;
 mod bodies;
-mod origin;
+pub(crate) mod origin;
 mod panics;
 mod requests;

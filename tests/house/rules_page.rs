@@ -94,6 +94,39 @@ fn every_rule_is_explained_once() {
     assert_eq!(once, all);
 }
 
+/// Returns the numbers that the names of a file's tests begin with: those of `s22_d1_who_asks` are two.
+fn tried(text: &str) -> BTreeSet<(char, u32)> {
+    let is_test =
+        |attribute: &syn::Attribute| attribute.path().segments.last().is_some_and(|last| last.ident == "test");
+    let tests = syn::parse_file(text).unwrap().items.into_iter().filter_map(|item| match item {
+        syn::Item::Fn(test) if test.attrs.iter().any(is_test) => Some(test.sig.ident.to_string()),
+        _ => None,
+    });
+    let number = |part: &str| {
+        let letter = part.chars().next().filter(|letter| "sd".contains(*letter))?;
+        Some((letter.to_ascii_uppercase(), part[1..].parse().ok()?))
+    };
+    tests.flat_map(|name| name.split('_').map_while(number).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn every_rule_of_http_is_tried_with_leader_and_follower_in_different_processes() {
+    let files = below(&root().join("tests/fleet/rules"), &["rs"]);
+    let tried: BTreeSet<_> = files.into_iter().flat_map(|path| tried(&fs::read_to_string(path).unwrap())).collect();
+    let (missing, others): (Vec<_>, Vec<_>) = (
+        explained().into_iter().filter(|number| number.0 != 'F' && !tried.contains(number)).collect(),
+        tried.iter().filter(|number| !explained().contains(number)).collect(),
+    );
+    assert!(missing.is_empty(), "no test of tests/fleet/rules is named for {missing:?}");
+    assert!(others.is_empty(), "tests of no rule: {others:?}");
+}
+
+#[test]
+fn the_numbers_of_tests_stand_at_the_beginning_of_their_names() {
+    let text = "#[tokio::test(start_paused = true)]\nasync fn s22_d1_x_s3() {}\n#[test]\nfn d9_x() {}\nfn s1_x() {}\n";
+    assert_eq!(tried(text), [('S', 22), ('D', 1), ('D', 9)].into_iter().collect());
+}
+
 #[test]
 fn every_name_of_a_rule_is_on_the_page() {
     let source = include_str!("../../src/http/rule.rs");
