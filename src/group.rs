@@ -15,7 +15,6 @@ mod join;
 #[cfg(feature = "http")]
 mod layered;
 mod leader;
-mod leader_call;
 mod lifecycle;
 mod observed;
 mod park;

@@ -12,13 +12,7 @@ use std::{
 };
 
 use self::handles::{Flights, Route};
-use crate::{Event, Observer, Role};
-
-/// How many labels of routes one has at most; then `other`.
-const MAX_ROUTES: usize = 1_000;
-
-/// What stands for all that are beyond the cap.
-const OTHER: &str = "other";
+use crate::{Event, Observer, Role, observe::label::capped};
 
 /// Tells the facade crate [`metrics`](https://docs.rs/metrics) what a group or a layer does: an [`Observer`].
 ///
@@ -122,7 +116,7 @@ impl Metered {
         if let Some(route) = routes.get(label) {
             return Arc::clone(route);
         }
-        let label = if routes.len() < MAX_ROUTES { label } else { OTHER };
+        let label = capped(label, routes.len());
         if let Some(other) = routes.get(label) {
             return Arc::clone(other);
         }

@@ -1,6 +1,10 @@
 //! What a group tells those who watch it.
 
 mod flight_id;
+#[cfg(any(feature = "http", feature = "metrics"))]
+#[allow(dead_code, reason = "not each of those who have labels needs all of it")]
+pub(crate) mod label;
+mod leader_call;
 mod observers;
 mod watch;
 
@@ -8,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use self::flight_id::FlightId;
 pub(crate) use self::{
+    leader_call::LeaderCall,
     observers::{Observed, Observers},
     watch::Watch,
 };

@@ -20,6 +20,9 @@ mod platform {
         }
 
         pub(crate) fn current() -> Self {
+            if !Self::may_be() {
+                return Self(None);
+            }
             let span = Span::current();
             Self((!span.is_none()).then_some(span))
         }

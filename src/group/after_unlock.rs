@@ -102,6 +102,26 @@ impl<K, T> Drop for DropGuard<'_, K, T> {
     }
 }
 
+/// A flight that nobody joined and somebody watched, and that its leader has landed.
+#[must_use = "those who watch wait to be told"]
+pub(super) struct Watched<'a, K, T> {
+    pub(super) ending: Ending<T>,
+    pub(super) report: Option<Report<'a>>,
+    pub(super) rest: (Option<K>, Option<Waker>, Option<Box<Waiting<T>>>),
+}
+
+impl<K, T> Watched<'_, K, T> {
+    /// Tells, then drops; returns what the leader gets.
+    pub(super) fn run(self) -> Ending<T> {
+        let Self { ending, report, rest } = self;
+        if let Some(report) = report {
+            report.tell();
+        }
+        drop(rest);
+        ending
+    }
+}
+
 /// A flight that has been led.
 #[must_use = "a key waits to be dropped, and perhaps a task to be started"]
 pub(super) struct Led<K> {

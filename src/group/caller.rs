@@ -43,9 +43,6 @@ impl<K, T, W> Caller<K, T, W> {
         extras: Rare<Extras<K, T>>,
     ) -> Self {
         if let Joined::Follower(_, fallback) = &mut joined {
-            if let Some(extras) = &*extras {
-                extras.follows();
-            }
             *fallback.wait = deadline().map(Timer::at).map(Box::new);
         }
         Self { state: State::Joined(joined), extras }

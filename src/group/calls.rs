@@ -7,7 +7,6 @@ use super::{
     caller::Caller,
     extras::Extras,
     join::{JoinMode, Joined},
-    profile::Profile,
 };
 use crate::{Reason, context::Context};
 
@@ -112,15 +111,13 @@ where
     {
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
-        let observers = if self.observers().any().is_some() { self.observers().count() } else { 0 };
-        let profile = Profile::plain(observers);
-        match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, profile.as_ref()) {
-            Joined::Alone(_, Reason::MayNotJoin) => None,
-            // A call from here on, that its observers see.
-            joined => {
-                let extras = Extras::new(None, self.observers(), observers);
-                Some(Call::new(Caller::new(joined, || None, extras)))
+        let extras = self.extras(None);
+        match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, Extras::profile(&extras).as_ref()) {
+            Joined::Alone(_, Reason::MayNotJoin) => {
+                Extras::are_of_no_call(extras);
+                None
             }
+            joined => Some(Call::new(Caller::new(joined, || None, extras))),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{profile::Profile, shard::Shard};
 use crate::{
     Reason, Role,
     context::Scope,
-    observe::{Observers, Watch},
+    observe::{LeaderCall, Observers, Watch},
     rare::Rare,
 };
 
@@ -16,8 +16,6 @@ pub(super) struct Extras<K, T> {
     pub(super) spawned: Option<Spawned<K, T>>,
     /// `Some` if the group is observed, and not by a layer that watches its callers itself; `None` once the call has ended.
     watch: Option<Watch>,
-    /// `Some` as that is, of one that calls for the first time, and whose layer has no name for it.
-    profile: Option<Profile<'static>>,
 }
 
 /// What `spawn` needs to start work alone in a task of its own.
@@ -29,23 +27,22 @@ pub(super) struct Spawned<K, T> {
 impl<K, T> Extras<K, T> {
     /// `first`: how many observers are told of the call.
     pub(super) fn new(spawned: Option<Spawned<K, T>>, observers: &Arc<Observers>, first: usize) -> Rare<Self> {
-        let watch = (first > 0).then(|| Watch::begin(observers, first, None));
-        (spawned.is_some() || watch.is_some())
-            .then(|| Box::new(Self { spawned, watch, profile: Profile::plain(first) }))
-            .into()
+        let watch = (first > 0).then(|| Watch::begin(observers, LeaderCall::new(first), None));
+        (spawned.is_some() || watch.is_some()).then(|| Box::new(Self { spawned, watch })).into()
     }
 
-    /// Returns what the group's observers are told of the caller, if there are any.
-    #[inline]
-    pub(super) fn profile(extras: &Rare<Self>) -> Option<&Profile<'static>> {
-        extras.as_ref().and_then(|extras| extras.profile.as_ref())
-    }
-
-    #[cold]
-    pub(super) fn follows(&self) {
-        if let Some(watch) = &self.watch {
-            watch.follows(true);
+    /// What was tried is no call: nobody has been told of it, and nobody is.
+    pub(super) fn are_of_no_call(mut extras: Rare<Self>) {
+        if let Some(watch) = extras.as_mut().and_then(|extras| extras.watch.take()) {
+            watch.of_no_call();
         }
+    }
+
+    /// Returns what the group's observers are told, if there are any, of one that calls for the first time, and whose layer
+    /// has no name for it.
+    #[inline]
+    pub(super) fn profile(extras: &Rare<Self>) -> Option<Profile<'_>> {
+        extras.as_ref()?.watch.as_ref().map(Profile::of)
     }
 
     #[cold]

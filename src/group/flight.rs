@@ -13,7 +13,6 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::{
-    leader_call::LeaderCall,
     park::{NeedsWaker, WaiterRef},
     shared_outcome::{SharedOutcome, Told},
     turn::Turn,
@@ -22,6 +21,7 @@ use super::{
 };
 use crate::{
     FlightId, Stats,
+    observe::LeaderCall,
     panic::{Payload, Text},
 };
 
@@ -41,6 +41,8 @@ pub(super) struct Flight<K, T> {
     pub(super) scoped: bool,
     /// A `spawn` asked for the work to run to its end.
     pub(super) finish: bool,
+    /// It has lost a task, and been counted for it; its leader may have left the work to another one since.
+    pub(super) lost: bool,
     /// Live callers: those who joined less those who left or got the outcome.
     pub(super) callers: usize,
     /// The leader is one of them.
@@ -51,8 +53,7 @@ pub(super) struct Flight<K, T> {
     pub(super) waiting: Option<Box<Waiting<T>>>,
 }
 
-/// What most flights never need, kept apart: a solo flight is 88 bytes rather than 144, which saves its moves in and out of
-/// the table, and most of its drop glue.
+/// What most flights never need, kept apart: a solo flight is 88 bytes, not 144, and costs less to move and to drop.
 pub(super) struct Waiting<T> {
     /// Where the followers learn how it ended; `Some` once there has been one.
     pub(super) outcome: Option<Arc<SharedOutcome<T>>>,
@@ -154,6 +155,7 @@ impl<K, T> Flight<K, T> {
             polled: false,
             scoped,
             finish: spawned,
+            lost: false,
             callers: 1,
             leader: true,
             leader_waker: None,

@@ -8,7 +8,6 @@ use super::{
     flight_ref::FlightRef,
     follower::Follower,
     leader::Leader,
-    leader_call::LeaderCall,
     place::{Patience, Place},
     profile::Profile,
     reentrancy,
@@ -17,7 +16,8 @@ use super::{
     work::Work,
 };
 use crate::{
-    Event, FlightId, Reason, Role, context::Context, rare::Rare, sync::Spawner, timer::Timer, trace::WaitSpan,
+    Event, FlightId, Reason, Role, context::Context, observe::LeaderCall, rare::Rare, sync::Spawner, timer::Timer,
+    trace::WaitSpan,
 };
 
 /// How a caller wants to be registered.
@@ -136,7 +136,7 @@ where
         let JoinMode { leads, tries, fresh, mut spawner } = mode;
         let finish = spawner.is_some();
         let from = reentrancy::current();
-        let leader_call = LeaderCall::now(self.limits.join_window.is_some(), profile);
+        let leader_call = LeaderCall::now(self.limits.join_window.is_some(), profile.map(|profile| profile.call));
         if let (Some(window), Some(call)) = (self.limits.join_window, &leader_call) {
             self.make_way(hash, &key, window, call.called);
         }
@@ -268,13 +268,17 @@ where
 
     #[cold]
     fn tell_led(&self, at: FlightRef, profile: &Profile<'_>) {
-        let Profile { again, label, observers, .. } = *profile;
-        self.observers.tell(observers, &Event::Led { flight: at.id(self.number), again, label });
+        let Profile { again, watch, call, .. } = *profile;
+        // Noted before anything of the user's may panic.
+        watch.follows(false);
+        self.observers.tell(call.observers, &Event::Led { flight: at.id(self.number), again, label: watch.label() });
     }
 
     #[cold]
     fn tell_joined(&self, at: FlightRef, seen: &Seen, moves: bool, profile: Option<&Profile<'_>>) {
-        let Some(Profile { again, label, observers, .. }) = profile.copied() else { return };
+        let Some(Profile { again, watch, call, .. }) = profile.copied() else { return };
+        watch.follows(true);
+        let (label, observers) = (watch.label(), call.observers);
         let (flight, age, callers) = (at.id(self.number), seen.age().unwrap_or_default(), seen.callers);
         self.observers.tell(observers, &Event::Joined { flight, age, callers, again, label });
         if moves {
@@ -288,8 +292,8 @@ where
         if !profile.again {
             let by = profile.leads_by.filter(|_| reason == Reason::MayNotJoin);
             self.observers.tell(
-                profile.observers,
-                &Event::Alone { reason, why: by.unwrap_or(reason.name()), label: profile.label },
+                profile.call.observers,
+                &Event::Alone { reason, why: by.unwrap_or(reason.name()), label: profile.watch.label() },
             );
         }
     }

@@ -93,10 +93,13 @@ impl Registration {
                     drop(gone);
                     ending
                 }
-                Err(locked) => match locked.land(self.flight, ending, Driver::Leader).run() {
-                    Some(ending) => ending,
-                    // The outcome is there to take.
-                    None => continue,
+                Err(locked) => match locked.land_watched(self.flight, ending) {
+                    Ok(gone) => gone.run(),
+                    Err((locked, ending)) => match locked.land(self.flight, ending, Driver::Leader).run() {
+                        Some(ending) => ending,
+                        // The outcome is there to take.
+                        None => continue,
+                    },
                 },
             };
             self.end();

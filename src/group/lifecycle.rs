@@ -43,7 +43,7 @@ use std::{sync::Arc, task::Waker};
 
 use self::fresh::release_next;
 use super::{
-    after_unlock::{AfterUnlock, Closed, Followed, Led},
+    after_unlock::{AfterUnlock, Closed, Followed, Led, Watched},
     flight::{Ending, Flight, New, Stage},
     flight_ref::FlightRef,
     park::WaiterRef,
@@ -103,6 +103,25 @@ impl<'a, K, T> Locked<'a, K, T> {
             return Err(self);
         }
         Ok(self.table.take_alone(at.slot))
+    }
+
+    /// Solo => gone: likewise, of a flight that somebody watches; or returns the lock and the ending.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn land_watched(
+        mut self,
+        at: FlightRef,
+        ending: Ending<T>,
+    ) -> Result<Watched<'a, K, T>, (Self, Ending<T>)> {
+        let flight = self.table.at(at.slot);
+        let nothing_waits = flight.waiting.as_ref().is_some_and(|waiting| waiting.is_of_call_alone());
+        if !matches!(flight.stage, Stage::Solo) || !nothing_waits {
+            return Err((self, ending));
+        }
+        let report = Report::on_own_landing(self.shard, flight, &ending);
+        let waiting = flight.waiting.take();
+        let (key, waker) = self.table.take_alone(at.slot);
+        Ok(Watched { ending, report, rest: (key, waker, waiting) })
     }
 
     /// Solo, Shared => (Landed | gone): frees the key, publishes the outcome, wakes those who wait, in this order

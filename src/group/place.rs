@@ -7,11 +7,10 @@ use tokio::time::Instant;
 use super::{
     flight::{Flight, Stage},
     flight_ref::FlightRef,
-    leader_call::LeaderCall,
     reentrancy::Edge,
     shard::{Locked, Shard},
 };
-use crate::{FlightId, Reason, sync::Spawner};
+use crate::{FlightId, Reason, observe::LeaderCall, sync::Spawner};
 
 /// How long a flight waits behind the one that runs; `None`: as long as that takes.
 pub(super) type Patience = Option<Duration>;

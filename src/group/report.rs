@@ -3,11 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    flight::{Ending, Flight},
-    leader_call::LeaderCall,
+    flight::{Ending, Flight, Waiting},
     shard::Shard,
 };
-use crate::{End, Event, FlightId, observe::Observers};
+use crate::{
+    End, Event, FlightId,
+    observe::{LeaderCall, Observers},
+};
 
 /// What waits for the unlocking.
 pub(super) struct Report<'a> {
@@ -32,6 +34,19 @@ impl<'a> Report<'a> {
             };
             Event::Ended { flight: flight_id, how, took }
         })
+    }
+
+    /// Likewise, where the leader has ended it, and will read no other clock.
+    pub(super) fn on_own_landing<K, T>(
+        shard: &'a Shard<K, T>,
+        flight: &Flight<K, T>,
+        ending: &Ending<T>,
+    ) -> Option<Self> {
+        let report = Self::on_landing(shard, flight, ending)?;
+        if let Event::Landed { took, .. } = report.event {
+            report.leader_call.landed_after(took);
+        }
+        Some(report)
     }
 
     /// Tells that a flight ends without its work having ended.
@@ -68,5 +83,14 @@ impl<'a> Report<'a> {
             Event::Ended { flight, how: End::NotShareable, .. } => self.leader_call.span.landed(flight, 1),
             _ => {}
         }
+    }
+}
+
+impl<T> Waiting<T> {
+    /// Returns whether nothing is kept of the flight but when and where its leader called.
+    pub(super) fn is_of_call_alone(&self) -> bool {
+        let Self { outcome, own, waiters, task, blocked_by, successor, turn, grace, .. } = self;
+        let told = outcome.is_none() && own.is_none() && waiters.is_empty() && task.is_none();
+        told && blocked_by.is_none() && successor.is_none() && turn.is_none() && grace.is_none()
     }
 }

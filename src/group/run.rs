@@ -26,7 +26,7 @@ where
         let context = Context::of_call(self.scope.as_ref());
         let (shard, hash) = self.shard(&key);
         let profile = Extras::profile(&extras);
-        let joined = shard.join(hash, key, work, context, JoinMode::JOIN_OR_LEAD, profile);
+        let joined = shard.join(hash, key, work, context, JoinMode::JOIN_OR_LEAD, profile.as_ref());
         Call::new(Caller::new(joined, || self.deadline(), extras))
     }
 
@@ -37,7 +37,7 @@ where
         let context = Context::of_call(self.scope.as_ref());
         let (shard, hash) = self.shard(&key);
         let mode = JoinMode::fresh(self.inner.limits.max_wait);
-        let joined = shard.join(hash, key, work, context, mode, Extras::profile(&extras));
+        let joined = shard.join(hash, key, work, context, mode, Extras::profile(&extras).as_ref());
         Call::new(Caller::new(joined, || None, extras))
     }
 
@@ -51,7 +51,7 @@ where
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
         let extras = self.extras(Some(Spawned { shard: Arc::clone(shard), scope: self.scope.clone() }));
-        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), Extras::profile(&extras));
+        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), Extras::profile(&extras).as_ref());
         Call::new(match (joined, Spawner::current()) {
             (Joined::Alone(work, reason), Some(spawner)) => {
                 let context = Context::of_call(self.scope.as_ref());
@@ -76,7 +76,7 @@ where
         let extras = self.extras(None);
         if let Some(profile) = Extras::profile(&extras) {
             let (reason, why) = (Reason::NoKey, Reason::NoKey.name());
-            self.observers().tell(profile.observers, &Event::Alone { reason, why, label: None });
+            self.observers().tell(profile.call.observers, &Event::Alone { reason, why, label: None });
         }
         Call::new(Caller::alone(work, Reason::NoKey, extras))
     }

@@ -1,6 +1,7 @@
 //! A request that goes alone from the start: its own call, on whose answer nobody waits for a verdict.
 
 use std::{
+    mem::forget,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -65,8 +66,10 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         let this = self.project();
         let on_panic = OnPanic(this.write);
         let inside = Inside::enter(coalescer.marking(), *this.marked);
-        let mut result = ready!(this.call.poll(cx));
-        drop((inside, on_panic));
+        let polled = this.call.poll(cx);
+        forget(on_panic);
+        drop(inside);
+        let mut result = ready!(polled);
         // The fences go up before anyone has the answer, and before `inspect`, which may panic.
         let mut at_end = None;
         if let Some(write) = this.write.as_ref() {

@@ -148,7 +148,7 @@ impl Coalescer {
                 let untold = self.config.content_if.is_some();
                 let opted_in = kind.wanted && self.config.policy.methods.contains(&parts.method);
                 let opted_in = opted_in && !untold && bypass != Rule::S30MethodOverride;
-                (!opted_in && policy::is_unsafe(parts)).then(|| Write::http(group(), parts))
+                (!opted_in && policy::is_unsafe(&parts.method, &parts.headers)).then(|| Write::http(group(), parts))
             }
         }
     }

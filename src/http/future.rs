@@ -3,9 +3,10 @@
 use std::{
     error::Error,
     fmt,
+    mem::forget,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -82,9 +83,6 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
         coalescer: Arc<Coalescer>,
         watch: Option<Arc<HttpWatch>>,
     ) -> Self {
-        if let Some(watch) = &watch {
-            watch.on_flight(call.role());
-        }
         let at = if call.role() == Role::Leader { None } else { Some(Instant::now()) };
         let joined = Joined { at, tried: Tried::default(), fresh: false };
         Self { state: State::OnFlight { call, joined }, coalescer, watch }
@@ -194,7 +192,8 @@ where
             fetch.as_mut().line_up(true);
         }
         let called = at.unwrap_or_else(Instant::now);
-        let profile = watch.map(|watch| watch.profile(true));
+        let calling = watch.map(HttpWatch::call_again);
+        let profile = watch.zip(calling.as_ref()).map(|(watch, call)| watch.profile_again(call));
         let flights = &group.flights::<RB, E>().group;
         let call = if fresh {
             flights.run_fresh(key, fetch, coalescer.config.reloads.fresh_wait, profile.as_ref())
@@ -202,9 +201,6 @@ where
             flights.run_since(called, key, fetch, profile.as_ref())
         };
         group.counts().count_again(call.role());
-        if let Some(watch) = watch {
-            watch.on_flight(call.role());
-        }
         Ok(Self::OnFlight { call, joined: Joined { at: Some(called), tried, fresh } })
     }
 
@@ -230,11 +226,12 @@ where
         let Self { state, coalescer, watch } = &mut *self;
         let watching = OnPanic(watch);
         let watch = &mut *watching.0;
-        loop {
+        let polled = loop {
             let next = match state {
                 State::OnFlight { call, joined } => {
                     let joined = *joined;
-                    match ready!(call.poll_resolution(cx)) {
+                    let Poll::Ready(resolution) = call.poll_resolution(cx) else { break Poll::Pending };
+                    match resolution {
                         Resolution::Value(answer, role, own) => {
                             let outcome = answer.take(role);
                             if let Some(own) = own {
@@ -256,7 +253,7 @@ where
                                 _ => Forwarded::Bypass,
                             };
                             let rule = outcome.value.audience.rule;
-                            return respond(outcome, rule, forwarded, coalescer, watch);
+                            break respond(outcome, rule, forwarded, coalescer, watch);
                         }
                         Resolution::Alone(fetch, reason, note) => {
                             let audience = note.and_then(|note| note.downcast::<Audience>().ok());
@@ -273,17 +270,21 @@ where
                         }
                     }
                 }
-                State::Shadow { call } => return call.poll(cx),
-                State::Bypass { bypass } => return bypass.as_mut().poll(cx, coalescer, watch),
+                State::Shadow { call } => break call.poll(cx),
+                State::Bypass { bypass } => break bypass.as_mut().poll(cx, coalescer, watch),
                 State::Alone { fetch, reason, forwarded, rule } => {
-                    ready!(fetch.as_mut().poll_end(cx));
+                    if fetch.as_mut().poll_end(cx).is_pending() {
+                        break Poll::Pending;
+                    }
                     let role = Role::Alone(*reason);
                     let outcome = Outcome { value: fetch.as_mut().take_value(), role, callers: 1 };
-                    return respond(outcome, *rule, *forwarded, coalescer, watch);
+                    break respond(outcome, *rule, *forwarded, coalescer, watch);
                 }
             };
             *state = next;
-        }
+        };
+        forget(watching);
+        polled
     }
 }
 

@@ -9,16 +9,10 @@ use std::{
 
 use http::request;
 
-use crate::observe::Observed;
-
-/// How many labels a layer has at most: they may be made of what clients send (S26).
-const MAX_LABELS: usize = 1_000;
-
-/// Bytes of a label at most; the rest is cut off.
-const MAX_LENGTH: usize = 128;
-
-/// What stands for all that are beyond the cap.
-const OTHER: &str = "other";
+use crate::observe::{
+    Observed,
+    label::{capped, cut},
+};
 
 type LabelFn = dyn Fn(&request::Parts) -> Option<Cow<'static, str>> + Send + Sync;
 
@@ -42,8 +36,7 @@ impl Labels {
     /// Returns the label of a request, if it has one.
     pub(super) fn of(&self, parts: &request::Parts) -> Option<Arc<str>> {
         let label = self.label.tell(|label| label(parts))??;
-        let end = (0..=MAX_LENGTH.min(label.len())).rev().find(|&end| label.is_char_boundary(end));
-        let label = &label[..end.unwrap_or_default()];
+        let label = cut(&label);
         if label.is_empty() {
             return None;
         }
@@ -51,7 +44,7 @@ impl Labels {
         if let Some(known) = known.get(label) {
             return Some(Arc::clone(known));
         }
-        let label: Arc<str> = if known.len() < MAX_LABELS { label.into() } else { OTHER.into() };
+        let label: Arc<str> = capped(label, known.len()).into();
         known.insert(Arc::clone(&label));
         Some(label)
     }

@@ -125,16 +125,19 @@ impl<S> HttpSingleflight<S> {
         S: Service<Request<B>> + Clone,
         B: Body,
     {
+        if shadow.passes(&request) {
+            return self.send_watched(request, None);
+        }
         let (parts, body) = request.into_parts();
         let watched = shadow.watch(&parts, || RequestContent::of(&body));
-        self.send_watched(Request::from_parts(parts, body), watched)
+        self.send_watched(Request::from_parts(parts, body), Some(watched))
     }
 
-    /// Likewise, once it is watched.
+    /// Likewise, once it is watched; `None`: it is not in the sample.
     pub(super) fn send_watched<B, RB, E>(
         &self,
         request: Request<B>,
-        watched: Watched,
+        watched: Option<Watched>,
     ) -> HttpResponseFuture<S, B, RB, E>
     where
         S: Service<Request<B>> + Clone,
@@ -176,7 +179,7 @@ impl<S> HttpSingleflight<S> {
             fetch.as_mut().stay();
         }
         let group = || &coalescer.group(place).flights::<RB, E>().group;
-        let profile = watch.as_ref().map(|watch| watch.profile(false));
+        let profile = watch.as_ref().map(|watch| watch.profile());
         let profile = profile.as_ref();
         match plan {
             Plan::Fly => HttpResponseFuture::on_flight(group().run(key, fetch, profile), own, watch),

@@ -27,12 +27,14 @@ use std::{
 pub use self::body::StatusBody;
 use self::{
     recorder::Recorder,
-    routes::cut,
     shown::Shown,
     sources::{Source, Sources},
 };
 use super::observe::{HttpEvent, HttpObserver};
-use crate::{Event, Observer, Stats, observe::Observed};
+use crate::{
+    Event, Observer, Stats,
+    observe::{Observed, label::cut},
+};
 
 /// What calls are called that have no label, on a page that was given no name.
 const UNNAMED: &str = "(no label)";

@@ -6,7 +6,11 @@ use super::{
     observe::{HttpEvent, HttpObservers},
     rule::Rule,
 };
-use crate::{Reason, Role, group::Profile, observe::Watch};
+use crate::{
+    Reason, Role,
+    group::Profile,
+    observe::{LeaderCall, Watch},
+};
 
 /// A request that is observed. It ends with one event, at the latest when it is dropped.
 pub(super) struct HttpWatch {
@@ -18,7 +22,8 @@ impl HttpWatch {
     /// Begins with the call. In an `Arc` that has one owner, since the end of one is apart from the code of those who have none:
     /// that of a `Box`, in line, took 40 instructions of each request that nobody observes.
     pub(super) fn begin(observers: &Arc<HttpObservers>, label: Option<Arc<str>>) -> Arc<Self> {
-        let watch = Watch::begin(observers.of_flights(), observers.of_flights().count(), label);
+        let call = LeaderCall::new(observers.of_flights().count());
+        let watch = Watch::begin(observers.of_flights(), call, label);
         Arc::new(Self { observers: Arc::clone(observers), watch })
     }
 
@@ -27,14 +32,22 @@ impl HttpWatch {
     }
 
     /// Returns what the group tells its observers of the caller.
-    pub(super) fn profile(&self, again: bool) -> Profile<'_> {
-        let leads_by = Some(Rule::S13Reload.name());
-        Profile { again, label: self.label(), leads_by, observers: self.watch.first() }
+    pub(super) fn profile(&self) -> Profile<'_> {
+        self.profile_of(false, self.watch.call())
     }
 
-    /// Notes what the caller is on its flight.
-    pub(super) fn on_flight(&self, role: Role) {
-        self.watch.follows(role == Role::Follower);
+    /// Returns a second call of the caller's.
+    pub(super) fn call_again(&self) -> Arc<LeaderCall> {
+        LeaderCall::new(self.watch.call().observers)
+    }
+
+    /// Returns what the group tells its observers of a second call of the caller's.
+    pub(super) fn profile_again<'a>(&'a self, call: &'a Arc<LeaderCall>) -> Profile<'a> {
+        self.profile_of(true, call)
+    }
+
+    fn profile_of<'a>(&'a self, again: bool, call: &'a Arc<LeaderCall>) -> Profile<'a> {
+        Profile { again, watch: &self.watch, leads_by: Some(Rule::S13Reload.name()), call }
     }
 
     /// A rule sends the request alone.
@@ -65,13 +78,14 @@ impl HttpWatch {
     }
 }
 
-/// Says of a request that is polled that it has panicked, when it does.
+/// Says of a request that is polled that it has panicked. To be forgotten once the poll has returned: whether the thread
+/// unwinds would not tell, since a request may be polled by a `Drop` that runs meanwhile.
 pub(super) struct OnPanic<'a>(pub(super) &'a mut Option<Arc<HttpWatch>>);
 
 impl OnPanic<'_> {
     #[cold]
     fn tell(&mut self) {
-        if let Some(watch) = self.0.take_if(|_| std::thread::panicking()).and_then(Arc::into_inner) {
+        if let Some(watch) = self.0.take().and_then(Arc::into_inner) {
             watch.watch.panicked();
         }
     }

@@ -183,12 +183,13 @@ impl Text {
     }
 }
 
-/// Raises the fences of a call that panics: what it has changed is not known (S21).
+/// Raises the fences of a call that panics: what it has changed is not known (S21). To be forgotten once a poll has returned:
+/// whether the thread unwinds would not tell, since a call may be polled by a `Drop` that runs meanwhile.
 pub(super) struct OnPanic<'a>(pub(super) &'a mut Option<Write>);
 
 impl Drop for OnPanic<'_> {
     fn drop(&mut self) {
-        if let Some(write) = self.0.take_if(|_| std::thread::panicking()) {
+        if let Some(write) = self.0.take() {
             told_in_passing(write.failed());
         }
     }

@@ -14,8 +14,10 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// # Trade-offs
     ///
     /// A leader's outcome is cloned if somebody would have followed, and so is that of a follower that ends first; at most
-    /// 16 followers are compared with each leader, and there are at most 4096 flights. [`Limits`](crate::Limits) are not
-    /// tried.
+    /// 16 followers are compared with each leader, and there are at most 4096 flights.
+    ///
+    /// [`Limits`](crate::Limits) are left out: with `max_followers`, `max_flights`, `max_wait` or a `join_window` the layer
+    /// saves less than the stats say, by those who go alone or lead anew because of them.
     ///
     /// # Panics
     ///

@@ -99,7 +99,9 @@ impl Observers {
     /// of its beginning.
     #[cold]
     pub(crate) fn tell(&self, first: usize, event: &Event<'_>) {
-        self.nodes().take(first).for_each(|node| node.observed.tell(|observer| observer.on(event)).unwrap_or_default());
+        for node in self.nodes().take(first) {
+            node.observed.tell(|observer| observer.on(event));
+        }
     }
 }
 

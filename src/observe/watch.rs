@@ -8,17 +8,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
-use super::{Event, Observers};
+use super::{Event, LeaderCall, Observers};
 use crate::{Reason, Role};
 
 /// A call that is observed. It ends with one event, at the latest when it is dropped.
 pub(crate) struct Watch {
     observers: Arc<Observers>,
-    /// How many there were when the call was made; those who came later are told nothing of it.
-    first: usize,
-    called: Instant,
+    call: Arc<LeaderCall>,
     label: Option<Arc<str>>,
     ended: bool,
     /// The caller follows another's flight. Atomic only so that a watch can be shared by reference.
@@ -26,16 +22,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins with the call; `first`: how many observers there are.
-    pub(crate) fn begin(observers: &Arc<Observers>, first: usize, label: Option<Arc<str>>) -> Self {
-        Self {
-            observers: Arc::clone(observers),
-            first,
-            called: Instant::now(),
-            label,
-            ended: false,
-            follower: AtomicBool::new(false),
-        }
+    /// Begins with the call.
+    pub(crate) fn begin(observers: &Arc<Observers>, call: Arc<LeaderCall>, label: Option<Arc<str>>) -> Self {
+        Self { observers: Arc::clone(observers), call, label, ended: false, follower: AtomicBool::new(false) }
     }
 
     /// Notes whether the caller follows another's flight now.
@@ -44,13 +33,12 @@ impl Watch {
     }
 
     fn waited(&self) -> Duration {
-        self.called.elapsed()
+        self.call.age()
     }
 
-    /// Returns how many observers are told of the call.
-    #[cfg(feature = "http")]
-    pub(crate) fn first(&self) -> usize {
-        self.first
+    /// Returns when and where the call was made, and how many observers are told of it.
+    pub(crate) fn call(&self) -> &Arc<LeaderCall> {
+        &self.call
     }
 
     pub(crate) fn label(&self) -> Option<&str> {
@@ -60,24 +48,32 @@ impl Watch {
     /// The call is made, and comes near no flight.
     #[cfg(feature = "http")]
     pub(crate) fn alone(&self, reason: Reason, why: &'static str) {
-        self.observers.tell(self.first, &Event::Alone { reason, why, label: self.label() });
+        self.observers.tell(self.call.observers, &Event::Alone { reason, why, label: self.label() });
     }
 
     pub(crate) fn released(&self, reason: Reason, why: &'static str) {
         self.follows(false);
-        self.observers.tell(self.first, &Event::Released { reason, why, label: self.label() });
+        self.observers.tell(self.call.observers, &Event::Released { reason, why, label: self.label() });
     }
 
     pub(crate) fn answered(mut self, role: Role, callers: usize) {
         self.ended = true;
-        let waited = self.waited();
-        self.observers.tell(self.first, &Event::Answered { role, waited, callers, label: self.label() });
+        // Who has landed its own flight has read the clock there.
+        let landed = self.call.landed().filter(|_| role == Role::Leader);
+        let waited = landed.unwrap_or_else(|| self.waited());
+        self.observers.tell(self.call.observers, &Event::Answered { role, waited, callers, label: self.label() });
+    }
+
+    /// There was no call: nothing is told.
+    pub(crate) fn of_no_call(mut self) {
+        self.ended = true;
     }
 
     pub(crate) fn panicked(mut self) {
         self.ended = true;
         let follower = self.follower.load(Relaxed);
-        self.observers.tell(self.first, &Event::Panicked { follower, waited: self.waited(), label: self.label() });
+        self.observers
+            .tell(self.call.observers, &Event::Panicked { follower, waited: self.waited(), label: self.label() });
     }
 }
 
@@ -85,7 +81,8 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if !self.ended {
             let follower = self.follower.load(Relaxed);
-            self.observers.tell(self.first, &Event::Left { follower, waited: self.waited(), label: self.label() });
+            self.observers
+                .tell(self.call.observers, &Event::Left { follower, waited: self.waited(), label: self.label() });
         }
     }
 }

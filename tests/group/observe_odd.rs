@@ -2,13 +2,15 @@
 
 use std::{
     future::pending,
-    sync::Arc,
+    hash::{Hash, Hasher},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
     task::{Context, Wake, Waker},
 };
 
 use tokio::runtime::Builder;
 use tokio_test::{assert_pending, task};
-use tower_singleflight::{Group, Limits, OnAbandon};
+use tower_singleflight::{Event, Group, Limits, Observer, OnAbandon};
 
 use crate::recorder::Recorder;
 use crate::work::{Work, never, settle};
@@ -115,5 +117,55 @@ async fn an_observer_that_is_added_late_is_told_of_what_begins_from_then_on() {
     assert_eq!(leader.await.value, 1);
     assert_eq!(follower.await.value, 1);
     late.assert_told(&["answered Follower after 0 ms, 2 callers"]);
+    assert!(group.is_empty());
+}
+
+/// All of them are equal; some panic when they are dropped.
+#[derive(Clone)]
+struct Key {
+    panics: bool,
+}
+
+impl PartialEq for Key {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        assert!(!self.panics, "a key panics on purpose");
+    }
+}
+
+/// Of those who left, whether they followed.
+#[derive(Default)]
+struct Leavers(Mutex<Vec<bool>>);
+
+impl Observer for Leavers {
+    fn on(&self, event: &Event<'_>) {
+        if let Event::Left { follower, .. } = event {
+            self.0.lock().unwrap().push(*follower);
+        }
+    }
+}
+
+/// Otherwise a gauge of those who wait stays one too high for ever.
+#[tokio::test]
+async fn a_follower_whose_key_panics_when_it_is_dropped_leaves_as_a_follower() {
+    let leavers = Arc::new(Leavers::default());
+    let group = Group::new().observed(Arc::clone(&leavers));
+    let leader = group.call(Key { panics: false }, never);
+    let joins = AssertUnwindSafe(|| group.call(Key { panics: true }, never));
+    assert!(catch_unwind(joins).is_err());
+    assert_eq!(*leavers.0.lock().unwrap(), [true]);
+    drop(leader);
+    assert_eq!(*leavers.0.lock().unwrap(), [true, false]);
     assert!(group.is_empty());
 }

@@ -134,6 +134,23 @@ fn a_lost_flight_releases_its_followers() {
     assert!(group.is_empty());
 }
 
+/// Its work goes back to its leader, which leaves it to another task, on a runtime that is dead, too.
+#[test]
+fn a_flight_that_loses_two_tasks_is_lost_once() {
+    let group: Group<&str, u32> = Group::new();
+    let runtime = Builder::new_current_thread().build().expect("a runtime starts");
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    let _context = handle.enter();
+    let mut leader = task::spawn(group.spawn("key", std::future::pending::<u32>));
+    assert_pending!(leader.poll());
+    assert_eq!(group.stats().lost, 1);
+    drop(leader);
+    let stats = group.stats();
+    assert_eq!((stats.led, stats.lost, stats.callers), (1, 1, 0));
+    assert!(group.is_empty());
+}
+
 /// Eight tasks on two threads, with panics and leavers mixed in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sum_holds_in_a_melee_and_the_gauges_return_to_nothing() {

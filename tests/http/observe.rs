@@ -1,8 +1,10 @@
 //! What an observer of an HTTP layer is told of each life that a request can have, and what is counted of it.
 
 use std::{
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Waker},
 };
 
 use futures_util::FutureExt;
@@ -255,4 +257,28 @@ async fn a_label_function_or_an_observer_that_panics_fails_no_request() {
         recorder.assert_told(&["alone by S1Method", "rule S1Method", "answered Alone(NoKey) of 1"]);
     }
     assert_eq!(bench.group.stats().observers_off, 1);
+}
+
+/// Polls what it holds when it is dropped.
+struct PolledLast<F: Future>(Pin<Box<F>>);
+
+impl<F: Future> Drop for PolledLast<F> {
+    fn drop(&mut self) {
+        assert!(self.0.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_polled_while_the_thread_unwinds_has_not_panicked() {
+    for method in ["GET", "POST"] {
+        let (mut bench, recorder) = observed(HttpSingleflightLayer::new());
+        let call = PolledLast(Box::pin(bench.call(request(method, "/", &[]))));
+        let unwinds = AssertUnwindSafe(|| {
+            let _call = call;
+            panic!("it panics on purpose");
+        });
+        assert!(catch_unwind(unwinds).is_err());
+        let told = recorder.0.lock().unwrap();
+        assert_eq!(told.last().map(String::as_str), Some("left"), "{told:?}");
+    }
 }

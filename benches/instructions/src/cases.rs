@@ -2,6 +2,8 @@
 
 mod group;
 mod http;
+#[cfg(feature = "watched")]
+mod watched;
 
 /// Something that is done so many times.
 pub(crate) type Run = fn(u64);
@@ -17,7 +19,7 @@ const fn case(name: &'static str, bare: &'static str, title: &'static str) -> Ca
     Case { name, bare, title }
 }
 
-pub(crate) const CASES: [Case; 7] = [
+pub(crate) const CASES: &[Case] = &[
     case("solo", "solo-bare", "a call that has its flight to itself"),
     case("join", "nothing", "joining a flight, and parking"),
     case("landing", "join", "having the outcome of a flight"),
@@ -25,6 +27,16 @@ pub(crate) const CASES: [Case; 7] = [
     case("browser", "browser-bare", "the same with the 14 fields of a browser"),
     case("post", "post-bare", "a POST without content, which goes alone"),
     case("authorized", "authorized-bare", "a GET with Authorization, which goes alone"),
+    #[cfg(feature = "watched")]
+    case("observed", "solo", "more, if one observes it and does nothing"),
+    #[cfg(feature = "watched")]
+    case("metered", "solo", "more, if it is counted by `Metered`"),
+    #[cfg(feature = "watched")]
+    case("lone-observed", "lone", "more, if one observes an HTTP request"),
+    #[cfg(feature = "watched")]
+    case("lone-metered", "lone", "more, if it is counted by `Metered`"),
+    #[cfg(feature = "watched")]
+    case("unwatched", "lone-bare", "an HTTP request that a dry run lets pass"),
 ];
 
 /// Returns what runs by this name.
@@ -43,6 +55,16 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         "post-bare" => |times| http::bare(times, http::post),
         "authorized" => |times| http::layered(times, http::authorized),
         "authorized-bare" => |times| http::bare(times, http::authorized),
+        #[cfg(feature = "watched")]
+        "observed" => watched::observed,
+        #[cfg(feature = "watched")]
+        "metered" => watched::metered,
+        #[cfg(feature = "watched")]
+        "lone-observed" => watched::lone_observed,
+        #[cfg(feature = "watched")]
+        "lone-metered" => watched::lone_metered,
+        #[cfg(feature = "watched")]
+        "unwatched" => watched::unwatched,
         _ => return None,
     })
 }

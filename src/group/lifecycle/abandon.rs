@@ -1,5 +1,7 @@
 //! How a flight ends whose work has not: its last caller has left, or its task has died.
 
+use std::mem::replace;
+
 use tokio::time::Instant;
 
 use crate::group::{
@@ -58,7 +60,8 @@ impl<'a, K, T> Locked<'a, K, T> {
         let mut after = AfterUnlock::nothing();
         let Some(flight) = table.get(at).filter(|flight| flight.stage == Stage::Shared) else { return after };
         let led = flight.leader;
-        table.stats.lost += 1;
+        let again = replace(&mut flight.lost, true);
+        table.stats.lost += u64::from(!again);
         after.lost = Some(at.id(self.shard.number));
         if !led {
             return self.close(at, End::Lost, after);

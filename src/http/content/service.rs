@@ -58,10 +58,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let shadow = self.inner.shadow();
+        if shadow.is_some_and(|shadow| request.body().is_end_stream() && shadow.passes(&request)) {
+            return ContentFuture::calling(self.inner.send_watched(request.map(ContentBody::whole), None));
+        }
         let (mut parts, body) = request.into_parts();
-        if let Some(shadow) = self.inner.shadow() {
+        if let Some(shadow) = shadow {
             let (watched, body) = shadow.watch_content(&parts, body, self.max);
-            return ContentFuture::calling(self.inner.send_watched(Request::from_parts(parts, body), watched));
+            return ContentFuture::calling(self.inner.send_watched(Request::from_parts(parts, body), Some(watched)));
         }
         let coalescer = self.inner.coalescer();
         let kind = coalescer.config.kind(&parts);

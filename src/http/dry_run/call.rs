@@ -1,6 +1,7 @@
 //! One call of the wrapped service, as it would be without the layer.
 
 use std::{
+    mem::forget,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -27,11 +28,12 @@ pub(in crate::http) struct ShadowCall<S: Service<Request<B>>, B> {
 struct Call<S: Service<Request<B>>, B> {
     #[pin]
     call: Oneshot<S, Request<B>>,
-    watched: Watched,
+    /// `None`: it is not in the sample.
+    watched: Option<Watched>,
 }
 
 impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
-    pub(in crate::http) fn new(service: S, request: Request<B>, watched: Watched) -> Self {
+    pub(in crate::http) fn new(service: S, request: Request<B>, watched: Option<Watched>) -> Self {
         Self { call: Box::pin(Call { call: Oneshot::new(service, request), watched }) }
     }
 
@@ -42,14 +44,17 @@ impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
         SharedBody<RB>: Body,
     {
         let this = self.call.as_mut().project();
-        let on_panic = OnPanic(&mut this.watched.write);
+        let Some(watched) = this.watched else {
+            return this.call.poll(cx).map_ok(|response| response.map(SharedBody::lone));
+        };
+        let on_panic = OnPanic(&mut watched.write);
         let polled = this.call.poll(cx);
-        drop(on_panic);
+        forget(on_panic);
         let Poll::Ready(result) = polled else {
-            this.watched.pending();
+            watched.pending();
             return Poll::Pending;
         };
-        let write = this.watched.write.take();
+        let write = watched.write.take();
         Poll::Ready(match result {
             Ok(response) => {
                 let (head, body) = response.into_parts();
@@ -60,7 +65,7 @@ impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
                     }
                     None => true,
                 });
-                let watch = this.watched.head(&head, &body);
+                let watch = watched.head(&head, &body);
                 let body = SharedBody::lone(body);
                 let body = match (watch, write) {
                     (Some(watch), _) => body.watched(watch),
@@ -71,7 +76,7 @@ impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
             }
             Err(error) => {
                 write.into_iter().for_each(|write| told_in_passing(write.failed()));
-                this.watched.failed();
+                watched.failed();
                 Err(error)
             }
         })

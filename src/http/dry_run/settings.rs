@@ -34,11 +34,13 @@ impl DryRun {
         Self { sample: (1, 1), compare: 1 << 20, watched: 4096, ignored: Vec::new(), on_difference: None }
     }
 
-    /// Watches `n` keys of every `m`, chosen by a hash that is keyed at random: of one key all requests are watched or
-    /// none, for the life of the layer value. `sample(0, m)` watches none, as does `sample(n, 0)`; an `n` above `m` watches
-    /// all.
+    /// Watches the GET and HEAD requests of `n` targets of every `m`, chosen by a hash that is keyed at random: of one path
+    /// and query all are watched or none, for the life of the layer value; of one path alone, with
+    /// [`ignore_query`](crate::HttpSingleflightLayer::ignore_query). The others cost little more than that hash. Of
+    /// other requests, and of those with content, it watches `n` keys of every `m`. `sample(0, m)` watches none, as does
+    /// `sample(n, 0)`; an `n` above `m` watches all.
     ///
-    /// A route that has few keys is in the sample with all of its requests or with none: watch such a one as a whole.
+    /// A route that has few targets is in the sample with all of its requests or with none: watch such a one as a whole.
     pub fn sample(mut self, n: u32, m: u32) -> Self {
         self.sample = (n, m);
         self

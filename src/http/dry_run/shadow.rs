@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{request, response};
+use http::{HeaderMap, Method, Request, request, response};
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -26,6 +26,7 @@ use crate::http::{
     group::HttpGroup,
     judge::{AtHead, Until},
     plan::Plan,
+    policy::is_unsafe,
     requester::Requester,
     write::Write,
 };
@@ -60,12 +61,20 @@ impl Watcher {
 }
 
 impl Shadow {
-    /// Watches a request, of whose content so much is known.
+    /// Returns whether a request without content is let pass: who asks for a target is watched always or never. What may
+    /// change something is looked at in any case, since it fences (S21).
+    pub(in crate::http) fn passes<B>(&self, request: &Request<B>) -> bool {
+        let uri = request.uri();
+        let query = uri.query().filter(|_| self.coalescer.config.recipe.ignored_query.is_empty());
+        is_sampled_by_target(request.method(), request.headers()) && self.watcher.passes(&(uri.path(), query))
+    }
+
+    /// Watches a request that was not let pass, of whose content so much is known.
     pub(in crate::http) fn watch(&self, parts: &request::Parts, content: impl FnOnce() -> RequestContent) -> Watched {
         let mut watched = Watched::unwatched(self.clone());
         self.watcher.guarded(|| {
             let kind = self.coalescer.config.kind(parts);
-            watched.start(parts, kind, &content());
+            watched.start(parts, kind, &content(), is_sampled_by_target(&parts.method, &parts.headers));
         });
         watched
     }
@@ -84,7 +93,8 @@ impl Shadow {
         let watch = self.watcher.guarded(|| {
             let kind = self.coalescer.config.kind(parts);
             if body.is_end_stream() || !self.coalescer.reads_content(parts, kind, body.size_hint().lower(), max) {
-                watched.start(parts, kind, &RequestContent::of(&body));
+                let by_target = body.is_end_stream() && is_sampled_by_target(&parts.method, &parts.headers);
+                watched.start(parts, kind, &RequestContent::of(&body), by_target);
                 return None;
             }
             watched.start_reading(parts, kind, max)
@@ -100,12 +110,13 @@ impl Watched {
         Self { shadow, id: None, requester: None, write: None, called: Instant::now(), began: None }
     }
 
-    /// Decides as the layer would; a request with a key is watched if that is in the sample.
-    fn start(&mut self, parts: &request::Parts, kind: Kind, content: &RequestContent) {
+    /// Decides as the layer would; a request with a key is watched if that is in the sample, or as its target is.
+    fn start(&mut self, parts: &request::Parts, kind: Kind, content: &RequestContent, by_target: bool) {
         let Shadow { watcher, .. } = self.shadow.clone();
         watcher.count_request();
-        let Some((plan, requester)) = self.decide(parts, kind, content) else { return };
-        let Some(hash) = watcher.samples(&requester.key) else { return };
+        let Some((plan, requester)) = self.decide(parts, kind, content, by_target) else { return };
+        let sampled = if by_target { Some(watcher.hash(&requester.key)) } else { watcher.samples(&requester.key) };
+        let Some(hash) = sampled else { return };
         let way = way(plan);
         if let Some(id) = self.insert(parts, requester, hash) {
             watcher.join(id, way);
@@ -116,7 +127,7 @@ impl Watched {
     fn start_reading(&mut self, parts: &request::Parts, kind: Kind, max: usize) -> Option<Reading> {
         let Shadow { watcher, coalescer } = self.shadow.clone();
         watcher.count_request();
-        let (plan, requester) = self.decide(parts, kind, &RequestContent::Digested)?;
+        let (plan, requester) = self.decide(parts, kind, &RequestContent::Digested, false)?;
         let content_if = coalescer.config.content_if.clone();
         let content_if = content_if.map(|content_if| Asked { content_if, parts: parts.clone(), content: None });
         let id = self.insert(parts, requester.clone(), 0)?;
@@ -125,14 +136,20 @@ impl Watched {
         Some(Reading::new(watcher, waiting))
     }
 
-    fn decide(&mut self, parts: &request::Parts, kind: Kind, content: &RequestContent) -> Option<(Plan, Requester)> {
+    fn decide(
+        &mut self,
+        parts: &request::Parts,
+        kind: Kind,
+        content: &RequestContent,
+        by_target: bool,
+    ) -> Option<(Plan, Requester)> {
         let Shadow { watcher, coalescer } = &self.shadow;
         let place = coalescer.place(parts);
         match coalescer.decide(parts, kind, content, place, None) {
             Ok((plan, key)) => Some((plan, coalescer.requester(parts, kind, place, key, true, None))),
             Err(rule) => {
                 self.write = coalescer.write(parts, kind, place, rule);
-                if watcher.samples(parts.uri.path()).is_some() {
+                if by_target || watcher.samples(parts.uri.path()).is_some() {
                     watcher.alone(route_of(&coalescer.config, parts), rule);
                 }
                 None
@@ -223,6 +240,11 @@ impl Drop for Watched {
             watcher.guarded(|| watcher.ended(id, Ending::Left));
         }
     }
+}
+
+/// Returns whether a request without content is in the sample if its target is: then what is not costs no key.
+fn is_sampled_by_target(method: &Method, headers: &HeaderMap) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && !is_unsafe(method, headers)
 }
 
 fn way(plan: Plan) -> Way {

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     hasher::KeyHasher,
-    http::{group::HttpGroup, requester::Requester, rule::Rule},
+    http::{group::HttpGroup, key::HttpKey, requester::Requester, rule::Rule},
     striped::Striped,
     sync::{Mutex, lock},
 };
@@ -49,6 +49,8 @@ struct Known {
     started: Instant,
     requests: Striped,
     unwatched: Striped,
+    /// Requests that were let pass: they are counted here alone.
+    passed: Striped,
     panicked: Striped,
     /// Set once `on_difference` has panicked.
     is_off: AtomicBool,
@@ -67,6 +69,7 @@ impl Watcher {
             started: Instant::now(),
             requests: Striped::new(),
             unwatched: Striped::new(),
+            passed: Striped::new(),
             panicked: Striped::new(),
             is_off: AtomicBool::new(false),
         };
@@ -104,6 +107,20 @@ impl Watcher {
 
     pub(super) fn count_request(&self) {
         self.known.requests.add_one();
+    }
+
+    /// Returns whether a request of this target is let pass without a look at it: it is not in the sample.
+    #[inline]
+    pub(super) fn passes(&self, target: &(impl Hash + ?Sized)) -> bool {
+        let passes = !self.known.told.watches(self.known.hasher.hash_one(target));
+        if passes {
+            self.known.passed.add_one();
+        }
+        passes
+    }
+
+    pub(super) fn hash(&self, key: &HttpKey) -> u64 {
+        self.known.hasher.hash_one(key)
     }
 
     /// Returns the hash of what decides whether a request is watched, if it is.
@@ -221,14 +238,15 @@ impl Watcher {
     }
 
     pub(in crate::http) fn report(&self) -> Report {
-        let Known { told, table, routes, started, requests, unwatched, panicked, is_off, .. } = &*self.known;
+        let Known { told, table, routes, started, requests, unwatched, passed, panicked, is_off, .. } = &*self.known;
+        let passed = passed.get();
         let (flights, watched) = lock(table).sizes();
         let routes = lock(routes);
         let totals = Totals {
             seconds: started.elapsed().as_secs_f64(),
             sample: told.sample,
-            requests: requests.get(),
-            unwatched: unwatched.get(),
+            requests: requests.get() + passed,
+            unwatched: unwatched.get() + passed,
             full: routes.full,
             panicked: panicked.get(),
             is_off: is_off.load(Ordering::Relaxed),

@@ -29,7 +29,7 @@ pub(in crate::http) struct Recipe {
     /// Fields that do not count though the list lacks them.
     ignored: Ignored,
     cookies: Vec<Box<str>>,
-    ignored_query: Vec<Box<str>>,
+    pub(in crate::http) ignored_query: Vec<Box<str>>,
     identities: Vec<IdentityFn>,
     /// The user's own, in place of all else.
     key_fn: Option<IdentityFn>,

@@ -23,6 +23,9 @@ impl<C> HttpSingleflightLayer<C> {
     /// not watched. [`content_if`](Self::content_if) is asked only of content that comes in one piece; the head of such a
     /// request is cloned for it.
     ///
+    /// A request that reloads while another of its key is under way (S13) is counted as one that goes alone, where the layer
+    /// lets it share the next call: where many reload, more is saved than the report says.
+    ///
     /// A service of the same layer value above or below is not known of: no request is marked (S2). A leader that leaves
     /// ends its shadow flight, where a real one would have gone on. What a write through the layer changes is fenced as
     /// ever (S21), in a group given by [`group`](Self::group) too.

@@ -30,9 +30,9 @@ pub(in crate::http) enum Admission {
 }
 
 /// Returns whether a request is not known to be safe (RFC 9110, section 9.2.1; S21).
-pub(in crate::http) fn is_unsafe(parts: &request::Parts) -> bool {
-    !matches!(parts.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY")
-        || parts.headers.keys().any(|name| overrides_method(name.as_str()))
+pub(in crate::http) fn is_unsafe(method: &Method, headers: &HeaderMap) -> bool {
+    !matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY")
+        || headers.keys().any(|name| overrides_method(name.as_str()))
 }
 
 /// Returns whether frameworks take this field for the method (S30).

@@ -11,13 +11,13 @@ use super::{
     flights::Flight,
     history::SECONDS,
     recorder::Recorder,
-    routes::{Route, cut_at},
+    routes::Route,
     snapshot::{FlightOf, GroupOf, Now, RouteOf, SectionOf, Snapshot, millis},
     sources::Sources,
     stripe::{Counts, FlightCounts},
     waits::Scratch,
 };
-use crate::{FlightId, sync::lock};
+use crate::{FlightId, observe::label::cut_at, sync::lock};
 
 /// How many flights are shown, those with the most callers.
 const FLIGHTS: usize = 10;

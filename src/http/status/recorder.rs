@@ -12,11 +12,12 @@ use tokio::time::Instant;
 use super::{
     flights::Flights,
     history::Part,
-    routes::{Route, Routes, cut},
+    routes::{Route, Routes},
     stripe::{Counts, FlightCounts, Stripe, Totals},
 };
 use crate::{
     End, Event, Role,
+    observe::label::cut,
     striped::thread_number,
     sync::{Mutex, lock},
 };

@@ -6,16 +6,10 @@ use std::{
 };
 
 use super::waits::Waits;
-use crate::sync::{Mutex, lock};
-
-/// How many routes there are at most beside [`OTHER`]: their names may be made of what clients send (S26).
-pub(super) const MOST: usize = 1_000;
-
-/// What stands for all that are beyond the cap.
-const OTHER: &str = "other";
-
-/// Bytes of a name at most; the rest is cut off.
-const LENGTH: usize = 128;
+use crate::{
+    observe::label::{capped, cut},
+    sync::{Mutex, lock},
+};
 
 /// One kind of calls.
 pub(super) struct Route {
@@ -57,7 +51,7 @@ impl Routes {
     pub(super) fn get(&self, name: &str) -> Arc<Route> {
         let name = cut(name);
         let mut known = lock(&self.known);
-        let name = if known.all.len() < MOST || known.by_name.contains_key(name) { name } else { OTHER };
+        let name = if known.by_name.contains_key(name) { name } else { capped(name, known.all.len()) };
         known.route(name)
     }
 
@@ -67,20 +61,10 @@ impl Routes {
     }
 }
 
-/// Returns the beginning of a name, within the cap.
-pub(super) fn cut(name: &str) -> &str {
-    cut_at(name, LENGTH)
-}
-
-/// Returns the beginning of a text, at most so many bytes of it.
-pub(super) fn cut_at(text: &str, length: usize) -> &str {
-    let end = (0..=length.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
-    &text[..end.unwrap_or_default()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::label::{MOST, OTHER};
 
     #[test]
     fn beyond_the_cap_there_is_one_route() {
@@ -93,12 +77,5 @@ mod tests {
         }
         assert_eq!(&*routes.get("7").name, "7");
         assert_eq!(routes.all().len(), MOST + 1);
-    }
-
-    #[test]
-    fn a_long_name_is_cut_between_characters() {
-        assert_eq!(cut(&"ö".repeat(100)), "ö".repeat(64));
-        assert_eq!(cut(&format!("a{}", "ö".repeat(100))), format!("a{}", "ö".repeat(63)));
-        assert_eq!(cut("short"), "short");
     }
 }

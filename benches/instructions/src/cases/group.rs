@@ -15,12 +15,12 @@ use tokio::{
 };
 use tower_singleflight::Group;
 
-fn work(value: u64) -> BoxFuture<'static, u64> {
+pub(super) fn work(value: u64) -> BoxFuture<'static, u64> {
     Box::pin(async move { value })
 }
 
 /// Polls a future that is ready at once.
-fn drive(call: impl Future) {
+pub(super) fn drive(call: impl Future) {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(matches!(black_box(pin!(call).poll(&mut cx)), Poll::Ready(_)));
 }

@@ -85,6 +85,14 @@ pub(super) fn layered(times: u64, request: fn() -> Ask) {
     answers(service, times, request);
 }
 
+#[cfg(feature = "watched")]
+pub(super) fn layered_by(layer: HttpSingleflightLayer, times: u64, request: fn() -> Ask) {
+    let service = layer.layer(Origin);
+    // A service that is the only one of its layer marks no requests.
+    drop(layer);
+    answers(service, times, request);
+}
+
 pub(super) fn bare(times: u64, request: fn() -> Ask) {
     answers(Origin, times, request);
 }
