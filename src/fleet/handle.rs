@@ -129,7 +129,7 @@ impl Fleet {
 
     /// Returns what this process has done in its fleet, by whatever handle.
     pub fn stats(&self) -> FleetStats {
-        self.core.counts.get(self.core.breaker.is_open())
+        self.core.counts.get(self.core.breaker.is_open(), self.core.untold.count())
     }
 
     /// Lets an observer see what this process does in its fleet, by whatever handle: for metrics, say. It is called by the

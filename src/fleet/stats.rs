@@ -26,9 +26,12 @@ pub struct FleetStats {
     pub unfenced: u64,
     /// Whether the engine is being skipped now, since it has not answered of late.
     pub skipping: bool,
+    /// Paths and gRPC services with a write that the engine does not know of yet, now: their flights stay in this process.
+    /// There are 1,024 of them at most; 1,025 says that there are more, and that the flights of all stay.
+    pub untold: usize,
 }
 
-/// The same, while it is counted: one for each field of [`FleetStats`] that is no sum.
+/// The same, while it is counted: one for each field of [`FleetStats`] that is a count and no sum.
 #[derive(Default)]
 pub(super) struct Counts {
     led: AtomicU64,
@@ -71,7 +74,7 @@ impl Counts {
         self.local[reason as usize].load(Relaxed)
     }
 
-    pub(super) fn get(&self, skipping: bool) -> FleetStats {
+    pub(super) fn get(&self, skipping: bool, untold: usize) -> FleetStats {
         FleetStats {
             led: self.led.load(Relaxed),
             landed: self.landed.load(Relaxed),
@@ -82,6 +85,7 @@ impl Counts {
             bad_messages: self.bad_messages.load(Relaxed),
             unfenced: self.unfenced.load(Relaxed),
             skipping,
+            untold,
         }
     }
 }

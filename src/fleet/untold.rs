@@ -51,6 +51,18 @@ impl Untold {
             || state.scopes.get(&scope).is_some_and(|telling| now < telling.until)
     }
 
+    /// Returns how many scopes stay in the process now; one more than fit in if all do.
+    pub(super) fn count(&self) -> usize {
+        if !self.any.load(Ordering::Acquire) {
+            return 0;
+        }
+        let (state, now) = (lock(&self.state), Instant::now());
+        if state.all_until.is_some_and(|until| now < until) {
+            return MOST + 1;
+        }
+        state.scopes.values().filter(|telling| now < telling.until).count()
+    }
+
     /// Notes a write. Returns where it is told that the engine knows of it, and whether a task is to be started that sees to
     /// that; `None` if there is no room. `can_start`: there is a runtime for one.
     pub(super) fn enter(&self, scope: FenceScope, limit: Duration, can_start: bool) -> Option<(Acknowledgement, bool)> {
@@ -113,4 +125,30 @@ impl Untold {
 pub(super) struct Acknowledgement {
     pub(super) told: watch::Receiver<u64>,
     pub(super) write: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_scopes_that_stay_are_counted_and_all_of_them_are_one_more_than_fit_in() {
+        let (untold, limit) = (Untold::default(), Duration::from_secs(60));
+        let scope = |number: usize| FenceScope::from((number as u128).to_le_bytes());
+        assert_eq!(untold.count(), 0);
+        for number in [0, 1, 0] {
+            assert!(untold.enter(scope(number), limit, true).is_some());
+        }
+        assert_eq!(untold.count(), 2);
+        assert!(untold.told(scope(1), 1));
+        assert_eq!(untold.count(), 1);
+        for number in 1..MOST {
+            untold.enter(scope(number), limit, true);
+        }
+        assert_eq!(untold.count(), MOST);
+        assert!(untold.enter(scope(MOST), limit, true).is_none());
+        assert_eq!(untold.count(), MOST + 1);
+        tokio::time::advance(limit).await;
+        assert_eq!(untold.count(), 0, "all flights from before have ended");
+    }
 }
