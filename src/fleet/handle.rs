@@ -132,6 +132,12 @@ impl Fleet {
         self.core.counts.get(self.core.breaker.is_open(), self.core.untold.count())
     }
 
+    /// Returns how many of the flights in [`FleetStats::local`] ran without the fleet for this reason.
+    #[cfg(feature = "status")]
+    pub(crate) fn local(&self, reason: super::FleetReason) -> u64 {
+        self.core.counts.local(reason)
+    }
+
     /// Lets an observer see what this process does in its fleet, by whatever handle: for metrics, say. It is called by the
     /// callers themselves, and one that panics is told nothing any more.
     ///

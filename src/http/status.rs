@@ -1,11 +1,14 @@
 //! The live page: what the layers do just now, in a browser or a terminal.
 
-// service ─► page, plain, body ─► clients, shown ─► collect ─► snapshot ─► sources
-//                                                      └─────► recorder ─► stripe, flights, routes ─► history, waits
+// service ─► page, plain, body ─► clients, shown ─► collect ─► snapshot
+//                                                      ├─────► recorder ─► stripe, flights, routes ─► history, waits
+//                                                      └─────► sources ─► snapshot, for which `fleet` asks
 
 mod body;
 mod clients;
 mod collect;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod flights;
 mod history;
 mod page;

@@ -6,7 +6,11 @@ use browser_tests::{Browser, Fault, Site};
 use fantoccini::key::Key;
 use serde_json::json;
 use tokio::task::JoinSet;
-use tower_singleflight::{Group, http::StatusPage};
+use tower_singleflight::{
+    Group,
+    fleet::{Fleet, MemoryEngine, PostcardCodec},
+    http::StatusPage,
+};
 
 /// Runs a test in a browser of its own, which is closed however it ends.
 async fn in_browser(width: u32, test: impl AsyncFnOnce(&Browser) -> Result<(), Fault>) {
@@ -55,6 +59,7 @@ async fn what_it_says_is_what_stats_say() {
                     + row.cells[1].textContent + ' ' + row.cells[9].textContent)";
         browser.until(rows, json!(["/reports/{id} 101 ", "/pages/{id} 3 S6Cookie 3"])).await?;
         assert_eq!(site.stats().in_flight, 0);
+        assert_eq!(browser.run("return document.getElementById('fleets-section').hidden").await?, true);
         Ok(())
     })
     .await;
@@ -132,13 +137,18 @@ async fn no_label_is_taken_for_html_and_no_other_script_runs() {
         let page = StatusPage::new();
         let hostile = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
         let group = Group::new().observed(page.named(hostile));
-        let site = site(page.section(hostile, move || hostile.to_owned()));
+        let fleet = Fleet::new(MemoryEngine::new(), [7; 32]);
+        fleet.call(&Group::new(), 7, PostcardCodec::new(), || async {}).await;
+        assert_eq!(fleet.stats().led, 1);
+        let site = site(page.section(hostile, move || hostile.to_owned()).fleet(hostile, fleet));
         let mut calls = JoinSet::new();
         calls.spawn(async move { group.call(7, std::future::pending::<()>).await });
         browser.client().goto(&format!("http://{}/status", site.address())).await?;
         browser.until("return document.querySelector('#routes tbody th')?.textContent", hostile).await?;
         browser.until("return document.querySelector('#sections pre')?.textContent", hostile).await?;
         browser.until_text("oldest-more", hostile).await?;
+        let row = "return [...document.querySelector('#fleets tbody tr').cells].map((cell) => cell.textContent)";
+        browser.until(row, json!([hostile, "asked", "1", "0", "0", "0", "0", "0", "0", "0", ""])).await?;
         browser.until("return document.querySelectorAll('img, body script:not(:last-of-type)').length", 0).await?;
         // Were one in the page after all, the policy would keep it from running.
         let script = "window.owned = 0; const script = document.createElement('script'); script.textContent = 'owned = 1'; \
@@ -153,7 +163,8 @@ async fn no_label_is_taken_for_html_and_no_other_script_runs() {
 #[tokio::test]
 async fn it_fits_a_phone_and_a_keyboard_is_enough() {
     in_browser(500, async |browser| {
-        let site = site(StatusPage::new());
+        let fleet = Fleet::new(MemoryEngine::new(), [7; 32]);
+        let site = site(StatusPage::new().fleet("a fleet with a name that is not short", fleet));
         site.open(true);
         let mut calls = JoinSet::new();
         site.send(&mut calls, "/reports/1", 3, true);
@@ -163,6 +174,7 @@ async fn it_fits_a_phone_and_a_keyboard_is_enough() {
         browser.until_text("calls", "5").await?;
         let wide = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
         assert_eq!(browser.run(wide).await?, false, "it is wider than the window");
+        assert_eq!(browser.run("return document.getElementById('fleets-section').hidden").await?, false);
 
         // All that can be used is reached by the tabulator key, in this order.
         let mut reached = Vec::new();

@@ -5,6 +5,8 @@ mod fences;
 mod oddities;
 mod private;
 mod rules;
+#[cfg(feature = "status")]
+mod status;
 
 use http::{Request, Response};
 use tokio::task::JoinHandle;

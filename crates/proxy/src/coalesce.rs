@@ -43,8 +43,9 @@ pub(crate) fn layer(options: &Options, fleet: Option<Fleet>) -> Option<(HttpSing
     if let Some(limit) = options.release_limit {
         layer = layer.release_limit(limit as usize);
     }
-    if let Some((fleet, name)) = fleet.zip(options.fleet_name.as_ref()) {
-        layer = layer.fleet(fleet, name);
+    let fleet = fleet.zip(options.fleet_name.as_ref());
+    if let Some((fleet, name)) = &fleet {
+        layer = layer.fleet(fleet.clone(), name);
     }
     if options.status.is_none() {
         return Some((layer, None));
@@ -53,7 +54,12 @@ pub(crate) fn layer(options: &Options, fleet: Option<Fleet>) -> Option<(HttpSing
     let page = StatusPage::new().named(&upstream);
     let layer = layer.observe(page.clone());
     let group = layer.get_group().clone();
-    Some((layer, Some(page.group(&upstream, move || group.stats()))))
+    let page = page.group(&upstream, move || group.stats());
+    let page = match fleet {
+        Some((fleet, name)) => page.fleet(name, fleet),
+        None => page,
+    };
+    Some((layer, Some(page)))
 }
 
 /// Large downloads are what a proxy is for: they are shared, and what a slow client has yet to read goes to the disk.

@@ -5,6 +5,8 @@ use std::{borrow::Cow, sync::Arc};
 use http::request;
 
 use super::HttpSingleflightLayer;
+#[cfg(all(feature = "fleet", feature = "status"))]
+use crate::fleet::Fleet;
 #[cfg(feature = "status")]
 use crate::http::status::StatusPage;
 use crate::{
@@ -53,9 +55,9 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.observers.push(HttpObserved::new(observer)))
     }
 
-    /// Returns the layer, observed by a new [`StatusPage`], and that page, which shows the layer's group, and its dry run if it
-    /// makes one (feature `dry-run`): the short form for one layer. To be asked for after [`group`](Self::group),
-    /// [`limits`](Self::limits) and `dry_run`, which change what there is to show.
+    /// Returns the layer, observed by a new [`StatusPage`], and that page, which shows the layer's group, its fleet if it is
+    /// in one (feature `fleet`), and its dry run if it makes one (feature `dry-run`): the short form for one layer. To be asked
+    /// for after [`group`](Self::group), [`limits`](Self::limits), `fleet` and `dry_run`, which change what there is to show.
     ///
     /// # Examples
     ///
@@ -77,6 +79,11 @@ impl<C> HttpSingleflightLayer<C> {
         let layer = self.observe(page.clone());
         let group = layer.get_group().clone();
         let page = page.group("layer", move || group.stats());
+        #[cfg(feature = "fleet")]
+        let page = match layer.config.fleet.fleet() {
+            Some(fleet) => page.fleet(&layer.config.fleet.called, Fleet::clone(fleet)),
+            None => page,
+        };
         #[cfg(feature = "dry-run")]
         let page = match layer.watcher.clone() {
             Some(watcher) => page.section("Dry run", move || watcher.report().to_string()),

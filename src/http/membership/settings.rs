@@ -23,6 +23,8 @@ type FleetIf = Arc<dyn Fn(&request::Parts) -> bool + Send + Sync>;
 pub(in crate::http) struct Membership {
     /// Of the name that was given for what is behind the layer; `None` if the layer is in none.
     fleet: Option<Arc<Fleet>>,
+    /// That name; empty if the layer is in none.
+    pub(in crate::http) called: Arc<str>,
     pub(in crate::http) travelling: Travelling,
     pub(in crate::http) fleet_if: Option<FleetIf>,
     keys: OwnDomain,
@@ -59,6 +61,7 @@ impl Membership {
             Ok(named) => self.fleet = Some(Arc::new(named)),
             Err(error) => panic!("{error}"),
         }
+        self.called = name.into();
     }
 
     pub(in crate::http) fn fleet(&self) -> Option<&Arc<Fleet>> {
@@ -111,6 +114,6 @@ pub(super) fn scope(path: &str, grpc: bool) -> [&[u8]; 2] {
 
 impl fmt::Debug for Membership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Membership").field("fleet", &self.fleet).finish_non_exhaustive()
+        f.debug_struct("Membership").field("fleet", &self.fleet).field("called", &self.called).finish_non_exhaustive()
     }
 }

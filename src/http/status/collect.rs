@@ -33,6 +33,8 @@ impl Snapshot {
             Some(GroupOf::new(Arc::clone(&source.name), stats))
         });
         let groups = groups.collect();
+        let fleets = sources.fleets.iter().filter_map(|source| source.ask.tell(|ask| ask(Arc::clone(&source.name))));
+        let fleets = fleets.collect();
         let sections = sources.sections.iter().filter_map(|source| {
             let mut text = source.ask.tell(|ask| ask())?;
             text.truncate(cut_at(&text, TEXT).len());
@@ -77,6 +79,7 @@ impl Snapshot {
             seconds,
             routes: routes.collect(),
             groups,
+            fleets,
             sections,
         }
     }

@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Write},
 };
 
-use super::snapshot::{CallsOf, RouteOf, Snapshot};
+use super::snapshot::{CallsOf, FleetOf, RouteOf, Snapshot};
 
 /// Returns a snapshot as lines of text.
 pub(super) fn text(snapshot: &Snapshot) -> String {
@@ -61,6 +61,7 @@ fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
             group.observers_off
         )?;
     }
+    snapshot.fleets.iter().try_for_each(|fleet| write_fleet(text, fleet))?;
     writeln!(text)?;
     writeln!(
         text,
@@ -73,6 +74,31 @@ fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
     for section in &snapshot.sections {
         writeln!(text, "\n{}", one_line(&section.title))?;
         section.text.lines().try_for_each(|line| writeln!(text, "{}", one_line(line)))?;
+    }
+    Ok(())
+}
+
+fn write_fleet(text: &mut String, fleet: &FleetOf) -> fmt::Result {
+    let engine = if fleet.skipping { "skipped" } else { "asked" };
+    write!(text, "fleet {} engine {engine}", one_line(&fleet.fleet))?;
+    for (name, number) in [
+        ("led", fleet.led),
+        ("landed", fleet.landed),
+        ("followed", fleet.followed),
+        ("local", fleet.local),
+        ("without_engine", fleet.without_engine),
+        ("lost", fleet.lost),
+        ("bad_messages", fleet.bad_messages),
+        ("unfenced", fleet.unfenced),
+        ("untold", fleet.untold as u64),
+    ] {
+        write!(text, " {name} {number}")?;
+    }
+    writeln!(text)?;
+    if fleet.local > 0 {
+        write!(text, "fleet {} local", one_line(&fleet.fleet))?;
+        fleet.local_by.iter().try_for_each(|(why, count)| write!(text, " {why} {count}"))?;
+        writeln!(text)?;
     }
     Ok(())
 }

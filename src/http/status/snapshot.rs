@@ -28,6 +28,7 @@ pub(super) struct Snapshot {
     pub(super) seconds: Vec<Calls>,
     pub(super) routes: Vec<RouteOf>,
     pub(super) groups: Vec<GroupOf>,
+    pub(super) fleets: Vec<FleetOf>,
     pub(super) sections: Vec<SectionOf>,
 }
 
@@ -94,6 +95,24 @@ pub(super) struct GroupOf {
     pub(super) in_flight: usize,
     pub(super) callers: usize,
     pub(super) waiting: usize,
+}
+
+/// A fleet that the page was given, as `FleetStats` has it. Without the feature `fleet` there is none.
+#[derive(Serialize)]
+pub(super) struct FleetOf {
+    pub(super) fleet: Arc<str>,
+    pub(super) led: u64,
+    pub(super) landed: u64,
+    pub(super) followed: u64,
+    pub(super) local: u64,
+    /// The same by the reason, those that there are.
+    pub(super) local_by: ByWhy,
+    pub(super) without_engine: u64,
+    pub(super) lost: u64,
+    pub(super) bad_messages: u64,
+    pub(super) unfenced: u64,
+    pub(super) skipping: bool,
+    pub(super) untold: usize,
 }
 
 /// Text of the application's.

@@ -1,16 +1,20 @@
-//! What the application adds to the page: groups, and text of its own.
+//! What the application adds to the page: groups, fleets, and text of its own.
 
 use std::sync::Arc;
 
+use super::snapshot::FleetOf;
 use crate::{Stats, observe::Observed};
 
 type StatsFn = dyn Fn() -> Stats + Send + Sync;
+/// Is told what the row is called.
+pub(super) type FleetFn = dyn Fn(Arc<str>) -> FleetOf + Send + Sync;
 type TextFn = dyn Fn() -> String + Send + Sync;
 
 /// Asked for each snapshot, in this order, and never under a lock; what panics is asked no more.
 #[derive(Clone, Default)]
 pub(super) struct Sources {
     pub(super) groups: Vec<Source<StatsFn>>,
+    pub(super) fleets: Vec<Source<FleetFn>>,
     pub(super) sections: Vec<Source<TextFn>>,
 }
 

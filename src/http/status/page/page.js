@@ -18,6 +18,10 @@
     if (ms < 36_000_000) return Math.round(ms / 60_000) + " min";
     return count(Math.round(ms / 3_600_000)) + " h";
   };
+  const byReason = (counts) => Object.entries(counts)
+    .sort(([, a], [, b]) => b - a)
+    .map(([reason, n]) => reason + " " + count(n))
+    .join(", ");
   const sum = (byRule) => Object.values(byRule).reduce((a, b) => a + b, 0);
 
   // Writes only what has changed, and always as text: names of routes come from elsewhere.
@@ -114,6 +118,8 @@
       routes(s.routes);
       at("groups-section").hidden = s.groups.length === 0;
       rows(at("groups"), s.groups, (g) => [g.group, ...[g.in_flight, g.callers, g.waiting, g.led, g.followed, g.alone, g.saved, g.observers_off].map(count)], 1);
+      at("fleets-section").hidden = s.fleets.length === 0;
+      rows(at("fleets"), s.fleets, (f) => [f.fleet, f.skipping ? "skipped" : "asked", ...[f.led, f.followed, f.local, f.without_engine, f.lost, f.bad_messages, f.unfenced, f.untold].map(count), byReason(f.local_by)], 1);
       sections(s.sections);
       set("version", s.version);
       set("up", ", up " + time(s.up));
@@ -178,11 +184,8 @@
     if (by === "alone" || by === "released") return sum(route[by]);
     return route[by] ?? -1;
   };
-  const rules = (route) => Object.keys({ ...route.released, ...route.alone })
-    .map((rule) => [rule, (route.alone[rule] ?? 0) + (route.released[rule] ?? 0)])
-    .sort(([, a], [, b]) => b - a)
-    .map(([rule, calls]) => rule + " " + count(calls))
-    .join(", ");
+  const rules = (route) => byReason(Object.fromEntries(Object.keys({ ...route.released, ...route.alone })
+    .map((rule) => [rule, (route.alone[rule] ?? 0) + (route.released[rule] ?? 0)])));
   const routes = (list) => {
     const wanted = at("filter").value;
     const found = list.filter((route) => route.route.includes(wanted)).map((route) => [value(route), route]);
