@@ -2,7 +2,10 @@
 
 use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
-use super::{Group, shard::Shard, wake_list::WakeList};
+#[cfg(all(feature = "fleet", feature = "http"))]
+use super::reentrancy;
+use super::{Group, flight_ref::FlightRef, shard::Shard, wake_list::WakeList};
+use crate::FlightId;
 
 impl<K: Clone, T> Group<K, T> {
     /// Makes later callers of all keys that satisfy the predicate start anew; returns how many flights were forgotten.
@@ -90,7 +93,7 @@ impl<K: Hash + Eq, T> Group<K, T> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.forget_if(key, |_| true) == Some(true)
+        self.forget_if(key, |_, _| true) == Some(true)
     }
 
     /// Forgets the key unless two or more live callers share its flight; returns whether no flight that can be joined
@@ -119,11 +122,21 @@ impl<K: Hash + Eq, T> Group<K, T> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.forget_if(key, |callers| callers < 2) != Some(false)
+        self.forget_if(key, |_, callers| callers < 2) != Some(false)
     }
 
-    /// Unlists the key's flight if its callers allow; `None` if there is no flight to join.
-    fn forget_if<Q>(&self, key: &Q, allowed: impl FnOnce(usize) -> bool) -> Option<bool>
+    /// Forgets the flight whose work this thread is polling, if the key is still on that one (invariant 4).
+    #[cfg(all(feature = "fleet", feature = "http"))]
+    pub(crate) fn forget_current<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.forget_if(key, |flight, _| reentrancy::current() == Some(flight));
+    }
+
+    /// Unlists the key's flight if `allowed` says so of it and its callers; `None` if there is no flight to join.
+    fn forget_if<Q>(&self, key: &Q, allowed: impl FnOnce(FlightId, usize) -> bool) -> Option<bool>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -136,7 +149,8 @@ impl<K: Hash + Eq, T> Group<K, T> {
         if !flight.is_running() {
             return None;
         }
-        if !allowed(flight.callers) {
+        let at = FlightRef { slot, serial: flight.serial };
+        if !allowed(at.id(shard.number), flight.callers) {
             return Some(false);
         }
         locked.set_aside(slot).run();

@@ -129,6 +129,7 @@ impl FleetWork {
     where
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<Box<dyn Error + Send + Sync>>,
+        E: Send + Sync + 'static,
     {
         if matches!(self, Self::None) {
             return Poll::Ready(None);
@@ -146,6 +147,7 @@ impl FleetWork {
     where
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<Box<dyn Error + Send + Sync>>,
+        E: Send + Sync + 'static,
     {
         if matches!(self, Self::Wanted) {
             *self = Asked::new(requester).map_or(Self::Stays(FleetReason::Private), Self::Asked);
@@ -215,12 +217,13 @@ impl Asked {
     where
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<Box<dyn Error + Send + Sync>>,
+        E: Send + Sync + 'static,
     {
         while let Stage::Asking(asked) = &mut self.stage {
             let polled = asked.as_mut().poll(cx);
             // D1, S22: who comes from now on would get what others have had. The callers of this flight get it all the same.
             if self.closed.swap(false, Relaxed) {
-                requester.group().forget(&requester.key);
+                requester.group().flights::<RB, E>().group.forget_current(&requester.key);
             }
             let (ask, course) = ready!(polled);
             self.stage = Stage::Over;

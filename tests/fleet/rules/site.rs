@@ -162,6 +162,11 @@ impl Site {
         &self.processes[at]
     }
 
+    /// Returns the flights of a caller's process.
+    pub(super) fn group(&mut self, caller: usize) -> HttpGroup {
+        self.process(caller).group.clone()
+    }
+
     /// Makes a caller's request, and lets it come as far as it can.
     pub(super) async fn call(&mut self, caller: usize, request: Sent) -> JoinHandle<Got> {
         let call = self.start(caller, request);

@@ -222,6 +222,35 @@ async fn s22_d1_who_asks_when_the_head_is_there_starts_anew_in_every_process() {
     assert_eq!(outcome, (3, ["", "", "for 2"].map(str::to_owned), "for 3".to_owned()));
 }
 
+/// Those who have learnt that their leader elsewhere has closed end the time to join of their own flight, and of no other.
+#[tokio::test(start_paused = true)]
+async fn s22_a_flight_that_has_replaced_one_whose_leader_has_closed_can_be_joined() {
+    let mut site = Site::new(Spread::Two, plain());
+    let first = site.call(0, get(&[])).await;
+    let second = site.call(1, get(&[])).await;
+    let (frames, response) = crate::pair::origin::streamed();
+    site.next().await.answer(response);
+    // Before the second caller's flight looks at the first's again, it is replaced.
+    let group = site.group(1);
+    assert_eq!(group.forget_where(|_| true), 1);
+    let third = site.call(1, get(&[("x-request-id", "2")])).await;
+    let held = site.next().await;
+    assert_eq!(group.in_flight(), 1);
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(group.in_flight(), 1, "the successor has been forgotten");
+    let fourth = site.call(1, get(&[("x-request-id", "3")])).await;
+    assert!(site.all().await.is_empty());
+    drop(frames);
+    ok().give(held);
+    let bodies = [first, second, third, fourth];
+    let mut got = Vec::new();
+    for call in bodies {
+        got.push(call.await.unwrap().seen.body);
+    }
+    assert_eq!(got, ["", "", "for 2", "for 2"]);
+    site.rest().await;
+}
+
 /// Of a unary gRPC call it is that of the first message, or of the trailers.
 #[tokio::test(start_paused = true)]
 async fn d1_a_unary_grpc_call_can_be_joined_until_its_first_message() {
