@@ -30,25 +30,28 @@ mod engine;
 #[cfg(feature = "http")]
 mod fence;
 mod handle;
-mod inbox;
 mod inside;
 mod lead;
 mod memory;
 mod message;
 mod name;
 mod news;
-mod operation;
 mod random;
 mod refused;
 mod role;
 mod seal;
 mod settings;
 mod stats;
+mod tasks;
+mod timeout;
+mod typed;
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
 mod untold;
 mod wait;
+mod waiters;
 mod watch;
 
+pub(crate) use self::typed::{KeyedFleet, TypedFleet};
 /// What the HTTP layer drives.
 #[cfg(feature = "http")]
 pub(crate) use self::{
@@ -57,7 +60,7 @@ pub(crate) use self::{
     elsewhere::BeganElsewhere,
     fence::Fencing,
     lead::{Closing, Landing, Lead},
-    message::{Kind, Parcel},
+    message::{Kind, Message},
 };
 pub use self::{
     call::FleetCall,
@@ -71,8 +74,4 @@ pub use self::{
     settings::{FleetError, FleetSettings},
     stats::FleetStats,
     watch::{FleetEvent, FleetOperation},
-};
-pub(crate) use self::{
-    call::{Abroad, KeyAbroad},
-    elsewhere::elsewhere,
 };

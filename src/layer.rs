@@ -12,7 +12,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 use tower_layer::Layer;
 
 use crate::{
-    Group, Limits, Observer, Singleflight, abroad::Abroad, context::Scope, dry_run::Shadow, group::ShareIf,
+    Group, Limits, Observer, Singleflight, context::Scope, dry_run::Shadow, group::ShareIf, layer_fleet::LayerFleet,
     observe::Observed, outcome::Inspect,
 };
 
@@ -73,7 +73,7 @@ pub struct SingleflightLayer<F, K, T> {
     /// `Some` if it only tries what it would do.
     shadow: Option<Shadow<K, T>>,
     /// `Some` if flights are shared with other processes.
-    abroad: Option<Abroad<K, T>>,
+    fleet: Option<LayerFleet<K, T>>,
 }
 
 impl<F, K, T> SingleflightLayer<F, K, T> {
@@ -106,7 +106,7 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
             scope: None,
             observers: Vec::new(),
             shadow: None,
-            abroad: None,
+            fleet: None,
         }
     }
 
@@ -250,7 +250,7 @@ impl<S, F: Clone, K, T> Layer<S> for SingleflightLayer<F, K, T> {
         let (share_if, inspect) = (self.share_if.clone(), self.inspect.clone());
         let shadow = self.shadow.as_ref().map(|shadow| shadow.of_service(share_if.clone(), self.group.is_none()));
         Singleflight::from_parts(inner, self.key_fn.clone(), group, share_if, inspect, shadow)
-            .abroad(self.abroad.clone())
+            .share_with(self.fleet.clone())
     }
 }
 
@@ -265,7 +265,7 @@ impl<F: Clone, K, T> Clone for SingleflightLayer<F, K, T> {
             scope: self.scope.clone(),
             observers: self.observers.clone(),
             shadow: self.shadow.clone(),
-            abroad: self.abroad.clone(),
+            fleet: self.fleet.clone(),
         }
     }
 }

@@ -102,7 +102,6 @@
 #![forbid(unsafe_code)]
 #![doc(test(attr(deny(warnings))))]
 
-mod abroad;
 mod builder;
 pub mod check;
 mod context;
@@ -119,6 +118,7 @@ mod hasher;
 pub mod http;
 mod key;
 mod layer;
+mod layer_fleet;
 mod limits;
 #[cfg(feature = "metrics")]
 pub mod metrics;

@@ -9,7 +9,8 @@ use std::{
 use tower_service::Service;
 
 use crate::{
-    Group, KeyFn, ResponseFuture, abroad::Abroad, dry_run::Shadow, group::ShareIf, outcome::Inspect, work::ServiceWork,
+    Group, KeyFn, ResponseFuture, dry_run::Shadow, group::ShareIf, layer_fleet::LayerFleet, outcome::Inspect,
+    work::ServiceWork,
 };
 
 /// A service that coalesces concurrent calls with equal keys; made by [`SingleflightLayer`](crate::SingleflightLayer).
@@ -38,7 +39,7 @@ pub struct Singleflight<S, F, K, T> {
     /// `Some` if the layer only tries what it would do.
     shadow: Option<Shadow<K, T>>,
     /// `Some` if flights are shared with other processes.
-    abroad: Option<Abroad<K, T>>,
+    fleet: Option<LayerFleet<K, T>>,
 }
 
 impl<S, F, K, T> Singleflight<S, F, K, T> {
@@ -72,12 +73,12 @@ impl<S, F, K, T> Singleflight<S, F, K, T> {
         inspect: Option<Inspect>,
         shadow: Option<Shadow<K, T>>,
     ) -> Self {
-        Self { inner, key_fn, group, share_if, inspect, shadow, abroad: None }
+        Self { inner, key_fn, group, share_if, inspect, shadow, fleet: None }
     }
 
     /// Lets other processes share the flights.
-    pub(crate) fn abroad(self, abroad: Option<Abroad<K, T>>) -> Self {
-        Self { abroad, ..self }
+    pub(crate) fn share_with(self, fleet: Option<LayerFleet<K, T>>) -> Self {
+        Self { fleet, ..self }
     }
 
     /// Returns the group: who is in flight, and what to forget.
@@ -123,16 +124,16 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         if let Some(shadow) = &self.shadow {
             let watched = shadow.watch(|| self.key_fn.key(&request));
-            let work = ServiceWork { service: self.inner.clone(), request, share_if: None, abroad: None };
+            let work = ServiceWork { service: self.inner.clone(), request, share_if: None, fleet: None };
             return ResponseFuture::watched(Group::<K, _>::run_beside(work), watched);
         }
         let key = self.key_fn.key(&request);
         let fresh = self.key_fn.is_fresh(&request);
-        let abroad = match (&self.abroad, &key) {
-            (Some(abroad), Some(key)) if !fresh => Some(abroad.of(key.clone(), self.group.limits())),
+        let fleet = match (&self.fleet, &key) {
+            (Some(fleet), Some(key)) if !fresh => Some(fleet.of(key.clone(), self.group.limits())),
             _ => None,
         };
-        let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone(), abroad };
+        let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone(), fleet };
         let call = match key {
             Some(key) if fresh => self.group.run_fresh_in_context(key, work),
             Some(key) => self.group.run_in_context(key, work),
@@ -151,7 +152,7 @@ impl<S: Clone, F: Clone, K, T> Clone for Singleflight<S, F, K, T> {
             share_if: self.share_if.clone(),
             inspect: self.inspect.clone(),
             shadow: self.shadow.clone(),
-            abroad: self.abroad.clone(),
+            fleet: self.fleet.clone(),
         }
     }
 }

@@ -4,9 +4,9 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use crate::{
-    abroad::WorkAbroad,
     context::Context,
     group::{BoxedWork, Closure, ShareIf, Work},
+    layer_fleet::CallFleet,
 };
 
 /// One call of the wrapped service, readiness first.
@@ -15,7 +15,7 @@ pub(crate) struct ServiceWork<S, K, Req, T> {
     pub(crate) request: Req,
     pub(crate) share_if: Option<ShareIf<T>>,
     /// `Some` if a fleet is asked before the call is made.
-    pub(crate) abroad: Option<WorkAbroad<K, T>>,
+    pub(crate) fleet: Option<CallFleet<K, T>>,
 }
 
 impl<S, K, Req, Res, Err> Work<Result<Res, Err>> for ServiceWork<S, K, Req, Result<Res, Err>>
@@ -28,16 +28,16 @@ where
     Err: Clone + Send + Sync + 'static,
 {
     fn boxed(self, context: Context) -> BoxedWork<Result<Res, Err>> {
-        let Self { service, request, share_if, abroad } = self;
+        let Self { service, request, share_if, fleet } = self;
         let start = move || Oneshot::new(service, request);
-        match abroad {
-            Some(abroad) => abroad.boxed(start, share_if, context),
+        match fleet {
+            Some(fleet) => fleet.boxed(start, share_if, context),
             None => Closure::boxed(start, share_if, context),
         }
     }
 
     fn boxed_alone(mut self, context: Context) -> BoxedWork<Result<Res, Err>> {
-        self.abroad = None;
+        self.fleet = None;
         self.boxed(context)
     }
 }

@@ -25,13 +25,13 @@ use super::{
     Join, Joined, Name, Token,
     core::Core,
     elsewhere::BeganElsewhere,
-    inbox::Waiter,
     inside::Inside,
     lead::Lead,
-    message::{Kind, Parcel},
-    operation::within,
+    message::{Kind, Message},
     role::{FleetReason, FleetRole},
+    timeout::within,
     wait::{Waited, wait},
+    waiters::Waiter,
     watch::{FleetOperation, Watch},
 };
 use crate::{Limits, sync::Spawner};
@@ -60,7 +60,7 @@ pub(crate) struct Ask {
 pub(crate) enum Course {
     Lead(Lead),
     /// The outcome of another process, or its word that one may ask once more.
-    Message(Parcel),
+    Message(Message),
     Local(FleetReason),
 }
 
@@ -141,7 +141,7 @@ impl Ask {
                 return Course::Local(FleetReason::Skipped);
             }
             // There before the flight is joined, so that no news comes too early.
-            self.waiter.get_or_insert_with(|| core.inbox.enter(self.name));
+            self.waiter.get_or_insert_with(|| core.waiters.enter(self.name));
             let asked = Instant::now();
             let (token, remaining, age) = match self.join().await {
                 Ok(JoinedAs::Lead(lead)) => return Course::Lead(lead),
@@ -162,13 +162,13 @@ impl Ask {
             match self.wait(token, remaining).await {
                 Waited::JoinAgain => {}
                 Waited::Local(reason) => return Course::Local(reason),
-                Waited::Landed(parcel) => match parcel.kind {
-                    Kind::Shared | Kind::Again => return Course::Message(parcel),
+                Waited::Landed(message) => match message.kind {
+                    Kind::Shared | Kind::Again => return Course::Message(message),
                     Kind::Abandoned => {}
                     Kind::Failed => return Course::Local(FleetReason::NotShareable),
                     Kind::NotShareable | Kind::TooLarge => {
                         self.core.refused.remember(self.name, self.remember);
-                        let is_too_large = parcel.kind == Kind::TooLarge;
+                        let is_too_large = message.kind == Kind::TooLarge;
                         let reason = if is_too_large { FleetReason::TooLarge } else { FleetReason::NotShareable };
                         return Course::Local(reason);
                     }
@@ -182,7 +182,7 @@ impl Ask {
         let longest = self.core.settings.max_wait;
         let longest = self.limits.max_wait.map_or(longest, |max_wait| max_wait.min(longest));
         let until = *self.until.get_or_insert(now + longest);
-        match &self.waiter {
+        match &mut self.waiter {
             Some(waiter) => wait(&self.core, waiter, self.name, token, remaining, until, &self.closed).await,
             None => Waited::JoinAgain,
         }
@@ -192,9 +192,9 @@ impl Ask {
     async fn join(&self) -> Result<JoinedAs, FleetReason> {
         let core = &self.core;
         let Some(spawner) = Spawner::current() else { return Err(FleetReason::NoRuntime) };
-        let Some(room) = core.errands.room() else { return Err(FleetReason::Busy) };
+        let Some(room) = core.tasks.room() else { return Err(FleetReason::Busy) };
         let (told, answer) = oneshot::channel();
-        let errand = {
+        let operation = {
             let (core, name, token) = (Arc::clone(core), self.name, core.random.token());
             let settings = &core.settings;
             let mut join = Join::new(name, token, settings.lease);
@@ -219,7 +219,7 @@ impl Ask {
                 });
             }
         };
-        core.errands.start(spawner, Some(room), errand);
+        core.tasks.start(spawner, Some(room), operation);
         let mut watch = Watch::begin(&core.watchers, FleetOperation::Join);
         // What comes later than the budget, or not at all, is the engine's failure.
         let answered = within(core.settings.budget, answer).await;

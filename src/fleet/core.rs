@@ -10,16 +10,17 @@ use std::{
 use super::{
     Engine, Name, News, Reply, Token, Unavailable,
     breaker::Breaker,
-    inbox::Inbox,
-    message::Parcel,
-    operation::{Errands, within},
+    message::Message,
     random::Random,
     refused::Refused,
     role::{FleetReason, FleetRole},
     seal::{BadMessage, Seal},
     settings::{FleetError, FleetSettings},
     stats::Counts,
+    tasks::EngineTasks,
+    timeout::within,
     untold::Untold,
+    waiters::Waiters,
     watch::{FleetEvent, Watchers, tell},
 };
 use crate::panic::{Payload, catch, discard};
@@ -39,10 +40,10 @@ pub(super) struct Core {
     seal: Seal,
     pub(super) random: Random,
     pub(super) breaker: Breaker,
-    pub(super) inbox: Arc<Inbox>,
+    pub(super) waiters: Arc<Waiters>,
     /// The engine brings news; else those who wait look more often.
     pub(super) has_news: bool,
-    pub(super) errands: Errands,
+    pub(super) tasks: EngineTasks,
     pub(super) refused: Refused,
     pub(super) untold: Untold,
     pub(super) counts: Counts,
@@ -54,17 +55,17 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(engine: Box<dyn Engine>, secret: &[u8; 32], settings: FleetSettings) -> Result<Self, FleetError> {
         settings.check()?;
-        let inbox = Arc::<Inbox>::default();
+        let waiters = Arc::<Waiters>::default();
         let random = Random::new(settings.jitter_seed)?;
-        let has_news = engine.news(News::new(Arc::clone(&inbox) as _));
+        let has_news = engine.news(News::new(Arc::clone(&waiters) as _));
         Ok(Self {
             engine,
             seal: Seal::new(secret, settings.max_message.saturating_add(HEAD)),
             random,
             breaker: Breaker::default(),
-            inbox,
+            waiters,
             has_news,
-            errands: Errands::new(),
+            tasks: EngineTasks::new(),
             refused: Refused::default(),
             untold: Untold::default(),
             counts: Counts::default(),
@@ -91,13 +92,13 @@ impl Core {
         self.settings.lease.saturating_mul(2)
     }
 
-    pub(super) fn seal(&self, name: Name, token: Token, parcel: &Parcel) -> bytes::Bytes {
-        self.seal.seal(name, token, parcel, self.random.unique())
+    pub(super) fn seal(&self, name: Name, token: Token, message: &Message) -> bytes::Bytes {
+        self.seal.seal(name, token, message, self.random.unique())
     }
 
     /// Opens the message of a flight, and counts what is refused (F6).
-    pub(super) fn open(&self, name: Name, token: Token, message: &[u8]) -> Result<Parcel, BadMessage> {
-        let opened = self.seal.open(name, token, message);
+    pub(super) fn open(&self, name: Name, token: Token, sealed: &[u8]) -> Result<Message, BadMessage> {
+        let opened = self.seal.open(name, token, sealed);
         if opened.is_err() {
             self.counts.count_bad_message();
         }

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{FenceScope, core::Core, operation::wait_for, untold::Acknowledgement};
+use super::{FenceScope, core::Core, timeout::wait_for, untold::Acknowledgement};
 use crate::{sync::Spawner, timer::Timer};
 
 /// How long after a failure the next try comes, at least.
@@ -74,7 +74,7 @@ pub(super) fn fence(core: &Arc<Core>, scopes: impl IntoIterator<Item = FenceScop
         };
         if let (true, Some(spawner)) = (starts, &spawner) {
             let task = Task { core: Arc::clone(core), scope, is_done: false };
-            core.errands.start(spawner.clone(), None, task.run());
+            core.tasks.start(spawner.clone(), None, task.run());
         }
         acknowledgements.push(acknowledgement);
     }

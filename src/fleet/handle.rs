@@ -12,9 +12,9 @@ use super::{
     core::Core,
     domain::Domain,
     elsewhere::BeganElsewhere,
-    operation::within,
     settings::{FleetError, FleetSettings, check_name},
     stats::FleetStats,
+    timeout::within,
     watch::{FleetEvent, Watcher},
 };
 use crate::observe::Observed;
@@ -192,7 +192,7 @@ impl Fleet {
     /// ```
     pub async fn drain(&self, time: Duration) -> bool {
         self.core.draining.store(true, Ordering::Release);
-        within(time, self.core.errands.rest()).await.is_some()
+        within(time, self.core.tasks.idle()).await.is_some()
     }
 
     /// Ends the time to join of all flights of these scopes, on all processes, and keeps them to this one until the engine

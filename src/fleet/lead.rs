@@ -15,8 +15,8 @@ use super::{
     Closed, Name, Token,
     core::Core,
     inside::Inside,
-    message::{Kind, Parcel},
-    operation::{by, poll_timer, wait_for},
+    message::{Kind, Message},
+    timeout::{by, poll_timer, wait_for},
     watch::{FleetOperation, Watch},
 };
 use crate::{
@@ -48,11 +48,11 @@ struct Flight {
 }
 
 /// The message that a flight lands with, made only if somebody elsewhere follows (F4).
-pub(crate) type PendingParcel = Pin<Box<dyn Future<Output = Parcel> + Send>>;
+pub(crate) type PendingMessage = Pin<Box<dyn Future<Output = Message> + Send>>;
 
 /// Where the message of a flight that somebody follows, or may follow, is given. Dropped without one, the flight is given
 /// up.
-pub(crate) struct Landing(oneshot::Sender<PendingParcel>);
+pub(crate) struct Landing(oneshot::Sender<PendingMessage>);
 
 impl Lead {
     pub(super) fn new(core: Arc<Core>, name: Name, token: Token, spawner: Spawner) -> Self {
@@ -90,9 +90,9 @@ impl Lead {
                     self.renewal = Some(Timer::after(settings.lease / 3));
                     let (core, name, token, lease) =
                         (Arc::clone(&flight.core), flight.name, flight.token, settings.lease);
-                    if let Some(room) = core.errands.room() {
-                        let errands = Arc::clone(&core);
-                        errands.errands.start(self.spawner.clone(), Some(room), async move {
+                    if let Some(room) = core.tasks.room() {
+                        let tasks = Arc::clone(&core);
+                        tasks.tasks.start(self.spawner.clone(), Some(room), async move {
                             drop(core.ask(|engine| engine.renew(name, token, lease)).await);
                         });
                     }
@@ -122,7 +122,7 @@ impl Lead {
     fn end(&mut self, told: Option<oneshot::Sender<IsFollowed>>, ending: LandsWith) {
         let Some(flight) = self.flight.take() else { return };
         let core = Arc::clone(&flight.core);
-        core.errands.start(self.spawner.clone(), None, flight.end(told, ending));
+        core.tasks.start(self.spawner.clone(), None, flight.end(told, ending));
     }
 }
 
@@ -138,7 +138,7 @@ impl Drop for Lead {
 enum LandsWith {
     Known(Kind),
     /// It is asked for when the flight is closed.
-    Asked(oneshot::Receiver<PendingParcel>),
+    Asked(oneshot::Receiver<PendingMessage>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -169,38 +169,38 @@ impl Flight {
         if is_followed == IsFollowed::No {
             return;
         }
-        let parcel = match ending {
-            LandsWith::Known(kind) => Parcel::bare(kind),
+        let message = match ending {
+            LandsWith::Known(kind) => Message::bare(kind),
             LandsWith::Asked(content) => match content.await {
                 Ok(content) => self.collect(content).await,
-                Err(_) => Parcel::bare(Kind::Abandoned),
+                Err(_) => Message::bare(Kind::Abandoned),
             },
         };
-        self.land(parcel).await;
+        self.land(message).await;
     }
 
     /// Makes the message, and meanwhile tells the engine again and again that the flight will land.
-    async fn collect(&self, mut content: PendingParcel) -> Parcel {
+    async fn collect(&self, mut content: PendingMessage) -> Message {
         let Self { core, name, token } = self;
         let until = Instant::now() + core.settings.lead_limit;
         while Instant::now() < until {
             match by(PENDING / 3, &mut content).await {
-                Ok(Some(parcel)) => return parcel,
+                Ok(Some(message)) => return message,
                 Ok(None) => {}
                 Err(NoTimers) => break,
             }
             let _ = core.ask(|engine| engine.hold(*name, *token, PENDING)).await;
         }
-        Parcel::bare(Kind::Failed)
+        Message::bare(Kind::Failed)
     }
 
-    async fn land(&self, parcel: Parcel) {
+    async fn land(&self, message: Message) {
         let Self { core, name, token } = self;
-        let message = core.seal(*name, *token, &parcel);
+        let sealed = core.seal(*name, *token, &message);
         let keep = core.settings.keep;
         // Those who wait would wait until nothing says any more that it will land: before that, another try is worth it.
         for pause in [PENDING / 3, Duration::ZERO] {
-            if core.ask(|engine| engine.land(*name, *token, message.clone(), keep)).await.is_ok() {
+            if core.ask(|engine| engine.land(*name, *token, sealed.clone(), keep)).await.is_ok() {
                 core.counts.count_landed();
                 return;
             }
@@ -246,13 +246,13 @@ impl Future for Closing {
 
 impl Landing {
     /// Gives what the message is made from; it is made in a task.
-    pub(crate) fn land(self, content: impl Future<Output = Parcel> + Send + 'static) {
+    pub(crate) fn land(self, content: impl Future<Output = Message> + Send + 'static) {
         // User code may make it: a body that panics when it is read, say, does so in one process after the other.
         let mut content = Box::pin(content);
         let content = poll_fn(move |cx| {
             catch(|| content.as_mut().poll(cx)).unwrap_or_else(|payload| {
                 discard(payload);
-                Poll::Ready(Parcel::bare(Kind::Failed))
+                Poll::Ready(Message::bare(Kind::Failed))
             })
         });
         let _ = self.0.send(Box::pin(content));
@@ -260,7 +260,7 @@ impl Landing {
 
     /// Says that there is none.
     pub(crate) fn refuse(self, kind: Kind) {
-        self.land(std::future::ready(Parcel::bare(kind)));
+        self.land(std::future::ready(Message::bare(kind)));
     }
 }
 

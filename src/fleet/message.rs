@@ -34,12 +34,12 @@ impl Kind {
 
 /// A message before it is sealed, or once it has been opened.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Parcel {
+pub(crate) struct Message {
     pub(crate) kind: Kind,
     pub(crate) payload: Vec<u8>,
 }
 
-impl Parcel {
+impl Message {
     /// Returns one that says nothing but its kind.
     pub(crate) const fn bare(kind: Kind) -> Self {
         Self { kind, payload: Vec::new() }

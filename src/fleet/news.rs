@@ -12,7 +12,7 @@ use super::{Name, Token};
 #[derive(Clone)]
 pub struct News(Arc<dyn Hear>);
 
-/// Who hears the news: the inbox of a fleet.
+/// Who hears the news: those of a fleet who wait.
 pub(super) trait Hear: Send + Sync {
     fn landed(&self, name: Name, token: Token, message: Option<Bytes>);
     fn lost(&self);

@@ -8,7 +8,7 @@ use chacha20poly1305::{
 
 use super::{
     Name, Token,
-    message::{Kind, Parcel},
+    message::{Kind, Message},
 };
 
 /// The first byte of every message. Processes with another version refuse it, and run their own work.
@@ -35,35 +35,35 @@ impl Seal {
         Self { cipher: XChaCha20Poly1305::new(&key.into()), longest }
     }
 
-    /// Returns the message for a flight; instead of one that is too long, one that says so.
-    pub(super) fn seal(&self, name: Name, token: Token, parcel: &Parcel, nonce: [u8; 24]) -> Bytes {
-        let too_large = Parcel::bare(Kind::TooLarge);
-        let parcel = if parcel.payload.len() > self.longest { &too_large } else { parcel };
-        let beside = beside(name, token, parcel.kind);
-        let payload = Payload { msg: &parcel.payload, aad: &beside };
+    /// Seals the message of a flight; instead of one that is too long, one that says so.
+    pub(super) fn seal(&self, name: Name, token: Token, message: &Message, nonce: [u8; 24]) -> Bytes {
+        let too_large = Message::bare(Kind::TooLarge);
+        let message = if message.payload.len() > self.longest { &too_large } else { message };
+        let beside = beside(name, token, message.kind);
+        let payload = Payload { msg: &message.payload, aad: &beside };
         // It fails for payloads of 256 GiB.
-        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
-        let mut message = Vec::with_capacity(BEFORE + sealed.len());
-        message.put_u8(VERSION);
-        message.put_u8(parcel.kind as u8);
-        message.put_slice(&nonce);
-        message.put_slice(&sealed);
-        message.into()
+        let encrypted = self.cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
+        let mut sealed = Vec::with_capacity(BEFORE + encrypted.len());
+        sealed.put_u8(VERSION);
+        sealed.put_u8(message.kind as u8);
+        sealed.put_slice(&nonce);
+        sealed.put_slice(&encrypted);
+        sealed.into()
     }
 
     /// Opens the message of a flight. Nothing is allocated before the length is known to be allowed, and what is handed
     /// out was sealed for this flight.
-    pub(super) fn open(&self, name: Name, token: Token, message: &[u8]) -> Result<Parcel, BadMessage> {
-        if message.len() > self.longest.saturating_add(BEFORE + TAG) {
+    pub(super) fn open(&self, name: Name, token: Token, sealed: &[u8]) -> Result<Message, BadMessage> {
+        if sealed.len() > self.longest.saturating_add(BEFORE + TAG) {
             return Err(BadMessage);
         }
-        let (before, sealed) = message.split_first_chunk::<BEFORE>().ok_or(BadMessage)?;
+        let (before, encrypted) = sealed.split_first_chunk::<BEFORE>().ok_or(BadMessage)?;
         let [version, kind, nonce @ ..] = before;
         let kind = Kind::of(*kind).filter(|_| *version == VERSION).ok_or(BadMessage)?;
         let beside = beside(name, token, kind);
-        let payload = Payload { msg: sealed, aad: &beside };
+        let payload = Payload { msg: encrypted, aad: &beside };
         let payload = self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| BadMessage)?;
-        Ok(Parcel { kind, payload })
+        Ok(Message { kind, payload })
     }
 }
 
@@ -88,14 +88,14 @@ mod tests {
     }
 
     fn sealed() -> Bytes {
-        seal().seal(NAME.into(), TOKEN.into(), &Parcel::shared(b"rows".to_vec()), [3; 24])
+        seal().seal(NAME.into(), TOKEN.into(), &Message::shared(b"rows".to_vec()), [3; 24])
     }
 
     #[test]
     fn f6_a_message_is_read_under_its_own_flight_only() {
         let message = sealed();
         let open = |name: [u8; 32], token: [u8; 24]| seal().open(name.into(), token.into(), &message);
-        assert_eq!(open(NAME, TOKEN).unwrap(), Parcel::shared(b"rows".to_vec()));
+        assert_eq!(open(NAME, TOKEN).unwrap(), Message::shared(b"rows".to_vec()));
         assert_eq!(open([8; 32], TOKEN), Err(BadMessage));
         assert_eq!(open(NAME, [8; 24]), Err(BadMessage));
         let other = Seal::new(&[2; 32], 100);
@@ -120,9 +120,9 @@ mod tests {
 
     #[test]
     fn f6_what_is_longer_than_the_cap_is_neither_sent_nor_read() {
-        let long = Parcel::shared(vec![0; 101]);
+        let long = Message::shared(vec![0; 101]);
         let message = seal().seal(NAME.into(), TOKEN.into(), &long, [3; 24]);
-        assert_eq!(seal().open(NAME.into(), TOKEN.into(), &message), Ok(Parcel::bare(Kind::TooLarge)));
+        assert_eq!(seal().open(NAME.into(), TOKEN.into(), &message), Ok(Message::bare(Kind::TooLarge)));
         let generous = Seal::new(&[1; 32], 101);
         let message = generous.seal(NAME.into(), TOKEN.into(), &long, [3; 24]);
         assert_eq!(seal().open(NAME.into(), TOKEN.into(), &message), Err(BadMessage));

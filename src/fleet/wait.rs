@@ -13,10 +13,10 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     Name, Peek, Token,
     core::Core,
-    inbox::{Hint, Waiter},
-    message::Parcel,
-    operation::within,
+    message::Message,
     role::FleetReason,
+    timeout::within,
+    waiters::{Hint, Waiter},
 };
 use crate::sync::Spawner;
 
@@ -31,7 +31,7 @@ const JITTER: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 
 /// What comes of waiting.
 pub(super) enum Waited {
-    Landed(Parcel),
+    Landed(Message),
     JoinAgain,
     Local(FleetReason),
 }
@@ -40,7 +40,7 @@ pub(super) enum Waited {
 /// seen to have closed.
 pub(super) async fn wait(
     core: &Arc<Core>,
-    waiter: &Waiter,
+    waiter: &mut Waiter,
     name: Name,
     token: Token,
     remaining: Duration,
@@ -64,19 +64,19 @@ pub(super) async fn wait(
         if !pending {
             wake = wake.min(lease_ends);
         }
-        let message = match within(wake.saturating_duration_since(now), waiter.next()).await {
+        let sealed = match within(wake.saturating_duration_since(now), waiter.next()).await {
             // F2: of another flight, and so nothing to this caller.
             Some(Hint::Landed(other, _)) if other != token => continue,
-            Some(Hint::Landed(_, Some(message))) => Some(message),
+            Some(Hint::Landed(_, Some(sealed))) => Some(sealed),
             Some(Hint::Landed(_, None) | Hint::Look) => None,
             None if Instant::now() >= until => continue,
             None => None,
         };
-        let message = match message {
-            Some(message) => message,
+        let sealed = match sealed {
+            Some(sealed) => sealed,
             None => match peek(core, name, token).await {
                 Err(reason) => return Waited::Local(reason),
-                Ok(Peek::Landed(message)) => message,
+                Ok(Peek::Landed(sealed)) => sealed,
                 Ok(Peek::Pending) => {
                     (seen, pending) = (true, true);
                     closed.store(true, Relaxed);
@@ -95,8 +95,8 @@ pub(super) async fn wait(
             },
         };
         // F2, F6: it is read under the token that was joined, or not at all.
-        return match core.open(name, token, &message) {
-            Ok(parcel) => Waited::Landed(parcel),
+        return match core.open(name, token, &sealed) {
+            Ok(message) => Waited::Landed(message),
             Err(_) => Waited::Local(FleetReason::BadMessage),
         };
     }
@@ -113,10 +113,10 @@ fn tick(core: &Core, waited: Duration) -> Duration {
 /// Looks at a flight, within the budget.
 async fn peek(core: &Arc<Core>, name: Name, token: Token) -> Result<Peek, FleetReason> {
     let Some(spawner) = Spawner::current() else { return Err(FleetReason::NoRuntime) };
-    let Some(room) = core.errands.room() else { return Err(FleetReason::Busy) };
+    let Some(room) = core.tasks.room() else { return Err(FleetReason::Busy) };
     let (told, answer) = oneshot::channel();
     let asked = Arc::clone(core);
-    core.errands.start(spawner, Some(room), async move {
+    core.tasks.start(spawner, Some(room), async move {
         let _ = told.send(asked.ask(|engine| engine.peek(name, token)).await);
     });
     match within(core.settings.budget, answer).await {

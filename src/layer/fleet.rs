@@ -6,10 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::SingleflightLayer;
-use crate::{
-    abroad::Abroad,
-    fleet::{Abroad as FleetAbroad, Codec, Fleet},
-};
+use crate::fleet::{Codec, Fleet, TypedFleet};
 
 impl<F, K, Res, Err> SingleflightLayer<F, K, Result<Res, Err>> {
     /// Lets the processes of a fleet share the flights of this layer: one of them calls the service, and the others get its
@@ -53,7 +50,7 @@ impl<F, K, Res, Err> SingleflightLayer<F, K, Result<Res, Err>> {
             Ok(fleet) => fleet,
             Err(error) => panic!("{error}"),
         };
-        self.abroad = Some(Abroad(Arc::new(FleetAbroad::new(fleet, Arc::new(OfResponses(codec))))));
+        self.fleet = Some(Arc::new(TypedFleet::new(fleet, Arc::new(OfResponses(codec)))));
         self
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::message::{Head, SentTerms};
 use crate::{
-    fleet::{Kind, Landing, Parcel},
+    fleet::{Kind, Landing, Message},
     http::{
         answer::Answer,
         body::{Gather, Gathered},
@@ -36,7 +36,7 @@ where
         return match kept(rule, head.status, terms.again()) {
             Kind::Again => {
                 let payload = terms.encode();
-                landing.land(async move { Parcel { kind: Kind::Again, payload } })
+                landing.land(async move { Message { kind: Kind::Again, payload } })
             }
             kind => landing.refuse(kind),
         };
@@ -55,12 +55,12 @@ where
     landing.land(async move {
         match poll_fn(|cx| gather.poll(cx)).await {
             Gathered::Whole(pieces, trailers) => match head.encode(&pieces, trailers, answered.elapsed()) {
-                Ok(payload) => Parcel::shared(payload),
-                Err(_) => Parcel::bare(Kind::Failed),
+                Ok(payload) => Message::shared(payload),
+                Err(_) => Message::bare(Kind::Failed),
             },
-            Gathered::TooLarge => Parcel::bare(Kind::TooLarge),
+            Gathered::TooLarge => Message::bare(Kind::TooLarge),
             // S16: one of those who wait takes over, with its own request.
-            Gathered::Failed => Parcel::bare(Kind::Abandoned),
+            Gathered::Failed => Message::bare(Kind::Abandoned),
         }
     });
 }

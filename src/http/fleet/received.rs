@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::message::{Received, SentTerms};
 use crate::{
-    fleet::{FleetReason, Kind, Parcel},
+    fleet::{FleetReason, Kind, Message},
     http::{
         answer::{Answer, lets_again},
         body::BodySource,
@@ -32,20 +32,20 @@ pub(super) enum Taken<RB, E> {
 }
 
 /// Takes what another process came to, if it is for this caller, which has waited since then.
-pub(super) fn take<RB, E>(requester: &Requester, parcel: Parcel, since: Instant, tried_again: bool) -> Taken<RB, E>
+pub(super) fn take<RB, E>(requester: &Requester, message: Message, since: Instant, tried_again: bool) -> Taken<RB, E>
 where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    if parcel.kind == Kind::Again {
-        let Ok(terms) = SentTerms::decode(&parcel.payload) else { return Taken::Malformed };
+    if message.kind == Kind::Again {
+        let Ok(terms) = SentTerms::decode(&message.payload) else { return Taken::Malformed };
         return match asks_again(requester, &terms, since, false) {
             Some(true) if !tried_again => Taken::AskAgain,
             Some(_) => Taken::NotNow,
             None => Taken::Declined(FleetReason::NotShareable),
         };
     }
-    let Ok(Received { terms, mut head, content, trailers }) = Received::decode(parcel.payload) else {
+    let Ok(Received { terms, mut head, content, trailers }) = Received::decode(message.payload) else {
         return Taken::Malformed;
     };
     match asks_again(requester, &terms, since, true) {

@@ -228,7 +228,7 @@ impl Asked {
             let (ask, course) = ready!(polled);
             self.stage = Stage::Over;
             let has_waited = ask.has_waited();
-            let parcel = match course {
+            let message = match course {
                 Course::Lead(lead) => {
                     self.stage = Stage::Leading(lead);
                     break;
@@ -237,9 +237,9 @@ impl Asked {
                     self.runs_here(reason, has_waited);
                     break;
                 }
-                Course::Message(parcel) => parcel,
+                Course::Message(message) => message,
             };
-            match take(requester, parcel, self.since, self.tried_again) {
+            match take(requester, message, self.since, self.tried_again) {
                 Taken::Answer(answer) => {
                     ask.followed();
                     self.role = FleetRole::Followed;

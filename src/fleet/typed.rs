@@ -1,0 +1,142 @@
+//! A fleet for keys and outcomes of two types, and the work of one key that asks it before it runs.
+
+use std::{panic::resume_unwind, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{
+    Codec, Fleet,
+    ask::Course,
+    elsewhere::{BeganElsewhere, elsewhere},
+    lead::Leading,
+    message::{Kind, Message},
+    role::FleetReason,
+};
+use crate::{
+    Limits,
+    context::Context,
+    group::{BoxedWork, Closure, ShareIf},
+    panic::{catch, discard},
+};
+
+/// How long the flights of a name run without the fleet after its outcome could not be had: each would wait in vain.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// A fleet, and how keys and outcomes of these types are encoded.
+pub(crate) struct TypedFleet<K, T> {
+    fleet: Fleet,
+    encode_key: fn(&K) -> Option<Vec<u8>>,
+    codec: Arc<dyn Codec<T>>,
+}
+
+/// The same for the work of one key.
+pub(crate) struct KeyedFleet<K, T> {
+    fleet: TypedFleet<K, T>,
+    key: K,
+    limits: Limits,
+    began: BeganElsewhere,
+}
+
+impl<K, T> TypedFleet<K, T> {
+    pub(crate) fn new(fleet: Fleet, codec: Arc<dyn Codec<T>>) -> Self
+    where
+        K: Serialize,
+    {
+        Self { fleet, encode_key: |key| postcard::to_allocvec(key).ok(), codec }
+    }
+
+    pub(crate) fn of(&self, key: K, limits: Limits) -> Box<KeyedFleet<K, T>> {
+        let Self { fleet, encode_key, codec } = self;
+        let fleet = Self { fleet: fleet.clone(), encode_key: *encode_key, codec: Arc::clone(codec) };
+        Box::new(KeyedFleet { fleet, key, limits, began: BeganElsewhere::wanted(&limits) })
+    }
+}
+
+impl<K, T> KeyedFleet<K, T>
+where
+    K: Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    /// Boxes work that asks the fleet first; `share_if`: which outcomes reach others, of this process and of other ones.
+    pub(crate) fn boxed<F, Fut>(
+        self: Box<Self>,
+        start: F,
+        share_if: Option<ShareIf<T>>,
+        context: Context,
+    ) -> BoxedWork<T>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let (began, share) = (self.began.clone(), share_if.clone());
+        elsewhere(Closure::boxed(move || self.run(start, share), share_if, context), began)
+    }
+
+    /// Gets the outcome of another process, or runs the work and lets other processes have its outcome.
+    async fn run<F, Fut>(self: Box<Self>, start: F, share_if: Option<ShareIf<T>>) -> T
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let Self { fleet: TypedFleet { fleet, encode_key, codec }, key, limits, began } = *self;
+        // A key that cannot be encoded is none that others could have.
+        let Some(bytes) = unless_it_panics(|| encode_key(&key)) else { return start().await };
+        drop(key);
+        let name = fleet.domain().name(fleet.domain().scope(&[b"key", &bytes]), &bytes);
+        let mut ask = fleet.ask(name, limits, REMEMBERED, began);
+        let lead = match ask.take().await {
+            Course::Lead(lead) => lead,
+            Course::Local(_) => return start().await,
+            Course::Message(message) => {
+                // F5: what it was sent is no reason to fail.
+                let value = match message.kind {
+                    Kind::Shared => unless_it_panics(|| codec.decode(&message.payload)),
+                    _ => None,
+                };
+                let Some(value) = value else {
+                    ask.unreadable();
+                    return start().await;
+                };
+                if share_if.as_ref().is_none_or(|share_if| share_if(&value)) {
+                    ask.followed();
+                    return value;
+                }
+                ask.declined(FleetReason::NotShareable);
+                return start().await;
+            }
+        };
+        let (value, lead) = Leading::new(lead, async { start().await }).await;
+        // F3: before anybody has the outcome.
+        if let Some(landing) = lead.close().await {
+            match catch(|| share_if.is_none_or(|share_if| share_if(&value)).then(|| value.clone())) {
+                Ok(Some(value)) => landing.land(encoded(codec, value)),
+                Ok(None) => landing.refuse(Kind::NotShareable),
+                // One process after the other would come to the same.
+                Err(payload) => {
+                    landing.refuse(Kind::Failed);
+                    resume_unwind(payload);
+                }
+            }
+        }
+        value
+    }
+}
+
+/// Runs code of the user's that puts things into bytes and back: what cannot be is not shared, and fails nobody (F5).
+fn unless_it_panics<V>(code: impl FnOnce() -> Option<V>) -> Option<V> {
+    catch(code).unwrap_or_else(|payload| {
+        discard(payload);
+        None
+    })
+}
+
+/// Encodes a value that somebody elsewhere waits for (F4).
+async fn encoded<T: 'static>(codec: Arc<dyn Codec<T>>, value: T) -> Message {
+    let encoded: Option<Bytes> = unless_it_panics(|| codec.encode(&value));
+    discard(value);
+    match encoded {
+        Some(bytes) => Message::shared(bytes.into()),
+        None => Message::bare(Kind::NotShareable),
+    }
+}
