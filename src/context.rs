@@ -4,14 +4,14 @@
 mod adapter;
 mod span;
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, sync::Arc};
 
 pub(crate) use self::adapter::InContext;
 use self::span::CallSpan;
 use crate::rare::Rare;
 
-/// `futures_util::future::BoxFuture<'static, ()>`, spelled out.
-type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// What a scope is given, and returns.
+type BoxFuture = futures_util::future::BoxFuture<'static, ()>;
 
 /// What `scope` was given.
 #[derive(Clone)]

@@ -7,8 +7,9 @@ mod fleet;
 mod fresh;
 mod observe;
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use tower_layer::Layer;
 
 use crate::{
@@ -228,10 +229,7 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     #[must_use]
     pub fn scope<P>(mut self, scope: P) -> Self
     where
-        P: Fn(Pin<Box<dyn Future<Output = ()> + Send>>) -> Pin<Box<dyn Future<Output = ()> + Send>>
-            + Send
-            + Sync
-            + 'static,
+        P: Fn(BoxFuture<'static, ()>) -> BoxFuture<'static, ()> + Send + Sync + 'static,
     {
         self.scope = Some(Scope::new(scope));
         self

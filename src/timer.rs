@@ -1,7 +1,6 @@
 //! One sleep that survives a runtime without timers.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -9,7 +8,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::sync::Spawner;
+use crate::{panic::catch, sync::Spawner};
 
 /// Fires at its deadline. The timer of the runtime is taken at the first poll.
 pub(crate) struct Timer {
@@ -53,7 +52,7 @@ impl Timer {
         }
         let deadline = self.deadline;
         let poll = || self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline))).as_mut().poll(cx);
-        match catch_unwind(AssertUnwindSafe(poll)) {
+        match catch(poll) {
             Ok(elapsed) => elapsed.map(Ok),
             Err(_) => Poll::Ready(Err(NoTimers)),
         }

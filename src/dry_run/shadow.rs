@@ -2,7 +2,6 @@
 
 use std::{
     hash::{BuildHasher, Hash},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -12,6 +11,7 @@ use super::{DryRunStats, flight::Flight};
 use crate::{
     group::ShareIf,
     hasher::KeyHasher,
+    panic::{catch, discard},
     sync::{Mutex, lock},
 };
 
@@ -90,11 +90,11 @@ impl<K, T> Shadow<K, T> {
     /// Runs what may run code of the user's: no panic of it reaches the caller, who would not have seen it without the
     /// layer.
     pub(super) fn guarded<R>(&self, run: impl FnOnce() -> R) -> Option<R> {
-        let result = catch_unwind(AssertUnwindSafe(run));
-        if result.is_err() {
+        let result = catch(run).map_err(discard).ok();
+        if result.is_none() {
             self.count(|stats| stats.panicked += 1);
         }
-        result.ok()
+        result
     }
 
     /// Lets nobody join a flight any more.

@@ -1,11 +1,12 @@
 //! What all handles of a fleet have in common.
 
 use std::{
-    future::poll_fn,
+    panic::AssertUnwindSafe,
     sync::{Arc, atomic::AtomicBool},
-    task::Poll,
     time::Duration,
 };
+
+use futures_util::FutureExt;
 
 use super::{
     Engine, Name, News, Reply, Token, Unavailable,
@@ -78,13 +79,11 @@ impl Core {
     /// Drives one operation of the engine to its end, for two leases at most: what comes after that comes too late (F7). An
     /// engine that panics has failed, and is asked again as others are.
     pub(super) async fn ask<T>(&self, operation: impl FnOnce(&dyn Engine) -> Reply<T>) -> Result<T, Unavailable> {
-        let mut reply = catch(|| operation(&*self.engine)).map_err(panicked)?;
-        let caught = poll_fn(|cx| match catch(|| reply.as_mut().poll(cx)) {
-            Ok(polled) => polled,
-            Err(payload) => Poll::Ready(Err(panicked(payload))),
-        });
-        let reply = within(self.longest(), caught).await;
-        reply.unwrap_or_else(|| Err(Unavailable::new("no reply within two leases")))
+        let reply = catch(|| operation(&*self.engine)).map_err(panicked)?;
+        match within(self.longest(), AssertUnwindSafe(reply).catch_unwind()).await {
+            Some(reply) => reply.unwrap_or_else(|payload| Err(panicked(payload))),
+            None => Err(Unavailable::new("no reply within two leases")),
+        }
     }
 
     /// Returns how long an operation may take: two leases.

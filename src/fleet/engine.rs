@@ -1,13 +1,14 @@
 //! What a fleet asks of a store that all processes reach.
 
-use std::{error::Error, fmt, pin::Pin, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 
 use super::{FenceScope, Name, News, Token};
 
 /// What an operation of an [`Engine`] returns: its result, or that the store cannot be reached.
-pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send>>;
+pub type Reply<T> = BoxFuture<'static, Result<T, Unavailable>>;
 
 /// A store that all processes reach, such as Redis or Valkey.
 ///

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{FenceScope, core::Core, timeout::wait_for, untold::Acknowledgement};
@@ -95,7 +96,7 @@ async fn all(acknowledgements: Vec<Acknowledgement>) {
 
 /// Writes that are being told: ready when the engine knows of them, or the budget is spent.
 pub(crate) struct Fencing {
-    told: Pin<Box<dyn Future<Output = ()> + Send>>,
+    told: BoxFuture<'static, ()>,
     timer: Timer,
     core: Arc<Core>,
 }

@@ -2,13 +2,14 @@
 
 use std::{
     future::poll_fn,
-    pin::Pin,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use pin_project::pin_project;
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     watch::{FleetOperation, Watch},
 };
 use crate::{
-    panic::{catch, discard},
+    panic::discard,
     sync::Spawner,
     timer::{NoTimers, Timer},
 };
@@ -48,7 +49,7 @@ struct Flight {
 }
 
 /// The message that a flight lands with, made only if somebody elsewhere follows (F4).
-pub(crate) type PendingMessage = Pin<Box<dyn Future<Output = Message> + Send>>;
+pub(crate) type PendingMessage = BoxFuture<'static, Message>;
 
 /// Where the message of a flight that somebody follows, or may follow, is given. Dropped without one, the flight is given
 /// up.
@@ -248,14 +249,9 @@ impl Landing {
     /// Gives what the message is made from; it is made in a task.
     pub(crate) fn land(self, content: impl Future<Output = Message> + Send + 'static) {
         // User code may make it: a body that panics when it is read, say, does so in one process after the other.
-        let mut content = Box::pin(content);
-        let content = poll_fn(move |cx| {
-            catch(|| content.as_mut().poll(cx)).unwrap_or_else(|payload| {
-                discard(payload);
-                Poll::Ready(Message::bare(Kind::Failed))
-            })
-        });
-        let _ = self.0.send(Box::pin(content));
+        let content = AssertUnwindSafe(content).catch_unwind();
+        let content = content.map(|made| made.map_err(discard).unwrap_or(Message::bare(Kind::Failed)));
+        let _ = self.0.send(content.boxed());
     }
 
     /// Says that there is none.
@@ -264,30 +260,9 @@ impl Landing {
     }
 }
 
-/// Work that is led.
-#[pin_project]
-pub(super) struct Leading<F> {
-    #[pin]
-    work: F,
-    lead: Option<Lead>,
-}
-
-impl<F> Leading<F> {
-    pub(super) fn new(lead: Lead, work: F) -> Self {
-        Self { work, lead: Some(lead) }
-    }
-}
-
-impl<F: Future> Future for Leading<F> {
-    type Output = (F::Output, Lead);
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Some(lead) = this.lead else { unreachable!("it is polled until it ends") };
-        let output = ready!(lead.poll_work(cx, |cx| this.work.poll(cx)));
-        match this.lead.take() {
-            Some(lead) => Poll::Ready((output, lead)),
-            None => unreachable!("it was there a moment ago"),
-        }
-    }
+/// Polls work that is led to its end.
+pub(super) async fn lead<F: Future>(mut lead: Lead, work: F) -> (F::Output, Lead) {
+    let mut work = pin!(work);
+    let output = poll_fn(|cx| lead.poll_work(cx, |cx| work.as_mut().poll(cx))).await;
+    (output, lead)
 }

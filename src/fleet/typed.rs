@@ -9,7 +9,7 @@ use super::{
     Codec, Fleet,
     ask::Course,
     elsewhere::{BeganElsewhere, elsewhere},
-    lead::Leading,
+    lead::lead,
     message::{Kind, Message},
     role::FleetReason,
 };
@@ -85,8 +85,8 @@ where
         drop(key);
         let name = fleet.domain().name(fleet.domain().scope(&[b"key", &bytes]), &bytes);
         let mut ask = fleet.ask(name, limits, REMEMBERED, began);
-        let lead = match ask.take().await {
-            Course::Lead(lead) => lead,
+        let led = match ask.take().await {
+            Course::Lead(led) => led,
             Course::Local(_) => return start().await,
             Course::Message(message) => {
                 // F5: what it was sent is no reason to fail.
@@ -106,9 +106,9 @@ where
                 return start().await;
             }
         };
-        let (value, lead) = Leading::new(lead, async { start().await }).await;
+        let (value, led) = lead(led, async { start().await }).await;
         // F3: before anybody has the outcome.
-        if let Some(landing) = lead.close().await {
+        if let Some(landing) = led.close().await {
             match catch(|| share_if.is_none_or(|share_if| share_if(&value)).then(|| value.clone())) {
                 Ok(Some(value)) => landing.land(encoded(codec, value)),
                 Ok(None) => landing.refuse(Kind::NotShareable),
@@ -125,10 +125,7 @@ where
 
 /// Runs code of the user's that puts things into bytes and back: what cannot be is not shared, and fails nobody (F5).
 fn unless_it_panics<V>(code: impl FnOnce() -> Option<V>) -> Option<V> {
-    catch(code).unwrap_or_else(|payload| {
-        discard(payload);
-        None
-    })
+    catch(code).map_err(discard).ok().flatten()
 }
 
 /// Encodes a value that somebody elsewhere waits for (F4).

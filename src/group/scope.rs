@@ -1,6 +1,6 @@
 //! What is put round the work of a group's flights.
 
-use std::pin::Pin;
+use futures_util::future::BoxFuture;
 
 use super::Group;
 use crate::context::Scope;
@@ -41,10 +41,7 @@ impl<K, T> Group<K, T> {
     #[must_use]
     pub fn scope<F>(self, scope: F) -> Self
     where
-        F: Fn(Pin<Box<dyn Future<Output = ()> + Send>>) -> Pin<Box<dyn Future<Output = ()> + Send>>
-            + Send
-            + Sync
-            + 'static,
+        F: Fn(BoxFuture<'static, ()>) -> BoxFuture<'static, ()> + Send + Sync + 'static,
     {
         self.scoped(Scope::new(scope))
     }

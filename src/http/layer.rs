@@ -12,8 +12,9 @@ mod observe;
 mod reloads;
 mod requests;
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use http::request;
 use tower_layer::Layer;
 
@@ -170,10 +171,7 @@ impl<C> HttpSingleflightLayer<C> {
     #[must_use]
     pub fn scope<F>(self, scope: F) -> Self
     where
-        F: Fn(Pin<Box<dyn Future<Output = ()> + Send>>) -> Pin<Box<dyn Future<Output = ()> + Send>>
-            + Send
-            + Sync
-            + 'static,
+        F: Fn(BoxFuture<'static, ()>) -> BoxFuture<'static, ()> + Send + Sync + 'static,
     {
         self.with(|config| config.scope = Some(Scope::new(scope)))
     }

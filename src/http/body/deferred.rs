@@ -1,12 +1,9 @@
 //! What is to be woken, told and dropped once the lock is released (invariant 6).
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    task::Waker,
-};
+use std::{sync::Arc, task::Waker};
 
 use super::{end::End, part::Part, spill::Segment};
+use crate::panic::{catch, discard};
 
 /// Taken out under the lock. Dropping it wakes nobody; give it to [`run`](super::stream::Stream::run).
 #[derive(Default)]
@@ -29,7 +26,7 @@ impl Deferred {
     /// Drops the rest.
     pub(super) fn wake(self) {
         for waker in self.wakers {
-            drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+            let _ = catch(|| waker.wake()).map_err(discard);
         }
     }
 }

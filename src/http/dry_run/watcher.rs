@@ -3,7 +3,6 @@
 use std::{
     fmt,
     hash::{BuildHasher, Hash},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,6 +26,7 @@ use super::{
 use crate::{
     hasher::KeyHasher,
     http::{group::HttpGroup, key::HttpKey, requester::Requester, rule::Rule},
+    panic::{catch, discard},
     striped::Striped,
     sync::{Mutex, lock},
 };
@@ -98,11 +98,11 @@ impl Watcher {
     /// Runs what may run code of the user's: no panic of it reaches the caller, who would not have seen it without the
     /// layer.
     pub(super) fn guarded<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
-        let result = catch_unwind(AssertUnwindSafe(run));
-        if result.is_err() {
+        let result = catch(run).map_err(discard).ok();
+        if result.is_none() {
             self.known.panicked.add_one();
         }
-        result.ok()
+        result
     }
 
     pub(super) fn count_request(&self) {
@@ -232,7 +232,7 @@ impl Watcher {
         if self.known.is_off.load(Ordering::Relaxed) || std::thread::panicking() {
             return;
         }
-        if catch_unwind(AssertUnwindSafe(|| on_difference(difference))).is_err() {
+        if catch(|| on_difference(difference)).map_err(discard).is_err() {
             self.known.is_off.store(true, Ordering::Relaxed);
         }
     }

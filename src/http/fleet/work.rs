@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -62,7 +63,7 @@ enum Stage {
     Over,
 }
 
-type Asking = Pin<Box<dyn Future<Output = (Ask, Course)> + Send>>;
+type Asking = BoxFuture<'static, (Ask, Course)>;
 
 fn asking(mut ask: Ask) -> Asking {
     Box::pin(async move {
