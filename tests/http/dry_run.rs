@@ -7,5 +7,6 @@ mod found;
 #[cfg(feature = "axum")]
 mod handlers;
 mod kept;
+mod reloads;
 mod saved;
 mod transparent;

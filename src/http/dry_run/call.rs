@@ -47,6 +47,7 @@ impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
         let Some(watched) = this.watched else {
             return this.call.poll(cx).map_ok(|response| response.map(SharedBody::lone));
         };
+        watched.polling();
         let on_panic = OnPanic(&mut watched.write);
         let polled = this.call.poll(cx);
         forget(on_panic);

@@ -1,8 +1,8 @@
 //! One watched request, from its arrival to the end of its answer.
 //!
 //! ```text
-//! Reading ──► Leading ──► Landing ──► Landed               leads a shadow flight; its answer is what others compare with
-//!    │           ▲
+//! Reading ──► Leading ──► Landing ──► Landed               leads a shadow flight, perhaps behind another one; its answer is
+//!    │           ▲                                         what others compare with
 //!    ├──────► Following ──► Stepping ─┬─► Taking           would have had its leader's answer, and is compared with it
 //!    │                        │       └─► Counted          likewise, and is not compared
 //!    └────────────────────────┴─────────► Alone            would have made its own call
@@ -34,6 +34,10 @@ pub(super) struct Member {
     pub(super) joined: Instant,
     pub(super) since: Instant,
     pub(super) tried: Tried,
+    /// It may not have what began before it came (S13).
+    pub(super) fresh: bool,
+    /// Its own call has been polled.
+    pub(super) begun: bool,
     pub(super) stage: Stage,
     pub(super) inputs: Inputs,
     /// `Some` once the head of its own answer, or an error, is there.
@@ -85,7 +89,7 @@ pub(super) enum Stage {
     /// Its content is still being read. Answering: it is not watched.
     Reading,
     /// Leads a shadow flight that can be joined. Leaving: the flight ends, and nothing is known of its followers.
-    Leading { followers: Vec<Id> },
+    Leading(Flight),
     /// Its flight has landed, and what the followers do is being found out.
     Landing,
     /// These are compared with it once it has ended.
@@ -102,7 +106,35 @@ pub(super) enum Stage {
     Alone,
 }
 
+/// What the leader of a shadow flight has until that lands.
+#[derive(Default)]
+pub(super) struct Flight {
+    pub(super) followers: Vec<Id>,
+    /// The leader of the flight that waits behind this one, for those who may not have what began before they came (S13).
+    pub(super) next: Option<Id>,
+    /// `Some` while the flight itself waits behind another one.
+    pub(super) waits: Option<Turn>,
+}
+
+/// A flight's wait for the one before it to land.
+#[derive(Clone, Copy)]
+pub(super) struct Turn {
+    /// The leader of that one.
+    pub(super) ahead: Id,
+    /// When it waits no longer, and begins beside that one; `None`: it waits as long as that takes.
+    pub(super) until: Option<Instant>,
+}
+
 impl Member {
+    /// Returns what it has as the leader of a flight that has not landed.
+    pub(super) fn flight(&self) -> Option<&Flight> {
+        if let Stage::Leading(flight) = &self.stage { Some(flight) } else { None }
+    }
+
+    pub(super) fn flight_mut(&mut self) -> Option<&mut Flight> {
+        if let Stage::Leading(flight) = &mut self.stage { Some(flight) } else { None }
+    }
+
     /// Returns whether nothing more is to be learnt from it.
     pub(super) fn is_done(&self) -> bool {
         let over = self.record.is_some();
@@ -111,7 +143,7 @@ impl Member {
             Stage::Counted => over || self.answered.is_some(),
             Stage::Alone => over,
             Stage::Reading
-            | Stage::Leading { .. }
+            | Stage::Leading(_)
             | Stage::Landing
             | Stage::Following { .. }
             | Stage::Stepping

@@ -1,6 +1,6 @@
 //! What a service does with a request beside sending it: watches it.
 
-use std::sync::Arc;
+use std::{mem::replace, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, request, response};
@@ -50,6 +50,7 @@ pub(in crate::http) struct Watched {
     called: Instant,
     /// When the call was polled first, if it did not answer at once.
     began: Option<Instant>,
+    polled: bool,
 }
 
 impl Watcher {
@@ -107,7 +108,7 @@ impl Shadow {
 
 impl Watched {
     fn unwatched(shadow: Shadow) -> Self {
-        Self { shadow, id: None, requester: None, write: None, called: Instant::now(), began: None }
+        Self { shadow, id: None, requester: None, write: None, called: Instant::now(), began: None, polled: false }
     }
 
     /// Decides as the layer would; a request with a key is watched if that is in the sample, or as its target is.
@@ -168,6 +169,8 @@ impl Watched {
             joined: self.called,
             since: self.called,
             tried: Tried::default(),
+            fresh: false,
+            begun: false,
             stage: Stage::Reading,
             inputs,
             answered: None,
@@ -176,6 +179,14 @@ impl Watched {
         self.id = watcher.insert(member);
         self.requester = self.id.map(|_| requester);
         self.id
+    }
+
+    /// The call is about to be polled.
+    pub(super) fn polling(&mut self) {
+        if let (false, Some(id)) = (replace(&mut self.polled, true), self.id) {
+            let watcher = &self.shadow.watcher;
+            watcher.guarded(|| watcher.begins(id));
+        }
     }
 
     /// The call has not answered at once.
@@ -250,7 +261,8 @@ fn is_sampled_by_target(method: &Method, headers: &HeaderMap) -> bool {
 fn way(plan: Plan) -> Way {
     match plan {
         Plan::Fly => Way::Fly,
-        Plan::Fresh | Plan::Lead => Way::Lead,
+        Plan::Fresh => Way::Fresh,
+        Plan::Lead => Way::Lead,
         Plan::Unshareable => Way::Alone,
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Waiting {
     pub(super) requester: Arc<Requester>,
     pub(super) joined: Instant,
     pub(super) tried: Tried,
+    /// It waits without a limit: to go alone would be to begin later (S13).
+    pub(super) fresh: bool,
 }
 
 /// What it does next.
@@ -35,9 +37,9 @@ pub(super) enum Next {
 impl Waiting {
     /// Says what a follower does with what its flight has landed with, as the layer's own followers do.
     pub(super) fn next(self, audience: &Audience, now: Instant, hasher: &KeyHasher) -> (Id, Next) {
-        let Self { id, requester, joined, mut tried } = self;
+        let Self { id, requester, joined, mut tried, fresh } = self;
         let waited = now.saturating_duration_since(joined);
-        if requester.group().max_wait().is_some_and(|most| waited > most) {
+        if !fresh && requester.group().max_wait().is_some_and(|most| waited > most) {
             return (id, Next::Alone(requester, None));
         }
         let released = |rule| Next::Alone(Arc::new(Requester { released: true, ..(*requester).clone() }), Some(rule));

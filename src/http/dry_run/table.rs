@@ -2,12 +2,13 @@
 //!
 //! Invariants, kept by every method here:
 //!
-//! 1. A key has at most one flight that can be joined, and who leads it is `Leading`.
+//! 1. A key has at most one flight that is listed, and one that waits behind it (S13); who leads one is `Leading`.
 //! 2. Who is `Following` stands in its leader's list and in no other.
 //! 3. Who has nothing more to tell is taken out: a table at rest is empty.
 //! 4. Nothing of the user's runs here but `Eq` of keys: what is taken out is dropped after the unlock.
 
 mod ends;
+mod fresh;
 mod landing;
 
 use std::{
@@ -20,7 +21,7 @@ use hashbrown::HashTable;
 use tokio::time::Instant;
 
 use super::{
-    member::{Id, Member, Stage},
+    member::{Flight, Id, Member, Stage},
     pair::Pair,
     route::Route,
     routes::Event,
@@ -28,6 +29,7 @@ use super::{
 use crate::{
     hasher::KeyHasher,
     http::{requester::Requester, rule::Rule},
+    limits::Limits,
 };
 
 /// How many followers of a flight are compared with its leader; and how many requests are watched for each flight that
@@ -41,13 +43,15 @@ const FEW: usize = 64;
 pub(super) struct Table {
     members: HashMap<Id, Member, KeyHasher>,
     /// The leaders of flights that can be joined, by the hashes of their keys.
-    flights: HashTable<Flight>,
+    flights: HashTable<Listed>,
+    /// How many flights wait behind one of these.
+    waiting: usize,
     next: Id,
     /// How many flights there are at most.
     most: usize,
 }
 
-struct Flight {
+struct Listed {
     hash: u64,
     leader: Id,
 }
@@ -66,6 +70,8 @@ pub(super) struct Effects {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Fly,
+    /// It joins no flight whose work has begun, and waits behind that one (S13).
+    Fresh,
     /// It leads or goes alone (S13).
     Lead,
     /// It goes alone: of late, answers to its key could not be shared (D3).
@@ -74,12 +80,17 @@ pub(super) enum Way {
 
 impl Table {
     pub(super) fn new(most: usize) -> Self {
-        Self { members: HashMap::with_hasher(KeyHasher::new()), flights: HashTable::new(), next: 0, most }
+        let members = HashMap::with_hasher(KeyHasher::new());
+        Self { members, flights: HashTable::new(), waiting: 0, next: 0, most }
     }
 
     /// Returns how many flights can be joined, and how many requests are watched.
     pub(super) fn sizes(&self) -> (usize, usize) {
-        (self.flights.len(), self.members.len())
+        (self.joinable(), self.members.len())
+    }
+
+    fn joinable(&self) -> usize {
+        self.flights.len() + self.waiting
     }
 
     /// Takes a member in; `None` if there is no place.
@@ -106,48 +117,39 @@ impl Table {
 
     /// Returns how many followers a member's flight has.
     pub(super) fn followers(&self, id: Id) -> usize {
-        match self.members.get(&id).map(|member| &member.stage) {
-            Some(Stage::Leading { followers }) => followers.len(),
-            _ => 0,
+        self.members.get(&id).and_then(Member::flight).map_or(0, |flight| flight.followers.len())
+    }
+
+    /// A member's own call is polled for the first time.
+    pub(super) fn begins(&mut self, id: Id) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.begun = true;
         }
     }
 
     /// Reading, Stepping => (Leading | Following | Alone): a member asks for a flight of its key.
     pub(super) fn join(&mut self, id: Id, way: Way, now: Instant, effects: &mut Effects) {
-        let Some(member) = self.members.get(&id) else { return };
-        let (hash, route) = (member.hash, Arc::clone(&member.route));
-        let limits = member.requester.group().limits();
-        let found = self.find(hash, &member.requester).filter(|_| way != Way::Alone);
-        // Nobody joins one that is this old: the next one leads another.
-        let old = found.filter(|leader| self.is_older(*leader, limits.join_window, now));
-        if let Some(leader) = old {
-            self.unlist(leader);
-        }
-        let found = found.filter(|_| old.is_none());
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.fresh = way == Way::Fresh;
+        let (requester, route) = (Arc::clone(&member.requester), Arc::clone(&member.route));
+        let (hash, limits) = (member.hash, requester.group().limits());
+        let found = if way == Way::Alone { None } else { self.find(hash, &requester) };
+        let found = found.and_then(|leader| self.make_way(leader, limits.join_window, now, effects));
         let stage = match (way, found) {
-            (Way::Alone, _) => {
-                effects.events.push(Event::Alone(route, Some(Rule::D3Remembered)));
-                Stage::Alone
-            }
-            (Way::Lead, Some(_)) => {
-                effects.events.push(Event::Alone(route, Some(Rule::S13Reload)));
-                Stage::Alone
-            }
-            (Way::Fly, Some(leader)) => self.follow(id, leader, limits.max_followers, route, effects),
-            (_, None) if self.flights.len() >= limits.max_flights => {
-                effects.events.push(Event::Alone(route, None));
-                Stage::Alone
-            }
-            (_, None) if self.flights.len() >= self.most => {
-                effects.events.push(Event::Full);
-                return self.remove(id, effects);
-            }
-            (_, None) => {
-                self.flights.insert_unique(hash, Flight { hash, leader: id }, |flight| flight.hash);
-                effects.events.push(Event::Led(route));
-                Stage::Leading { followers: Vec::new() }
-            }
+            (Way::Alone, _) => Some(alone(Some(Rule::D3Remembered), route, effects)),
+            (Way::Lead, Some(_)) => Some(alone(Some(Rule::S13Reload), route, effects)),
+            (Way::Fresh, Some(running)) if self.has_begun(running) => match self.next_of(running) {
+                Some(next) => Some(self.follow(id, next, limits, route, effects)),
+                None => self.lead_behind(running, id, now, effects),
+            },
+            (Way::Fly | Way::Fresh, Some(leader)) => Some(self.follow(id, leader, limits, route, effects)),
+            (_, None) => self.lead(limits, route, effects).inspect(|stage| {
+                if let Stage::Leading(_) = stage {
+                    self.flights.insert_unique(hash, Listed { hash, leader: id }, |flight| flight.hash);
+                }
+            }),
         };
+        let Some(stage) = stage else { return self.remove(id, effects) };
         let Some(member) = self.members.get_mut(&id) else { return };
         (member.stage, member.since) = (stage, now);
         if member.answered.is_some() && !matches!(member.stage, Stage::Following { .. }) {
@@ -155,24 +157,36 @@ impl Table {
         }
     }
 
-    fn follow(&mut self, id: Id, leader: Id, most: usize, route: Route, effects: &mut Effects) -> Stage {
-        match self.members.get_mut(&leader).map(|leader| &mut leader.stage) {
-            Some(Stage::Leading { followers }) if followers.len() < most => {
+    /// Returns the stage of a member that leads a new flight, or goes alone if there may not be one more; `None`: there is no
+    /// place for it here.
+    fn lead(&mut self, limits: Limits, route: Route, effects: &mut Effects) -> Option<Stage> {
+        if self.joinable() >= limits.max_flights {
+            return Some(alone(None, route, effects));
+        }
+        if self.joinable() >= self.most {
+            effects.events.push(Event::Full);
+            return None;
+        }
+        effects.events.push(Event::Led(route));
+        Some(Stage::Leading(Flight::default()))
+    }
+
+    fn follow(&mut self, id: Id, leader: Id, limits: Limits, route: Route, effects: &mut Effects) -> Stage {
+        let waits = limits.max_wait.is_none_or(|wait| !wait.is_zero());
+        match self.members.get_mut(&leader).and_then(Member::flight_mut) {
+            Some(Flight { followers, .. }) if waits && followers.len() < limits.max_followers => {
                 followers.push(id);
                 effects.events.push(Event::Followed(route));
                 Stage::Following { leader }
             }
-            _ => {
-                effects.events.push(Event::Alone(route, None));
-                Stage::Alone
-            }
+            _ => alone(None, route, effects),
         }
     }
 
     /// Returns the leader of the flight of a key.
     fn find(&self, hash: u64, requester: &Requester) -> Option<Id> {
         let number = requester.group().number();
-        let same = |flight: &Flight| {
+        let same = |flight: &Listed| {
             let leader = self.members.get(&flight.leader).map(|leader| &leader.requester);
             flight.hash == hash
                 && leader.is_some_and(|leader| leader.group().number() == number && leader.key == requester.key)
@@ -210,4 +224,10 @@ impl Table {
             self.remove(id, effects);
         }
     }
+}
+
+/// Returns the stage of a member that goes alone, by this rule; `None`: by a limit.
+fn alone(rule: Option<Rule>, route: Route, effects: &mut Effects) -> Stage {
+    effects.events.push(Event::Alone(route, rule));
+    Stage::Alone
 }

@@ -165,13 +165,18 @@ impl Watcher {
     pub(super) fn complete(&self, id: Id, requester: Requester, way: Way) {
         let Some(hash) = self.samples(&requester.key) else { return self.ended(id, Ending::Left) };
         let unshareable = requester.group().unshareable();
-        let way = if way == Way::Fly && unshareable.contains(&requester.key) { Way::Alone } else { way };
+        let way = if way != Way::Lead && unshareable.contains(&requester.key) { Way::Alone } else { way };
         let requester = Arc::new(requester);
         self.change(|table, effects| {
             let now = Instant::now();
             table.complete(id, requester, hash, now);
             table.join(id, way, now, effects);
         });
+    }
+
+    /// A request's own call is polled for the first time.
+    pub(super) fn begins(&self, id: Id) {
+        lock(&self.known.table).begins(id);
     }
 
     pub(super) fn others_wait(&self, id: Id) -> bool {
@@ -220,8 +225,8 @@ impl Watcher {
             Judged::Failed => requester.judge_error(began),
             Judged::Stands { verdict, status, has_length } => requester.judge(verdict, status, has_length, began),
         };
-        let Some(waiting) = lock(&self.known.table).land(id, effects) else { return };
-        let now = Instant::now();
+        let (speaks_for_next, now) = (audience.speaks_for_next(), Instant::now());
+        let Some(waiting) = lock(&self.known.table).land(id, speaks_for_next, now, effects) else { return };
         let steps = waiting.into_iter().map(|one| one.next(&audience, now, &self.known.hasher)).collect();
         lock(&self.known.table).landed(id, steps, now, effects);
     }

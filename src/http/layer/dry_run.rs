@@ -23,8 +23,10 @@ impl<C> HttpSingleflightLayer<C> {
     /// not watched. [`content_if`](Self::content_if) is asked only of content that comes in one piece; the head of such a
     /// request is cloned for it.
     ///
-    /// A request that reloads while another of its key is under way (S13) is counted as one that goes alone, where the layer
-    /// lets it share the next call: where many reload, more is saved than the report says.
+    /// Requests that reload share the next flight, as the layer lets them (S13). That one has for its answer what its leader
+    /// got at once, where the layer would have begun its call only then: so it lands sooner, and where requests that reload
+    /// keep coming for longer than one call takes, the report may say that less is saved than the layer saves. In a storm of
+    /// writes (S21) it does, since readers share there only what the report has them ask for one by one.
     ///
     /// A service of the same layer value above or below is not known of: no request is marked (S2). A leader that leaves
     /// ends its shadow flight, where a real one would have gone on. What a write through the layer changes is fenced as

@@ -32,6 +32,8 @@ async fn send(bench: &mut Plain, bursts: Bursts, script: Script<'_>) -> usize {
         bench.settle().await;
         if !passes.is_zero() {
             advance(passes).await;
+            // Timers have their turn.
+            bench.settle().await;
         }
     }
     let mut answered = before;

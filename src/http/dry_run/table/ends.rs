@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{Effects, Table};
 use crate::http::dry_run::{
     answer::Ending,
-    member::{Id, Stage},
+    member::{Id, Member, Stage},
     pair::Pair,
     routes::Event,
 };
@@ -21,11 +23,12 @@ impl Table {
         member.end(ending);
         let route = Arc::clone(&member.route);
         match &mut member.stage {
-            Stage::Leading { followers } if left => {
-                let followers = std::mem::take(followers);
+            Stage::Leading(flight) if left => {
+                let flight = std::mem::take(flight);
                 self.unlist(id);
+                self.give_up(&flight, Instant::now(), effects);
                 self.remove(id, effects);
-                for follower in followers {
+                for follower in flight.followers {
                     effects.events.push(Event::LeaderLeft(Arc::clone(&route)));
                     self.remove(follower, effects);
                 }
@@ -34,8 +37,8 @@ impl Table {
                 let leader = *leader;
                 effects.events.push(Event::Left(route));
                 self.remove(id, effects);
-                if let Some(Stage::Leading { followers }) = self.members.get_mut(&leader).map(|one| &mut one.stage) {
-                    followers.retain(|follower| *follower != id);
+                if let Some(flight) = self.members.get_mut(&leader).and_then(Member::flight_mut) {
+                    flight.followers.retain(|follower| *follower != id);
                 }
             }
             Stage::Stepping if left => {

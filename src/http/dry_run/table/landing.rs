@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{COMPARED, Effects, Table, Way};
 use crate::http::{
     dry_run::{
-        member::{Answered, Id, Judged, Stage},
+        member::{Answered, Flight, Id, Judged, Stage},
         routes::Event,
         steps::{Next, Waiting},
     },
@@ -26,7 +26,7 @@ impl Table {
                 effects.events.push(Event::NotRead(Arc::clone(&member.route)));
                 self.remove(id, effects);
             }
-            Stage::Leading { .. } | Stage::Alone if stands => effects.judge.push_back(id),
+            Stage::Leading(_) | Stage::Alone if stands => effects.judge.push_back(id),
             Stage::Taking { .. } | Stage::Counted => {
                 effects.events.push(Event::Time(Arc::clone(&member.route), took));
                 self.sweep(id, effects);
@@ -41,26 +41,36 @@ impl Table {
         if let Some(answered) = &mut member.answered {
             answered.judged = judged;
         }
-        if matches!(member.stage, Stage::Leading { .. } | Stage::Alone) {
+        if matches!(member.stage, Stage::Leading(_) | Stage::Alone) {
             effects.judge.push_back(id);
         }
     }
 
-    /// Returns what is to be judged of a member's answer.
+    /// Returns what is to be judged of a member's answer; `None` while its flight waits for its turn.
     pub(in crate::http::dry_run) fn to_judge(&self, id: Id) -> Option<(Arc<Requester>, Judged, Option<Instant>)> {
         let member = self.members.get(&id)?;
         let answered = member.answered.as_ref()?;
+        if member.flight().is_some_and(|flight| flight.waits.is_some()) {
+            return None;
+        }
         // The layer would have begun its call no sooner than it asked for the flight.
         let began = answered.began.map(|began| began.max(member.since));
         Some((Arc::clone(&member.requester), answered.judged.clone(), began))
     }
 
-    /// Leading => Landing: its answer has been judged, and nobody joins any more; returns the followers, if it leads.
+    /// Leading => Landing: its answer has been judged, and nobody joins any more; returns the followers, if it leads. What
+    /// waits behind it begins, or goes alone if this answer `speaks_for_next`.
     /// Alone: it has been judged, and nothing more is to be learnt.
-    pub(in crate::http::dry_run) fn land(&mut self, id: Id, effects: &mut Effects) -> Option<Vec<Waiting>> {
+    pub(in crate::http::dry_run) fn land(
+        &mut self,
+        id: Id,
+        speaks_for_next: bool,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<Vec<Waiting>> {
         let member = self.members.get_mut(&id)?;
-        let followers = match &mut member.stage {
-            Stage::Leading { followers } => std::mem::take(followers),
+        let Flight { followers, next, .. } = match &mut member.stage {
+            Stage::Leading(flight) => std::mem::take(flight),
             Stage::Alone => {
                 self.remove(id, effects);
                 return None;
@@ -69,14 +79,26 @@ impl Table {
         };
         member.stage = Stage::Landing;
         self.unlist(id);
+        let mut waiting = self.step(followers);
+        if let Some(next) = next {
+            match self.overtook(next, now) {
+                None if speaks_for_next => waiting.extend(self.release_next(next, now, effects)),
+                began => self.promote(next, began.unwrap_or(now), effects),
+            }
+        }
+        Some(waiting)
+    }
+
+    /// Following => Stepping, of all of these.
+    pub(super) fn step(&mut self, followers: Vec<Id>) -> Vec<Waiting> {
         let mut waiting = Vec::with_capacity(followers.len());
         for id in followers {
             let Some(member) = self.members.get_mut(&id) else { continue };
             member.stage = Stage::Stepping;
             let (requester, joined, tried) = (Arc::clone(&member.requester), member.joined, member.tried);
-            waiting.push(Waiting { id, requester, joined, tried });
+            waiting.push(Waiting { id, requester, joined, tried, fresh: member.fresh });
         }
-        Some(waiting)
+        waiting
     }
 
     /// Landing => Landed, and of its followers Stepping => (Taking | Counted | Alone | Leading | Following).
@@ -110,7 +132,8 @@ impl Table {
                 }
                 Next::Join { requester, hash, tried } => {
                     (member.requester, member.hash, member.tried) = (requester, hash, tried);
-                    self.join(id, Way::Fly, now, effects);
+                    let way = if member.fresh { Way::Fresh } else { Way::Fly };
+                    self.join(id, way, now, effects);
                 }
             }
         }

@@ -1,0 +1,128 @@
+//! Shadow flights that wait behind another one, for those who may not have what began before they came (S13).
+
+use std::{mem::take, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Effects, Listed, Table, alone};
+use crate::http::{
+    dry_run::{
+        member::{Flight, Id, Member, Stage, Turn},
+        steps::Waiting,
+    },
+    requester::Requester,
+};
+
+impl Table {
+    /// Returns whether the work of a flight that is listed has begun: it has its turn, and its leader's call was polled.
+    pub(super) fn has_begun(&self, leader: Id) -> bool {
+        self.members.get(&leader).is_some_and(|leader| leader.begun)
+    }
+
+    /// Returns the leader of the flight that waits behind this one.
+    pub(super) fn next_of(&self, leader: Id) -> Option<Id> {
+        self.members.get(&leader)?.flight()?.next
+    }
+
+    /// Returns whose flight can be joined of a listed one and the one behind it; `None`: a new one is led. A flight whose wait is
+    /// over has begun when it was, and one that is too old is joined no more.
+    pub(super) fn make_way(
+        &mut self,
+        leader: Id,
+        window: Option<Duration>,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<Id> {
+        let Some(next) = self.next_of(leader) else {
+            if !self.is_older(leader, window, now) {
+                return Some(leader);
+            }
+            self.unlist(leader);
+            return None;
+        };
+        let over = self.overtook(next, now);
+        if over.is_none() && !self.is_older(leader, window, now) {
+            return Some(leader);
+        }
+        self.unlist(leader);
+        self.promote(next, over.unwrap_or(now), effects);
+        self.set_next(leader, None);
+        // By now it may be too old, too; nothing waits behind it.
+        self.make_way(next, window, now, effects)
+    }
+
+    /// Returns the stage of a member that leads a flight behind one whose work has begun, or goes alone if it may not; `None`:
+    /// there is no place for it here.
+    pub(super) fn lead_behind(&mut self, ahead: Id, id: Id, now: Instant, effects: &mut Effects) -> Option<Stage> {
+        let member = self.members.get(&id)?;
+        let (route, limits) = (Arc::clone(&member.route), member.requester.group().limits());
+        let patience = patience(&member.requester);
+        if patience.is_zero() {
+            return Some(alone(None, route, effects));
+        }
+        let stage = self.lead(limits, route, effects)?;
+        if let Stage::Leading(_) = stage {
+            self.set_next(ahead, Some(id));
+            self.waiting += 1;
+            let waits = Some(Turn { ahead, until: now.checked_add(patience) });
+            return Some(Stage::Leading(Flight { waits, ..Flight::default() }));
+        }
+        Some(stage)
+    }
+
+    /// Returns when a flight began that waited for its turn for so long that it waits no longer.
+    pub(super) fn overtook(&self, leader: Id, now: Instant) -> Option<Instant> {
+        self.members.get(&leader)?.flight()?.waits?.until.filter(|until| *until <= now)
+    }
+
+    /// Lets a flight that waited begin, and be found by its key.
+    pub(super) fn promote(&mut self, leader: Id, now: Instant, effects: &mut Effects) {
+        self.begin_turn(leader, now, effects);
+        if let Some(hash) = self.members.get(&leader).map(|member| member.hash) {
+            self.flights.insert_unique(hash, Listed { hash, leader }, |flight| flight.hash);
+        }
+    }
+
+    /// Lets a flight that waited begin with its leader alone, and returns its followers: what they wait for would be for its
+    /// leader alone, too (D3).
+    pub(super) fn release_next(&mut self, leader: Id, now: Instant, effects: &mut Effects) -> Vec<Waiting> {
+        self.begin_turn(leader, now, effects);
+        let flight = self.members.get_mut(&leader).and_then(Member::flight_mut);
+        let followers = flight.map(|flight| take(&mut flight.followers)).unwrap_or_default();
+        self.step(followers)
+    }
+
+    fn begin_turn(&mut self, leader: Id, now: Instant, effects: &mut Effects) {
+        let Some(member) = self.members.get_mut(&leader) else { return };
+        member.since = now;
+        if member.answered.is_some() {
+            effects.judge.push_back(leader);
+        }
+        if member.flight_mut().is_some_and(|flight| flight.waits.take().is_some()) {
+            self.waiting -= 1;
+        }
+    }
+
+    /// The leader of a flight has left: what waits behind that may begin, or what it waited for has nothing behind it.
+    pub(super) fn give_up(&mut self, flight: &Flight, now: Instant, effects: &mut Effects) {
+        if let Some(Turn { ahead, .. }) = flight.waits {
+            self.waiting -= 1;
+            self.set_next(ahead, None);
+        }
+        if let Some(next) = flight.next {
+            self.promote(next, now, effects);
+        }
+    }
+
+    fn set_next(&mut self, leader: Id, next: Option<Id>) {
+        if let Some(flight) = self.members.get_mut(&leader).and_then(Member::flight_mut) {
+            flight.next = next;
+        }
+    }
+}
+
+/// Returns how long a request that reloads waits for the run under way.
+fn patience(requester: &Requester) -> Duration {
+    let wait = requester.coalescer.config.reloads.fresh_wait;
+    requester.group().max_wait().map_or(wait, |limit| limit.min(wait))
+}
