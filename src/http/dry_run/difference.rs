@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::inputs::Input;
+use super::inputs::{Input, remedies};
 
 /// Is told of each difference; see [`DryRun::on_difference`](crate::http::dry_run::DryRun::on_difference).
 pub(super) type OnDifference = Arc<dyn Fn(&Difference) + Send + Sync>;
@@ -49,10 +49,29 @@ impl Difference {
         self.inputs.iter().filter(|input| !input.is_of_one_call())
     }
 
+    /// Returns which options of the layer would keep two such requests apart: for each of the [`inputs`](Self::inputs) its
+    /// own, or `identity(..)` where there is none; and `coalesce_if(..)`, which keeps the route alone.
+    ///
+    /// One pair of requests does not tell which input matters: the report does, of all pairs of the route.
+    pub fn remedies(&self) -> Vec<String> {
+        remedies(self.inputs())
+    }
+
     /// Returns the digests of the two bodies, the leader's first, as far as they were compared. They are keyed at random,
     /// for the life of the layer value.
     pub fn digests(&self) -> (u64, u64) {
         self.digests
+    }
+}
+
+/// In a line for a log: what differs, in the answers and in the requests, with its rule, and what keeps these apart.
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<_> = self.parts.iter().map(Part::to_string).collect();
+        let inputs: Vec<_> = self.inputs().map(|input| format!("{input} ({})", input.rule())).collect();
+        let inputs = if inputs.is_empty() { "no visible input (S25)".to_owned() } else { inputs.join(", ") };
+        write!(f, "{}: answers differ in {}, and requests in {inputs}: ", self.route, parts.join(", "))?;
+        f.write_str(&self.remedies().join(" or "))
     }
 }
 

@@ -60,6 +60,21 @@ impl Input {
         }
     }
 
+    /// Returns the rule by which it is in the key or left out, by its number on
+    /// [the page of rules](crate::guide::http_rules).
+    pub fn rule(&self) -> &'static str {
+        match &self.0 {
+            Kind::Field(name) => match &**name {
+                "authorization" | "proxy-authorization" => "S5",
+                "cookie" => "S6",
+                _ => "S27",
+            },
+            Kind::Query(_) | Kind::Path | Kind::Authority => "S2",
+            Kind::OneCall(_) => "S27",
+            Kind::Version => "S30",
+        }
+    }
+
     /// Returns whether it names one call, as a trace does: a field of which no two requests have the same.
     pub(super) fn is_of_one_call(&self) -> bool {
         matches!(self.0, Kind::OneCall(_))
@@ -133,4 +148,18 @@ fn authority<'a>(parts: &'a request::Parts, uri: &'a Uri) -> &'a [u8] {
 fn capped(name: &str) -> Box<str> {
     let printable = |letter: &char| !letter.is_control();
     name.chars().filter(printable).take(LONGEST).collect::<String>().into_boxed_str()
+}
+
+/// Returns which options of the layer keep requests apart that differ in these inputs. If there are none, what tells the
+/// requests apart shows in neither (S25).
+pub(super) fn remedies<'a>(inputs: impl Iterator<Item = &'a Input>) -> Vec<String> {
+    let mut remedies: Vec<_> = inputs.map(Input::mend).collect();
+    if remedies.is_empty() {
+        remedies.push("identity(..)".to_owned());
+    }
+    let always = "coalesce_if(..)".to_owned();
+    if !remedies.contains(&always) {
+        remedies.push(always);
+    }
+    remedies
 }

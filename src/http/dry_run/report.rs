@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     cause::{Cause, Explained},
-    inputs::Input,
+    inputs::{Input, remedies},
     route::Route,
     tally::Tally,
 };
@@ -205,6 +205,15 @@ impl RouteReport {
     /// Returns the inputs that explain why answers differ, the best explanation first.
     pub fn causes(&self) -> &[Cause] {
         &self.explained.causes
+    }
+
+    /// Returns which options of the layer would make the route safe, if its answers differ: those of the
+    /// [`causes`](Self::causes), or `identity(..)` where none is known; and `coalesce_if(..)`, which keeps it alone.
+    pub fn remedies(&self) -> Vec<String> {
+        match self.colour() {
+            Colour::Red | Colour::Yellow => remedies(self.causes().iter().map(Cause::input)),
+            Colour::Grey | Colour::Green => Vec::new(),
+        }
     }
 
     /// Returns inputs that may matter too, which cannot be told: answers differ whatever they are.

@@ -4,7 +4,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -12,6 +12,7 @@ use std::{
 use axum::{Extension, Router, body::Body, extract::ConnectInfo, http::HeaderMap, routing::get};
 use http::Request;
 use http_body_util::BodyExt;
+use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tower::ServiceExt;
 use tower_singleflight::{
@@ -133,7 +134,10 @@ fn causes(route: &RouteReport) -> Vec<String> {
 
 #[tokio::test]
 async fn each_handler_has_its_colour_and_what_a_request_shows_is_named() {
-    let layer = HttpSingleflightLayer::new().ignore_headers(["x-tenant"]).dry_run(DryRun::new());
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = Arc::clone(&told);
+    let dry_run = DryRun::new().on_difference(move |difference| log.lock().unwrap().push(difference.to_string()));
+    let layer = HttpSingleflightLayer::new().ignore_headers(["x-tenant"]).dry_run(dry_run);
     let app = app(layer.clone());
     // The same requests but for what each handler depends on.
     let paths = ["/tenant/7", "/forwarded", "/peer", "/extension", "/clock", "/nonce", "/written", "/none"];
@@ -142,32 +146,48 @@ async fn each_handler_has_its_colour_and_what_a_request_shows_is_named() {
     }
     let report = layer.dry_run_report();
     let of = |path: &str| report.routes().iter().find(|route| route.route() == path).unwrap();
-    for (path, colour, names) in [
-        ("/tenant/{id}", Colour::Red, &["x-tenant"][..]),
-        ("/forwarded", Colour::Red, &["x-forwarded-for"]),
-        ("/peer", Colour::Yellow, &[]),
-        ("/extension", Colour::Yellow, &[]),
-        ("/clock", Colour::Yellow, &[]),
-        ("/nonce", Colour::Yellow, &[]),
-        ("/written", Colour::Yellow, &[]),
-        ("/none", Colour::Green, &[]),
+    let (text, json) = (report.to_string(), serde_json::from_str::<Value>(&report.to_json()).unwrap());
+    let (tenant, forwarded) = ("key_header(\"x-tenant\")", "key_header(\"x-forwarded-for\")");
+    for (path, colour, cause) in [
+        ("/tenant/{id}", Colour::Red, Some(("x-tenant", tenant))),
+        ("/forwarded", Colour::Red, Some(("x-forwarded-for", forwarded))),
+        ("/peer", Colour::Yellow, None),
+        ("/extension", Colour::Yellow, None),
+        ("/clock", Colour::Yellow, None),
+        ("/nonce", Colour::Yellow, None),
+        ("/written", Colour::Yellow, None),
+        ("/none", Colour::Green, None),
     ] {
         let route = of(path);
-        assert_eq!((route.colour(), &causes(route)[..]), (colour, &names.map_names()[..]), "{path}\n{report}");
+        let name = cause.map(|(name, _)| name.to_owned());
+        assert_eq!((route.colour(), causes(route)), (colour, Vec::from_iter(name)), "{path}\n{report}");
+        // What mends it is named wherever the finding is.
+        let remedies = match colour {
+            Colour::Red => vec![cause.unwrap().1, "coalesce_if(..)"],
+            Colour::Yellow => vec!["identity(..)", "coalesce_if(..)"],
+            _ => vec![],
+        };
+        assert_eq!(route.remedies(), remedies, "{path}");
+        let in_json = json["routes"].as_array().unwrap().iter().find(|route| route["route"] == path).unwrap();
+        assert_eq!(in_json["remedies"], json!(remedies));
+        let notes = text.split_once(path).unwrap().1.lines().skip(1).take_while(|line| line.starts_with("        "));
+        let notes: String = notes.collect();
+        let [rule, ending] = match colour {
+            Colour::Red => ["S27", &remedies.join(" or ")],
+            Colour::Yellow => ["(S25)", &remedies.join(" or ")],
+            _ => ["", ""],
+        };
+        assert!(notes.contains(rule) && notes.ends_with(ending), "{path}: {notes}");
+        if let Some((name, remedy)) = cause {
+            assert_eq!((&in_json["causes"][0]["rule"], &in_json["causes"][0]["mend"]), (&json!("S27"), &json!(remedy)));
+            let told = told.lock().unwrap();
+            let told = told.iter().find(|told| told.starts_with(path)).unwrap();
+            assert!(told.contains(&format!("{name} (S27)")) && told.contains(remedy), "{told}");
+        }
     }
+    assert!(told.lock().unwrap().iter().all(|told| told.ends_with(" or coalesce_if(..)")));
     assert_eq!(report.saved(), 8 * 14);
     // The most dangerous first.
     assert!(report.routes().is_sorted_by_key(RouteReport::colour));
     println!("{report}");
-    println!("{}", report.to_json());
-}
-
-trait MapNames {
-    fn map_names(&self) -> Vec<String>;
-}
-
-impl MapNames for [&str] {
-    fn map_names(&self) -> Vec<String> {
-        self.iter().map(|name| (*name).to_owned()).collect()
-    }
 }

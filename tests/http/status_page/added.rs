@@ -44,6 +44,29 @@ async fn the_short_form_shows_the_group_and_the_dry_run() {
     assert!(now["sections"][0]["text"].as_str().unwrap().contains("/report/{id}"), "{}", now["sections"][0]["text"]);
 }
 
+/// What would make an unsafe route safe stands on the page, too.
+#[cfg(feature = "dry-run")]
+#[tokio::test(start_paused = true)]
+async fn a_red_finding_of_the_dry_run_is_shown_with_what_mends_it() {
+    let layer = HttpSingleflightLayer::new().ignore_headers(["x-tenant"]);
+    let (layer, page) = layer.dry_run(tower_singleflight::http::DryRun::new()).status_page();
+    let rows = |headers: http::HeaderMap| async move {
+        tokio::task::yield_now().await;
+        headers["x-tenant"].to_str().unwrap().to_owned()
+    };
+    let app: Router = Router::new().route("/report/{id}", get(rows)).layer(layer);
+    let calls = ["a", "b", "a", "b"].map(|tenant| {
+        let request = Request::get("/report/7").header(header::HOST, "a").header("x-tenant", tenant);
+        app.clone().oneshot(request.body(axum::body::Body::empty()).unwrap())
+    });
+    for response in futures_util::future::join_all(calls).await {
+        response.unwrap().into_body().collect().await.unwrap();
+    }
+    let now = snapshot(&page).await;
+    let text = now["sections"][0]["text"].as_str().unwrap();
+    assert!(text.contains("by S27: key_header(\"x-tenant\") or coalesce_if(..)"), "{text}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn labels_cannot_grow_it_and_are_no_html() {
     let page = StatusPage::new();

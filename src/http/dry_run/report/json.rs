@@ -63,6 +63,7 @@ impl RouteReport {
             "limited": self.limited(),
             "alone": alone,
             "causes": self.causes().iter().map(cause).collect::<Vec<_>>(),
+            "remedies": self.remedies(),
             "suspects": self.suspects().iter().map(Input::name).collect::<Vec<_>>(),
         })
     }
@@ -72,6 +73,7 @@ fn cause(cause: &Cause) -> Value {
     let ((different, pairs), (same, others)) = (cause.different(), cause.same());
     json!({
         "input": cause.input().name(),
+        "rule": cause.input().rule(),
         "mend": cause.input().mend(),
         "exact": cause.is_exact(),
         "different": [different, pairs],

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Colour, Report, RouteReport};
-use crate::http::dry_run::inputs::Input;
+use crate::http::dry_run::inputs::{Input, remedies};
 
 /// How wide the column of routes is at least, in letters.
 const NARROWEST: usize = 5;
@@ -53,11 +53,12 @@ impl RouteReport {
         for cause in self.causes() {
             let ((different, pairs), (same, others)) = (cause.different(), cause.same());
             let exactly = if cause.is_exact() { "exactly " } else { "" };
-            let (input, mend) = (cause.input(), cause.input().mend());
+            let (input, rule) = (cause.input(), cause.input().rule());
+            let remedies = remedies(std::iter::once(input)).join(" or ");
             writeln!(
                 f,
                 "        answers differ {exactly}where {input} differs ({different} of {pairs}, and {same} of {others} \
-                 that are the same): {mend}, or coalesce_if(..)"
+                 that are the same), by {rule}: {remedies}"
             )?;
         }
         if self.colour() == Colour::Yellow {
@@ -68,7 +69,8 @@ impl RouteReport {
             }
             writeln!(
                 f,
-                "\n        a clock, a nonce, a write in between, or what no request shows: identity(..) or coalesce_if(..)"
+                "\n        a clock, a nonce, a write in between, or what no request shows (S25): {}",
+                self.remedies().join(" or ")
             )?;
         }
         let (not_compared, cut) = self.not_compared();
