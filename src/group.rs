@@ -113,7 +113,6 @@ struct Inner<K, T> {
     shards: Shards<K, T>,
     /// Calls without a key.
     keyless: Striped,
-    /// The shards have it too.
     observers: Arc<Observers>,
 }
 
@@ -142,7 +141,7 @@ impl<K, T> Group<K, T> {
     }
 
     pub(crate) fn with_observers(limits: Limits, observers: Arc<Observers>) -> Self {
-        let shards = Shards::new(limits, Arc::clone(&observers));
+        let shards = Shards::new(limits);
         let inner = Inner { hasher: KeyHasher::new(), limits, shards, keyless: Striped::new(), observers };
         Self { inner: Arc::new(inner), scope: None }
     }

@@ -14,9 +14,10 @@ impl<K, T> Flight<K, T> {
     /// Returns whether the flight was older than this when somebody called. The age of one that has waited for its turn counts
     /// from the end of that wait, and the age of one that waits for another process from the beginning there.
     pub(super) fn is_older_than(&self, window: Duration, called: Instant) -> bool {
-        let Some(waiting) = &self.waiting else { return false };
-        let own = waiting.began.or_else(|| Some(self.leader_call()?.called));
-        let since = own.map(|own| waiting.elsewhere.map_or(own, |elsewhere| elsewhere.min(own)));
+        let (began, elsewhere) =
+            self.waiting.as_ref().map_or((None, None), |waiting| (waiting.began, waiting.elsewhere));
+        let own = began.or_else(|| Some(self.leader_call.as_ref()?.called));
+        let since = own.map(|own| elsewhere.map_or(own, |elsewhere| elsewhere.min(own)));
         since.is_some_and(|since| called.saturating_duration_since(since) > window)
     }
 
@@ -24,9 +25,10 @@ impl<K, T> Flight<K, T> {
     #[inline]
     pub(super) fn note_elsewhere(&mut self) {
         if cfg!(feature = "fleet") {
-            if let (Some(waiting), Some(work)) = (&mut self.waiting, &self.work) {
-                if waiting.leader_call.is_some() {
-                    waiting.elsewhere = work.began_elsewhere();
+            if let (Some(_), Some(work)) = (&self.leader_call, &self.work) {
+                let since = work.began_elsewhere();
+                if since.is_some() || self.waiting.is_some() {
+                    self.waiting_mut().elsewhere = since;
                 }
             }
         }

@@ -15,16 +15,14 @@ use super::{
     shared_outcome::{Part, PartValue},
     work::{BoxedWork, Note, Work},
 };
-use crate::{
-    Outcome, Reason, Role, context::Context as CallContext, panic::catch, rare::Rare, sync::Spawner, timer::Timer,
-};
+use crate::{Outcome, Reason, Role, context::Context as CallContext, panic::catch, sync::Spawner, timer::Timer};
 
 /// A caller, from its registration on: it waits on its flight, or runs its own work.
 ///
 /// Dropping it leaves the flight.
 pub(crate) struct Caller<K, T, W> {
     state: State<K, T, W>,
-    extras: Rare<Extras<K, T>>,
+    extras: Extras<K, T>,
 }
 
 enum State<K, T, W> {
@@ -40,7 +38,7 @@ impl<K, T, W> Caller<K, T, W> {
     pub(super) fn new(
         mut joined: Joined<K, T, W>,
         deadline: impl FnOnce() -> Option<Instant>,
-        extras: Rare<Extras<K, T>>,
+        extras: Extras<K, T>,
     ) -> Self {
         if let Joined::Follower(_, fallback) = &mut joined {
             *fallback.wait = deadline().map(Timer::at).map(Box::new);
@@ -49,12 +47,12 @@ impl<K, T, W> Caller<K, T, W> {
     }
 
     /// Returns one that runs its work alone.
-    pub(super) fn alone(work: W, reason: Reason, extras: Rare<Extras<K, T>>) -> Self {
+    pub(super) fn alone(work: W, reason: Reason, extras: Extras<K, T>) -> Self {
         Self { state: State::Joined(Joined::Alone(work, reason)), extras }
     }
 
     /// Returns one made by `spawn` whose work runs alone, in a task that it has already.
-    pub(super) fn spawned_alone(leader: Leader<K, T>, extras: Rare<Extras<K, T>>) -> Self {
+    pub(super) fn spawned_alone(leader: Leader<K, T>, extras: Extras<K, T>) -> Self {
         Self { state: State::Joined(Joined::Leader(leader)), extras }
     }
 
@@ -115,12 +113,13 @@ where
                 },
                 State::Joined(Joined::Alone(_, reason)) => Part::Alone(*reason, None),
                 State::Alone(work, _) => {
-                    let ended = match &mut *self.extras {
-                        None => work.as_mut().poll_end(cx),
-                        Some(extras) => catch(|| work.as_mut().poll_end(cx)).unwrap_or_else(|payload| {
-                            extras.panicked();
+                    let ended = if self.extras.is_watched() {
+                        catch(|| work.as_mut().poll_end(cx)).unwrap_or_else(|payload| {
+                            self.extras.panicked();
                             resume_unwind(payload)
-                        }),
+                        })
+                    } else {
+                        work.as_mut().poll_end(cx)
                     };
                     ready!(ended);
                     let done = State::Done(self.role());
@@ -135,20 +134,17 @@ where
                 Part::Value(value) => return Poll::Ready(Resolution::Value(value, self.role(), self.leave())),
                 Part::Panic(payload) => {
                     drop(self.leave());
-                    if let Some(extras) = &mut *self.extras {
-                        extras.panicked();
-                    }
+                    self.extras.panicked();
                     resume_unwind(payload);
                 }
                 Part::Alone(reason, note) => (reason, note),
             };
             let followed = self.role() == Role::Follower;
             let Some(work) = self.leave() else { continue };
-            if let (true, Some(extras)) = (followed, &*self.extras) {
-                extras.released(reason);
+            if followed {
+                self.extras.released(reason);
             }
-            let spawned = self.extras.as_ref().and_then(|extras| extras.spawned.as_ref());
-            match spawned.zip(Spawner::current()) {
+            match self.extras.spawned.as_deref().zip(Spawner::current()) {
                 // What `spawn` made goes on in a task of its own.
                 Some((Spawned { shard, scope }, spawner)) => {
                     let context = CallContext::of_call(scope.as_ref());
@@ -170,7 +166,7 @@ where
             match ready!(self.poll_resolution(cx)) {
                 // Apart, so that an outcome that nobody observes is made in its place; and so is that of a caller that shares
                 // with nobody.
-                Resolution::Value(value, role, _) if self.extras.is_some() => {
+                Resolution::Value(value, role, _) if self.extras.is_watched() => {
                     return Poll::Ready(self.observed_outcome(value, role));
                 }
                 Resolution::Value(PartValue::Own(work), role, _) => {
@@ -187,9 +183,7 @@ where
     #[cold]
     fn observed_outcome(&mut self, value: PartValue<T>, role: Role) -> Outcome<T> {
         let outcome = value.take(role);
-        if let Some(extras) = &mut *self.extras {
-            extras.answered(role, outcome.callers);
-        }
+        self.extras.answered(role, outcome.callers);
         outcome
     }
 

@@ -5,7 +5,6 @@ use std::hash::Hash;
 use super::{
     Call, Group,
     caller::Caller,
-    extras::Extras,
     join::{JoinMode, Joined},
 };
 use crate::{Reason, context::Context};
@@ -112,9 +111,9 @@ where
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
         let extras = self.extras(None);
-        match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, Extras::profile(&extras).as_ref()) {
+        match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, extras.profile().as_ref()) {
             Joined::Alone(_, Reason::MayNotJoin) => {
-                Extras::are_of_no_call(extras);
+                extras.are_of_no_call();
                 None
             }
             joined => Some(Call::new(Caller::new(joined, || None, extras))),

@@ -6,14 +6,14 @@ use super::{profile::Profile, shard::Shard};
 use crate::{
     Reason, Role,
     context::Scope,
-    observe::{LeaderCall, Observers, Watch},
+    observe::{Observers, Watch},
     rare::Rare,
 };
 
-/// What few callers have, apart from what all have.
+/// What few callers have.
 pub(super) struct Extras<K, T> {
     /// `Some` if made by `spawn`: what it runs alone runs to its end too, as a flight of this shard.
-    pub(super) spawned: Option<Spawned<K, T>>,
+    pub(super) spawned: Rare<Spawned<K, T>>,
     /// `Some` if the group is observed, and not by a layer that watches its callers itself; `None` once the call has ended.
     watch: Option<Watch>,
 }
@@ -25,24 +25,40 @@ pub(super) struct Spawned<K, T> {
 }
 
 impl<K, T> Extras<K, T> {
-    /// `first`: how many observers are told of the call.
-    pub(super) fn new(spawned: Option<Spawned<K, T>>, observers: &Arc<Observers>, first: usize) -> Rare<Self> {
-        let watch = (first > 0).then(|| Watch::begin(observers, LeaderCall::new(first), None));
-        (spawned.is_some() || watch.is_some()).then(|| Box::new(Self { spawned, watch })).into()
+    /// Of one whom no group watches.
+    pub(super) const NONE: Self = Self { spawned: Rare::NONE, watch: None };
+
+    #[inline]
+    pub(super) fn new(spawned: Option<Spawned<K, T>>, observers: &Arc<Observers>) -> Self {
+        let watch = if observers.any().is_some() { Some(Watch::begin(observers, None)) } else { None };
+        Self { spawned: spawned.map(Box::new).into(), watch }
     }
 
     /// What was tried is no call: nobody has been told of it, and nobody is.
-    pub(super) fn are_of_no_call(mut extras: Rare<Self>) {
-        if let Some(watch) = extras.as_mut().and_then(|extras| extras.watch.take()) {
+    pub(super) fn are_of_no_call(mut self) {
+        if let Some(watch) = self.watch.take() {
             watch.of_no_call();
         }
+    }
+
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        self.watch.is_some()
     }
 
     /// Returns what the group's observers are told, if there are any, of one that calls for the first time, and whose layer
     /// has no name for it.
     #[inline]
-    pub(super) fn profile(extras: &Rare<Self>) -> Option<Profile<'_>> {
-        extras.as_ref()?.watch.as_ref().map(Profile::of)
+    pub(super) fn profile(&self) -> Option<Profile<'_>> {
+        self.watch.as_ref().map(Profile::of)
+    }
+
+    /// The call comes near no flight.
+    #[inline]
+    pub(super) fn alone(&self, reason: Reason) {
+        if let Some(watch) = &self.watch {
+            watch.alone(reason, reason.name());
+        }
     }
 
     #[cold]
@@ -52,7 +68,7 @@ impl<K, T> Extras<K, T> {
         }
     }
 
-    #[cold]
+    #[inline]
     pub(super) fn answered(&mut self, role: Role, callers: usize) {
         if let Some(watch) = self.watch.take() {
             watch.answered(role, callers);
@@ -63,6 +79,21 @@ impl<K, T> Extras<K, T> {
     pub(super) fn panicked(&mut self) {
         if let Some(watch) = self.watch.take() {
             watch.panicked();
+        }
+    }
+
+    #[cold]
+    fn left(watch: Watch) {
+        drop(watch);
+    }
+}
+
+impl<K, T> Drop for Extras<K, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // Apart, so that where nobody watches this is one test.
+        if let Some(watch) = self.watch.take() {
+            Self::left(watch);
         }
     }
 }

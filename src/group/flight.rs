@@ -49,11 +49,13 @@ pub(super) struct Flight<K, T> {
     pub(super) leader: bool,
     /// The leader's waker, once it has parked; in `Solo` it is kept in case the flight becomes shared.
     pub(super) leader_waker: Option<Waker>,
+    /// When and where the leader called; `Some` only with a join window, or if somebody watches.
+    pub(super) leader_call: Option<Arc<LeaderCall>>,
     /// Made when it is first written to.
     pub(super) waiting: Option<Box<Waiting<T>>>,
 }
 
-/// What most flights never need, kept apart: a solo flight is 88 bytes, not 144, and costs less to move and to drop.
+/// What most flights never need, kept apart: a solo flight is 96 bytes, not 200, and costs less to move and to drop.
 pub(super) struct Waiting<T> {
     /// Where the followers learn how it ended; `Some` once there has been one.
     pub(super) outcome: Option<Arc<SharedOutcome<T>>>,
@@ -75,18 +77,11 @@ pub(super) struct Waiting<T> {
     /// Since when what the work waits for has run on another process; `Some` only while it waits for that, and if the time of
     /// the leader's call is known.
     pub(super) elsewhere: Option<Instant>,
-    /// `Some` only with a join window, or if somebody watches.
-    pub(super) leader_call: Option<Arc<LeaderCall>>,
     /// When work without callers is to be dropped; `Some` only with `CancelAfter` and no callers.
     pub(super) grace: Option<Instant>,
 }
 
 impl<T> Waiting<T> {
-    #[cold]
-    fn of_call(leader_call: Arc<LeaderCall>) -> Box<Self> {
-        Box::new(Self { leader_call: Some(leader_call), ..Self::new() })
-    }
-
     fn new() -> Self {
         let waiters = Slab::new();
         Self {
@@ -99,7 +94,6 @@ impl<T> Waiting<T> {
             turn: None,
             began: None,
             elsewhere: None,
-            leader_call: None,
             grace: None,
         }
     }
@@ -159,7 +153,8 @@ impl<K, T> Flight<K, T> {
             callers: 1,
             leader: true,
             leader_waker: None,
-            waiting: leader_call.map(Waiting::of_call),
+            leader_call,
+            waiting: None,
         }
     }
 
@@ -188,18 +183,20 @@ impl<K, T> Flight<K, T> {
         }
     }
 
-    /// Returns when and where the leader called, if that is known.
-    pub(super) fn leader_call(&self) -> Option<&Arc<LeaderCall>> {
-        self.waiting.as_ref()?.leader_call.as_ref()
-    }
-
     pub(super) fn grace(&self) -> Option<Instant> {
         self.waiting.as_ref()?.grace
     }
 
     /// Returns whether dropping the flight would do nothing.
     pub(super) fn is_hollow(&self) -> bool {
-        self.key.is_none() && self.work.is_none() && self.leader_waker.is_none() && self.waiting.is_none()
+        let told = self.leader_call.is_none() && self.leader_waker.is_none();
+        told && self.key.is_none() && self.work.is_none() && self.waiting.is_none()
+    }
+
+    /// Returns whether nobody has joined, and nothing waits: the leader ends it alone.
+    #[inline]
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self.stage, Stage::Solo) && self.waiting.is_none()
     }
 
     pub(super) fn is_joinable(&self) -> bool {

@@ -93,7 +93,7 @@ struct Seen {
 
 impl Seen {
     fn of<K, T>(flight: &Flight<K, T>) -> Self {
-        Self { leader_call: flight.leader_call().cloned(), callers: flight.callers + 1 }
+        Self { leader_call: flight.leader_call.clone(), callers: flight.callers + 1 }
     }
 
     fn age(&self) -> Option<Duration> {
@@ -242,7 +242,7 @@ where
     #[cold]
     fn alone<W>(&self, key: K, work: W, reason: Reason, profile: Option<&Profile<'_>>) -> Joined<K, T, W> {
         if let Some(profile) = profile {
-            self.tell_alone(reason, profile);
+            profile.tell_alone(reason);
         }
         drop(key);
         Joined::Alone(work, reason)
@@ -271,30 +271,17 @@ where
         let Profile { again, watch, call, .. } = *profile;
         // Noted before anything of the user's may panic.
         watch.follows(false);
-        self.observers.tell(call.observers, &Event::Led { flight: at.id(self.number), again, label: watch.label() });
+        call.tell(&Event::Led { flight: at.id(self.number), again, label: watch.label() });
     }
 
     #[cold]
     fn tell_joined(&self, at: FlightRef, seen: &Seen, moves: bool, profile: Option<&Profile<'_>>) {
         let Some(Profile { again, watch, call, .. }) = profile.copied() else { return };
         watch.follows(true);
-        let (label, observers) = (watch.label(), call.observers);
         let (flight, age, callers) = (at.id(self.number), seen.age().unwrap_or_default(), seen.callers);
-        self.observers.tell(observers, &Event::Joined { flight, age, callers, again, label });
+        call.tell(&Event::Joined { flight, age, callers, again, label: watch.label() });
         if moves {
-            self.observers.tell(observers, &Event::Moved { flight });
-        }
-    }
-
-    #[cold]
-    fn tell_alone(&self, reason: Reason, profile: &Profile<'_>) {
-        // Who has been counted was released, and its layer says so.
-        if !profile.again {
-            let by = profile.leads_by.filter(|_| reason == Reason::MayNotJoin);
-            self.observers.tell(
-                profile.call.observers,
-                &Event::Alone { reason, why: by.unwrap_or(reason.name()), label: profile.watch.label() },
-            );
+            call.tell(&Event::Moved { flight });
         }
     }
 }

@@ -99,7 +99,7 @@ impl<'a, K, T> Locked<'a, K, T> {
     #[inline]
     pub(super) fn land_alone(mut self, at: FlightRef) -> Result<(Option<K>, Option<Waker>), Self> {
         let flight = self.table.at(at.slot);
-        if !matches!(flight.stage, Stage::Solo) || flight.waiting.is_some() {
+        if !flight.is_alone() || flight.leader_call.is_some() {
             return Err(self);
         }
         Ok(self.table.take_alone(at.slot))
@@ -114,14 +114,9 @@ impl<'a, K, T> Locked<'a, K, T> {
         ending: Ending<T>,
     ) -> Result<Watched<'a, K, T>, (Self, Ending<T>)> {
         let flight = self.table.at(at.slot);
-        let nothing_waits = flight.waiting.as_ref().is_some_and(|waiting| waiting.is_of_call_alone());
-        if !matches!(flight.stage, Stage::Solo) || !nothing_waits {
-            return Err((self, ending));
-        }
-        let report = Report::on_own_landing(self.shard, flight, &ending);
-        let waiting = flight.waiting.take();
-        let (key, waker) = self.table.take_alone(at.slot);
-        Ok(Watched { ending, report, rest: (key, waker, waiting) })
+        let leader_call = if flight.is_alone() { flight.leader_call.take() } else { None };
+        let Some(leader_call) = leader_call else { return Err((self, ending)) };
+        Ok(Watched { shard: self.shard, at, leader_call, ending, rest: self.table.take_alone(at.slot) })
     }
 
     /// Solo, Shared => (Landed | gone): frees the key, publishes the outcome, wakes those who wait, in this order

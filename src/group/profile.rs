@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::observe::{LeaderCall, Watch};
+use crate::{
+    Reason,
+    observe::{LeaderCall, Watch},
+};
 
 /// What a group's observers are told of a caller, beside what it becomes.
 #[derive(Clone, Copy)]
@@ -13,7 +16,7 @@ pub(crate) struct Profile<'a> {
     pub(crate) watch: &'a Watch,
     /// Why it may not join a flight, where it may only lead one.
     pub(crate) leads_by: Option<&'static str>,
-    /// When and where it called, and how many observers are told of it; of its flight too, if it leads one.
+    /// When and where it called, and who is told of it; of its flight too, if it leads one.
     pub(crate) call: &'a Arc<LeaderCall>,
 }
 
@@ -21,5 +24,15 @@ impl<'a> Profile<'a> {
     /// Returns that of one that calls for the first time.
     pub(super) fn of(watch: &'a Watch) -> Self {
         Self { again: false, watch, leads_by: None, call: watch.call() }
+    }
+
+    /// Tells that the caller goes alone.
+    #[cold]
+    pub(super) fn tell_alone(&self, reason: Reason) {
+        // Who has been counted was released, and its layer says so.
+        if !self.again {
+            let by = self.leads_by.filter(|_| reason == Reason::MayNotJoin);
+            self.watch.alone(reason, by.unwrap_or(reason.name()));
+        }
     }
 }

@@ -3,94 +3,86 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    flight::{Ending, Flight, Waiting},
+    flight::{Ending, Flight},
+    flight_ref::FlightRef,
     shard::Shard,
 };
-use crate::{
-    End, Event, FlightId,
-    observe::{LeaderCall, Observers},
-};
+use crate::{End, Event, FlightId, observe::LeaderCall};
 
 /// What waits for the unlocking.
-pub(super) struct Report<'a> {
-    /// `None` if nobody observes the group, or nobody did when the flight began.
-    observers: Option<&'a Observers>,
+pub(super) struct Report {
     event: Event<'static>,
     leader_call: Arc<LeaderCall>,
 }
 
-impl<'a> Report<'a> {
-    /// Tells how a flight's work has ended.
+impl Report {
+    /// Tells how a flight's work has ended. `None` if nobody watches; what a flight's end is told by is taken out of it, so that
+    /// it is told once.
     #[inline]
-    pub(super) fn on_landing<K, T>(shard: &'a Shard<K, T>, flight: &Flight<K, T>, ending: &Ending<T>) -> Option<Self> {
-        Self::of(shard, flight, |flight_id, took| {
-            let callers = flight.callers;
+    pub(super) fn on_landing<K, T>(shard: &Shard<K, T>, flight: &mut Flight<K, T>, ending: &Ending<T>) -> Option<Self> {
+        let leader_call = flight.leader_call.take()?;
+        let (callers, followers) = (flight.callers, flight.followers());
+        Some(Self::now(shard, flight.serial, leader_call, |flight, took| {
             let how = match ending {
                 Ending::Panic(_) => End::Panicked,
-                Ending::Value { share: false, .. } if flight.followers() > 0 => End::NotShareable,
-                Ending::Value { .. } => {
-                    return Event::Landed { flight: flight_id, took, callers, shared: callers > 1 };
-                }
+                Ending::Value { share: false, .. } if followers > 0 => End::NotShareable,
+                Ending::Value { .. } => return Event::Landed { flight, took, callers, shared: callers > 1 },
             };
-            Event::Ended { flight: flight_id, how, took }
-        })
+            Event::Ended { flight, how, took }
+        }))
     }
 
-    /// Likewise, where the leader has ended it, and will read no other clock.
-    pub(super) fn on_own_landing<K, T>(
-        shard: &'a Shard<K, T>,
-        flight: &Flight<K, T>,
+    /// Tells how the work of a flight has ended that nobody joined. The time is noted for the leader, which has the outcome
+    /// in the same poll and reads no other clock.
+    pub(super) fn on_landing_alone<K, T>(
+        shard: &Shard<K, T>,
+        at: FlightRef,
         ending: &Ending<T>,
-    ) -> Option<Self> {
-        let report = Self::on_landing(shard, flight, ending)?;
-        if let Event::Landed { took, .. } = report.event {
-            report.leader_call.landed_after(took);
-        }
-        Some(report)
+        leader_call: Arc<LeaderCall>,
+    ) -> Self {
+        let (flight, took) = (at.id(shard.number), leader_call.age());
+        let event = match ending {
+            Ending::Panic(_) => Event::Ended { flight, how: End::Panicked, took },
+            Ending::Value { .. } => {
+                leader_call.landed_after(took);
+                Event::Landed { flight, took, callers: 1, shared: false }
+            }
+        };
+        Self { event, leader_call }
     }
 
-    /// Tells that a flight ends without its work having ended.
+    /// Tells that a flight ends without its work having ended. Likewise.
     #[inline]
-    pub(super) fn on_end<K, T>(shard: &'a Shard<K, T>, flight: &Flight<K, T>, how: End) -> Option<Self> {
-        Self::of(shard, flight, |flight, took| Event::Ended { flight, how, took })
+    pub(super) fn on_end<K, T>(shard: &Shard<K, T>, flight: &mut Flight<K, T>, how: End) -> Option<Self> {
+        let leader_call = flight.leader_call.take()?;
+        Some(Self::now(shard, flight.serial, leader_call, |flight, took| Event::Ended { flight, how, took }))
     }
 
     /// Tells that the work goes on in a task, without a caller.
-    pub(super) fn on_move<K, T>(shard: &'a Shard<K, T>, flight: &Flight<K, T>) -> Option<Self> {
-        Self::of(shard, flight, |flight, _| Event::Moved { flight })
+    pub(super) fn on_move<K, T>(shard: &Shard<K, T>, flight: &Flight<K, T>) -> Option<Self> {
+        let leader_call = flight.leader_call.clone()?;
+        Some(Self::now(shard, flight.serial, leader_call, |flight, _| Event::Moved { flight }))
     }
 
-    /// `None` if nobody watches.
     #[inline]
-    fn of<K, T>(
-        shard: &'a Shard<K, T>,
-        flight: &Flight<K, T>,
+    fn now<K, T>(
+        shard: &Shard<K, T>,
+        serial: u64,
+        leader_call: Arc<LeaderCall>,
         event: impl FnOnce(FlightId, Duration) -> Event<'static>,
-    ) -> Option<Self> {
-        let leader_call = Arc::clone(flight.leader_call()?);
-        let id = FlightId { shard: shard.number, serial: flight.serial };
-        Some(Self { observers: shard.observers.any(), event: event(id, leader_call.age()), leader_call })
+    ) -> Self {
+        let id = FlightId { shard: shard.number, serial };
+        Self { event: event(id, leader_call.age()), leader_call }
     }
 
     #[cold]
     pub(super) fn tell(self) {
         // Before the span: a subscriber may panic.
-        if let Some(observers) = self.observers {
-            observers.tell(self.leader_call.observers, &self.event);
-        }
+        self.leader_call.tell(&self.event);
         match self.event {
             Event::Landed { flight, callers, .. } => self.leader_call.span.landed(flight, callers),
             Event::Ended { flight, how: End::NotShareable, .. } => self.leader_call.span.landed(flight, 1),
             _ => {}
         }
-    }
-}
-
-impl<T> Waiting<T> {
-    /// Returns whether nothing is kept of the flight but when and where its leader called.
-    pub(super) fn is_of_call_alone(&self) -> bool {
-        let Self { outcome, own, waiters, task, blocked_by, successor, turn, grace, .. } = self;
-        let told = outcome.is_none() && own.is_none() && waiters.is_empty() && task.is_none();
-        told && blocked_by.is_none() && successor.is_none() && turn.is_none() && grace.is_none()
     }
 }

@@ -12,7 +12,7 @@ use super::{
     join::{JoinMode, Joined},
     work::Work,
 };
-use crate::{Event, Reason, context::Context, rare::Rare, sync::Spawner};
+use crate::{Reason, context::Context, sync::Spawner};
 
 impl<K, T> Group<K, T>
 where
@@ -25,7 +25,7 @@ where
         let extras = self.extras(None);
         let context = Context::of_call(self.scope.as_ref());
         let (shard, hash) = self.shard(&key);
-        let profile = Extras::profile(&extras);
+        let profile = extras.profile();
         let joined = shard.join(hash, key, work, context, JoinMode::JOIN_OR_LEAD, profile.as_ref());
         Call::new(Caller::new(joined, || self.deadline(), extras))
     }
@@ -37,7 +37,7 @@ where
         let context = Context::of_call(self.scope.as_ref());
         let (shard, hash) = self.shard(&key);
         let mode = JoinMode::fresh(self.inner.limits.max_wait);
-        let joined = shard.join(hash, key, work, context, mode, Extras::profile(&extras).as_ref());
+        let joined = shard.join(hash, key, work, context, mode, extras.profile().as_ref());
         Call::new(Caller::new(joined, || None, extras))
     }
 
@@ -51,7 +51,7 @@ where
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
         let extras = self.extras(Some(Spawned { shard: Arc::clone(shard), scope: self.scope.clone() }));
-        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), Extras::profile(&extras).as_ref());
+        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), extras.profile().as_ref());
         Call::new(match (joined, Spawner::current()) {
             (Joined::Alone(work, reason), Some(spawner)) => {
                 let context = Context::of_call(self.scope.as_ref());
@@ -61,29 +61,22 @@ where
         })
     }
 
-    /// Returns what few callers have; `None` for most.
     #[inline]
-    pub(super) fn extras(&self, spawned: Option<Spawned<K, T>>) -> Rare<Extras<K, T>> {
-        if spawned.is_none() && self.observers().any().is_none() {
-            return Rare::NONE;
-        }
-        Extras::new(spawned, self.observers(), self.observers().count())
+    pub(super) fn extras(&self, spawned: Option<Spawned<K, T>>) -> Extras<K, T> {
+        Extras::new(spawned, self.observers())
     }
 
     /// Runs work that has no key, and comes near no flight.
     pub(crate) fn run_without_key<W: Work<T>>(&self, work: W) -> Call<K, T, W> {
         self.count_keyless();
         let extras = self.extras(None);
-        if let Some(profile) = Extras::profile(&extras) {
-            let (reason, why) = (Reason::NoKey, Reason::NoKey.name());
-            self.observers().tell(profile.call.observers, &Event::Alone { reason, why, label: None });
-        }
+        extras.alone(Reason::NoKey);
         Call::new(Caller::alone(work, Reason::NoKey, extras))
     }
 
     /// Runs work that is no call of the group's: nothing is counted, and nobody is told.
     pub(crate) fn run_beside<W: Work<T>>(work: W) -> Call<K, T, W> {
-        Call::new(Caller::alone(work, Reason::NoKey, Rare::NONE))
+        Call::new(Caller::alone(work, Reason::NoKey, Extras::NONE))
     }
 
     /// Returns until when a follower that joins now waits.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::shard::Shard;
-use crate::{Limits, observe::Observers};
+use crate::Limits;
 
 /// How many there are for each thread that the machine runs at once. With 8 of them two threads, each of whose calls had a
 /// key of its own, made 1.04 times the calls of one; with 32 it is 1.23 times, and with 128 it was 1.26.
@@ -23,15 +23,14 @@ pub(super) struct Shards<K, T> {
     limits: Limits,
     /// How many flights the group has, where a limit asks for it.
     flights: Option<Arc<AtomicUsize>>,
-    observers: Arc<Observers>,
 }
 
 impl<K, T> Shards<K, T> {
-    pub(super) fn new(limits: Limits, observers: Arc<Observers>) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         let threads = available_parallelism().map_or(1, NonZeroUsize::get);
         let shards = (0..(PER_THREAD * threads).next_power_of_two()).map(|_| OnceLock::new()).collect();
         let flights = (limits.max_flights != usize::MAX).then(Arc::default);
-        Self { shards, limits, flights, observers }
+        Self { shards, limits, flights }
     }
 
     /// Returns the shard that keys with this hash belong to.
@@ -44,7 +43,7 @@ impl<K, T> Shards<K, T> {
 
     #[cold]
     fn make(&self) -> Arc<Shard<K, T>> {
-        Arc::new(Shard::new(self.limits, self.flights.clone(), Arc::clone(&self.observers)))
+        Arc::new(Shard::new(self.limits, self.flights.clone()))
     }
 
     /// Returns those that a key has come to; in the others there is nothing.

@@ -229,10 +229,10 @@ impl<K, T> Table<K, T> {
         self.remove_from_index(from);
         self.flights[to].key = self.flights[from].key.take();
         self.add_to_index(to);
-        let waiting = self.flights[to].waiting_mut();
-        waiting.turn = None;
         // Without a join window there is no call whose time is known.
-        waiting.began = waiting.leader_call.as_ref().map(|_| Instant::now());
+        let began = self.flights[to].leader_call.as_ref().map(|_| Instant::now());
+        let waiting = self.flights[to].waiting_mut();
+        (waiting.turn, waiting.began) = (None, began);
     }
 
     /// Unlists a flight whose work may go on, if the index lists it (invariant 4); the flight that waits behind it takes

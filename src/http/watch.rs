@@ -22,9 +22,7 @@ impl HttpWatch {
     /// Begins with the call. In an `Arc` that has one owner, since the end of one is apart from the code of those who have none:
     /// that of a `Box`, in line, took 40 instructions of each request that nobody observes.
     pub(super) fn begin(observers: &Arc<HttpObservers>, label: Option<Arc<str>>) -> Arc<Self> {
-        let call = LeaderCall::new(observers.of_flights().count());
-        let watch = Watch::begin(observers.of_flights(), call, label);
-        Arc::new(Self { observers: Arc::clone(observers), watch })
+        Arc::new(Self { observers: Arc::clone(observers), watch: Watch::begin(observers.of_flights(), label) })
     }
 
     pub(super) fn label(&self) -> Option<&str> {
@@ -38,7 +36,7 @@ impl HttpWatch {
 
     /// Returns a second call of the caller's.
     pub(super) fn call_again(&self) -> Arc<LeaderCall> {
-        LeaderCall::new(self.watch.call().observers)
+        self.watch.call().again()
     }
 
     /// Returns what the group tells its observers of a second call of the caller's.

@@ -3,34 +3,62 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use tokio::time::Instant;
 
+use super::{Event, Observers};
 use crate::trace::LeaderSpan;
 
 /// What those who watch want to know of a call, and of the flight that it leads. Made only where somebody watches, or for a
-/// join window; shared, so that it can be cloned under a lock (invariant 6), and so that the clock is read once for both.
+/// join window; one for both, so that it can be cloned under a lock (invariant 6), and so that the clock is read once.
 pub(crate) struct LeaderCall {
     pub(crate) called: Instant,
-    /// How many observers are told of it; those who come later are not.
-    pub(crate) observers: usize,
     pub(crate) span: LeaderSpan,
+    /// Who is told of it; `None` if nobody observes the group.
+    observers: Option<Arc<Observers>>,
+    /// How many of them; those who come later are not.
+    first: usize,
+    /// What the caller's layer calls its kind of requests; `None` of a second call too, of which its caller is not told.
+    pub(super) label: Option<Arc<str>>,
     /// How long its flight took, in nanoseconds, if the leader itself has landed it; else 0.
     landed: AtomicU64,
+    /// The caller follows another's flight.
+    pub(super) follows: AtomicBool,
+    /// The observers have been told how the call ended, or are not to be.
+    pub(super) ended: AtomicBool,
 }
 
 impl LeaderCall {
-    /// Returns the one of a call that is made now, and that so many observers are told of.
-    pub(crate) fn new(observers: usize) -> Arc<Self> {
-        Self::in_span(observers, LeaderSpan::current())
+    /// Returns that of a call which is made now, and which all are told of who observe now.
+    #[inline]
+    pub(super) fn observed(observers: &Arc<Observers>, label: Option<Arc<str>>) -> Arc<Self> {
+        let first = observers.count();
+        Arc::new(Self { observers: Some(Arc::clone(observers)), first, label, ..Self::in_span(LeaderSpan::current()) })
     }
 
-    fn in_span(observers: usize, span: LeaderSpan) -> Arc<Self> {
-        Arc::new(Self { called: Instant::now(), observers, span, landed: AtomicU64::new(0) })
+    /// Returns a second call of its caller, made now.
+    #[cfg(feature = "http")]
+    pub(crate) fn again(&self) -> Arc<Self> {
+        let observers = self.observers.clone();
+        Arc::new(Self { observers, first: self.first, ..Self::in_span(LeaderSpan::current()) })
+    }
+
+    #[inline]
+    fn in_span(span: LeaderSpan) -> Self {
+        Self {
+            called: Instant::now(),
+            span,
+            observers: None,
+            first: 0,
+            label: None,
+            landed: AtomicU64::new(0),
+            follows: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        }
     }
 
     /// `timed`: whether the time is wanted; a span that is current is kept in any case. `watched`: the observers', if there
@@ -44,8 +72,17 @@ impl LeaderCall {
     fn of_caller(timed: bool, watched: Option<&Arc<Self>>) -> Option<Arc<Self>> {
         watched.cloned().or_else(|| {
             let span = LeaderSpan::current();
-            (timed || span.is_some()).then(|| Self::in_span(0, span))
+            (timed || span.is_some()).then(|| Arc::new(Self::in_span(span)))
         })
+    }
+
+    /// Tells those who observed the group when the call was made: who is told of an end has been told of its beginning.
+    /// Never called under a lock (invariant 6).
+    #[inline]
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        if let Some(observers) = &self.observers {
+            observers.tell(self.first, event);
+        }
     }
 
     /// Notes that the leader itself has landed its flight, so long after its call: it has the outcome in the same poll.
@@ -54,7 +91,7 @@ impl LeaderCall {
     }
 
     /// Returns what that has noted, if it was more than nothing.
-    pub(crate) fn landed(&self) -> Option<Duration> {
+    pub(super) fn landed(&self) -> Option<Duration> {
         Some(Duration::from_nanos(self.landed.load(Relaxed))).filter(|took| !took.is_zero())
     }
 

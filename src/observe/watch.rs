@@ -1,10 +1,7 @@
 //! One call as its group's observers see it.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -12,77 +9,73 @@ use super::{Event, LeaderCall, Observers};
 use crate::{Reason, Role};
 
 /// A call that is observed. It ends with one event, at the latest when it is dropped.
-pub(crate) struct Watch {
-    observers: Arc<Observers>,
-    call: Arc<LeaderCall>,
-    label: Option<Arc<str>>,
-    ended: bool,
-    /// The caller follows another's flight. Atomic only so that a watch can be shared by reference.
-    follower: AtomicBool,
-}
+pub(crate) struct Watch(Arc<LeaderCall>);
 
 impl Watch {
     /// Begins with the call.
-    pub(crate) fn begin(observers: &Arc<Observers>, call: Arc<LeaderCall>, label: Option<Arc<str>>) -> Self {
-        Self { observers: Arc::clone(observers), call, label, ended: false, follower: AtomicBool::new(false) }
+    #[inline]
+    pub(crate) fn begin(observers: &Arc<Observers>, label: Option<Arc<str>>) -> Self {
+        Self(LeaderCall::observed(observers, label))
     }
 
     /// Notes whether the caller follows another's flight now.
-    pub(crate) fn follows(&self, follower: bool) {
-        self.follower.store(follower, Relaxed);
+    pub(crate) fn follows(&self, follows: bool) {
+        self.0.follows.store(follows, Relaxed);
     }
 
-    fn waited(&self) -> Duration {
-        self.call.age()
-    }
-
-    /// Returns when and where the call was made, and how many observers are told of it.
+    /// Returns when and where the call was made, and who is told of it.
+    #[inline]
     pub(crate) fn call(&self) -> &Arc<LeaderCall> {
-        &self.call
+        &self.0
     }
 
     pub(crate) fn label(&self) -> Option<&str> {
-        self.label.as_deref()
+        self.0.label.as_deref()
     }
 
     /// The call is made, and comes near no flight.
-    #[cfg(feature = "http")]
     pub(crate) fn alone(&self, reason: Reason, why: &'static str) {
-        self.observers.tell(self.call.observers, &Event::Alone { reason, why, label: self.label() });
+        self.0.tell(&Event::Alone { reason, why, label: self.label() });
     }
 
     pub(crate) fn released(&self, reason: Reason, why: &'static str) {
         self.follows(false);
-        self.observers.tell(self.call.observers, &Event::Released { reason, why, label: self.label() });
+        self.0.tell(&Event::Released { reason, why, label: self.label() });
     }
 
-    pub(crate) fn answered(mut self, role: Role, callers: usize) {
-        self.ended = true;
+    pub(crate) fn answered(self, role: Role, callers: usize) {
         // Who has landed its own flight has read the clock there.
-        let landed = self.call.landed().filter(|_| role == Role::Leader);
-        let waited = landed.unwrap_or_else(|| self.waited());
-        self.observers.tell(self.call.observers, &Event::Answered { role, waited, callers, label: self.label() });
+        let landed = self.0.landed().filter(|_| role == Role::Leader);
+        let waited = landed.unwrap_or_else(|| self.0.age());
+        self.end(|label| Event::Answered { role, waited, callers, label });
     }
 
     /// There was no call: nothing is told.
-    pub(crate) fn of_no_call(mut self) {
-        self.ended = true;
+    pub(crate) fn of_no_call(self) {
+        self.0.ended.store(true, Relaxed);
     }
 
-    pub(crate) fn panicked(mut self) {
-        self.ended = true;
-        let follower = self.follower.load(Relaxed);
-        self.observers
-            .tell(self.call.observers, &Event::Panicked { follower, waited: self.waited(), label: self.label() });
+    pub(crate) fn panicked(self) {
+        let (follower, waited) = self.so_far();
+        self.end(|label| Event::Panicked { follower, waited, label });
+    }
+
+    /// Returns whether the caller follows, and how long it has waited.
+    fn so_far(&self) -> (bool, Duration) {
+        (self.0.follows.load(Relaxed), self.0.age())
+    }
+
+    fn end<'a>(&'a self, event: impl FnOnce(Option<&'a str>) -> Event<'a>) {
+        self.0.ended.store(true, Relaxed);
+        self.0.tell(&event(self.label()));
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if !self.ended {
-            let follower = self.follower.load(Relaxed);
-            self.observers
-                .tell(self.call.observers, &Event::Left { follower, waited: self.waited(), label: self.label() });
+        if !self.0.ended.load(Relaxed) {
+            let (follower, waited) = self.so_far();
+            self.end(|label| Event::Left { follower, waited, label });
         }
     }
 }
