@@ -6,6 +6,8 @@
 #[cfg(feature = "dry-run")]
 mod flight;
 #[cfg(feature = "dry-run")]
+mod flights;
+#[cfg(feature = "dry-run")]
 mod shadow;
 #[cfg(feature = "dry-run")]
 mod stats;
@@ -24,18 +26,18 @@ pub(crate) use off::{Shadow, Watched};
 mod off {
     use std::{convert::Infallible, marker::PhantomData};
 
-    use crate::group::ShareIf;
+    use crate::{Limits, group::ShareIf};
 
     pub(crate) struct Shadow<K, T>(Infallible, PhantomData<fn() -> (K, T)>);
 
     pub(crate) struct Watched<K, T>(Infallible, PhantomData<fn() -> (K, T)>);
 
     impl<K, T> Shadow<K, T> {
-        pub(crate) fn of_service(&self, _: Option<ShareIf<T>>, _: bool) -> Self {
+        pub(crate) fn of_service(&self, _: Option<ShareIf<T>>, _: bool, _: Limits) -> Self {
             match self.0 {}
         }
 
-        pub(crate) fn watch(&self, _: impl FnOnce() -> Option<K>) -> Watched<K, T> {
+        pub(crate) fn watch(&self, _: impl FnOnce() -> (Option<K>, bool)) -> Watched<K, T> {
             match self.0 {}
         }
     }
@@ -47,6 +49,10 @@ mod off {
     }
 
     impl<K, T> Watched<K, T> {
+        pub(crate) fn polling(&mut self) {
+            match self.0 {}
+        }
+
         pub(crate) fn end(self, _: &T) {
             match self.0 {}
         }

@@ -51,6 +51,9 @@ where
     type Output = Result<Res, Err>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(watched) = &mut self.watched {
+            watched.polling();
+        }
         let outcome = ready!(self.call.poll_outcome(cx));
         if let Some(inspect) = &self.inspect {
             inspect(outcome.role, outcome.callers);

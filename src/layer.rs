@@ -246,7 +246,9 @@ impl<S, F: Clone, K, T> Layer<S> for SingleflightLayer<F, K, T> {
             group = group.scoped(scope.clone());
         }
         let (share_if, inspect) = (self.share_if.clone(), self.inspect.clone());
-        let shadow = self.shadow.as_ref().map(|shadow| shadow.of_service(share_if.clone(), self.group.is_none()));
+        let of_service =
+            |shadow: &Shadow<K, T>| shadow.of_service(share_if.clone(), self.group.is_none(), group.limits());
+        let shadow = self.shadow.as_ref().map(of_service);
         Singleflight::from_parts(inner, self.key_fn.clone(), group, share_if, inspect, shadow)
             .share_with(self.fleet.clone())
     }

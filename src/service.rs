@@ -123,7 +123,7 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         if let Some(shadow) = &self.shadow {
-            let watched = shadow.watch(|| self.key_fn.key(&request));
+            let watched = shadow.watch(|| (self.key_fn.key(&request), self.key_fn.is_fresh(&request)));
             let work = ServiceWork { service: self.inner.clone(), request, share_if: None, fleet: None };
             return ResponseFuture::watched(Group::<K, _>::run_beside(work), watched);
         }

@@ -1,8 +1,13 @@
 //! A flight that there would be: who follows, and with what it lands.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use crate::sync::{Mutex, lock};
+use tokio::time::Instant;
+
+use crate::{
+    Limits,
+    sync::{Mutex, lock},
+};
 
 /// How many of a flight's followers are compared with its leader: an outcome may be kept of each.
 const COMPARED: usize = 16;
@@ -13,66 +18,150 @@ pub(super) struct Flight<T> {
 }
 
 struct State<T> {
-    /// Live followers.
-    followers: u64,
+    /// The leader's own call has been polled.
+    begun: bool,
+    /// When live followers joined that wait for so long at most, in order; and how many wait without a limit.
+    joined: Vec<Instant>,
+    unlimited: u64,
     /// How many have joined that are compared.
     compared: usize,
     landed: Landed<T>,
     /// The outcomes of followers that came before the leader's.
-    early: Vec<Arc<T>>,
+    early: Vec<(Joined, Arc<T>)>,
 }
+
+/// When a follower joined, and how long it waits at most; `None`: as long as it takes.
+pub(super) type Joined = Option<(Instant, Duration)>;
 
 /// With what a flight has landed.
 pub(super) enum Landed<T> {
     NotYet,
-    With(Arc<T>),
+    With(Arc<T>, Instant),
     /// Nothing is compared: the leader has left, or keeps its outcome.
     WithNothing,
 }
 
+/// What becomes of a call that finds a flight.
+pub(super) struct Place {
+    /// `Some` if it follows: whether it is compared.
+    pub(super) compared: Option<bool>,
+    /// So many followers have waited for too long by now.
+    pub(super) late: u64,
+}
+
+/// What becomes of followers as their flight lands.
+pub(super) struct Landing<T> {
+    /// So many have its outcome.
+    pub(super) followers: u64,
+    /// So many had waited for too long before.
+    pub(super) late: u64,
+    /// The outcomes of those that came before, and are compared.
+    pub(super) early: Vec<Arc<T>>,
+}
+
 impl<T> Flight<T> {
     pub(super) fn new() -> Self {
-        let state = State { followers: 0, compared: 0, landed: Landed::NotYet, early: Vec::new() };
+        let state = State {
+            begun: false,
+            joined: Vec::new(),
+            unlimited: 0,
+            compared: 0,
+            landed: Landed::NotYet,
+            early: Vec::new(),
+        };
         Self { state: Mutex::new(state) }
     }
 
-    /// A follower joins; returns whether it is compared.
-    pub(super) fn join(&self) -> bool {
+    /// The leader's own call is about to be polled.
+    pub(super) fn begins(&self) {
+        lock(&self.state).begun = true;
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        lock(&self.state).begun
+    }
+
+    /// A follower joins, if there may be one more. Those that have waited for too long are none any more.
+    pub(super) fn join(&self, joined: Joined, limits: &Limits, now: Instant) -> Place {
         let mut state = lock(&self.state);
-        state.followers += 1;
+        let mut late = 0;
+        if state.followers() >= limits.max_followers as u64 {
+            late = state.late(limits.max_wait, now) as u64;
+            state.joined.drain(..late as usize);
+            if state.followers() >= limits.max_followers as u64 {
+                return Place { compared: None, late };
+            }
+        }
+        match joined {
+            Some((at, _)) => state.joined.push(at),
+            None => state.unlimited += 1,
+        }
         state.compared += 1;
-        state.compared <= COMPARED
+        Place { compared: Some(state.compared <= COMPARED), late }
     }
 
-    /// A follower leaves; returns whether the flight has not landed.
-    pub(super) fn leave(&self) -> bool {
+    /// A follower leaves; returns whether it does so before the flight has landed.
+    pub(super) fn leave(&self, joined: Joined) -> bool {
         let mut state = lock(&self.state);
-        let is_under_way = matches!(state.landed, Landed::NotYet);
-        state.followers -= u64::from(is_under_way);
-        is_under_way
+        if !matches!(state.landed, Landed::NotYet) {
+            return false;
+        }
+        match joined {
+            // Of those that joined in one moment one is as good as the other.
+            Some((at, _)) => match state.joined.binary_search(&at) {
+                Ok(number) => drop(state.joined.remove(number)),
+                Err(_) => return false,
+            },
+            None => state.unlimited -= 1,
+        }
+        true
     }
 
-    pub(super) fn followers(&self) -> u64 {
-        lock(&self.state).followers
+    pub(super) fn has_followers(&self) -> bool {
+        lock(&self.state).followers() > 0
     }
 
-    /// Lands with this; returns how many followers there are, and the outcomes of those that came before.
-    pub(super) fn land(&self, with: Landed<T>) -> (u64, Vec<Arc<T>>) {
+    /// Lands with this, `max_wait` being the group's.
+    pub(super) fn land(&self, with: Landed<T>, max_wait: Option<Duration>, now: Instant) -> Landing<T> {
         let mut state = lock(&self.state);
         state.landed = with;
-        (state.followers, std::mem::take(&mut state.early))
+        let late = state.late(max_wait, now) as u64;
+        let (in_time, rest) =
+            std::mem::take(&mut state.early).into_iter().partition(|(joined, _)| !is_late(*joined, now));
+        let followers = state.followers() - late;
+        drop(state);
+        drop::<Vec<_>>(rest);
+        let in_time: Vec<_> = in_time;
+        Landing { followers, late, early: in_time.into_iter().map(|(_, outcome)| outcome).collect() }
     }
 
-    /// Returns with what it has landed; before that, keeps a follower's outcome if there is one.
-    pub(super) fn landed(&self, own: Option<&Arc<T>>) -> Landed<T> {
+    /// Returns the leader's outcome for a follower to compare with its own. Before the landing, keeps the follower's if there
+    /// is one.
+    pub(super) fn landed(&self, joined: Joined, own: Option<&Arc<T>>) -> Landed<T> {
         let mut state = lock(&self.state);
         match &state.landed {
             Landed::NotYet => {
-                state.early.extend(own.cloned());
+                state.early.extend(own.map(|own| (joined, Arc::clone(own))));
                 Landed::NotYet
             }
-            Landed::With(outcome) => Landed::With(Arc::clone(outcome)),
-            Landed::WithNothing => Landed::WithNothing,
+            Landed::With(outcome, at) if !is_late(joined, *at) => Landed::With(Arc::clone(outcome), *at),
+            Landed::With(..) | Landed::WithNothing => Landed::WithNothing,
         }
     }
+}
+
+impl<T> State<T> {
+    fn followers(&self) -> u64 {
+        self.joined.len() as u64 + self.unlimited
+    }
+
+    /// Returns how many have waited for too long.
+    fn late(&self, max_wait: Option<Duration>, now: Instant) -> usize {
+        max_wait.map_or(0, |most| self.joined.partition_point(|joined| is_late(Some((*joined, most)), now)))
+    }
+}
+
+/// Returns whether a follower would have made its own call before.
+pub(super) fn is_late(joined: Joined, now: Instant) -> bool {
+    joined.is_some_and(|(at, most)| now.saturating_duration_since(at) > most)
 }

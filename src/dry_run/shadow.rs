@@ -2,28 +2,31 @@
 
 use std::{
     hash::{BuildHasher, Hash},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
-use hashbrown::HashTable;
+use tokio::time::Instant;
 
-use super::{DryRunStats, flight::Flight};
+use super::{
+    DryRunStats,
+    flight::{Flight, Joined, Landed, Place},
+    flights::{Asks, Finished, Flights, Joins, Leaves, Started},
+};
 use crate::{
+    Limits,
     group::ShareIf,
     hasher::KeyHasher,
-    panic::{catch, discard},
     sync::{Mutex, lock},
 };
-
-/// How many flights there are at most: whoever chooses the keys cannot make it grow.
-const FLIGHTS: usize = 4096;
 
 /// What a service has that only tries what it would do.
 pub(crate) struct Shadow<K, T> {
     known: Arc<Known<K, T>>,
     share_if: Option<ShareIf<T>>,
-    /// Which of the layer's groups the service would have.
+    /// Which of the layer's groups the service would have, and the limits of that.
     place: u64,
+    limits: Limits,
 }
 
 /// The part of a call in the flight that there would be.
@@ -34,6 +37,7 @@ pub(super) enum Role {
     },
     Follower {
         is_compared: bool,
+        joined: Joined,
     },
 }
 
@@ -41,6 +45,8 @@ pub(super) enum Role {
 struct Known<K, T> {
     hasher: KeyHasher,
     flights: Mutex<Flights<K, T>>,
+    /// How many services have a group of their own.
+    places: Mutex<u64>,
     stats: Mutex<DryRunStats>,
     compare: Compare<T>,
 }
@@ -48,35 +54,21 @@ struct Known<K, T> {
 /// Asked of a leader's outcome and of a follower's own.
 type Compare<T> = Box<dyn Fn(&T, &T) -> bool + Send + Sync>;
 
-struct Flights<K, T> {
-    /// Those that can be joined.
-    listed: HashTable<Listed<K, T>>,
-    places: u64,
-}
-
-struct Listed<K, T> {
-    hash: u64,
-    place: u64,
-    key: K,
-    flight: Arc<Flight<T>>,
-}
-
 impl<K, T> Shadow<K, T> {
     pub(crate) fn new<C>(compare: C) -> Self
     where
         C: Fn(&T, &T) -> bool + Send + Sync + 'static,
     {
-        let flights = Mutex::new(Flights { listed: HashTable::new(), places: 0 });
-        let (hasher, stats) = (KeyHasher::new(), Mutex::default());
-        let known = Known { hasher, flights, stats, compare: Box::new(compare) };
-        Self { known: Arc::new(known), share_if: None, place: 0 }
+        let (flights, places, stats) = (Mutex::new(Flights::new()), Mutex::new(0), Mutex::default());
+        let known = Known { hasher: KeyHasher::new(), flights, places, stats, compare: Box::new(compare) };
+        Self { known: Arc::new(known), share_if: None, place: 0, limits: Limits::new() }
     }
 
     /// Returns what a service of the layer needs: one that has a group of its own, or the layer's.
-    pub(crate) fn of_service(&self, share_if: Option<ShareIf<T>>, is_alone: bool) -> Self {
-        let mut flights = lock(&self.known.flights);
-        flights.places += u64::from(is_alone);
-        Self { known: Arc::clone(&self.known), share_if, place: if is_alone { flights.places } else { 0 } }
+    pub(crate) fn of_service(&self, share_if: Option<ShareIf<T>>, is_alone: bool, limits: Limits) -> Self {
+        let mut places = lock(&self.known.places);
+        *places += u64::from(is_alone);
+        Self { known: Arc::clone(&self.known), share_if, place: if is_alone { *places } else { 0 }, limits }
     }
 
     pub(crate) fn stats(&self) -> DryRunStats {
@@ -90,21 +82,77 @@ impl<K, T> Shadow<K, T> {
     /// Runs what may run code of the user's: no panic of it reaches the caller, who would not have seen it without the
     /// layer.
     pub(super) fn guarded<R>(&self, run: impl FnOnce() -> R) -> Option<R> {
-        let result = catch(run).map_err(discard).ok();
-        if result.is_none() {
+        let result = catch_unwind(AssertUnwindSafe(run));
+        if result.is_err() {
             self.count(|stats| stats.panicked += 1);
         }
-        result
+        result.ok()
     }
 
-    /// Lets nobody join a flight any more.
-    pub(super) fn unlist(&self, hash: u64, flight: &Arc<Flight<T>>) {
-        let mut flights = lock(&self.known.flights);
-        let listed = flights.listed.find_entry(hash, |listed| Arc::ptr_eq(&listed.flight, flight));
-        let listed = listed.ok().map(|listed| listed.remove().0);
-        drop(flights);
-        // The key is the user's, and is dropped without the lock.
-        drop(listed);
+    /// Lets nobody join a flight any more whose leader's call is over; returns whether it lands now. If it waits for its turn
+    /// still, the outcome of `keep` is kept until then.
+    pub(super) fn leave(&self, hash: u64, flight: &Arc<Flight<T>>, keep: Option<&dyn Fn() -> Finished<T>>) -> bool {
+        let mut finished = None;
+        loop {
+            let (left, now) = (keep.is_none(), Instant::now());
+            let leaves = lock(&self.known.flights).leave(hash, flight, finished.take(), left, now);
+            match (leaves, keep) {
+                // What is kept is made without the lock.
+                (Leaves::Waits, Some(keep)) => finished = Some(keep()),
+                (Leaves::Waits | Leaves::Kept, _) => return false,
+                (Leaves::Over { key, started }, _) => {
+                    // The key is the user's, and is dropped without the lock.
+                    drop(key);
+                    self.start(hash, started);
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// A flight's turn has come: it lands at once if its leader's own call is over.
+    fn start(&self, hash: u64, mut started: Option<Started<T>>) {
+        while let Some((flight, Some(Finished { outcome, shares }))) = started.take() {
+            let leaves = lock(&self.known.flights).leave(hash, &flight, None, true, Instant::now());
+            if let Leaves::Over { key, started: next } = leaves {
+                drop(key);
+                started = next;
+            }
+            self.land(&flight, outcome.as_deref(), shares, || outcome.clone());
+        }
+    }
+
+    /// Lands a flight that nobody joins any more, and compares those that have ended. `None`: there is no outcome.
+    pub(super) fn land(
+        &self,
+        flight: &Flight<T>,
+        outcome: Option<&T>,
+        shares: bool,
+        keep: impl FnOnce() -> Option<Arc<T>>,
+    ) {
+        if !flight.has_followers() {
+            return;
+        }
+        let kept = if shares { keep() } else { None };
+        let now = Instant::now();
+        let with = kept.map_or(Landed::WithNothing, |kept| Landed::With(kept, now));
+        let landing = flight.land(with, self.limits.max_wait, now);
+        self.count(|stats| {
+            *(if shares { &mut stats.saved } else { &mut stats.released }) += landing.followers;
+            stats.waited_too_long += landing.late;
+        });
+        if let (Some(outcome), true) = (outcome, shares) {
+            self.compare(outcome, &landing.early);
+        }
+    }
+
+    /// A flight's leader has left.
+    pub(super) fn lose(&self, flight: &Flight<T>) {
+        let landing = flight.land(Landed::WithNothing, self.limits.max_wait, Instant::now());
+        self.count(|stats| {
+            stats.leader_left += landing.followers;
+            stats.waited_too_long += landing.late;
+        });
     }
 
     /// Notes the outcomes of a leader and some of its followers.
@@ -124,34 +172,44 @@ impl<K, T> Shadow<K, T> {
 }
 
 impl<K: Hash + Eq, T> Shadow<K, T> {
-    /// Lets a call of this key join the flight that there would be, or lead it; `None` if there is no place.
-    pub(super) fn join(&self, key: K) -> Option<(Arc<Flight<T>>, Role)> {
-        let hash = self.known.hasher.hash_one(&key);
-        let mut flights = lock(&self.known.flights);
-        let same = |listed: &Listed<K, T>| listed.hash == hash && listed.place == self.place && listed.key == key;
-        if let Some(Listed { flight, .. }) = flights.listed.find(hash, same) {
-            let flight = Arc::clone(flight);
-            let is_compared = flight.join();
-            drop(flights);
-            self.count(|stats| stats.followed += 1);
-            return Some((flight, Role::Follower { is_compared }));
-        }
-        if flights.listed.len() >= FLIGHTS {
-            drop(flights);
-            self.count(|stats| stats.full += 1);
-            return None;
-        }
-        let flight = Arc::new(Flight::new());
-        let listed = Listed { hash, place: self.place, key, flight: Arc::clone(&flight) };
-        flights.listed.insert_unique(hash, listed, |listed| listed.hash);
-        drop(flights);
-        self.count(|stats| stats.led += 1);
-        Some((flight, Role::Leader { hash }))
+    /// Lets a call of this key join the flight that there would be, or lead it; `None` if it has no part in one. `fresh`: it may
+    /// not have what began before it.
+    pub(super) fn join(&self, key: K, fresh: bool) -> Option<(Arc<Flight<T>>, Role)> {
+        let (hash, now) = (self.known.hasher.hash_one(&key), Instant::now());
+        let limits = &self.limits;
+        let asks = Asks { hash, place: self.place, limits, fresh, now };
+        let (joins, started) = lock(&self.known.flights).join(key, &asks);
+        let part = match joins {
+            Joins::Leads(flight) => {
+                self.count(|stats| stats.led += 1);
+                Some((flight, Role::Leader { hash }))
+            }
+            Joins::Follows(flight) => {
+                let joined = limits.max_wait.filter(|_| !fresh).map(|most| (now, most));
+                let Place { compared, late } = flight.join(joined, limits, now);
+                self.count(|stats| {
+                    stats.waited_too_long += late;
+                    *(if compared.is_some() { &mut stats.followed } else { &mut stats.limited }) += 1;
+                });
+                compared.map(|is_compared| (flight, Role::Follower { is_compared, joined }))
+            }
+            Joins::Limited => {
+                self.count(|stats| stats.limited += 1);
+                None
+            }
+            Joins::Full => {
+                self.count(|stats| stats.full += 1);
+                None
+            }
+        };
+        self.start(hash, started);
+        part
     }
 }
 
 impl<K, T> Clone for Shadow<K, T> {
     fn clone(&self) -> Self {
-        Self { known: Arc::clone(&self.known), share_if: self.share_if.clone(), place: self.place }
+        let Self { known, share_if, place, limits } = self;
+        Self { known: Arc::clone(known), share_if: share_if.clone(), place: *place, limits: *limits }
     }
 }

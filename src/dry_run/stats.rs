@@ -43,6 +43,8 @@ pub struct DryRunStats {
     pub alone: u64,
     /// Of these: calls that were not watched, since there were as many flights as are.
     pub full: u64,
+    /// Of these: calls that a limit would have sent alone at once: `max_followers`, `max_flights`, or a `max_wait` of zero.
+    pub limited: u64,
     /// Of those that would have followed: those that would have had the outcome. So many calls would have been saved.
     pub saved: u64,
     /// Of those that would have been saved: those whose own outcome was the same as the leader's.
@@ -51,6 +53,9 @@ pub struct DryRunStats {
     pub different: u64,
     /// Of those that would have followed: those that would have run their own work, since `share_if` said no.
     pub released: u64,
+    /// Of those that would have followed: those that would have run their own work, since they would have waited for longer
+    /// than `max_wait`.
+    pub waited_too_long: u64,
     /// Of those that would have followed: those that left before the outcome was there.
     pub left: u64,
     /// Of those that would have followed: those whose leader left before the outcome was there, or panicked.

@@ -1,9 +1,12 @@
 //! A call that goes alone, and the part that it would have had in a flight.
 
-use std::{hash::Hash, sync::Arc};
+use std::{hash::Hash, mem::replace, sync::Arc};
+
+use tokio::time::Instant;
 
 use super::{
-    flight::{Flight, Landed},
+    flight::{Flight, Joined, Landed, is_late},
+    flights::Finished,
     shadow::{Role, Shadow},
 };
 
@@ -11,6 +14,7 @@ use super::{
 pub(crate) struct Watched<K, T> {
     /// `None`: nothing is to be learnt from it.
     part: Option<Part<K, T>>,
+    begun: bool,
 }
 
 struct Part<K, T> {
@@ -20,18 +24,28 @@ struct Part<K, T> {
 }
 
 impl<K: Hash + Eq, T> Shadow<K, T> {
-    /// Watches a call of this key.
-    pub(crate) fn watch(&self, key: impl FnOnce() -> Option<K>) -> Watched<K, T> {
+    /// Watches a call of this key; and whether it is fresh.
+    pub(crate) fn watch(&self, key: impl FnOnce() -> (Option<K>, bool)) -> Watched<K, T> {
         self.count(|stats| stats.calls += 1);
         let joined = self.guarded(|| {
-            let key = key();
+            let (key, fresh) = key();
             if key.is_none() {
                 self.count(|stats| stats.alone += 1);
             }
-            self.join(key?)
+            self.join(key?, fresh)
         });
         let part = joined.flatten().map(|(flight, role)| Part { shadow: self.clone(), flight, role });
-        Watched { part }
+        Watched { part, begun: false }
+    }
+}
+
+impl<K, T> Watched<K, T> {
+    /// The call is about to be polled.
+    pub(crate) fn polling(&mut self) {
+        let first = !replace(&mut self.begun, true);
+        if let (true, Some(Part { flight, role: Role::Leader { .. }, .. })) = (first, &self.part) {
+            flight.begins();
+        }
     }
 }
 
@@ -40,40 +54,29 @@ impl<K, T: Clone> Watched<K, T> {
     pub(crate) fn end(mut self, outcome: &T) {
         let Some(Part { shadow, flight, role }) = self.part.take() else { return };
         shadow.clone().guarded(|| match role {
-            Role::Leader { hash } => land(&shadow, &flight, hash, outcome),
-            Role::Follower { is_compared: true } => meet(&shadow, &flight, outcome),
-            Role::Follower { is_compared: false } => {}
+            Role::Leader { hash } => {
+                let shares = shadow.shares(outcome);
+                let kept = || shadow.guarded(|| Arc::new(outcome.clone()));
+                let keep = || Finished { outcome: kept(), shares };
+                if shadow.leave(hash, &flight, Some(&keep)) {
+                    shadow.land(&flight, Some(outcome), shares, kept);
+                }
+            }
+            Role::Follower { is_compared: true, joined } => meet(&shadow, &flight, joined, outcome),
+            Role::Follower { is_compared: false, .. } => {}
         });
     }
 }
 
-fn land<K, T: Clone>(shadow: &Shadow<K, T>, flight: &Arc<Flight<T>>, hash: u64, outcome: &T) {
-    let shares = shadow.shares(outcome);
-    shadow.unlist(hash, flight);
-    // Nobody joins any more.
-    if flight.followers() == 0 {
-        return;
-    }
-    if !shares {
-        let (followers, early) = flight.land(Landed::WithNothing);
-        drop(early);
-        return shadow.count(|stats| stats.released += followers);
-    }
-    let kept = shadow.guarded(|| Arc::new(outcome.clone()));
-    let (followers, early) = flight.land(kept.map_or(Landed::WithNothing, Landed::With));
-    shadow.count(|stats| stats.saved += followers);
-    shadow.compare(outcome, &early);
-}
-
 /// Compares a follower with its leader, or keeps its outcome until that has ended.
-fn meet<K, T: Clone>(shadow: &Shadow<K, T>, flight: &Flight<T>, outcome: &T) {
+fn meet<K, T: Clone>(shadow: &Shadow<K, T>, flight: &Flight<T>, joined: Joined, outcome: &T) {
     let mut own = None;
     loop {
-        match flight.landed(own.as_ref()) {
+        match flight.landed(joined, own.as_ref()) {
             // The clone is made without the lock.
             Landed::NotYet if own.is_none() => own = Some(Arc::new(outcome.clone())),
             Landed::NotYet | Landed::WithNothing => return,
-            Landed::With(leaders) => {
+            Landed::With(leaders, _) => {
                 let own = own.unwrap_or_else(|| Arc::new(outcome.clone()));
                 return shadow.compare(&leaders, &[own]);
             }
@@ -86,14 +89,13 @@ impl<K, T> Drop for Watched<K, T> {
         let Some(Part { shadow, flight, role }) = self.part.take() else { return };
         shadow.clone().guarded(|| match role {
             Role::Leader { hash } => {
-                shadow.unlist(hash, &flight);
-                let (followers, early) = flight.land(Landed::WithNothing);
-                drop(early);
-                shadow.count(|stats| stats.leader_left += followers);
+                shadow.leave(hash, &flight, None);
+                shadow.lose(&flight);
             }
-            Role::Follower { .. } => {
-                if flight.leave() {
-                    shadow.count(|stats| stats.left += 1);
+            Role::Follower { joined, .. } => {
+                let late = is_late(joined, Instant::now());
+                if flight.leave(joined) {
+                    shadow.count(|stats| *(if late { &mut stats.waited_too_long } else { &mut stats.left }) += 1);
                 }
             }
         });

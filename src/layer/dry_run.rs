@@ -16,8 +16,10 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// A leader's outcome is cloned if somebody would have followed, and so is that of a follower that ends first; at most
     /// 16 followers are compared with each leader, and there are at most 4096 flights.
     ///
-    /// [`Limits`](crate::Limits) are left out: with `max_followers`, `max_flights`, `max_wait` or a `join_window` the layer
-    /// saves less than the stats say, by those who go alone or lead anew because of them.
+    /// [`Limits`](crate::Limits) are those of the group, and fresh calls wait for the next flight as they do there. But each
+    /// call runs at once: a flight that would have waited for its turn has for its outcome what its leader got meanwhile, and
+    /// so lands sooner. A leader that leaves ends its flight, where a real one goes on for its followers; `on_abandon` has no
+    /// effect.
     ///
     /// # Panics
     ///

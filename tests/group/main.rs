@@ -30,6 +30,8 @@ mod walk;
 mod context;
 #[cfg(feature = "dry-run")]
 mod dry_run;
+#[cfg(feature = "dry-run")]
+mod dry_run_limits;
 mod layer;
 mod shared_error;
 #[cfg(feature = "http")]

@@ -135,10 +135,11 @@ impl Table {
         let (hash, limits) = (member.hash, requester.group().limits());
         let found = if way == Way::Alone { None } else { self.find(hash, &requester) };
         let found = found.and_then(|leader| self.make_way(leader, limits.join_window, now, effects));
+        let (found, has_begun) = found.map_or((None, false), |(leader, has_begun)| (Some(leader), has_begun));
         let stage = match (way, found) {
             (Way::Alone, _) => Some(alone(Some(Rule::D3Remembered), route, effects)),
             (Way::Lead, Some(_)) => Some(alone(Some(Rule::S13Reload), route, effects)),
-            (Way::Fresh, Some(running)) if self.has_begun(running) => match self.next_of(running) {
+            (Way::Fresh, Some(running)) if has_begun => match self.next_of(running) {
                 Some(next) => Some(self.follow(id, next, limits, route, effects)),
                 None => self.lead_behind(running, id, now, effects),
             },

@@ -24,31 +24,36 @@ impl Table {
         self.members.get(&leader)?.flight()?.next
     }
 
-    /// Returns whose flight can be joined of a listed one and the one behind it; `None`: a new one is led. A flight whose wait is
-    /// over has begun when it was, and one that is too old is joined no more.
+    /// Returns whose flight can be joined of a listed one and the one behind it, and whether its work has begun; `None`: a new one
+    /// is led. A flight whose wait is over has begun when it was, and one that is too old is joined no more.
     pub(super) fn make_way(
         &mut self,
-        leader: Id,
+        mut leader: Id,
         window: Option<Duration>,
         now: Instant,
         effects: &mut Effects,
-    ) -> Option<Id> {
+    ) -> Option<(Id, bool)> {
+        if let Some((next, began)) = self.next_of(leader).and_then(|next| Some((next, self.overtook(next, now)?))) {
+            self.start_next(leader, next, began, effects);
+            leader = next;
+        }
+        if !self.is_older(leader, window, now) {
+            return Some((leader, self.has_begun(leader)));
+        }
         let Some(next) = self.next_of(leader) else {
-            if !self.is_older(leader, window, now) {
-                return Some(leader);
-            }
             self.unlist(leader);
             return None;
         };
-        let over = self.overtook(next, now);
-        if over.is_none() && !self.is_older(leader, window, now) {
-            return Some(leader);
-        }
+        self.start_next(leader, next, now, effects);
+        // Its turn comes with this call: nothing of it has run.
+        Some((next, false))
+    }
+
+    /// Lets the flight that waits behind a listed one begin in its place.
+    fn start_next(&mut self, leader: Id, next: Id, now: Instant, effects: &mut Effects) {
         self.unlist(leader);
-        self.promote(next, over.unwrap_or(now), effects);
+        self.promote(next, now, effects);
         self.set_next(leader, None);
-        // By now it may be too old, too; nothing waits behind it.
-        self.make_way(next, window, now, effects)
     }
 
     /// Returns the stage of a member that leads a flight behind one whose work has begun, or goes alone if it may not; `None`:

@@ -1,0 +1,212 @@
+//! Which flights there would be: of each key one that is listed, and one that waits behind it for fresh calls.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use hashbrown::HashTable;
+use tokio::time::Instant;
+
+use super::flight::Flight;
+use crate::Limits;
+
+/// How many flights there are at most: whoever chooses the keys cannot make it grow.
+const FLIGHTS: usize = 4096;
+
+/// The flights of all places, under one lock. Nothing of the user's runs here but `Eq` of keys.
+pub(super) struct Flights<K, T> {
+    listed: HashTable<Listed<K, T>>,
+    /// How many there are of each place, those that wait among them.
+    open: HashMap<u64, usize>,
+}
+
+/// The flights of one key.
+struct Listed<K, T> {
+    hash: u64,
+    place: u64,
+    key: K,
+    flight: Arc<Flight<T>>,
+    /// When it was listed.
+    since: Instant,
+    next: Option<Next<T>>,
+}
+
+/// A flight that waits for its turn.
+struct Next<T> {
+    flight: Arc<Flight<T>>,
+    /// When it waits no longer, and takes the place of the one before it.
+    until: Option<Instant>,
+    /// What its leader's own call has come to before its turn.
+    finished: Option<Finished<T>>,
+}
+
+/// What a leader's call has come to.
+pub(super) struct Finished<T> {
+    /// `None`: it could not be kept.
+    pub(super) outcome: Option<Arc<T>>,
+    pub(super) shares: bool,
+}
+
+/// A flight whose turn has come, with what it lands with if its leader's own call is over.
+pub(super) type Started<T> = (Arc<Flight<T>>, Option<Finished<T>>);
+
+/// A call that asks for a flight.
+pub(super) struct Asks<'a> {
+    pub(super) hash: u64,
+    pub(super) place: u64,
+    pub(super) limits: &'a Limits,
+    /// It may not have what began before it.
+    pub(super) fresh: bool,
+    pub(super) now: Instant,
+}
+
+/// What becomes of a call.
+pub(super) enum Joins<T> {
+    Leads(Arc<Flight<T>>),
+    Follows(Arc<Flight<T>>),
+    /// A limit of the layer's sends it alone.
+    Limited,
+    /// There is no place for it here.
+    Full,
+}
+
+/// What becomes of a flight whose leader's own call is over.
+pub(super) enum Leaves<K, T> {
+    /// It waits for its turn still: its outcome is to be kept.
+    Waits,
+    /// Likewise, and it was.
+    Kept,
+    /// Nobody joins it any more. The key is dropped without the lock.
+    Over { key: Option<K>, started: Option<Started<T>> },
+}
+
+impl<K, T> Flights<K, T> {
+    pub(super) fn new() -> Self {
+        Self { listed: HashTable::new(), open: HashMap::new() }
+    }
+
+    /// Says what becomes of a call that asks for a flight; and which flight has begun meanwhile, since its wait is over.
+    pub(super) fn join(&mut self, key: K, asks: &Asks<'_>) -> (Joins<T>, Option<Started<T>>)
+    where
+        K: Eq,
+    {
+        let Asks { hash, place, limits, fresh, now } = *asks;
+        let same = |listed: &Listed<K, T>| listed.hash == hash && listed.place == place && listed.key == key;
+        let Some(listed) = self.listed.find_mut(hash, same) else {
+            if let Err(no) = self.make_room(place, limits) {
+                return (no, None);
+            }
+            let flight = Arc::new(Flight::new());
+            let listed = Listed { hash, place, key, flight: Arc::clone(&flight), since: now, next: None };
+            self.listed.insert_unique(hash, listed, |listed| listed.hash);
+            return (Joins::Leads(flight), None);
+        };
+        let mut started = listed.overtook(now).and_then(|began| listed.start_next(began));
+        // Of one whose turn comes with this call nothing has run.
+        let mut has_begun = listed.flight.has_begun();
+        if listed.next.is_some() && listed.is_old(limits.join_window, now) {
+            (started, has_begun) = (listed.start_next(now), false);
+        }
+        if listed.is_old(limits.join_window, now) {
+            (listed.flight, listed.since) = (Arc::new(Flight::new()), now);
+            let flight = Arc::clone(&listed.flight);
+            self.close(place, started.is_some());
+            return (Joins::Leads(flight), started);
+        }
+        let joined = if !fresh || !has_begun {
+            Some(Arc::clone(&listed.flight))
+        } else {
+            listed.next.as_ref().map(|next| Arc::clone(&next.flight))
+        };
+        self.close(place, started.is_some());
+        if limits.max_wait.is_some_and(|wait| wait.is_zero()) {
+            return (Joins::Limited, started);
+        }
+        if let Some(flight) = joined {
+            return (Joins::Follows(flight), started);
+        }
+        if let Err(no) = self.make_room(place, limits) {
+            return (no, started);
+        }
+        let flight = Arc::new(Flight::new());
+        let until = limits.max_wait.and_then(|wait| now.checked_add(wait));
+        if let Some(listed) = self.listed.find_mut(hash, same) {
+            listed.next = Some(Next { flight: Arc::clone(&flight), until, finished: None });
+        }
+        (Joins::Leads(flight), started)
+    }
+
+    /// Takes a flight off whose leader's call is over; `finished`: what it has come to, if that has been kept; `left`: its
+    /// leader has left.
+    pub(super) fn leave(
+        &mut self,
+        hash: u64,
+        flight: &Arc<Flight<T>>,
+        finished: Option<Finished<T>>,
+        left: bool,
+        now: Instant,
+    ) -> Leaves<K, T> {
+        let waits = |listed: &Listed<K, T>| listed.next.as_ref().is_some_and(|next| Arc::ptr_eq(&next.flight, flight));
+        let leads = |listed: &Listed<K, T>| Arc::ptr_eq(&listed.flight, flight) || waits(listed);
+        let Ok(mut entry) = self.listed.find_entry(hash, leads) else {
+            return Leaves::Over { key: None, started: None };
+        };
+        let listed = entry.get_mut();
+        let place = listed.place;
+        let waited = waits(listed);
+        let overtook = listed.overtook(now);
+        if waited && overtook.is_none() {
+            match &mut listed.next {
+                Some(next) if !left => {
+                    next.finished = finished;
+                    return if next.finished.is_some() { Leaves::Kept } else { Leaves::Waits };
+                }
+                next => *next = None,
+            }
+            self.close(place, true);
+            return Leaves::Over { key: None, started: None };
+        }
+        let started = listed.start_next(overtook.unwrap_or(now)).filter(|_| !waited);
+        let key = if started.is_none() { Some(entry.remove().0.key) } else { None };
+        self.close(place, true);
+        // The one that it has overtaken is joined no more, either.
+        self.close(place, waited);
+        Leaves::Over { key, started }
+    }
+
+    /// Counts one more flight of a place, if there may be one.
+    fn make_room(&mut self, place: u64, limits: &Limits) -> Result<(), Joins<T>> {
+        if self.open.get(&place).is_some_and(|open| *open >= limits.max_flights) || limits.max_flights == 0 {
+            return Err(Joins::Limited);
+        }
+        if self.open.values().sum::<usize>() >= FLIGHTS {
+            return Err(Joins::Full);
+        }
+        *self.open.entry(place).or_default() += 1;
+        Ok(())
+    }
+
+    /// Counts one less, if there `is` one.
+    fn close(&mut self, place: u64, is: bool) {
+        let Some(open) = self.open.get_mut(&place).filter(|_| is) else { return };
+        *open -= 1;
+        if *open == 0 {
+            self.open.remove(&place);
+        }
+    }
+}
+
+impl<K, T> Listed<K, T> {
+    fn is_old(&self, window: Option<Duration>, now: Instant) -> bool {
+        window.is_some_and(|window| now.saturating_duration_since(self.since) > window)
+    }
+
+    /// Returns when the flight that waits has begun, since it had waited for long enough.
+    fn overtook(&self, now: Instant) -> Option<Instant> {
+        self.next.as_ref()?.until.filter(|until| *until <= now)
+    }
+
+    fn start_next(&mut self, now: Instant) -> Option<Started<T>> {
+        let Next { flight, finished, .. } = self.next.take()?;
+        (self.flight, self.since) = (Arc::clone(&flight), now);
+        Some((flight, finished))
+    }
+}
