@@ -266,3 +266,26 @@ pub(super) async fn lead<F: Future>(mut lead: Lead, work: F) -> (F::Output, Lead
     let output = poll_fn(|cx| lead.poll_work(cx, |cx| work.as_mut().poll(cx))).await;
     (output, lead)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::fleet::{FleetSettings, MemoryEngine};
+
+    #[test]
+    fn f4_a_message_that_is_not_there_at_once_is_not_waited_for_where_there_are_no_timers() {
+        let engine = MemoryEngine::new();
+        let core = Core::new(Box::new(engine.clone()), &[7; 32], FleetSettings::new()).expect("good settings");
+        let flight = Flight { core: Arc::new(core), name: Name::from([1; 32]), token: Token::from([2; 24]) };
+        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        let collect = |content: PendingMessage| runtime.block_on(flight.collect(content));
+        assert_eq!(collect(pending().boxed()), Message::bare(Kind::Failed));
+        assert_eq!(engine.commands(), 0, "the engine is not told again and again without a pause");
+        let rows = || Message::shared(b"rows".to_vec());
+        assert_eq!(collect(ready(rows()).boxed()), rows());
+    }
+}

@@ -8,6 +8,13 @@ use tower_singleflight::{Group, Limits, Reason, Role};
 
 use crate::work::{Work, never, settle};
 
+#[test]
+fn a_group_has_the_limits_that_it_was_made_with() {
+    let limits = Limits::new().max_followers(3).max_flights(5);
+    assert_eq!(Group::<u8, u8>::with_limits(limits).limits(), limits);
+    assert_eq!(Group::<u8, u8>::new().limits(), Limits::new());
+}
+
 #[tokio::test(start_paused = true)]
 async fn limits_beyond_all_time_are_none() {
     let limits = Limits::new().max_wait(Duration::MAX).join_window(Duration::MAX);

@@ -34,6 +34,8 @@ mod dry_run;
 mod dry_run_limits;
 mod layer;
 mod shared_error;
+#[cfg(feature = "tracing")]
+mod spans;
 #[cfg(feature = "http")]
 mod stack;
 mod traits;

@@ -40,3 +40,25 @@ async fn what_was_kept_for_a_leader_that_has_left_is_nobodys() {
     drop(leader);
     assert_eq!((first.await, second.await), (Ok(1), Ok(2)));
 }
+
+/// What a run says of sharing its outcome says nothing of the next one's.
+#[tokio::test]
+async fn those_who_wait_for_the_next_run_are_not_released_with_the_one_that_is_under_way() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let ran = Arc::clone(&runs);
+    let layer = SingleflightLayer::new(|_: &bool| Some(7)).fresh_if(|fresh: &bool| *fresh);
+    let mut service = ServiceBuilder::new().layer(layer.share_if(|run| *run != Ok(0))).service(service_fn(move |_| {
+        let run = ran.fetch_add(1, SeqCst);
+        async move {
+            tokio::task::yield_now().await;
+            Ok::<_, Infallible>(run)
+        }
+    }));
+    let before = tokio::spawn(service.call(false));
+    tokio::task::yield_now().await; // the run has begun
+    let (first, second) = (service.call(true), service.call(true));
+    assert_eq!(tokio::join!(first, second), (Ok(1), Ok(1)));
+    assert_eq!(before.await.unwrap(), Ok(0));
+    assert_eq!(runs.load(SeqCst), 2);
+    assert!(service.group().is_empty());
+}

@@ -158,6 +158,20 @@ async fn s13_d3_reloads_of_a_private_page_are_released_as_the_first_answer_is_th
     }
 }
 
+/// Nobody would drive the run that its leader has left, were its followers set loose: it takes its turn.
+#[tokio::test(start_paused = true)]
+async fn s13_d3_a_run_whose_leader_has_left_takes_its_turn_behind_a_private_answer() {
+    let origin = Origin { said: &[("cache-control", "private")], ..Origin::new(200 * MS) };
+    let (client, group) = client(HttpSingleflightLayer::new(), &origin);
+    let (start, asked) = (Instant::now(), || reload(&RELOADS[..1]));
+    let leaves = tokio::time::timeout_at(start + 30 * MS, ask(&client, start + 10 * MS, asked()));
+    let (first, left, last) =
+        tokio::join!(ask(&client, start, asked()), leaves, ask(&client, start + 20 * MS, asked()));
+    assert_eq!((first.text.as_str(), left.is_err(), last.text.as_str()), ("1", true, "3"));
+    assert_eq!((first.waited, last.waited), (200 * MS, 580 * MS));
+    assert!(group.is_empty());
+}
+
 /// What may be due to the request of one caller, or was a failure, says nothing of the next run.
 #[tokio::test(start_paused = true)]
 async fn s13_d9_a_failure_does_not_set_loose_those_who_wait_for_the_next_run() {

@@ -4,12 +4,13 @@ mod fake;
 mod frames;
 
 use std::{
-    sync::{Arc, atomic::Ordering::SeqCst},
+    sync::{Arc, Mutex, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
 use http_body_util::BodyExt;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, advance, sleep};
+use tokio_test::{assert_pending, assert_ready, task};
 
 use self::{
     fake::{Fake, good},
@@ -30,6 +31,7 @@ async fn until(done: impl Fn() -> bool) {
 }
 
 const FRAME: usize = 16 << 10;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Nine fast readers beside a slow one; returns how long the fast ones took, and what the slow one got.
 async fn ten(store: &SpillStore, body: Frames, pause: Duration) -> (Duration, Result<usize, BodyError>) {
@@ -84,6 +86,29 @@ async fn a_disk_that_takes_nothing_more_is_as_none() {
             until(|| disk.files.load(SeqCst) == 0).await;
         }
     }
+}
+
+/// From then on there is no disk, and the slow reader is waited for as ever.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_takes_longer_than_five_seconds_counts_as_failed() {
+    let (held, hangs) = std::sync::mpsc::channel();
+    let disk = Fake { hangs: Some(Arc::new(Mutex::new(hangs))), ..good() };
+    let store = SpillStore::on(disk.clone(), 1 << 30, 1 << 30);
+    let body = Frames::new(1_000, FRAME, true);
+    let whole = body.whole();
+    let source = BodySource::new(body).stall(5 * SECOND).spill(store.clone());
+    let slow = source.clone().into_reader();
+    let mut fast = task::spawn(read(source.into_reader(), Duration::ZERO));
+    for _ in 0..2 {
+        assert_pending!(fast.poll());
+        advance(5 * SECOND - Duration::from_millis(1)).await;
+        assert_pending!(fast.poll(), "nobody is cut before the time is up");
+        advance(Duration::from_millis(1)).await;
+    }
+    assert_eq!(assert_ready!(fast.poll()).unwrap(), whole);
+    assert!(read(slow, Duration::ZERO).await.unwrap_err().is_lagged());
+    drop(held);
+    until(|| disk.files.load(SeqCst) == 0 && store.used() == 0).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,7 +45,8 @@ impl<B> State<B> {
         let (mut deferred, mut weight) = (Deferred::default(), 0);
         let writing = self.log.written();
         match (writing, written) {
-            (Some(writing), Some(segment)) if writing.to > self.first && self.live > 0 => {
+            // If the frames are gone, all have passed them, and the file is given back at once.
+            (Some(writing), Some(segment)) => {
                 let end = self.log.adopt(segment, writing);
                 let mut left = self.passed(writing.to);
                 let mut places = Vec::with_capacity(left);
@@ -71,7 +72,7 @@ impl<B> State<B> {
                 }
                 self.trim(&mut deferred);
             }
-            (_, Some(segment)) => deferred.segments.push(segment),
+            (None, Some(segment)) => deferred.segments.push(segment),
             (_, None) => self.log.fail(),
         }
         (deferred, weight)

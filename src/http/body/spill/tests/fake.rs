@@ -5,6 +5,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc::Receiver,
     },
 };
 
@@ -17,6 +18,8 @@ pub(super) struct Fake {
     pub(super) writes: usize,
     pub(super) reads: bool,
     pub(super) files: Arc<AtomicUsize>,
+    /// `Some`: writes hang for as long as there is a sender.
+    pub(super) hangs: Option<Arc<Mutex<Receiver<()>>>>,
 }
 
 impl Disk for Fake {
@@ -33,6 +36,9 @@ struct File(Fake, Mutex<Vec<u8>>, AtomicUsize);
 
 impl Paged for File {
     fn write_at(&self, at: u64, data: &[u8]) -> io::Result<()> {
+        if let Some(hangs) = &self.0.hangs {
+            let _ = hangs.lock().unwrap().recv();
+        }
         if self.2.fetch_add(1, SeqCst) >= self.0.writes {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -58,5 +64,5 @@ impl Drop for File {
 }
 
 pub(super) fn good() -> Fake {
-    Fake { creates: true, writes: usize::MAX, reads: true, files: Arc::default() }
+    Fake { creates: true, writes: usize::MAX, reads: true, files: Arc::default(), hangs: None }
 }

@@ -1,0 +1,143 @@
+//! What is recorded of a flight: in the span in which its leader called, and in those in which followers wait.
+
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    future::pending,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use tokio::time::advance;
+use tokio_test::{assert_pending, task::spawn};
+use tower::{Layer, Service, service_fn};
+use tower_singleflight::{Group, Limits, SingleflightLayer};
+use tracing::{
+    Subscriber,
+    field::{Empty, Field, Visit},
+    span::{Attributes, Id, Record},
+    subscriber::DefaultGuard,
+};
+use tracing_subscriber::{Registry, layer::Context, layer::SubscriberExt, registry::LookupSpan};
+
+use crate::work::never;
+
+/// Writes down what is recorded in spans, each flight by its number in order.
+#[derive(Clone, Default)]
+struct Recorded {
+    lines: Arc<Mutex<Vec<String>>>,
+    flights: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+struct Fields<'a>(&'a Recorded, &'static str);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let mut value = format!("{value:?}");
+        if field.name() == "flight" {
+            let mut flights = self.0.flights.lock().unwrap();
+            let next = flights.len();
+            value = flights.entry(value).or_insert(next).to_string();
+        }
+        self.0.lines.lock().unwrap().push(format!("{}: {} {value}", self.1, field.name()));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Recorded {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        attributes.record(&mut Fields(self, attributes.metadata().name()));
+    }
+
+    fn on_record(&self, id: &Id, record: &Record<'_>, context: Context<'_, S>) {
+        record.record(&mut Fields(self, context.metadata(id).expect("the span is there").name()));
+    }
+}
+
+impl Recorded {
+    fn listening() -> (Self, DefaultGuard) {
+        let recorded = Self::default();
+        let guard = tracing::subscriber::set_default(Registry::default().with(recorded.clone()));
+        (recorded, guard)
+    }
+
+    fn assert_recorded(&self, expected: &[&str]) {
+        assert_eq!(std::mem::take(&mut *self.lines.lock().unwrap()), expected);
+    }
+}
+
+fn request() -> tracing::Span {
+    tracing::info_span!("request", flight = Empty, callers = Empty)
+}
+
+const JOINED: [&str; 3] =
+    ["singleflight.wait: flight 0", "singleflight.wait: age_ms 0", "singleflight.wait: callers 2"];
+
+#[tokio::test(start_paused = true)]
+async fn the_span_of_a_leader_has_its_flight_and_how_many_shared_it() {
+    let (recorded, _guard) = Recorded::listening();
+    let group = Group::new();
+    let lone = request().in_scope(|| group.call("key", || async { 1 }));
+    assert_eq!(lone.await.value, 1);
+    recorded.assert_recorded(&["request: flight 0", "request: callers 1"]);
+
+    let leader = request().in_scope(|| group.call("key", || async { 1 }));
+    let follower = group.call("key", never);
+    assert_eq!((leader.await.callers, follower.await.callers), (2, 2));
+    recorded.assert_recorded(&[
+        "singleflight.wait: flight 1",
+        "singleflight.wait: age_ms 0",
+        "singleflight.wait: callers 2",
+        "request: flight 1",
+        "request: callers 2",
+        "singleflight.wait: outcome shared",
+    ]);
+    assert!(group.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_is_not_shared_has_one_caller_in_the_leaders_span() {
+    let (recorded, _guard) = Recorded::listening();
+    let service = service_fn(|id: u8| async move { Ok::<_, std::convert::Infallible>(id) });
+    let mut service = SingleflightLayer::new(|id: &u8| Some(*id)).share_if(|_| false).layer(service);
+    let (leader, follower) = (request().in_scope(|| service.call(7)), service.call(7));
+    assert_eq!((leader.await, follower.await), (Ok(7), Ok(7)));
+    let ended = ["request: flight 0", "request: callers 1", "singleflight.wait: outcome NotShareable"];
+    recorded.assert_recorded(&[&JOINED[..], &ended].concat());
+    assert!(service.group().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_span_of_a_follower_says_how_its_wait_has_ended() {
+    let (group, limits) = (Group::new(), Limits::new().max_wait(Duration::from_secs(1)));
+    let (recorded, _guard) = Recorded::listening();
+    let leader = request().in_scope(|| group.call("key", || async { panic!("of the work") }));
+    for call in [leader.boxed(), group.call("key", never).boxed()] {
+        AssertUnwindSafe(call).catch_unwind().await.expect_err("the work panics");
+    }
+    recorded.assert_recorded(&[&JOINED[..], &["singleflight.wait: outcome panicked"]].concat());
+    assert!(group.is_empty());
+
+    let (recorded, _guard) = Recorded::listening();
+    let leader = request().in_scope(|| group.call("key", pending));
+    drop(group.call("key", never));
+    recorded.assert_recorded(&[&JOINED[..], &["singleflight.wait: outcome left"]].concat());
+    drop(leader);
+    assert!(group.is_empty());
+
+    let (recorded, _guard) = Recorded::listening();
+    let group = Group::with_limits(limits);
+    let leader = request().in_scope(|| group.call("key", pending));
+    let mut follower = spawn(group.call("key", || async { 2 }));
+    assert_pending!(follower.poll());
+    advance(Duration::from_secs(2)).await;
+    assert_eq!(follower.await.value, 2);
+    recorded.assert_recorded(&[&JOINED[..], &["singleflight.wait: outcome WaitedTooLong"]].concat());
+    drop(leader);
+    assert!(group.is_empty());
+}
