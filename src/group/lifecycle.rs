@@ -64,7 +64,7 @@ pub(super) enum Driver {
 
 impl<'a, K, T> Locked<'a, K, T> {
     /// none => (Solo | Shared): with a key, the flight is listed in the place of `old` (invariant 1).
-    #[inline]
+    #[inline(always)]
     pub(super) fn lead(mut self, new: New<T>, key: Option<K>, old: Option<usize>) -> Led<K> {
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;

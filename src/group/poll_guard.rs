@@ -35,7 +35,7 @@ impl<'a, K, T> PollGuard<'a, K, T> {
 
     /// Polls the work. At its end all but the value is dropped before anyone is told: two runs of one key never overlap
     /// (invariant 5).
-    #[inline]
+    #[inline(always)]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending<T>> {
         let Some(work) = &mut self.work else { return Poll::Pending };
         let current = CurrentFlight::enter(self.flight.id(self.shard.number));

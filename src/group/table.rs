@@ -122,7 +122,7 @@ impl<K, T> Table<K, T> {
 
     /// Unlists and takes out a flight that ends alone: its leader has the work, and nothing else is left to be dropped but what
     /// is returned.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_alone(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
         let flight = &mut self.flights[slot];
         let (key, waker) = (flight.key.take(), flight.leader_waker.take());
@@ -146,7 +146,7 @@ impl<K, T> Table<K, T> {
     }
 
     /// Returns the slot that the index has for the key: of a joinable flight, or of a tombstone.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find<Q>(&self, hash: u64, key: &Q) -> Option<usize>
     where
         K: Borrow<Q>,
@@ -191,7 +191,7 @@ impl<K, T> Table<K, T> {
         Some(key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn add_to_index(&mut self, slot: usize) {
         if slot != FIRST && self.flights[slot].key.is_some() {
             self.index.insert_unique(self.flights[slot].hash, slot, |&slot| self.flights[slot].hash);
