@@ -130,6 +130,7 @@ mod service;
 mod stats;
 mod striped;
 mod sync;
+mod threads;
 mod timer;
 mod trace;
 mod work;

@@ -2,12 +2,10 @@
 
 use std::{
     cell::Cell,
-    num::NonZeroUsize,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    thread::available_parallelism,
 };
 
-use crate::sync::thread_local;
+use crate::{sync::thread_local, threads::threads};
 
 /// A count in several parts, each in cache lines of its own: as a rule no core takes one from another.
 #[derive(Debug)]
@@ -22,8 +20,7 @@ struct Stripe(AtomicU64);
 
 impl Striped {
     pub(crate) fn new() -> Self {
-        let threads = available_parallelism().map_or(1, NonZeroUsize::get);
-        Self { stripes: (0..threads.next_power_of_two()).map(|_| Stripe::default()).collect() }
+        Self { stripes: (0..threads().next_power_of_two()).map(|_| Stripe::default()).collect() }
     }
 
     #[inline]

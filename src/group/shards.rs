@@ -1,13 +1,9 @@
 //! The shards of a group.
 
-use std::{
-    num::NonZeroUsize,
-    sync::{Arc, OnceLock, atomic::AtomicUsize},
-    thread::available_parallelism,
-};
+use std::sync::{Arc, OnceLock, atomic::AtomicUsize};
 
 use super::shard::Shard;
-use crate::Limits;
+use crate::{Limits, threads::threads};
 
 /// How many there are for each thread that the machine runs at once. With 8 of them two threads, each of whose calls had a
 /// key of its own, made 1.04 times the calls of one; with 32 it is 1.23 times, and with 128 it was 1.26.
@@ -27,8 +23,7 @@ pub(super) struct Shards<K, T> {
 
 impl<K, T> Shards<K, T> {
     pub(super) fn new(limits: Limits) -> Self {
-        let threads = available_parallelism().map_or(1, NonZeroUsize::get);
-        let shards = (0..(PER_THREAD * threads).next_power_of_two()).map(|_| OnceLock::new()).collect();
+        let shards = (0..(PER_THREAD * threads()).next_power_of_two()).map(|_| OnceLock::new()).collect();
         let flights = (limits.max_flights != usize::MAX).then(Arc::default);
         Self { shards, limits, flights }
     }

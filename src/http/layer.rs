@@ -72,7 +72,8 @@ use crate::{Limits, context::Scope};
 /// ```
 #[derive(Clone, Debug)]
 pub struct HttpSingleflightLayer<C = Heads> {
-    config: Config,
+    /// Services have it too: a layer is applied for each connection, as axum does, and for each route.
+    config: Arc<Config>,
     /// `None`: requests that show the URI they were asked for are in `routes`, others in a group of their service's.
     group: Option<HttpGroup>,
     /// That of this value and its clones.
@@ -85,13 +86,13 @@ pub struct HttpSingleflightLayer<C = Heads> {
 impl HttpSingleflightLayer {
     /// Returns the layer with no configuration.
     pub fn new() -> Self {
-        Self { config: Config::default(), group: None, routes: HttpGroup::new(), content: Heads, watcher: None }
+        Self { config: Arc::default(), group: None, routes: HttpGroup::new(), content: Heads, watcher: None }
     }
 }
 
 impl<C> HttpSingleflightLayer<C> {
     fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
-        change(&mut self.config);
+        change(Arc::make_mut(&mut self.config));
         self
     }
 
@@ -246,7 +247,7 @@ impl<C> HttpSingleflightLayer<C> {
     }
 
     fn coalescer(&self) -> Coalescer {
-        Coalescer::new(self.config.clone(), self.group.clone(), self.routes.clone())
+        Coalescer::new(Arc::clone(&self.config), self.group.clone(), self.routes.clone())
     }
 }
 

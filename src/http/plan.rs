@@ -109,7 +109,7 @@ impl Coalescer {
 
     /// Returns the credentials of a request, less cookies that do not count.
     fn credentials(&self, parts: &request::Parts) -> Lines {
-        let Config { policy, recipe, .. } = &self.config;
+        let Config { policy, recipe, .. } = &*self.config;
         let counts = |name: &HeaderName| match *name {
             header::AUTHORIZATION | header::PROXY_AUTHORIZATION => true,
             header::COOKIE => policy.counts_cookies(&parts.headers, recipe.keys_cookies()),

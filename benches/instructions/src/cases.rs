@@ -27,6 +27,7 @@ pub(crate) const CASES: &[Case] = &[
     case("browser", "browser-bare", "the same with the 14 fields of a browser"),
     case("post", "post-bare", "a POST without content, which goes alone"),
     case("authorized", "authorized-bare", "a GET with Authorization, which goes alone"),
+    case("applied", "nothing", "applying the HTTP layer to a service"),
     #[cfg(feature = "watched")]
     case("observed", "solo", "more, if one observes it and does nothing"),
     #[cfg(feature = "watched")]
@@ -55,6 +56,7 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         "post-bare" => |times| http::bare(times, http::post),
         "authorized" => |times| http::layered(times, http::authorized),
         "authorized-bare" => |times| http::bare(times, http::authorized),
+        "applied" => http::applied,
         #[cfg(feature = "watched")]
         "observed" => watched::observed,
         #[cfg(feature = "watched")]

@@ -55,9 +55,14 @@ pub(in crate::http) struct Watched {
 
 impl Watcher {
     /// Returns what a service of the layer needs that was told this.
-    pub(in crate::http) fn shadow(&self, config: &Config, given: Option<&HttpGroup>, routes: &HttpGroup) -> Shadow {
+    pub(in crate::http) fn shadow(
+        &self,
+        config: &Arc<Config>,
+        given: Option<&HttpGroup>,
+        routes: &HttpGroup,
+    ) -> Shadow {
         let (given, routes) = (given.map(|given| self.beside(given)), self.beside(routes));
-        Shadow { watcher: self.clone(), coalescer: Arc::new(Coalescer::new(config.clone(), given, routes)) }
+        Shadow { watcher: self.clone(), coalescer: Arc::new(Coalescer::new(Arc::clone(config), given, routes)) }
     }
 }
 

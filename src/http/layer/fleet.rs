@@ -50,7 +50,7 @@ impl<C> HttpSingleflightLayer<C> {
     #[must_use]
     #[track_caller]
     pub fn fleet(mut self, fleet: Fleet, name: &str) -> Self {
-        self.config.fleet.join(&fleet, name);
+        Arc::make_mut(&mut self.config).fleet.join(&fleet, name);
         self
     }
 

@@ -1,9 +1,7 @@
 //! What the page is told, counted as it comes.
 
 use std::{
-    num::NonZeroUsize,
     sync::{Arc, atomic::AtomicU64},
-    thread::available_parallelism,
     time::SystemTime,
 };
 
@@ -20,6 +18,7 @@ use crate::{
     observe::label::cut,
     striped::thread_number,
     sync::{Mutex, lock},
+    threads::threads,
 };
 
 /// How many stripes there are at most, each with the counts of up to 1,001 routes.
@@ -40,11 +39,10 @@ pub(super) struct Recorder {
 
 impl Recorder {
     pub(super) fn new() -> Self {
-        let threads = available_parallelism().map_or(1, NonZeroUsize::get).min(STRIPES);
         Self {
             made: Instant::now(),
             made_at: SystemTime::now(),
-            stripes: (0..threads.next_power_of_two()).map(|_| Mutex::new(Stripe::new())).collect(),
+            stripes: (0..threads().min(STRIPES).next_power_of_two()).map(|_| Mutex::new(Stripe::new())).collect(),
             routes: Routes::default(),
             flights: Flights::new(),
             cut: AtomicU64::new(0),

@@ -85,6 +85,14 @@ pub(super) fn layered(times: u64, request: fn() -> Ask) {
     answers(service, times, request);
 }
 
+/// Makes a service of the layer, and drops it, as axum does with each route for each connection.
+pub(super) fn applied(times: u64) {
+    let layer = HttpSingleflightLayer::new();
+    for _ in 0..times {
+        drop(black_box(layer.layer(black_box(Origin))));
+    }
+}
+
 #[cfg(feature = "watched")]
 pub(super) fn layered_by(layer: HttpSingleflightLayer, times: u64, request: fn() -> Ask) {
     let service = layer.layer(Origin);
