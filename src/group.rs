@@ -5,7 +5,6 @@ mod behind;
 mod call;
 mod caller;
 mod calls;
-mod extras;
 mod flight;
 mod flight_ref;
 mod follower;
@@ -33,6 +32,7 @@ mod table;
 mod task;
 mod turn;
 mod wake_list;
+mod watching;
 mod work;
 
 use std::{

@@ -3,26 +3,35 @@
 use std::{
     mem::replace,
     panic::resume_unwind,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use tokio::time::Instant;
 
 use super::{
-    extras::{Extras, Spawned},
+    follower::FollowerExtras,
     join::{Fallback, Joined},
     leader::Leader,
+    shard::Shard,
     shared_outcome::{Part, PartValue},
+    watching::Watching,
     work::{BoxedWork, Note, Work},
 };
-use crate::{Outcome, Reason, Role, context::Context as CallContext, panic::catch, sync::Spawner, timer::Timer};
+use crate::{
+    Outcome, Reason, Role,
+    context::{Context as CallContext, Scope},
+    panic::catch,
+    sync::Spawner,
+    timer::Timer,
+};
 
 /// A caller, from its registration on: it waits on its flight, or runs its own work.
 ///
 /// Dropping it leaves the flight.
 pub(crate) struct Caller<K, T, W> {
     state: State<K, T, W>,
-    extras: Extras<K, T>,
+    watching: Watching,
 }
 
 enum State<K, T, W> {
@@ -38,22 +47,31 @@ impl<K, T, W> Caller<K, T, W> {
     pub(super) fn new(
         mut joined: Joined<K, T, W>,
         deadline: impl FnOnce() -> Option<Instant>,
-        extras: Extras<K, T>,
+        watching: Watching,
     ) -> Self {
         if let Joined::Follower(_, fallback) = &mut joined {
-            *fallback.wait = deadline().map(Timer::at).map(Box::new);
+            let wait = |at| Box::new(FollowerExtras { wait: Some(Timer::at(at)), spawned: None });
+            *fallback.extras = deadline().map(wait);
         }
-        Self { state: State::Joined(joined), extras }
+        Self { state: State::Joined(joined), watching }
     }
 
     /// Returns one that runs its work alone.
-    pub(super) fn alone(work: W, reason: Reason, extras: Extras<K, T>) -> Self {
-        Self { state: State::Joined(Joined::Alone(work, reason)), extras }
+    pub(super) fn alone(work: W, reason: Reason, watching: Watching) -> Self {
+        Self { state: State::Joined(Joined::Alone(work, reason)), watching }
     }
 
     /// Returns one made by `spawn` whose work runs alone, in a task that it has already.
-    pub(super) fn spawned_alone(leader: Leader<K, T>, extras: Extras<K, T>) -> Self {
-        Self { state: State::Joined(Joined::Leader(leader)), extras }
+    pub(super) fn spawned_alone(leader: Leader<K, T>, watching: Watching) -> Self {
+        Self { state: State::Joined(Joined::Leader(leader)), watching }
+    }
+
+    /// Notes that it was made by `spawn`, in this scope if there is one: if it has to go alone, it does so in a task of its own.
+    pub(super) fn spawned(mut self, scope: Option<&Scope>) -> Self {
+        if let State::Joined(Joined::Follower(_, fallback)) = &mut self.state {
+            fallback.extras.get_or_insert_default().spawned = Some(scope.cloned());
+        }
+        self
     }
 
     /// Returns the part this caller has, or had at its end; a follower may yet go alone.
@@ -67,10 +85,16 @@ impl<K, T, W> Caller<K, T, W> {
     }
 }
 
+/// What `spawn` needs to start work alone in a task of its own.
+struct SpawnedAlone<K, T> {
+    shard: Arc<Shard<K, T>>,
+    scope: Option<Scope>,
+}
+
 impl<W> Fallback<W> {
     /// Returns why the follower waits no longer, once it does not.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
-        let Some(wait) = &mut *self.wait else { return Poll::Pending };
+        let Some(wait) = self.extras.as_mut().and_then(|extras| extras.wait.as_mut()) else { return Poll::Pending };
         wait.poll(cx).map(|elapsed| elapsed.map_or(Reason::NoRuntime, |()| Reason::WaitedTooLong))
     }
 }
@@ -113,9 +137,9 @@ where
                 },
                 State::Joined(Joined::Alone(_, reason)) => Part::Alone(*reason, None),
                 State::Alone(work, _) => {
-                    let ended = if self.extras.is_watched() {
+                    let ended = if self.watching.is_on() {
                         catch(|| work.as_mut().poll_end(cx)).unwrap_or_else(|payload| {
-                            self.extras.panicked();
+                            self.watching.panicked();
                             resume_unwind(payload)
                         })
                     } else {
@@ -134,19 +158,16 @@ where
                 Part::Value(value) => return Poll::Ready(Resolution::Value(value, self.role(), self.leave())),
                 Part::Panic(payload) => {
                     drop(self.leave());
-                    self.extras.panicked();
+                    self.watching.panicked();
                     resume_unwind(payload);
                 }
                 Part::Alone(reason, note) => (reason, note),
             };
-            let followed = self.role() == Role::Follower;
+            let spawned = self.release(reason);
             let Some(work) = self.leave() else { continue };
-            if followed {
-                self.extras.released(reason);
-            }
-            match self.extras.spawned.as_deref().zip(Spawner::current()) {
+            match spawned.zip(Spawner::current()) {
                 // What `spawn` made goes on in a task of its own.
-                Some((Spawned { shard, scope }, spawner)) => {
+                Some((SpawnedAlone { shard, scope }, spawner)) => {
                     let context = CallContext::of_call(scope.as_ref());
                     let leader = shard.spawn_alone(work, reason, context, spawner);
                     self.state = State::Joined(Joined::Leader(leader));
@@ -166,7 +187,7 @@ where
             match ready!(self.poll_resolution(cx)) {
                 // Apart, so that an outcome that nobody observes is made in its place; and so is that of a caller that shares
                 // with nobody.
-                Resolution::Value(value, role, _) if self.extras.is_watched() => {
+                Resolution::Value(value, role, _) if self.watching.is_on() => {
                     return Poll::Ready(self.observed_outcome(value, role));
                 }
                 Resolution::Value(PartValue::Own(work), role, _) => {
@@ -183,8 +204,17 @@ where
     #[cold]
     fn observed_outcome(&mut self, value: PartValue<T>, role: Role) -> Outcome<T> {
         let outcome = value.take(role);
-        self.extras.answered(role, outcome.callers);
+        self.watching.answered(role, outcome.callers);
         outcome
+    }
+
+    /// Tells that the caller goes alone, if it followed. Returns where and how it does, if it was made by `spawn`.
+    #[cold]
+    fn release(&mut self, reason: Reason) -> Option<SpawnedAlone<K, T>> {
+        let State::Joined(Joined::Follower(follower, fallback)) = &mut self.state else { return None };
+        self.watching.released(reason);
+        let scope = fallback.extras.as_mut()?.spawned.take()?;
+        Some(SpawnedAlone { shard: follower.shard(), scope })
     }
 
     /// Leaves the flight, if the caller is on one; returns its work, if that has not been started.

@@ -110,13 +110,13 @@ where
     {
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
-        let extras = self.extras(None);
-        match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, extras.profile().as_ref()) {
+        let watching = self.watching();
+        match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, watching.profile().as_ref()) {
             Joined::Alone(_, Reason::MayNotJoin) => {
-                extras.are_of_no_call();
+                watching.of_no_call();
                 None
             }
-            joined => Some(Call::new(Caller::new(joined, || None, extras))),
+            joined => Some(Call::new(Caller::new(joined, || None, watching))),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     shard::Shard,
     shared_outcome::{Part, SharedOutcome},
 };
-use crate::{Reason, rare::Rare, trace::WaitSpan};
+use crate::{Reason, context::Scope, rare::Rare, timer::Timer, trace::WaitSpan};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Follower<K, T> {
@@ -25,10 +25,23 @@ pub(super) struct Follower<K, T> {
     span: WaitSpan,
 }
 
+/// What few followers have.
+#[derive(Default)]
+pub(super) struct FollowerExtras {
+    /// The limit of the wait.
+    pub(super) wait: Option<Timer>,
+    /// `Some` of one made by `spawn`: what it runs alone runs to its end too, in this scope if there is one.
+    pub(super) spawned: Option<Option<Scope>>,
+}
+
 impl<K, T> Follower<K, T> {
     /// Stands for a caller that the flight has counted.
     pub(super) fn new(shard: Arc<Shard<K, T>>, outcome: Arc<SharedOutcome<T>>, edge: Option<Box<Edge>>) -> Self {
         Self { shard, outcome: Some(outcome), parked: None, _edge: edge.into(), span: WaitSpan::default() }
+    }
+
+    pub(super) fn shard(&self) -> Arc<Shard<K, T>> {
+        Arc::clone(&self.shard)
     }
 
     /// Sets the span of the wait.

@@ -6,7 +6,7 @@ use super::{
     after_unlock::Followed,
     flight::{Flight, New},
     flight_ref::FlightRef,
-    follower::Follower,
+    follower::{Follower, FollowerExtras},
     leader::Leader,
     place::{Patience, Place},
     profile::Profile,
@@ -16,8 +16,7 @@ use super::{
     work::Work,
 };
 use crate::{
-    Event, FlightId, Reason, Role, context::Context, observe::LeaderCall, rare::Rare, sync::Spawner, timer::Timer,
-    trace::WaitSpan,
+    Event, FlightId, Reason, Role, context::Context, observe::LeaderCall, rare::Rare, sync::Spawner, trace::WaitSpan,
 };
 
 /// How a caller wants to be registered.
@@ -80,8 +79,8 @@ pub(super) enum Joined<K, T, W> {
 /// What a follower goes alone with, kept until the flight has landed.
 pub(super) struct Fallback<W> {
     pub(super) work: W,
-    /// The limit of the wait; boxed, since most have none, and waiting calls are many.
-    pub(super) wait: Rare<Timer>,
+    /// Boxed, since most have nothing of it, and waiting calls are many.
+    pub(super) extras: Rare<FollowerExtras>,
 }
 
 /// A flight as one who joins it finds it.
@@ -177,7 +176,7 @@ where
                         follower.wait_in(seen.span(at.id(self.number)));
                     }
                     drop(key);
-                    return Joined::Follower(follower, Fallback { work, wait: Rare::NONE });
+                    return Joined::Follower(follower, Fallback { work, extras: Rare::NONE });
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::{hash::Hash, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Group, caller::Caller, extras::Extras, join::JoinMode, profile::Profile, work::Work};
+use super::{Group, caller::Caller, join::JoinMode, profile::Profile, watching::Watching, work::Work};
 use crate::context::Context;
 
 impl<K, T> Group<K, T>
@@ -35,7 +35,7 @@ where
         let (shard, hash) = self.shard(&key);
         let wait = self.inner.limits.max_wait.map_or(wait, |limit| limit.min(wait));
         let mode = JoinMode::fresh(Some(wait));
-        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), || None, Extras::NONE)
+        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), || None, Watching::NONE)
     }
 
     /// [`call`](Self::call), for work of a caller that called before, and has waited since.
@@ -51,7 +51,7 @@ where
         Caller::new(
             shard.join(hash, key, work, Context::default(), JoinMode::JOIN_OR_LEAD, profile),
             deadline,
-            Extras::NONE,
+            Watching::NONE,
         )
     }
 
@@ -64,6 +64,6 @@ where
         profile: Option<&Profile<'_>>,
     ) -> Caller<K, T, W> {
         let (shard, hash) = self.shard(&key);
-        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), || self.deadline(), Extras::NONE)
+        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), || self.deadline(), Watching::NONE)
     }
 }

@@ -1,6 +1,6 @@
 //! Ways into a group for the layers, which bring work of their own kinds.
 
-use std::{hash::Hash, sync::Arc};
+use std::hash::Hash;
 
 use tokio::time::Instant;
 
@@ -8,8 +8,8 @@ use super::{
     Group,
     call::Call,
     caller::Caller,
-    extras::{Extras, Spawned},
     join::{JoinMode, Joined},
+    watching::Watching,
     work::Work,
 };
 use crate::{Reason, context::Context, sync::Spawner};
@@ -22,23 +22,23 @@ where
     /// [`call`](Self::call), for any kind of work that takes its context from the group.
     #[inline]
     pub(crate) fn run_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
-        let extras = self.extras(None);
+        let watching = self.watching();
         let context = Context::of_call(self.scope.as_ref());
         let (shard, hash) = self.shard(&key);
-        let profile = extras.profile();
+        let profile = watching.profile();
         let joined = shard.join(hash, key, work, context, JoinMode::JOIN_OR_LEAD, profile.as_ref());
-        Call::new(Caller::new(joined, || self.deadline(), extras))
+        Call::new(Caller::new(joined, || self.deadline(), watching))
     }
 
     /// [`call_fresh`](Self::call_fresh), likewise. Once its flight's work has begun, the caller waits for that without a limit,
     /// as it would for work of its own: to go alone would be to begin later.
     pub(crate) fn run_fresh_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
-        let extras = self.extras(None);
+        let watching = self.watching();
         let context = Context::of_call(self.scope.as_ref());
         let (shard, hash) = self.shard(&key);
         let mode = JoinMode::fresh(self.inner.limits.max_wait);
-        let joined = shard.join(hash, key, work, context, mode, extras.profile().as_ref());
-        Call::new(Caller::new(joined, || None, extras))
+        let joined = shard.join(hash, key, work, context, mode, watching.profile().as_ref());
+        Call::new(Caller::new(joined, || None, watching))
     }
 
     /// [`spawn`](Self::spawn), in one of its modes.
@@ -50,33 +50,36 @@ where
         };
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
-        let extras = self.extras(Some(Spawned { shard: Arc::clone(shard), scope: self.scope.clone() }));
-        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), extras.profile().as_ref());
+        let watching = self.watching();
+        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), watching.profile().as_ref());
         Call::new(match (joined, Spawner::current()) {
             (Joined::Alone(work, reason), Some(spawner)) => {
                 let context = Context::of_call(self.scope.as_ref());
-                Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner), extras)
+                Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner), watching)
             }
-            (joined, _) => Caller::new(joined, || self.deadline().filter(|_| !fresh), extras),
+            (joined, _) => {
+                let deadline = || self.deadline().filter(|_| !fresh);
+                Caller::new(joined, deadline, watching).spawned(self.scope.as_ref())
+            }
         })
     }
 
     #[inline]
-    pub(super) fn extras(&self, spawned: Option<Spawned<K, T>>) -> Extras<K, T> {
-        Extras::new(spawned, self.observers())
+    pub(super) fn watching(&self) -> Watching {
+        Watching::by(self.observers())
     }
 
     /// Runs work that has no key, and comes near no flight.
     pub(crate) fn run_without_key<W: Work<T>>(&self, work: W) -> Call<K, T, W> {
         self.count_keyless();
-        let extras = self.extras(None);
-        extras.alone(Reason::NoKey);
-        Call::new(Caller::alone(work, Reason::NoKey, extras))
+        let watching = self.watching();
+        watching.alone(Reason::NoKey);
+        Call::new(Caller::alone(work, Reason::NoKey, watching))
     }
 
     /// Runs work that is no call of the group's: nothing is counted, and nobody is told.
     pub(crate) fn run_beside<W: Work<T>>(work: W) -> Call<K, T, W> {
-        Call::new(Caller::alone(work, Reason::NoKey, Extras::NONE))
+        Call::new(Caller::alone(work, Reason::NoKey, Watching::NONE))
     }
 
     /// Returns until when a follower that joins now waits.

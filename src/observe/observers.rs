@@ -97,6 +97,7 @@ impl<O: ?Sized> Observers<O> {
 impl Observers {
     /// Tells the first of them, those who were there when what the event is about began: who is told of an end has been told
     /// of its beginning.
+    #[cold]
     pub(crate) fn tell(&self, first: usize, event: &Event<'_>) {
         let mut link = &self.first;
         for _ in 0..first {

@@ -34,15 +34,18 @@ impl Watch {
     }
 
     /// The call is made, and comes near no flight.
+    #[cold]
     pub(crate) fn alone(&self, reason: Reason, why: &'static str) {
         self.0.tell(&Event::Alone { reason, why, label: self.label() });
     }
 
+    #[cold]
     pub(crate) fn released(&self, reason: Reason, why: &'static str) {
         self.follows(false);
         self.0.tell(&Event::Released { reason, why, label: self.label() });
     }
 
+    #[cold]
     pub(crate) fn answered(self, role: Role, callers: usize) {
         // Who has landed its own flight has read the clock there.
         let landed = self.0.landed().filter(|_| role == Role::Leader);
@@ -55,6 +58,7 @@ impl Watch {
         self.0.ended.store(true, Relaxed);
     }
 
+    #[cold]
     pub(crate) fn panicked(self) {
         let (follower, waited) = self.so_far();
         self.end(|label| Event::Panicked { follower, waited, label });
@@ -72,6 +76,7 @@ impl Watch {
 }
 
 impl Drop for Watch {
+    #[cold]
     fn drop(&mut self) {
         if !self.0.ended.load(Relaxed) {
             let (follower, waited) = self.so_far();

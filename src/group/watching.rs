@@ -1,0 +1,86 @@
+//! Whether a group's observers watch a caller.
+
+use std::sync::Arc;
+
+use super::profile::Profile;
+use crate::{
+    Reason, Role,
+    observe::{Observers, Watch},
+};
+
+/// How a group's observers see a caller; `None` if there are none, if the caller's layer watches it itself, and once the call
+/// has ended.
+pub(super) struct Watching(Option<Watch>);
+
+impl Watching {
+    /// Of one whom no group watches.
+    pub(super) const NONE: Self = Self(None);
+
+    /// Begins with the call, if anybody observes.
+    #[inline]
+    pub(super) fn by(observers: &Arc<Observers>) -> Self {
+        Self(if observers.any().is_some() { Some(Watch::begin(observers, None)) } else { None })
+    }
+
+    /// What was tried is no call: nobody has been told of it, and nobody is.
+    pub(super) fn of_no_call(mut self) {
+        if let Some(watch) = self.0.take() {
+            watch.of_no_call();
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Returns what the group's observers are told, if there are any, of one that calls for the first time, and whose layer
+    /// has no name for it.
+    #[inline]
+    pub(super) fn profile(&self) -> Option<Profile<'_>> {
+        self.0.as_ref().map(Profile::of)
+    }
+
+    /// The call comes near no flight.
+    pub(super) fn alone(&self, reason: Reason) {
+        if let Some(watch) = &self.0 {
+            watch.alone(reason, reason.name());
+        }
+    }
+
+    #[cold]
+    pub(super) fn released(&self, reason: Reason) {
+        if let Some(watch) = &self.0 {
+            watch.released(reason, reason.name());
+        }
+    }
+
+    #[inline]
+    pub(super) fn answered(&mut self, role: Role, callers: usize) {
+        if let Some(watch) = self.0.take() {
+            watch.answered(role, callers);
+        }
+    }
+
+    #[cold]
+    pub(super) fn panicked(&mut self) {
+        if let Some(watch) = self.0.take() {
+            watch.panicked();
+        }
+    }
+
+    /// Apart, so that where nobody watches the end of a caller is one test.
+    #[cold]
+    fn left(watch: Watch) {
+        drop(watch);
+    }
+}
+
+impl Drop for Watching {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(watch) = self.0.take() {
+            Self::left(watch);
+        }
+    }
+}
