@@ -115,4 +115,19 @@ impl Core {
         self.count(FleetRole::Local(reason));
         reason
     }
+
+    /// Tells those who watch how many scopes stay in the process. Of two that tell at once the later one may bring the older
+    /// number, and then tells again.
+    #[cfg(feature = "http")]
+    pub(super) fn tell_untold(&self) {
+        let mut scopes = self.untold.count();
+        while self.watchers.any().is_some() {
+            tell(&self.watchers, &FleetEvent::Untold { scopes });
+            let now = self.untold.count();
+            if now == scopes {
+                break;
+            }
+            scopes = now;
+        }
+    }
 }

@@ -40,6 +40,7 @@ impl Task {
                 pause = PAUSE;
                 if core.untold.told(*scope, writes) {
                     *is_done = true;
+                    core.tell_untold();
                     break;
                 }
             } else if until <= Instant::now() {
@@ -59,6 +60,7 @@ impl Drop for Task {
     fn drop(&mut self) {
         if !self.is_done {
             self.core.untold.give_up(self.scope);
+            self.core.tell_untold();
         }
     }
 }
@@ -79,6 +81,7 @@ pub(super) fn fence(core: &Arc<Core>, scopes: impl IntoIterator<Item = FenceScop
         }
         acknowledgements.push(acknowledgement);
     }
+    core.tell_untold();
     // An engine that has not answered of late is told all the same, but nobody waits for that; nor where no task can ask it.
     if core.breaker.is_open() || spawner.is_none() {
         acknowledgements.iter().for_each(|_| core.counts.count_unfenced());

@@ -20,6 +20,12 @@ pub enum FleetEvent {
         /// From asking to the reply, or until the budget was spent.
         time: Duration,
     },
+    /// A write waits to be told to the engine, or waits no longer: this many paths and gRPC services stay in the process now, as
+    /// [`FleetStats::untold`](super::FleetStats::untold) has it. The last that is told is the one that holds.
+    Untold {
+        /// How many.
+        scopes: usize,
+    },
 }
 
 /// What a caller waits for at most for the budget.

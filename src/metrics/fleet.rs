@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use metrics::{Histogram, describe_counter, describe_histogram, histogram};
+use metrics::{Gauge, Histogram, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use super::{
     Metered,
@@ -15,6 +15,7 @@ struct Figures {
     calls: ByName,
     joining: Histogram,
     closing: Histogram,
+    untold: Gauge,
 }
 
 impl Metered {
@@ -24,6 +25,7 @@ impl Metered {
     /// |---|---|---|
     /// | `singleflight.fleet.calls` | counter: work of flights that asked the fleet | `group`; `how` = `led`, `followed`, or the name of a [`FleetReason`](crate::fleet::FleetReason) |
     /// | `singleflight.fleet.duration` | histogram, seconds that callers waited for the engine | `group`; `op` = `join`, `close` |
+    /// | `singleflight.fleet.untold` | gauge: paths and gRPC services whose flights stay in the process until the engine knows of a write | `group` |
     ///
     /// # Examples
     ///
@@ -37,11 +39,12 @@ impl Metered {
     pub fn fleet(&self) -> impl Fn(&FleetEvent) + Send + Sync + use<> {
         let (group, figures) = (Arc::clone(&self.group), OnceLock::new());
         move |event| {
-            let Figures { calls, joining, closing } = figures.get_or_init(|| Figures::new(&group));
+            let Figures { calls, joining, closing, untold } = figures.get_or_init(|| Figures::new(&group));
             match *event {
                 FleetEvent::Asked(role) => calls.increment(role.name()),
                 FleetEvent::Waited { operation: FleetOperation::Join, time } => joining.record(time),
                 FleetEvent::Waited { operation: FleetOperation::Close, time } => closing.record(time),
+                FleetEvent::Untold { scopes } => untold.set(scopes as f64),
             }
         }
     }
@@ -55,6 +58,10 @@ impl Figures {
             metrics::Unit::Seconds,
             "How long callers waited for the engine of the fleet"
         );
+        describe_gauge!(
+            "singleflight.fleet.untold",
+            "Paths and services whose flights stay in the process until the engine knows of a write"
+        );
         let waited = |operation: FleetOperation| {
             histogram!("singleflight.fleet.duration", labels(group, None, &[("op", operation.name())]))
         };
@@ -62,6 +69,7 @@ impl Figures {
             calls: ByName::new("singleflight.fleet.calls", "how", labels(group, None, &[])),
             joining: waited(FleetOperation::Join),
             closing: waited(FleetOperation::Close),
+            untold: gauge!("singleflight.fleet.untold", labels(group, None, &[])),
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tower_singleflight::{
     Group, Limits, Stats,
-    fleet::{Fleet, MemoryEngine, PostcardCodec},
+    fleet::{Fleet, FleetEvent, MemoryEngine, PostcardCodec},
     metrics::Metered,
 };
 
@@ -147,6 +147,8 @@ fn what_a_fleet_did_with_the_work_of_flights_is_counted() {
         tokio::join!(a, b, c);
         engine.fail();
         call(&processes[0]).await;
+        let told = Metered::new("g").fleet();
+        [2, 3].into_iter().for_each(|scopes| told(&FleetEvent::Untold { scopes }));
     })
     .all();
     let sum = |begins| Figures::sum(&figures, begins);
@@ -154,6 +156,7 @@ fn what_a_fleet_did_with_the_work_of_flights_is_counted() {
     assert_eq!(sum("singleflight.fleet.calls group=g how=followed"), 2.0);
     assert_eq!(sum("singleflight.fleet.calls group=g how=unavailable"), 1.0);
     assert_eq!(sum("singleflight.fleet.calls"), 4.0);
+    assert_eq!(sum("singleflight.fleet.untold group=g"), 3.0);
     assert!(sum("singleflight.fleet.duration group=g op=join") > 0.0);
     assert!(sum("singleflight.fleet.duration group=g op=close") > 0.0);
 }

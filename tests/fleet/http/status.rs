@@ -1,6 +1,9 @@
 //! The live page of layers that are in a fleet: it says what `Fleet::stats` says.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::Request;
 use http_body_util::BodyExt;
@@ -9,7 +12,7 @@ use tokio::time::advance;
 use tower::ServiceExt;
 use tower_singleflight::{
     HttpSingleflightLayer,
-    fleet::{Fleet, FleetReason, FleetRole, FleetStats, MemoryEngine},
+    fleet::{Fleet, FleetEvent, FleetReason, FleetRole, FleetStats, MemoryEngine},
     http::StatusPage,
 };
 
@@ -91,6 +94,13 @@ async fn is_shown(process: &Process, reasons: &[(FleetReason, u64)]) -> FleetSta
 async fn the_page_says_what_the_stats_of_the_fleet_say() {
     let engine = MemoryEngine::new();
     let (mut a, mut b) = (process(&engine), process(&engine));
+    let untold = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&untold);
+    drop(b.fleet.clone().observed(move |event| {
+        if let FleetEvent::Untold { scopes } = event {
+            seen.lock().unwrap().push(*scopes);
+        }
+    }));
     let (first, second) = (ask(&mut a.node, get("http://h/x")).await, ask(&mut b.node, get("http://h/x")).await);
     a.node.next().await.answer(ok(&[], "rows"));
     for (task, role) in [(first, FleetRole::Led), (second, FleetRole::Followed)] {
@@ -115,6 +125,7 @@ async fn the_page_says_what_the_stats_of_the_fleet_say() {
     let stats = is_shown(&b, &[(FleetReason::Unavailable, 3), (FleetReason::Skipped, 1)]).await;
     assert_eq!((stats.local, stats.without_engine, stats.skipping), (4, 4, true));
     assert_eq!((stats.unfenced, stats.untold), (1, 1));
+    assert_eq!(*untold.lock().unwrap(), [1]);
 
     // It answers again, and is told.
     engine.resume();
@@ -127,6 +138,7 @@ async fn the_page_says_what_the_stats_of_the_fleet_say() {
     assert_eq!(fleet(&answered(led).await), Some(FleetRole::Led));
     let stats = is_shown(&b, &[(FleetReason::Unavailable, 3), (FleetReason::Skipped, 1)]).await;
     assert_eq!((stats.led, stats.unfenced, stats.untold, stats.skipping), (1, 1, 0, false));
+    assert_eq!(*untold.lock().unwrap(), [1, 0]);
     assert!(a.node.group.is_empty() && b.node.group.is_empty());
 }
 
