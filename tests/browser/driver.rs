@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, wd::WebDriverCompatibleCommand};
+use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::{
@@ -16,6 +17,7 @@ use tokio::{
     process::{Child, Command},
     time::{Instant, sleep},
 };
+use url::{ParseError, Url};
 
 /// How long a condition may take to come true.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -93,6 +95,15 @@ impl Browser {
         &self.client
     }
 
+    /// Sends a command of the browser's own protocol, which knows more than WebDriver does: colour schemes, phones.
+    ///
+    /// # Errors
+    ///
+    /// If the browser refuses it, or does not answer.
+    pub async fn command(&self, name: &str, parameters: Value) -> Result<Value, Fault> {
+        Ok(self.client.issue_cmd(Own { name: name.to_owned(), parameters }).await?)
+    }
+
     /// Returns what a script returns.
     ///
     /// # Errors
@@ -147,5 +158,22 @@ impl Browser {
     /// As above.
     pub async fn until_text(&self, id: &str, expected: &str) -> Result<(), Fault> {
         self.until(&format!("return document.getElementById('{id}').textContent"), expected).await
+    }
+}
+
+/// A command of the browser's own protocol, by way of chromedriver.
+#[derive(Debug)]
+struct Own {
+    name: String,
+    parameters: Value,
+}
+
+impl WebDriverCompatibleCommand for Own {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(json!({ "cmd": self.name, "params": self.parameters }).to_string()))
     }
 }

@@ -109,7 +109,7 @@
     const parts = s.now.by_callers.map((flights, i) => flights ? count(flights) + " with " + names[i] : "").filter(Boolean);
     set("by-callers", parts.length ? parts.join(", ") + "." : "No flight is under way.");
     at("largest-scroll").hidden = s.now.largest.length === 0;
-    rows(at("largest"), s.now.largest, (f) => [f.flight, f.route, count(f.callers), time(f.age)], 0);
+    rows(at("largest"), s.now.largest, (f) => [f.flight, f.route, count(f.callers), time(f.age)], 1);
     // Once a second is often enough for what is large.
     const now = Math.floor(s.up / 1000);
     if (second !== now) {
@@ -215,9 +215,11 @@
         section = document.createElement("section");
         section.append(document.createElement("h2"), document.createElement("pre"));
         section.lastElementChild.tabIndex = 0;
+        section.lastElementChild.setAttribute("role", "region");
         place.append(section);
       }
       put(section.firstElementChild, title);
+      section.lastElementChild.setAttribute("aria-label", title);
       put(section.lastElementChild, text);
     });
   };
