@@ -160,3 +160,15 @@ fn what_a_fleet_did_with_the_work_of_flights_is_counted() {
     assert!(sum("singleflight.fleet.duration group=g op=join") > 0.0);
     assert!(sum("singleflight.fleet.duration group=g op=close") > 0.0);
 }
+
+#[test]
+fn names_may_be_empty_huge_or_not_ascii() {
+    for name in ["".to_owned(), "é".repeat(100_000), "レポート \"x\"".to_owned()] {
+        let figures = recorded(async {
+            let group: Group<u32, u32> = Group::new().observed(Metered::new(name.clone()));
+            assert_eq!(group.call(7, || async { 1 }).await.value, 1);
+            assert_eq!(group.stats().observers_off, 0);
+        });
+        assert_eq!(Figures::sum(&figures.all(), &format!("singleflight.calls group={name} role=leader")), 1.0);
+    }
+}

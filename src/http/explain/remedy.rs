@@ -97,8 +97,36 @@ const fn of(rule: Rule) -> (&'static str, Option<&'static str>) {
 
 #[cfg(test)]
 mod tests {
-    use super::of;
-    use crate::http::rule::Rule;
+    use std::fmt;
+
+    use http::HeaderMap;
+
+    use super::{of, write};
+    use crate::http::{
+        policy::{CacheName, Forwarded},
+        rule::Rule,
+    };
+
+    struct Explained(Rule);
+
+    impl fmt::Display for Explained {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write("The request goes alone", self.0, f)
+        }
+    }
+
+    #[test]
+    fn each_rule_has_the_word_that_cache_status_has() {
+        for rule in Rule::ALL {
+            let mut headers = HeaderMap::new();
+            CacheName::new("here").append(Forwarded::Bypass, Some(rule.name()), &mut headers);
+            let said = headers["cache-status"].to_str().unwrap();
+            let detail = said.strip_prefix("here; fwd=bypass; detail=").unwrap();
+            assert!(detail.chars().all(|letter| letter.is_ascii_alphanumeric()), "no token: {detail}");
+            let explained = Explained(*rule).to_string();
+            assert!(explained.starts_with(&format!("The request goes alone, by {detail}. ")), "{explained}");
+        }
+    }
 
     const PAGE: &str = include_str!("../../../docs/troubleshooting.md");
 

@@ -85,3 +85,27 @@ async fn labels_cannot_grow_it_and_are_no_html() {
     let html = ask(&page, Method::GET, "/").await.into_body().collect().await.unwrap().to_bytes();
     assert!(!std::str::from_utf8(&html).unwrap().contains("<script>7"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn names_may_be_empty_huge_or_not_ascii() {
+    let page = StatusPage::new();
+    let names = ["", &"é".repeat(100_000), "レポート", "\u{202e}stroper", "two\nlines"];
+    let groups = names.map(|name| Group::new().observed(page.named(name)));
+    let mut page = page.clone();
+    for (name, group) in names.iter().zip(&groups) {
+        group.call(7, || async {}).await;
+        let stats = group.clone();
+        page = page.group(name, move || stats.stats()).section(name, || "é".repeat(20_000));
+    }
+    let now = snapshot(&page).await;
+    let shown: Vec<_> =
+        now["routes"].as_array().unwrap().iter().map(|route| route["route"].as_str().unwrap()).collect();
+    assert_eq!(shown, ["", &"é".repeat(64), names[2], names[3], names[4]]);
+    assert_eq!(now["groups"].as_array().unwrap().len(), names.len());
+    let sections = now["sections"].as_array().unwrap();
+    assert!(sections.iter().all(|section| section["text"].as_str().unwrap().len() <= 16 << 10));
+    // A terminal has a line for each, and nothing that moves its cursor.
+    let plain = plain(&page).await;
+    assert!(plain.contains("レポート") && plain.contains("two lines"), "{plain}");
+    assert!(plain.chars().all(|letter| letter == '\n' || !letter.is_control()));
+}
