@@ -11,6 +11,8 @@
 //! ```
 
 #[cfg(feature = "fleet")]
+mod asked;
+#[cfg(feature = "fleet")]
 mod landing;
 #[cfg(feature = "fleet")]
 mod message;

@@ -24,6 +24,7 @@ mod buffered;
 mod hints;
 mod pace;
 mod spilled;
+mod waiting;
 
 use std::{collections::VecDeque, mem::replace, task::Waker, time::Duration};
 
@@ -136,16 +137,7 @@ impl<B> State<B> {
         let mut deferred = Deferred::default();
         let place = self.readers.remove(reader);
         self.yielding = self.yielding.filter(|yielding| *yielding != reader);
-        if let Some((waits, at)) = place.waits {
-            let waiting = &mut self.waiting[waits as usize];
-            waiting.swap_remove(at);
-            if let Some(moved) = waiting.get(at) {
-                self.readers[*moved].waits = Some((waits, at));
-            }
-        }
-        if self.waiting[WaitFor::Room as usize].is_empty() {
-            self.patience.rest();
-        }
+        self.stop_waiting(&place);
         if !place.cut {
             self.give_up(place.next, &mut deferred);
             self.trim(&mut deferred);
@@ -238,30 +230,6 @@ impl<B> State<B> {
             self.first += 1;
         }
         deferred
-    }
-
-    /// Parks a reader; returns the waker that this one replaces.
-    pub(super) fn park(&mut self, reader: usize, waits: WaitFor, waker: Waker) -> Option<Waker> {
-        let place = &mut self.readers[reader];
-        let waiting = &mut self.waiting[waits as usize];
-        // If it waits already it is for the same: what ends one kind of waiting wakes all who do.
-        if place.waits.is_none() {
-            place.waits = Some((waits, waiting.len()));
-            waiting.push(reader);
-        }
-        place.waker.replace(waker)
-    }
-
-    /// Takes the wakers of all who wait for this.
-    pub(super) fn take_wakers(&mut self, waits: WaitFor, deferred: &mut Deferred) {
-        if matches!(waits, WaitFor::Room) {
-            self.patience.rest();
-        }
-        for reader in self.waiting[waits as usize].drain(..) {
-            let place = &mut self.readers[reader];
-            place.waits = None;
-            deferred.wakers.extend(place.waker.take());
-        }
     }
 
     /// Ends the body for all who have taken what there is (invariant 7).

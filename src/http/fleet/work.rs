@@ -2,27 +2,17 @@
 
 use std::{
     error::Error,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    task::{Context, Poll, ready},
-    time::Duration,
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http_body::Body;
 use tokio::time::Instant;
 
-use super::{
-    InVain, landing,
-    received::{Taken, take},
-};
+use super::{InVain, asked::Asked};
 use crate::{
-    fleet::{Ask, BeganElsewhere, Closing, Course, FleetReason, FleetRole, Lead},
-    http::{answer::Answer, config::Config, membership::Wish, requester::Requester},
+    fleet::{FleetReason, FleetRole},
+    http::{answer::Answer, membership::Wish, requester::Requester},
 };
 
 /// What a call has to do with the fleet.
@@ -34,42 +24,6 @@ pub(in crate::http) enum FleetWork {
     /// It runs without the fleet.
     Stays(FleetReason),
     Asked(Box<Asked>),
-}
-
-/// One that has asked.
-pub(in crate::http) struct Asked {
-    stage: Stage,
-    /// When it asked.
-    since: Instant,
-    /// Since when another process has run what it waits for.
-    began: BeganElsewhere,
-    /// It has asked once more (D9).
-    tried_again: bool,
-    in_vain: Option<InVain>,
-    /// Set when those who lead the flight that is waited for have let others go: it has closed.
-    closed: Arc<AtomicBool>,
-    max_wait: Duration,
-    role: FleetRole,
-}
-
-enum Stage {
-    /// Asking => (Leading | Over): when the engine has answered, and the flight of another process has landed.
-    Asking(Asking),
-    /// Leading => Closing: when the work has ended.
-    Leading(Lead),
-    /// Closing => Over: when the engine has said whether anybody follows, or its time is up.
-    Closing(Closing),
-    /// The fleet has no more to say.
-    Over,
-}
-
-type Asking = BoxFuture<'static, (Ask, Course)>;
-
-fn asking(mut ask: Ask) -> Asking {
-    Box::pin(async move {
-        let course = ask.take().await;
-        (ask, course)
-    })
 }
 
 impl FleetWork {
@@ -168,10 +122,7 @@ impl FleetWork {
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         match self {
-            Self::Asked(asked) => match &mut asked.stage {
-                Stage::Leading(lead) => lead.poll_work(cx, poll),
-                _ => poll(cx),
-            },
+            Self::Asked(asked) => asked.poll_work(cx, poll),
             _ => poll(cx),
         }
     }
@@ -198,100 +149,4 @@ impl FleetWork {
             Self::Asked(asked) => asked.poll_close(requester, answer, cx),
         }
     }
-}
-
-impl Asked {
-    /// `None` if its key may not leave the process.
-    fn new(requester: &Requester) -> Option<Box<Self>> {
-        let config = &requester.coalescer.config;
-        let fleet = config.fleet.fleet()?;
-        let name = config.fleet.name(fleet, &requester.key, requester.unary, || recipe(config))?;
-        let limits = requester.group().limits();
-        let began = BeganElsewhere::wanted(&limits);
-        let ask = fleet.ask(name, limits, config.remember, began.clone());
-        let (closed, max_wait) = (ask.closed(), fleet.settings().max_wait);
-        let (stage, since, role) = (Stage::Asking(asking(ask)), Instant::now(), FleetRole::Led);
-        Some(Box::new(Self { stage, since, began, tried_again: false, role, in_vain: None, closed, max_wait }))
-    }
-
-    fn poll_ask<RB, E>(&mut self, requester: &Requester, cx: &mut Context<'_>) -> Poll<Option<Box<Answer<RB, E>>>>
-    where
-        RB: Body<Data = Bytes> + Send + 'static,
-        RB::Error: Into<Box<dyn Error + Send + Sync>>,
-        E: Send + Sync + 'static,
-    {
-        while let Stage::Asking(asked) = &mut self.stage {
-            let polled = asked.as_mut().poll(cx);
-            // D1, S22: who comes from now on would get what others have had. The callers of this flight get it all the same.
-            if self.closed.swap(false, Relaxed) {
-                requester.group().flights::<RB, E>().group.forget_current(&requester.key);
-            }
-            let (ask, course) = ready!(polled);
-            self.stage = Stage::Over;
-            let has_waited = ask.has_waited();
-            let message = match course {
-                Course::Lead(lead) => {
-                    self.stage = Stage::Leading(lead);
-                    break;
-                }
-                Course::Local(reason) => {
-                    self.runs_here(reason, has_waited);
-                    break;
-                }
-                Course::Message(message) => message,
-            };
-            match take(requester, message, self.since, self.tried_again) {
-                Taken::Answer(answer) => {
-                    ask.followed();
-                    self.role = FleetRole::Followed;
-                    return Poll::Ready(Some(answer));
-                }
-                Taken::AskAgain => {
-                    self.tried_again = true;
-                    self.stage = Stage::Asking(asking(ask));
-                }
-                Taken::Declined(reason) => self.runs_here(ask.declined(reason), true),
-                Taken::Malformed => self.runs_here(ask.unreadable(), true),
-                Taken::NotNow => self.runs_here(ask.failed(FleetReason::NotShareable), true),
-            }
-        }
-        Poll::Ready(None)
-    }
-
-    /// The call is made here.
-    fn runs_here(&mut self, reason: FleetReason, has_waited: bool) {
-        self.role = FleetRole::Local(reason);
-        let is_evidence = reason == FleetReason::NotShareable;
-        self.in_vain = has_waited.then_some(InVain { max_wait: self.max_wait, is_evidence });
-    }
-
-    fn poll_close<RB, E>(&mut self, requester: &Requester, answer: &mut Answer<RB, E>, cx: &mut Context<'_>) -> Poll<()>
-    where
-        RB: Body<Data = Bytes> + Send + 'static,
-        RB::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        if let Stage::Leading(_) = self.stage {
-            if let Stage::Leading(lead) = std::mem::replace(&mut self.stage, Stage::Over) {
-                self.stage = Stage::Closing(lead.close());
-            }
-        }
-        if let Stage::Closing(closing) = &mut self.stage {
-            if let Some(landing) = ready!(Pin::new(closing).poll(cx)) {
-                landing::land(landing, requester, answer);
-            }
-            self.stage = Stage::Over;
-        }
-        answer.audience.fleet = Some(self.role);
-        // Those of other processes who followed have had one try, and have been told.
-        if self.tried_again {
-            answer.audience.settle();
-        }
-        Poll::Ready(())
-    }
-}
-
-/// Returns what a layer's keys and its verdicts depend on: layers that were told otherwise do not meet.
-fn recipe(config: &Config) -> Vec<u8> {
-    let Config { recipe, policy, .. } = config;
-    format!("{recipe:?} {policy:?}").into_bytes()
 }
