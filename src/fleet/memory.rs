@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 pub use self::faults::Faults;
 use self::{
-    faults::{Chosen, Dice},
+    faults::{Chosen, SeededRandom},
     store::Store,
 };
 use super::{Closed, Engine, FenceScope, Join, Joined, Name, News, Peek, Reply, Token, Unavailable};
@@ -52,7 +52,7 @@ struct Inner {
 struct State {
     store: Store,
     faults: Faults,
-    dice: Dice,
+    random: SeededRandom,
     news: Vec<News>,
     /// Nothing takes effect, and nothing is answered.
     is_stopped: bool,
@@ -82,7 +82,7 @@ impl MemoryEngine {
         let state = State {
             store: Store::default(),
             faults,
-            dice: Dice::new(seed),
+            random: SeededRandom::new(seed),
             news: Vec::new(),
             is_stopped: false,
             is_down: false,
@@ -162,8 +162,8 @@ impl MemoryEngine {
         let engine = self.clone();
         let (chosen, takes, is_stopped) = {
             let mut state = lock(&self.0.state);
-            let State { dice, faults, .. } = &mut *state;
-            (dice.choose(faults), state.takes, state.is_stopped)
+            let State { random, faults, .. } = &mut *state;
+            (random.choose(faults), state.takes, state.is_stopped)
         };
         Box::pin(async move {
             if chosen.lost_command || is_stopped {
@@ -199,10 +199,10 @@ impl MemoryEngine {
     fn tell(&self, name: Name, token: Token, message: &Bytes) {
         let told: Vec<_> = {
             let mut state = lock(&self.0.state);
-            let State { news, dice, faults, .. } = &mut *state;
+            let State { news, random, faults, .. } = &mut *state;
             let told = news.iter().filter_map(|news| {
-                let late = dice.late(faults.late_news, faults.delay);
-                (!dice.loses(faults.lost_news)).then(|| (news.clone(), late))
+                let late = random.late(faults.late_news, faults.delay);
+                (!random.loses(faults.lost_news)).then(|| (news.clone(), late))
             });
             told.collect()
         };

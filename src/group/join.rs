@@ -8,7 +8,7 @@ use super::{
     flight_ref::FlightRef,
     follower::{Follower, FollowerExtras},
     leader::Leader,
-    place::{Patience, Place},
+    place::{MaxWait, Place},
     profile::Profile,
     reentrancy,
     shard::{Locked, Shard},
@@ -26,7 +26,7 @@ pub(super) struct JoinMode {
     /// It does not even go alone there: then it is no call, and is not counted.
     tries: bool,
     /// `Some`: it joins no flight whose work has begun, and waits behind that one, for so long at most (invariant 13).
-    fresh: Option<Patience>,
+    fresh: Option<MaxWait>,
     /// Go's `DoChan`: the flight runs to its end, in a task from the start.
     spawner: Option<Spawner>,
 }
@@ -40,8 +40,8 @@ impl JoinMode {
     /// It leads where there is no flight, and else is no call.
     pub(super) const TRY_LEAD: Self = Self { leads: true, tries: true, ..Self::JOIN_OR_LEAD };
 
-    pub(super) fn fresh(patience: Patience) -> Self {
-        Self { fresh: Some(patience), ..Self::JOIN_OR_LEAD }
+    pub(super) fn fresh(max_wait: MaxWait) -> Self {
+        Self { fresh: Some(max_wait), ..Self::JOIN_OR_LEAD }
     }
 
     pub(super) fn is_fresh(&self) -> bool {
@@ -59,7 +59,7 @@ struct Behind<'a, K, W> {
     key: K,
     work: W,
     context: Context,
-    patience: Patience,
+    max_wait: MaxWait,
     spawner: Option<Spawner>,
     from: Option<FlightId>,
     leader_call: Option<Arc<LeaderCall>>,
@@ -145,8 +145,8 @@ where
         if let Some(slot) = listed {
             match self.place(locked.at(slot), slot, fresh, leader_call.as_deref()) {
                 Place::New { instead: old } => instead = old,
-                Place::Behind(patience) => {
-                    let new = Behind { hash, key, work, context, patience, spawner, from, leader_call, profile };
+                Place::Behind(max_wait) => {
+                    let new = Behind { hash, key, work, context, max_wait, spawner, from, leader_call, profile };
                     return self.lead_behind(locked, slot, new);
                 }
                 Place::On(slot) => {
@@ -211,9 +211,9 @@ where
         running: usize,
         behind: Behind<'_, K, W>,
     ) -> Joined<K, T, W> {
-        let Behind { hash, key, work, context, patience, mut spawner, from, leader_call, profile } = behind;
+        let Behind { hash, key, work, context, max_wait, mut spawner, from, leader_call, profile } = behind;
         let finish = spawner.is_some();
-        let edge = match self.admit_behind(&mut locked, running, patience, from, &mut spawner) {
+        let edge = match self.admit_behind(&mut locked, running, max_wait, from, &mut spawner) {
             Ok(edge) => edge,
             Err(reason) => {
                 locked.stats.alone += 1;
@@ -224,7 +224,7 @@ where
         let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
         let work = work.boxed(context);
         let new = New { hash, work, spawned: finish, scoped, leader_call, from };
-        let led = locked.wait_behind(running, new, key, patience, spawner.is_some());
+        let led = locked.wait_behind(running, new, key, max_wait, spawner.is_some());
         let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
         if let Some(profile) = profile {
             self.tell_led(led.flight, profile);

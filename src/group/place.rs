@@ -13,7 +13,7 @@ use super::{
 use crate::{FlightId, Reason, observe::LeaderCall, sync::Spawner};
 
 /// How long a flight waits behind the one that runs; `None`: as long as that takes.
-pub(super) type Patience = Option<Duration>;
+pub(super) type MaxWait = Option<Duration>;
 
 /// Where a caller belongs.
 pub(super) enum Place {
@@ -22,7 +22,7 @@ pub(super) enum Place {
     /// On this flight.
     On(usize),
     /// On a flight of its own, behind the one that runs.
-    Behind(Patience),
+    Behind(MaxWait),
 }
 
 impl<K, T> Shard<K, T> {
@@ -46,7 +46,7 @@ impl<K, T> Shard<K, T> {
         &self,
         flight: &Flight<K, T>,
         slot: usize,
-        fresh: Option<Patience>,
+        fresh: Option<MaxWait>,
         call: Option<&LeaderCall>,
     ) -> Place {
         if !flight.is_running() {
@@ -60,8 +60,8 @@ impl<K, T> Shard<K, T> {
             }
         }
         match fresh {
-            Some(patience) if flight.polled || flight.may_be_older() => {
-                flight.next().map_or(Place::Behind(patience), Place::On)
+            Some(max_wait) if flight.polled || flight.may_be_older() => {
+                flight.next().map_or(Place::Behind(max_wait), Place::On)
             }
             _ => Place::On(slot),
         }
@@ -94,15 +94,15 @@ impl<K, T> Shard<K, T> {
         &self,
         locked: &mut Locked<'_, K, T>,
         running: usize,
-        patience: Patience,
+        max_wait: MaxWait,
         from: Option<FlightId>,
         spawner: &mut Option<Spawner>,
     ) -> Result<Option<Box<Edge>>, Reason> {
-        if patience.is_some_and(|patience| patience.is_zero()) {
+        if max_wait.is_some_and(|max_wait| max_wait.is_zero()) {
             return Err(Reason::WaitedTooLong);
         }
         // Its task keeps the timer.
-        if patience.is_some() && spawner.is_none() {
+        if max_wait.is_some() && spawner.is_none() {
             *spawner = Some(Spawner::current().ok_or(Reason::NoRuntime)?);
         }
         let ahead = FlightRef { slot: running, serial: locked.at(running).serial };

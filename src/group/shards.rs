@@ -10,12 +10,12 @@ use crate::{Limits, threads::threads};
 const PER_THREAD: usize = 32;
 
 /// Empty until it is made.
-type Place<K, T> = OnceLock<Arc<Shard<K, T>>>;
+type ShardCell<K, T> = OnceLock<Arc<Shard<K, T>>>;
 
 /// A power of two of shards. Each is made when the first key comes to it, and stays: a group of few keys takes little room,
 /// however many threads there are.
 pub(super) struct Shards<K, T> {
-    shards: Box<[Place<K, T>]>,
+    shards: Box<[ShardCell<K, T>]>,
     limits: Limits,
     /// How many flights the group has, where a limit asks for it.
     flights: Option<Arc<AtomicUsize>>,

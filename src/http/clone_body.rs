@@ -66,14 +66,14 @@ use super::{BodySource, SpillStore};
 /// ```
 #[derive(Clone, Debug)]
 pub struct CloneBodyLayer {
-    told: Told,
+    options: Options,
 }
 
 /// A service whose HTTP responses are `Clone`; made by [`CloneBodyLayer`].
 #[derive(Clone, Debug)]
 pub struct CloneBody<S> {
     inner: S,
-    told: Told,
+    options: Options,
 }
 
 /// The response future of [`CloneBody`].
@@ -87,20 +87,20 @@ pub struct CloneBody<S> {
 pub struct CloneBodyFuture<F> {
     #[pin]
     call: F,
-    told: Told,
+    options: Options,
 }
 
 /// What each body is told.
 #[derive(Clone, Debug, Default)]
-struct Told {
+struct Options {
     /// In bytes.
     window: Option<usize>,
     stall: Option<Duration>,
     spill: SpillStore,
 }
 
-impl Told {
-    fn tell<B>(&self, mut body: BodySource<B>) -> BodySource<B> {
+impl Options {
+    fn apply<B>(&self, mut body: BodySource<B>) -> BodySource<B> {
         if let Some(bytes) = self.window {
             body = body.window(bytes);
         }
@@ -114,7 +114,7 @@ impl Told {
 impl CloneBodyLayer {
     /// Returns a layer with the defaults of [`BodySource`].
     pub fn new() -> Self {
-        Self { told: Told::default() }
+        Self { options: Options::default() }
     }
 
     /// Sets how much is kept between the fastest and the slowest reader of a body, in bytes.
@@ -130,7 +130,7 @@ impl CloneBodyLayer {
     /// ```
     #[must_use]
     pub fn window(mut self, bytes: usize) -> Self {
-        self.told.window = Some(bytes);
+        self.options.window = Some(bytes);
         self
     }
 
@@ -149,7 +149,7 @@ impl CloneBodyLayer {
     /// ```
     #[must_use]
     pub fn stall(mut self, time: Duration) -> Self {
-        self.told.stall = Some(time);
+        self.options.stall = Some(time);
         self
     }
 
@@ -168,7 +168,7 @@ impl CloneBodyLayer {
     /// ```
     #[must_use]
     pub fn spill(mut self, store: SpillStore) -> Self {
-        self.told.spill = store;
+        self.options.spill = store;
         self
     }
 }
@@ -183,7 +183,7 @@ impl<S> Layer<S> for CloneBodyLayer {
     type Service = CloneBody<S>;
 
     fn layer(&self, inner: S) -> CloneBody<S> {
-        CloneBody { inner, told: self.told.clone() }
+        CloneBody { inner, options: self.options.clone() }
     }
 }
 
@@ -200,7 +200,7 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        CloneBodyFuture { call: self.inner.call(request), told: self.told.clone() }
+        CloneBodyFuture { call: self.inner.call(request), options: self.options.clone() }
     }
 }
 
@@ -213,6 +213,6 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.call.poll(cx));
-        Poll::Ready(response.map(|response| response.map(|body| this.told.tell(BodySource::new(body)))))
+        Poll::Ready(response.map(|response| response.map(|body| this.options.apply(BodySource::new(body)))))
     }
 }

@@ -16,7 +16,7 @@ use super::{
     observe::HttpObservers,
     passed::Passed,
     policy::{self, Forwarded},
-    release::Turn,
+    release::PermitWait,
     rule::{Coalesced, Rule},
     watch::HttpWatch,
     write::Write,
@@ -95,12 +95,12 @@ impl Coalescer {
     }
 
     /// Returns what one who has waited waits for before its own call; `None` if it need not wait (D3, D10).
-    pub(super) fn turn(&self, place: Place) -> Option<Box<Turn>> {
+    pub(super) fn turn(&self, place: Place) -> Option<Box<PermitWait>> {
         self.turn_within(place, None)
     }
 
     /// Likewise; it waits for this long at most.
-    pub(super) fn turn_within(&self, place: Place, longest: Option<Duration>) -> Option<Box<Turn>> {
+    pub(super) fn turn_within(&self, place: Place, longest: Option<Duration>) -> Option<Box<PermitWait>> {
         let group = self.group(place);
         let releases = group.releases(self.config.release_limit?);
         let longest = group.max_wait().into_iter().chain(longest).min();

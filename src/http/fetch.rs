@@ -22,7 +22,7 @@ use super::{
     judge::{AtHead, Judging, Until},
     key::HttpKey,
     passed::Inside,
-    release::{Permit, Turn},
+    release::{Permit, PermitWait},
     requester::Requester,
 };
 use crate::{
@@ -39,7 +39,7 @@ pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
     #[pin]
     stage: Stage<S, B, RB, E>,
     /// `Some` until one who has waited may begin.
-    turn: Option<Box<Turn>>,
+    turn: Option<Box<PermitWait>>,
     /// `Some` while one who has waited makes its call.
     permit: Option<Permit>,
     fleet: FleetWork,

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     answer::Answer, counts::Counts, fence::Fences, key::HttpKey, membership::Fleets, observe::HttpObservers,
-    release::Releases, storm::Readers, unshareable::Unshareable,
+    release::Releases, storm::ReadsUnderWay, unshareable::Unshareable,
 };
 use crate::{Group, Limits, Stats, observe::Observers};
 
@@ -57,7 +57,7 @@ struct Inner {
 #[derive(Clone, Default)]
 struct Common {
     fences: Arc<Fences>,
-    readers: Arc<Readers>,
+    readers: Arc<ReadsUnderWay>,
     observers: Arc<HttpObservers>,
     /// Who is told of what is written.
     fleets: Arc<Fleets>,
@@ -223,7 +223,7 @@ impl HttpGroup {
         &self.inner.common.fleets
     }
 
-    pub(super) fn readers(&self) -> &Arc<Readers> {
+    pub(super) fn readers(&self) -> &Arc<ReadsUnderWay> {
         &self.inner.common.readers
     }
 

@@ -13,7 +13,7 @@ use super::{
     policy::{self, Admission},
     requester::Requester,
     rule::Rule,
-    storm::Reader,
+    storm::ReadUnderWay,
 };
 
 /// What becomes of a request that no rule sends alone.
@@ -60,10 +60,10 @@ impl Coalescer {
 
     /// Counts the caller among those who read what was ever written to (S21).
     #[inline]
-    fn reader(&self, parts: &request::Parts, kind: Kind, place: Place) -> Option<Arc<Reader>> {
+    fn reader(&self, parts: &request::Parts, kind: Kind, place: Place) -> Option<Arc<ReadUnderWay>> {
         let group = self.group(place);
         let (number, epoch) = fenced(group.fences(), parts, kind.grpc == Grpc::OptedIn)?;
-        Some(Reader::enter(group.readers(), number, epoch))
+        Some(ReadUnderWay::enter(group.readers(), number, epoch))
     }
 
     /// Returns what is known of the caller who has a key; `reader`: if what it asks for was ever written to, unless nothing is
@@ -76,7 +76,7 @@ impl Coalescer {
         place: Place,
         key: HttpKey,
         marked: bool,
-        reader: Option<Arc<Reader>>,
+        reader: Option<Arc<ReadUnderWay>>,
     ) -> Requester {
         let facts = self.config.policy.facts(parts, key.has_deadline());
         let unary = kind.grpc == Grpc::OptedIn;

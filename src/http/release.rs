@@ -26,7 +26,7 @@ thread_local! {
 pub(super) struct Releases(Arc<Semaphore>);
 
 /// A place in the line of those who have waited.
-pub(super) struct Turn {
+pub(super) struct PermitWait {
     permit: Pin<Box<dyn Future<Output = Option<Permit>> + Send + Sync>>,
     /// Until when it waits; `None`: as long as it takes.
     deadline: Option<Instant>,
@@ -42,11 +42,11 @@ impl Releases {
     }
 
     /// Returns a place in the line, for at most this long.
-    pub(super) fn turn(&self, max_wait: Option<Duration>) -> Turn {
+    pub(super) fn turn(&self, max_wait: Option<Duration>) -> PermitWait {
         let permits = Arc::clone(&self.0);
         let permit = Box::pin(async move { permits.acquire_owned().await.ok().map(Permit) });
         let deadline = max_wait.and_then(|wait| Instant::now().checked_add(wait));
-        Turn { permit, deadline, timer: Stall::default() }
+        PermitWait { permit, deadline, timer: Stall::default() }
     }
 
     /// Returns whether the thread is polling a call that holds a permit. What is called from there counts with it: if
@@ -56,7 +56,7 @@ impl Releases {
     }
 }
 
-impl Turn {
+impl PermitWait {
     /// Waits for a permit; `None` once it has waited for long enough.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Permit>> {
         if let Poll::Ready(permit) = self.permit.as_mut().poll(cx) {

@@ -13,7 +13,7 @@ const STORM: u64 = 4;
 
 /// The readers under way in each place that was fenced.
 #[derive(Default)]
-pub(super) struct Readers {
+pub(super) struct ReadsUnderWay {
     /// Made by the first reader.
     places: OnceLock<Box<[Mutex<Epochs>]>>,
 }
@@ -22,13 +22,13 @@ pub(super) struct Readers {
 type Epochs = Vec<(u64, usize)>;
 
 /// A reader under way in a place that was fenced, until it is dropped.
-pub(super) struct Reader {
-    readers: Arc<Readers>,
+pub(super) struct ReadUnderWay {
+    readers: Arc<ReadsUnderWay>,
     number: EpochNumber,
     epoch: u64,
 }
 
-impl Readers {
+impl ReadsUnderWay {
     /// Returns whether a reader from four fences ago or earlier is still under way.
     pub(super) fn see_a_storm(&self, number: EpochNumber, epoch: u64) -> bool {
         self.places.get().is_some_and(|places| {
@@ -62,14 +62,14 @@ impl Readers {
     }
 }
 
-impl Reader {
-    pub(super) fn enter(readers: &Arc<Readers>, number: EpochNumber, epoch: u64) -> Arc<Self> {
+impl ReadUnderWay {
+    pub(super) fn enter(readers: &Arc<ReadsUnderWay>, number: EpochNumber, epoch: u64) -> Arc<Self> {
         readers.enter(number, epoch);
         Arc::new(Self { readers: Arc::clone(readers), number, epoch })
     }
 }
 
-impl Drop for Reader {
+impl Drop for ReadUnderWay {
     fn drop(&mut self) {
         self.readers.leave(self.number, self.epoch);
     }

@@ -82,9 +82,9 @@ pub(super) struct Chosen {
 }
 
 /// Chooses faults: the same in every run for the same seed, and the same order of operations.
-pub(super) struct Dice(u64);
+pub(super) struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     pub(super) const fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -26,10 +26,10 @@ impl<'a, K, T> Locked<'a, K, T> {
         running: usize,
         new: New<T>,
         key: K,
-        patience: Option<Duration>,
+        max_wait: Option<Duration>,
         has_task: bool,
     ) -> Led<K> {
-        let overtakes = patience.and_then(|patience| Instant::now().checked_add(patience));
+        let overtakes = max_wait.and_then(|max_wait| Instant::now().checked_add(max_wait));
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
         table.stats.led += 1;
