@@ -14,7 +14,7 @@ use tower_singleflight::{DryRunStats, Limits, SingleflightLayer};
 const MS: Duration = Duration::from_millis(1);
 
 /// What is to come: calls of one key (`p`) and of another (`q`), fresh ones of the two (`f`, `g`), and answers to all that are
-/// under way (`!`); each with the time that passes behind it.
+/// under way (`!`), or to the latest first (`?`); each with the time that passes behind it.
 type Schedule = Vec<(char, Duration)>;
 
 async fn settle() {
@@ -40,10 +40,16 @@ async fn run(limits: Limits, dry: bool, schedule: &Schedule) -> (u64, u64, DryRu
     let mut service = layer.layer(backend);
     let (mut tasks, mut reached) = (Vec::new(), 0);
     for (letter, passes) in schedule {
-        if *letter == '!' {
-            let held: Vec<_> = std::iter::from_fn(|| held.try_recv().ok()).collect();
+        if matches!(letter, '!' | '?') {
+            let mut held: Vec<_> = std::iter::from_fn(|| held.try_recv().ok()).collect();
             reached += held.len() as u64;
-            held.into_iter().for_each(|held| held.send(()).unwrap());
+            if *letter == '?' {
+                held.reverse();
+            }
+            for held in held {
+                held.send(()).unwrap();
+                settle().await;
+            }
         } else {
             let mut call = spawn(service.call(*letter));
             let _ = call.poll();
@@ -106,6 +112,17 @@ async fn each_limit_is_kept() {
     ] {
         let schedule = schedule(letters, MS * passes);
         assert_eq!(saved(limits, &schedule).await, expected, "{letters}\n{limits:?}");
+    }
+}
+
+/// A flight that waits no longer runs beside the one before it, and neither counts once it has landed.
+#[tokio::test(start_paused = true)]
+async fn whichever_of_two_lands_first_there_is_room_for_two_again() {
+    let limits = Limits::new().max_wait(400 * MS + MS / 2).max_flights(2);
+    for answers in ['!', '?'] {
+        let schedule = [('p', 0), ('f', 500), (answers, 0), ('p', 0), ('q', 0), ('p', 0), ('q', 0)];
+        let schedule = schedule.map(|(letter, passes)| (letter, MS * passes)).to_vec();
+        assert_eq!(saved(limits, &schedule).await, 2, "{answers}");
     }
 }
 
