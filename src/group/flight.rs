@@ -55,7 +55,7 @@ pub(super) struct Flight<K, T> {
     pub(super) waiting: Option<Box<Waiting<T>>>,
 }
 
-/// What most flights never need, kept apart: a solo flight is 96 bytes, not 200, and costs less to move and to drop.
+/// What most flights never need, kept apart: a solo flight costs less to move and to drop without it.
 pub(super) struct Waiting<T> {
     /// Where the followers learn how it ended; `Some` once there has been one.
     pub(super) outcome: Option<Arc<SharedOutcome<T>>>,
