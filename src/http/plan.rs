@@ -48,7 +48,9 @@ impl Coalescer {
         kind: Kind,
         content: &RequestContent,
     ) -> Result<(Plan, Requester), Alone> {
-        let (place, marked) = (self.place(parts), self.marks());
+        let place = self.place(parts);
+        // A mark counts whoever has made it: others may have held the group then.
+        let marked = self.marks() || Passed::is_marked(parts, self.marking());
         match self.decide_and_mark(parts, kind, content, place, marked) {
             Ok((plan, key)) => {
                 let reader = self.reader(parts, kind, place);

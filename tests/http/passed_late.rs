@@ -23,7 +23,7 @@ use tower::{
 };
 use tower_singleflight::{
     HttpSingleflightLayer,
-    http::{Coalesced, Rule},
+    http::{Coalesced, HttpGroup, Rule},
 };
 
 #[derive(Clone)]
@@ -123,6 +123,31 @@ async fn s02_a_service_calls_a_clone_of_itself() {
     });
     let answers = ServiceBuilder::new().map_response(|answer: http::Response<_>| answer.map(Body::new));
     let service = BoxCloneService::new(answers.layer(HttpSingleflightLayer::new()).service(backend));
+    *itself.lock().unwrap() = Some(service.clone());
+    two_users_never_share(service).await;
+    *itself.lock().unwrap() = None;
+}
+
+/// The upper service has marked the request, since somebody might make another service of the group; below nobody might any
+/// more.
+#[tokio::test]
+async fn s02_a_mark_is_seen_below_though_nobody_else_has_the_group_any_more() {
+    type Itself = BoxCloneService<Request, Response, Infallible>;
+    let (itself, group) = (Arc::<Mutex<Option<Itself>>>::default(), HttpGroup::new());
+    let (inner, held) = (Arc::clone(&itself), Arc::new(Mutex::new(Some(group.clone()))));
+    let backend = service_fn(move |request: Request| {
+        let (again, held) = (inner.lock().unwrap().clone().expect("it was put there"), Arc::clone(&held));
+        async move {
+            if request.headers().contains_key("authorization") {
+                drop(held.lock().unwrap().take());
+                return again.oneshot(known(request)).await;
+            }
+            answer(request).await
+        }
+    });
+    let answers = ServiceBuilder::new().map_response(|answer: http::Response<_>| answer.map(Body::new));
+    let layer = HttpSingleflightLayer::new().group(group);
+    let service = BoxCloneService::new(answers.layer(layer).service(backend));
     *itself.lock().unwrap() = Some(service.clone());
     two_users_never_share(service).await;
     *itself.lock().unwrap() = None;
