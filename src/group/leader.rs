@@ -181,10 +181,11 @@ impl Registration {
                     // Shared: a follower joined in mid-poll, and its task waits for the work.
                     let task = flight.take_task();
                     locked.unlock();
-                    drop(superfluous);
+                    // Before a waker is dropped, which may panic (invariant 8).
                     if let Some(task) = task {
                         task.wake();
                     }
+                    drop(superfluous);
                     return;
                 }
                 Err(NeedsWaker) => {

@@ -2,9 +2,10 @@
 
 use std::{
     future::poll_fn,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::{Arc, Mutex},
-    task::Poll,
+    task::{Context, Poll, Wake, Waker},
     thread,
 };
 
@@ -107,6 +108,50 @@ fn a_task_that_waits_for_the_work_is_woken_when_the_leader_gives_it_back() {
     let follower = place.lock().unwrap().take().expect("it has joined");
     assert_eq!(runtime.block_on(follower).value, 2);
     assert_eq!(assert_ready!(leader.poll()).value, 2);
+    runtime.block_on(no_task_is_left());
+    assert!(group.is_empty());
+}
+
+/// Nobody may keep it but the flight.
+struct Burdened;
+
+impl Wake for Burdened {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Burdened {
+    fn drop(&mut self) {
+        panic!("a waker that panics as it is dropped");
+    }
+}
+
+/// The same, but the waker of the leader's poll before, which that one replaces, panics as it is dropped.
+#[test]
+fn a_waker_that_panics_as_it_is_dropped_keeps_no_task_asleep_that_waits_for_the_work() {
+    let group = Group::new();
+    let runtime = Arc::new(Builder::new_current_thread().build().expect("a runtime starts"));
+    let (inner, tasks, place) = (group.clone(), Arc::clone(&runtime), Arc::new(Mutex::new(None)));
+    let (kept, mut polls) = (Arc::clone(&place), 0);
+    let mut leader = group.call("key", move || {
+        poll_fn(move |_| {
+            polls += 1;
+            if polls == 2 {
+                *kept.lock().unwrap() = Some(join(&inner, tasks.handle()));
+                let tasks = Arc::clone(&tasks);
+                thread::spawn(move || tasks.block_on(settle())).join().expect("the task is polled");
+            }
+            if polls == 3 { Poll::Ready(polls) } else { Poll::Pending }
+        })
+    });
+    let burdened = Waker::from(Arc::new(Burdened));
+    assert!(Pin::new(&mut leader).poll(&mut Context::from_waker(&burdened)).is_pending());
+    drop(burdened);
+    let again = || Pin::new(&mut leader).poll(&mut Context::from_waker(Waker::noop())).is_pending();
+    assert!(catch_unwind(AssertUnwindSafe(again)).is_err());
+    let mut follower = place.lock().unwrap().take().expect("it has joined");
+    runtime.block_on(settle());
+    assert_eq!(assert_ready!(task::spawn(&mut follower).poll()).value, 3);
+    drop(leader);
     runtime.block_on(no_task_is_left());
     assert!(group.is_empty());
 }
