@@ -236,11 +236,14 @@ impl<K, T> Table<K, T> {
     }
 
     /// Unlists a flight whose work may go on, if the index lists it (invariant 4); the flight that waits behind it takes
-    /// the key and may start.
+    /// the key and may start. Where it waits for the drop of an older flight's work itself, it does so still.
     ///
     /// Returns the key if nobody else has it now, and the waker of whoever drives the flight that starts.
     pub(super) fn set_aside(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
-        if self.flights[slot].next().is_some() { self.release_key(slot) } else { (self.unlist(slot), None) }
+        let Some(next) = self.flights[slot].next() else { return (self.unlist(slot), None) };
+        self.flights[slot].waiting_mut().successor = None;
+        let key = self.hand_over(slot, next);
+        (key, self.start(next))
     }
 
     /// Removes a flight that ends from the index. A newer flight of the key that waits for this one's end may start now; one
@@ -257,21 +260,14 @@ impl<K, T> Table<K, T> {
         match (waiting.blocked_by.take(), waiting.successor.take()) {
             (None, None) => (self.unlist(slot), None),
             (None, Some(next)) => {
-                let key = if self.flights[next].turn().is_some() {
-                    self.joinable.sub(true);
-                    self.pass_key(slot, next);
-                    None
-                } else {
-                    self.unlist(slot)
-                };
-                let next = &mut self.flights[next];
-                next.waiting_mut().blocked_by = None;
-                (key, next.take_driver())
+                let key = self.hand_over(slot, next);
+                (key, self.start(next))
             }
             (Some(previous), Some(next)) => {
+                let key = self.hand_over(slot, next);
                 self.flights[previous].waiting_mut().successor = Some(next);
                 self.flights[next].waiting_mut().blocked_by = Some(previous);
-                (self.unlist(slot), None)
+                (key, None)
             }
             (Some(previous), None) => {
                 self.flights[previous].waiting_mut().successor = None;
@@ -283,5 +279,22 @@ impl<K, T> Table<K, T> {
                 (None, None)
             }
         }
+    }
+
+    /// Gives the key of a flight to the one behind it, if that waits for its turn; else returns it.
+    fn hand_over(&mut self, slot: usize, next: usize) -> Option<K> {
+        if self.flights[next].turn().is_none() {
+            return self.unlist(slot);
+        }
+        self.joinable.sub(true);
+        self.pass_key(slot, next);
+        None
+    }
+
+    /// Lets a flight start that has waited for another one; returns the waker of whoever drives it.
+    fn start(&mut self, next: usize) -> Option<Waker> {
+        let next = &mut self.flights[next];
+        next.waiting_mut().blocked_by = None;
+        next.take_driver()
     }
 }

@@ -1,5 +1,6 @@
 //! Flights that many processes share. Each process is a group and a `Fleet` of its own, all on one engine.
 
+mod behind_drops;
 mod call;
 mod driver;
 mod faults;
