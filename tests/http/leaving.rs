@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use tower_singleflight::{HttpSingleflightLayer, Limits, Reason, Role, http::HttpGroup};
+use tokio::runtime::Handle;
+use tower_singleflight::{HttpSingleflightLayer, Limits, OnAbandon, Reason, Role, http::HttpGroup};
 
-use crate::origin::{OriginBody, bench, bench_in, get, ok, request, role, text};
+use crate::origin::{OriginBody, bench, bench_in, get, get_with, ok, request, role, text};
 
 #[tokio::test]
 async fn t32_d2_followers_outlive_a_leader_that_hangs_up() {
@@ -143,4 +144,27 @@ async fn s21_a_fence_ends_with_the_answer_and_not_with_its_future() {
     let joined = bench.call(get("/x"));
     assert_eq!(bench.count().await, 3);
     drop((during, after, joined));
+}
+
+/// It waits for its turn in a task of its own, since somebody has to keep the time; what then runs alone needs no other.
+#[tokio::test]
+async fn s13_a_reload_that_is_released_and_hangs_up_leaves_no_task_behind() {
+    let group = HttpGroup::with_limits(Limits::new().on_abandon(OnAbandon::Finish));
+    let mut bench = bench_in(HttpSingleflightLayer::new(), group);
+    let mut leader = bench.call(get("/x"));
+    let first = bench.next().await;
+    let mut reload = bench.call(get_with("/x", &[("cache-control", "no-cache")]));
+    assert_eq!(bench.count().await, 1, "it waits for the next run");
+    first.answer(ok(&[("cache-control", "private")], "one"));
+    assert!(leader.poll().is_ready());
+    assert!(reload.poll().is_pending());
+    drop(reload);
+    bench.settle().await;
+    // What has begun is finished.
+    while let Ok(second) = bench.held.try_recv() {
+        second.answer(ok(&[], "two"));
+    }
+    bench.settle().await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+    assert!(bench.group.is_empty());
 }

@@ -65,9 +65,10 @@ impl<'a, K, T> Locked<'a, K, T> {
     }
 }
 
-/// Solo, Shared => Solo, of the flight that waits behind one which ends with a value for its leader alone, where the next run's
-/// value would be for its leader alone, too. Its followers go alone now, with the note of the work that has ended, and its
-/// leader drives its work at once, unlisted. A flight that is to run to its end, or has no leader, takes its turn as ever.
+/// Solo, Shared => the same, of the flight that waits behind one which ends with a value for its leader alone, where the next
+/// run's value would be for its leader alone, too. Its followers go alone now, with the note of the work that has ended, and its
+/// work starts at once, unlisted, driven by who would have driven it in its turn: two tasks would not know of each other. A
+/// flight that is to run to its end, or has no leader, takes its turn as ever.
 pub(super) fn release_next<'a, K, T>(
     shard: &'a Shard<K, T>,
     table: &mut Table<K, T>,
@@ -86,8 +87,12 @@ pub(super) fn release_next<'a, K, T>(
     table.uncount(next);
     let (flight, stats) = table.at_counted(next);
     flight.tell(Told::NotShareable(note), stats);
-    (flight.callers, flight.stage) = (1, Stage::Solo);
+    flight.callers = 1;
     after.wakes = flight.take_wakers();
+    if flight.stage == Stage::Shared {
+        // Its task drives the work, and the landing wakes it.
+        flight.leader_waker = after.wakes.leader.take();
+    }
     after.waiting = flight.waiting.take();
     Some(Box::new(after))
 }
