@@ -58,14 +58,9 @@ impl<K, T> AfterUnlock<'_, K, T> {
         let Self { wakes, closed, key, waker, gone, unwanted, own, report, lost, waiting, next } = self;
         // Before all that may panic (invariant 8).
         let next = next.map_or(Ok(None), |next| catch(|| next.run()));
-        match report {
-            None => wakes.wake(),
-            // Told even past a waker that panics: whoever was told that a flight began is told that it ended.
-            Some(report) => {
-                let woken = catch(|| wakes.wake());
-                report.tell();
-                woken.unwrap_or_else(|payload| resume_unwind(payload));
-            }
+        wakes.wake();
+        if let Some(report) = report {
+            report.tell();
         }
         if let Some(lost) = lost {
             trace::lost(lost);

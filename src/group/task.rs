@@ -14,6 +14,7 @@ use super::{
     park::{NeedsWaker, park},
     poll_guard::PollGuard,
     shard::Shard,
+    wake_list::WakeList,
 };
 use crate::{OnAbandon, sync::Spawner, timer::Timer};
 
@@ -79,9 +80,7 @@ impl<K, T> Future for Task<K, T> {
             if flight.awaits_leader() && !over && !timed {
                 let leader = flight.leader_waker.take();
                 locked.unlock();
-                if let Some(leader) = leader {
-                    leader.wake();
-                }
+                WakeList { leader, ..WakeList::default() }.wake();
                 self.head_start.poll(cx);
                 timed = true;
                 continue;

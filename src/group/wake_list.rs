@@ -1,10 +1,10 @@
 //! The wakers that a transition sets free, to be woken once the lock is released (invariant 6).
 
-use std::{panic::resume_unwind, task::Waker};
+use std::task::Waker;
 
 use slab::Slab;
 
-use crate::panic::catch;
+use crate::panic::{catch, discard};
 
 /// Wakers taken out of a flight under the lock. Dropping it wakes nobody; call [`wake`](WakeList::wake).
 #[derive(Default)]
@@ -18,7 +18,8 @@ pub(super) struct WakeList {
 }
 
 impl WakeList {
-    /// Wakes them all, even past a waker that panics; the first panic is raised again at the end (invariant 8).
+    /// Wakes them all, even past a waker that panics: it is another caller's, and fails neither this one nor those after it
+    /// (invariant 8).
     #[inline]
     pub(super) fn wake(self) {
         if self.leader.is_some() || self.task.is_some() || self.successor.is_some() || !self.waiters.is_empty() {
@@ -30,12 +31,8 @@ impl WakeList {
         let Self { leader, waiters, task, successor } = self;
         let waiters = waiters.into_iter().map(|(_, waker)| waker);
         let mut wakers = successor.into_iter().chain(task).chain(leader).chain(waiters);
-        let mut panic = None;
         while let Err(payload) = catch(|| wakers.by_ref().for_each(Waker::wake)) {
-            panic.get_or_insert(payload);
-        }
-        if let Some(payload) = panic {
-            resume_unwind(payload);
+            discard(payload);
         }
     }
 }

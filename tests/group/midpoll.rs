@@ -156,6 +156,34 @@ fn a_waker_that_panics_as_it_is_dropped_keeps_no_task_asleep_that_waits_for_the_
     assert!(group.is_empty());
 }
 
+struct Grumbling;
+
+impl Wake for Grumbling {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+#[tokio::test]
+async fn the_waker_of_a_follower_that_panics_does_not_fail_the_leader_that_wakes_it() {
+    let group = Group::new();
+    let (inner, runtime, place) = (group.clone(), Handle::current(), Arc::new(Mutex::new(None)));
+    let kept = Arc::clone(&place);
+    let mut leader = task::spawn(group.call("key", move || async move {
+        let mut follower = join(&inner, &runtime);
+        let waker = Waker::from(Arc::new(Grumbling));
+        assert!(Pin::new(&mut follower).poll(&mut Context::from_waker(&waker)).is_pending());
+        *kept.lock().unwrap() = Some(follower);
+        1
+    }));
+    let outcome = assert_ready!(leader.poll());
+    assert_eq!((outcome.value, outcome.callers), (1, 2));
+    let follower = place.lock().unwrap().take().expect("it has joined");
+    assert_eq!(follower.await.value, 1);
+    no_task_is_left().await;
+    assert!(group.is_empty());
+}
+
 #[tokio::test]
 async fn the_task_takes_over_after_the_poll_of_the_leader_that_does_not_end_the_work() {
     let group = Group::new();
