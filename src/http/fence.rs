@@ -78,6 +78,7 @@ impl Fences {
             Place::AnyPath(path) => (1, None, path),
             Place::Service(authority, path) => (2, authority, path),
         };
+        let authority = authority.map(without_default_port);
         let mut hasher = self.hasher.build_hasher();
         let mut pieces = authority.unwrap_or_default().chunks(PIECE);
         let first = pieces.next().unwrap_or_default();
@@ -95,6 +96,12 @@ impl Fences {
         hasher.write(path.as_bytes());
         EpochNumber(hasher.finish() as usize % EPOCHS)
     }
+}
+
+/// Returns an authority without a port that goes without saying (RFC 9110, section 4.2.3). It is that of either scheme, since
+/// the scheme is not always known: to fence one authority more costs only a flight.
+pub(super) fn without_default_port(authority: &[u8]) -> &[u8] {
+    authority.strip_suffix(b":80").or_else(|| authority.strip_suffix(b":443")).unwrap_or(authority)
 }
 
 impl Default for Fences {

@@ -8,7 +8,7 @@ use http_body::Body;
 
 use super::{
     body::{SharedBody, Watch},
-    fence::{EpochNumber, Fences, Place},
+    fence::{EpochNumber, Fences, Place, without_default_port},
     group::HttpGroup,
     grpc_web,
     key::{Places, service_of},
@@ -245,7 +245,8 @@ fn reference<'a>(authority: Option<&[u8]>, base: &str, reference: &'a str) -> Op
     if let Some(rest) = rest {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (host, path) = rest.split_at(end);
-        let same = authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_bytes()));
+        let host = without_default_port(host.as_bytes());
+        let same = authority.is_some_and(|authority| without_default_port(authority).eq_ignore_ascii_case(host));
         let path = path.split('?').next().unwrap_or_default();
         return same.then_some(if path.is_empty() { "/" } else { path }.into());
     }
@@ -302,6 +303,8 @@ mod tests {
             ("./7", Some("/items/7")),
             ("../items/7", Some("/items/7")),
             ("http://a", Some("/")),
+            ("http://a:80/items/7", Some("/items/7")),
+            ("http://a:8080/items/7", None),
             ("http://b/items/7", None),
             ("//b/items/7", None),
             ("", None),

@@ -93,6 +93,18 @@ async fn s21_an_answer_or_an_error_fences_and_a_refusal_or_a_hang_up_does_not() 
     assert!(!fences("PUT", &[], End::Answered(200, &[]), "http://b/items/").await);
 }
 
+/// The port that goes without saying may be said (RFC 9110, section 4.2.3).
+#[tokio::test]
+async fn s21_a_write_fences_under_the_default_port_too() {
+    for (read, expected) in
+        [("http://a:80/items/", true), ("https://a:443/items/", true), ("http://a:8080/items/", false)]
+    {
+        assert_eq!(fences("PUT", &[], End::Answered(200, &[]), read).await, expected, "{read}");
+    }
+    let located = [("location", "http://a:80/items/7")];
+    assert!(fences("PUT", &[], End::Answered(201, &located), "http://a/items/7").await);
+}
+
 #[tokio::test]
 async fn s21_what_the_answer_locates_is_fenced_on_the_same_authority() {
     for name in ["location", "content-location"] {
