@@ -88,7 +88,7 @@ pub(super) fn herd(callers: usize) -> Bursts {
     at_once((0..callers).map(|_| get("/x")).collect())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn t01_t24_what_all_may_have() {
     let layer = HttpSingleflightLayer::new;
     assert_eq!(saved(layer(), &|| herd(100), &|_| Some(ok(&[], "rows"))).await, 99);
@@ -99,7 +99,7 @@ async fn t01_t24_what_all_may_have() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn t22_t23_what_is_the_leaders() {
     let said: [Fields; 8] = [
         &[("set-cookie", "id=1")],
@@ -117,7 +117,7 @@ async fn t22_t23_what_is_the_leaders() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn t25_s09_d3_who_varies() {
     let referers = |all: &[&str]| at_once(all.iter().map(|one| get_with("/x", &[("referer", one)])).collect());
     let vary = |_: &Request<RequestBody>| Some(ok(&[("vary", "referer")], "rows"));
@@ -136,7 +136,7 @@ async fn t25_s09_d3_who_varies() {
     assert_eq!(saved(layer(), &two, &by_referer).await, 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn t28_s10_statuses() {
     let layer = HttpSingleflightLayer::new;
     for code in [206, 304, 401, 403, 407, 408, 421, 425, 429, 431, 511] {
@@ -152,7 +152,7 @@ async fn t28_s10_statuses() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn d9_one_odd_request_in_a_herd() {
     let bursts = || {
         let mut requests = vec![get_with("/x", &[("referer", "odd")])];
@@ -175,7 +175,7 @@ async fn d9_one_odd_request_in_a_herd() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn d9_the_second_try_is_the_last() {
     for (code, said, expected) in
         [(403, &[][..], 0), (429, &[], 0), (400, &[("cache-control", "max-age=5")], 3), (414, &[], 3)]
@@ -185,7 +185,7 @@ async fn d9_the_second_try_is_the_last() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn d9_a_refusal_that_varies() {
     let referers = || at_once(["a", "a", "b", "c"].iter().map(|one| get_with("/x", &[("referer", one)])).collect());
     // All are refused, and those who agree with the leader try again.
@@ -220,7 +220,7 @@ async fn d9_who_comes_late_to_a_failure_among_its_like() {
     assert_eq!(saved(HttpSingleflightLayer::new(), &bursts, &script).await, 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn d3_what_is_remembered_is_not_waited_for_until_it_can_be_shared() {
     let private = |_: &Request<RequestBody>| Some(ok(&[("cache-control", "private")], "x"));
     let layer = HttpSingleflightLayer::new;
@@ -236,7 +236,7 @@ async fn d3_what_is_remembered_is_not_waited_for_until_it_can_be_shared() {
     assert_eq!(saved_in(layer(), Limits::new(), &thrice, &later).await, [0, 0, 4]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn s13_s30_s20_s05_requests_that_may_not_join() {
     let layer = HttpSingleflightLayer::new;
     let rows = |_: &Request<RequestBody>| Some(ok(&[], "rows"));
