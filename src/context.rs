@@ -4,7 +4,7 @@
 mod adapter;
 mod span;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 pub(crate) use self::adapter::InContext;
 use self::span::CallSpan;
@@ -26,18 +26,12 @@ impl Scope {
     }
 }
 
-impl fmt::Debug for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").finish_non_exhaustive()
-    }
-}
-
 /// What a call's work takes along: made by the caller before any lock is taken, since a subscriber's code and a scope's
 /// clone run in it (invariant 6). Most calls take nothing along, and it is one word.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Context(Rare<Parts>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Parts {
     span: CallSpan,
     /// Taken out when the work is put into its context.

@@ -12,7 +12,6 @@ use super::{BoxFuture, Context, Scope};
 
 /// Drives a future in the span of its first poll, inside what the scope makes of it.
 #[pin_project]
-#[derive(Debug)]
 pub(crate) struct InContext<F, T> {
     /// Its span is that of the call until the first poll, from then on that of the first poll.
     context: Context,
@@ -23,7 +22,6 @@ pub(crate) struct InContext<F, T> {
 }
 
 #[pin_project(project = StateProj)]
-#[derive(Debug)]
 enum State<F, T> {
     /// There is no scope, and the future stays in its place.
     Plain {
@@ -36,22 +34,13 @@ enum State<F, T> {
         scope: Scope,
     },
     Scoped {
-        wrapped: Wrapped,
+        wrapped: BoxFuture,
         output: Output<T>,
     },
 }
 
 /// Where work inside a scope leaves its output: what a scope sees has none. Nobody waits for this lock.
 type Output<T> = Arc<Mutex<Option<T>>>;
-
-/// What the scope returned.
-struct Wrapped(BoxFuture);
-
-impl std::fmt::Debug for Wrapped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Wrapped").finish_non_exhaustive()
-    }
-}
 
 impl<F, T> InContext<F, T> {
     /// Puts a future into the context of its call. Runs no user code, so it may be called under a lock (invariant 6).
@@ -133,7 +122,7 @@ where
                 let value = future.await;
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
             });
-            let wrapped = Wrapped((scope.0)(work));
+            let wrapped = (scope.0)(work);
             self.set(Self::Scoped { wrapped, output });
         }
     }
@@ -142,7 +131,7 @@ where
     fn poll_scoped(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<T> {
         self.as_mut().begin();
         let StateProj::Scoped { wrapped, output } = self.project() else { unreachable!("the scope has it now") };
-        ready!(wrapped.0.as_mut().poll(cx));
+        ready!(wrapped.as_mut().poll(cx));
         let value = output.lock().unwrap_or_else(PoisonError::into_inner).take();
         match value {
             Some(value) => Poll::Ready(value),
