@@ -13,7 +13,7 @@ pub(crate) struct Watch(Arc<LeaderCall>);
 
 impl Watch {
     /// Begins with the call.
-    #[inline]
+    #[cold]
     pub(crate) fn begin(observers: &Arc<Observers>, label: Option<Arc<str>>) -> Self {
         Self(LeaderCall::observed(observers, label))
     }
