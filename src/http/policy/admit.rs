@@ -31,7 +31,7 @@ pub(in crate::http) enum Admission {
 
 /// Returns whether a request is not known to be safe (RFC 9110, section 9.2.1; S21).
 pub(in crate::http) fn is_unsafe(method: &Method, headers: &HeaderMap) -> bool {
-    !matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY")
+    !(method.is_safe() || method.as_str() == "QUERY")
         || headers.keys().any(|name| overrides_method(name.as_str()))
 }
 
