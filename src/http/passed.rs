@@ -5,7 +5,7 @@
 //! lower service then looks as anonymous as what stands before the upper one, and as another user's, and must meet
 //! neither. Where the upper service saw no key, nothing tells who that is, and the request goes alone below too.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, iter};
 
 use http::{HeaderName, HeaderValue, request};
 
@@ -16,8 +16,12 @@ use crate::sync::thread_local;
 pub(super) type Lines = Vec<(HeaderName, HeaderValue)>;
 
 /// An extension of requests.
-#[derive(Clone, Debug, Default)]
-struct Marks(Vec<Mark>);
+#[derive(Clone, Debug)]
+struct Marks {
+    /// By itself, since most requests pass services of one layer value: that spares each an allocation.
+    first: Mark,
+    others: Vec<Mark>,
+}
 
 #[derive(Clone, Debug)]
 struct Mark {
@@ -76,16 +80,30 @@ impl Drop for Inside {
     }
 }
 
+impl Marks {
+    /// Returns the mark of the services that mark by this group.
+    fn of(&self, group: &HttpGroup) -> Option<&Mark> {
+        iter::once(&self.first).chain(&self.others).find(|mark| mark.group == group.number())
+    }
+
+    /// Puts a mark in, in place of the one of its group.
+    fn put(&mut self, mark: Mark) {
+        match iter::once(&mut self.first).chain(&mut self.others).find(|known| known.group == mark.group) {
+            Some(known) => *known = mark,
+            None => self.others.push(mark),
+        }
+    }
+}
+
 impl Passed {
     /// Returns whether a request has passed a service that marks by this group.
     pub(super) fn is_marked(parts: &request::Parts, group: &HttpGroup) -> bool {
-        let marks = parts.extensions.get::<Marks>();
-        marks.is_some_and(|Marks(marks)| marks.iter().any(|mark| mark.group == group.number()))
+        parts.extensions.get::<Marks>().is_some_and(|marks| marks.of(group).is_some())
     }
 
     pub(super) fn of(parts: &request::Parts, group: &HttpGroup) -> Self {
-        let Some(Marks(marks)) = parts.extensions.get() else { return Self::default() };
-        marks.iter().find(|mark| mark.group == group.number()).map(|mark| mark.passed.clone()).unwrap_or_default()
+        let mark = parts.extensions.get::<Marks>().and_then(|marks| marks.of(group));
+        mark.map(|mark| mark.passed.clone()).unwrap_or_default()
     }
 
     /// Marks a request that passes one service more, with this key, or alone by this rule, and with these credentials.
@@ -104,11 +122,8 @@ impl Passed {
         };
         let mark = Mark { group: group.number(), passed };
         match parts.extensions.get_mut::<Marks>() {
-            Some(Marks(marks)) => match marks.iter_mut().find(|mark| mark.group == group.number()) {
-                Some(known) => *known = mark,
-                None => marks.push(mark),
-            },
-            None => drop(parts.extensions.insert(Marks(vec![mark]))),
+            Some(marks) => marks.put(mark),
+            None => drop(parts.extensions.insert(Marks { first: mark, others: Vec::new() })),
         }
     }
 }

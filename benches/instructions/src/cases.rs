@@ -24,7 +24,8 @@ pub(crate) const CASES: &[Case] = &[
     case("join", "nothing", "joining a flight, and parking"),
     case("landing", "join", "having the outcome of a flight"),
     case("lone", "lone-bare", "an HTTP request that nobody shares"),
-    case("browser", "browser-bare", "the same with the 14 fields of a browser"),
+    case("routed", "routed-bare", "one on a router, where it is marked"),
+    case("browser", "browser-bare", "one with the 14 fields of a browser"),
     case("post", "post-bare", "a POST without content, which goes alone"),
     case("authorized", "authorized-bare", "a GET with Authorization, which goes alone"),
     case("applied", "nothing", "applying the HTTP layer to a service"),
@@ -56,6 +57,8 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         "post-bare" => |times| http::bare(times, http::post),
         "authorized" => |times| http::layered(times, http::authorized),
         "authorized-bare" => |times| http::bare(times, http::authorized),
+        "routed" => http::routed,
+        "routed-bare" => |times| http::bare(times, http::on_a_router),
         "applied" => http::applied,
         #[cfg(feature = "watched")]
         "observed" => watched::observed,

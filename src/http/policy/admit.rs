@@ -31,8 +31,7 @@ pub(in crate::http) enum Admission {
 
 /// Returns whether a request is not known to be safe (RFC 9110, section 9.2.1; S21).
 pub(in crate::http) fn is_unsafe(method: &Method, headers: &HeaderMap) -> bool {
-    !(method.is_safe() || method.as_str() == "QUERY")
-        || headers.keys().any(|name| overrides_method(name.as_str()))
+    !(method.is_safe() || method.as_str() == "QUERY") || headers.keys().any(|name| overrides_method(name.as_str()))
 }
 
 /// Returns whether frameworks take this field for the method (S30).

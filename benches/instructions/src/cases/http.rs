@@ -68,6 +68,13 @@ pub(super) fn lone() -> Ask {
     request("GET", &[("accept", "*/*"), ("user-agent", "bench")])
 }
 
+/// A router has put something into the extensions.
+pub(super) fn on_a_router() -> Ask {
+    let mut request = lone();
+    request.extensions_mut().insert(7_u8);
+    request
+}
+
 pub(super) fn browser() -> Ask {
     request("GET", &BROWSER)
 }
@@ -83,6 +90,12 @@ pub(super) fn authorized() -> Ask {
 pub(super) fn layered(times: u64, request: fn() -> Ask) {
     let service = HttpSingleflightLayer::new().layer(Origin);
     answers(service, times, request);
+}
+
+/// The layer is there too, as on an axum router: another service of it may stand below, and requests are marked for that.
+pub(super) fn routed(times: u64) {
+    let layer = HttpSingleflightLayer::new();
+    answers(layer.layer(Origin), times, on_a_router);
 }
 
 /// Makes a service of the layer, and drops it, as axum does with each route for each connection.
