@@ -23,10 +23,15 @@ pub(super) struct Deferred {
 
 impl Deferred {
     /// Wakes all, even past a waker that panics: it is another reader's, and fails neither this one nor those after it.
-    /// Drops the rest.
+    /// Drops the rest in the same way: a panic of one frame or error would keep the others, or what comes after, from being
+    /// done, and two would end the process.
     pub(super) fn wake(self) {
-        for waker in self.wakers {
+        let Self { wakers, frames, segments, end, .. } = self;
+        for waker in wakers {
             let _ = catch(|| waker.wake()).map_err(discard);
         }
+        frames.into_iter().for_each(discard);
+        discard(end);
+        drop(segments);
     }
 }

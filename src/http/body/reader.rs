@@ -24,6 +24,7 @@ use super::{
     step::{Step, WaitFor},
     stream::{PanicGuard, Stream},
 };
+use crate::panic::discard;
 
 /// A reader or the claim to one; gone from the stream when it is dropped or has come to the end.
 pub(super) struct Reader<B> {
@@ -111,8 +112,8 @@ where
                 }
                 Step::End(error) => {
                     drop(state);
-                    self.seat = None;
                     self.failed = error.is_some();
+                    self.seat = None;
                     self.stall = Stall::default();
                     return Poll::Ready(error.map(Err));
                 }
@@ -184,8 +185,9 @@ impl<B> Reader<B> {
     fn has_read(&mut self, read: io::Result<Bytes>) -> Option<Result<Bytes, BodyError>> {
         let Seat { stream, place } = self.seat.as_ref()?;
         let Ok(data) = read else {
-            self.seat = None;
+            // Before anything is dropped, which may panic (invariant 7).
             self.failed = true;
+            self.seat = None;
             return Some(Err(BodyError::lagged()));
         };
         let mut state = stream.lock();
@@ -263,6 +265,7 @@ impl<B> Drop for Seat<B> {
     fn drop(&mut self) {
         let (place, deferred, source) = self.stream.lock().leave(self.place);
         self.stream.run(deferred);
-        drop((place, source));
+        discard(place);
+        drop(source);
     }
 }

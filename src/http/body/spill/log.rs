@@ -10,7 +10,7 @@ use super::{
     SEGMENT,
     store::{Reserved, Segment, Store},
 };
-use crate::http::body::origin::Hints;
+use crate::{http::body::origin::Hints, panic::discard};
 
 /// A write that takes longer than this counts as one that failed.
 const HUNG: Duration = Duration::from_secs(5);
@@ -50,8 +50,18 @@ pub(in crate::http::body) struct Job {
     /// `None`: a new one.
     segment: Option<Arc<Segment>>,
     at: u64,
-    data: Vec<Bytes>,
+    data: Batch,
     room: Reserved,
+}
+
+/// Frames that may be the last of their kind by the time they are written: a panic of one that is dropped must not look
+/// like a failed write.
+struct Batch(Vec<Bytes>);
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(discard);
+    }
 }
 
 impl Job {
@@ -60,7 +70,7 @@ impl Job {
             Some(segment) => segment,
             None => Arc::new(self.store.segment().ok()?),
         };
-        segment.write(self.at, &self.data, self.room).ok()?;
+        segment.write(self.at, &self.data.0, self.room).ok()?;
         Some(segment)
     }
 }
@@ -93,7 +103,7 @@ impl Log {
         let base = last.map_or(self.end, |last| last.base);
         let segment = last.map(|last| Arc::clone(&last.segment));
         self.writing = Some(Writing { to, bytes, base, since: now });
-        Some(Job { store, segment, at: self.end - base, data, room })
+        Some(Job { store, segment, at: self.end - base, data: Batch(data), room })
     }
 
     /// Returns when the write that is waited for counts as failed.

@@ -2,6 +2,7 @@
 
 mod fake;
 mod frames;
+mod panics;
 
 use std::{
     sync::{Arc, Mutex, atomic::Ordering::SeqCst},

@@ -1,10 +1,11 @@
 //! Bodies that say where each of their bytes is, and how many are in memory.
 
 use std::{
+    panic::resume_unwind,
     pin::Pin,
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll},
     time::Duration,
@@ -70,6 +71,18 @@ impl Body for Frames {
 pub(super) struct Alive {
     pub(super) now: AtomicUsize,
     pub(super) peak: AtomicUsize,
+    /// Frames panic when they are dropped.
+    pub(super) panics: AtomicBool,
+    /// So does the body.
+    pub(super) body_panics: AtomicBool,
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        if self.alive.body_panics.load(SeqCst) {
+            resume_unwind(Box::new("the body panics as it is dropped"));
+        }
+    }
 }
 
 struct Owned(Vec<u8>, Arc<Alive>);
@@ -83,6 +96,9 @@ impl AsRef<[u8]> for Owned {
 impl Drop for Owned {
     fn drop(&mut self) {
         self.1.now.fetch_sub(self.0.len(), SeqCst);
+        if self.1.panics.load(SeqCst) {
+            resume_unwind(Box::new("a frame panics as it is dropped"));
+        }
     }
 }
 
