@@ -38,8 +38,10 @@ impl<K: Clone, T> Group<K, T> {
         P: Fn(&K) -> bool,
     {
         let forget = |shard: &Arc<Shard<K, T>>| {
+            // Made before the lock is taken, so that it is dropped after that, also by unwinding (invariant 6).
+            let mut asked = Vec::new();
             let locked = shard.lock();
-            let asked = locked.joinable();
+            locked.clone_joinable(&mut asked);
             locked.unlock();
             // Unlocked (invariant 6): the predicate may call the group.
             let chosen: Vec<_> = asked.iter().filter(|(_, key)| predicate(key)).map(|(at, _)| *at).collect();

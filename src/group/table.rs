@@ -164,20 +164,19 @@ impl<K, T> Table<K, T> {
         self.index.find(hash, |&slot| is_listed(&self.flights[slot])).copied()
     }
 
-    /// Returns the joinable flights, each with a clone of its key.
+    /// Adds the joinable flights, each with a clone of its key.
     ///
     /// With `Eq` it is the one user code under a lock (invariant 6): keys that were taken out would let a second flight
-    /// begin beside the first (invariant 1). It changes nothing, so a panic of it leaves nothing half done.
-    pub(super) fn joinable(&self) -> Vec<(FlightRef, K)>
+    /// begin beside the first (invariant 1). It changes nothing, so a panic of it leaves nothing half done; the clones made
+    /// until then are the caller's, to be dropped once the lock is released.
+    pub(super) fn clone_joinable(&self, into: &mut Vec<(FlightRef, K)>)
     where
         K: Clone,
     {
-        let running = self.flights.iter().filter(|(_, flight)| flight.is_running());
-        running
-            .filter_map(|(slot, flight)| {
-                Some((FlightRef { slot, serial: flight.serial }, flight.key.as_ref()?.clone()))
-            })
-            .collect()
+        for (slot, flight) in self.flights.iter().filter(|(_, flight)| flight.is_running()) {
+            let Some(key) = &flight.key else { continue };
+            into.push((FlightRef { slot, serial: flight.serial }, key.clone()));
+        }
     }
 
     /// Unlists a flight, if the index lists it and not a successor (invariant 4); returns its key.

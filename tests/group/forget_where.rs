@@ -1,6 +1,13 @@
 //! Forgetting all flights whose keys satisfy a predicate.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    hash::{Hash, Hasher},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
 
 use futures_util::future::join_all;
 use tower_singleflight::{Group, Role};
@@ -60,5 +67,39 @@ async fn a_flight_that_took_the_key_while_the_predicate_was_asked_stays() {
     assert_eq!(group.forget_where(replace), 0);
     assert_eq!(group.callers("key"), 1, "the new one can be joined");
     assert_eq!((old.await.value, new.take().unwrap().await.value), (1, 2));
+    assert!(group.is_empty());
+}
+
+/// Invariant 6: those that were cloned already ask the group as they are dropped.
+#[test]
+fn a_key_that_panics_as_it_is_cloned_leaves_no_lock_held() {
+    struct Key(u8, Arc<OnceLock<Group<Key, ()>>>, Arc<AtomicUsize>);
+    impl Hash for Key {
+        // All are in one shard.
+        fn hash<H: Hasher>(&self, _: &mut H) {}
+    }
+    impl PartialEq for Key {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+    impl Eq for Key {}
+    impl Clone for Key {
+        fn clone(&self) -> Self {
+            assert!(self.2.fetch_sub(1, SeqCst) > 0, "no more of these can be cloned");
+            Self(self.0, Arc::clone(&self.1), Arc::clone(&self.2))
+        }
+    }
+    impl Drop for Key {
+        fn drop(&mut self) {
+            self.1.get().map(Group::in_flight);
+        }
+    }
+    let (group, known, left) = (Group::new(), Arc::new(OnceLock::new()), Arc::new(AtomicUsize::new(1)));
+    let calls = [1, 2].map(|key| group.call(Key(key, Arc::clone(&known), Arc::clone(&left)), || async {}));
+    assert!(known.set(group.clone()).is_ok());
+    assert!(catch_unwind(AssertUnwindSafe(|| group.forget_where(|_| true))).is_err());
+    assert_eq!(group.in_flight(), 2);
+    drop(calls);
     assert!(group.is_empty());
 }

@@ -140,7 +140,9 @@ mod tests {
         assert_pending!(leader.poll());
         drop(leader);
         let (shard, _) = group.shard("key");
-        let (flight, _) = shard.lock().joinable()[0];
+        let mut joinable = Vec::new();
+        shard.lock().clone_joinable(&mut joinable);
+        let (flight, _) = joinable[0];
         let deadline = shard.lock().get(flight).and_then(|flight| flight.grace()).expect("nobody waits");
         advance(SECOND / 2).await;
 
