@@ -83,20 +83,24 @@ impl<K, T> Flights<K, T> {
         Self { listed: HashTable::new(), open: HashMap::new() }
     }
 
-    /// Says what becomes of a call that asks for a flight; and which flight has begun meanwhile, since its wait is over.
-    pub(super) fn join(&mut self, key: K, asks: &Asks<'_>) -> (Joins<T>, Option<Started<T>>)
+    /// Says what becomes of a call that asks for a flight; and which flight has begun meanwhile, since its wait is over. The
+    /// key is taken if it is listed; else it stays with the caller, who drops it without the lock.
+    pub(super) fn join(&mut self, key: &mut Option<K>, asks: &Asks<'_>) -> (Joins<T>, Option<Started<T>>)
     where
         K: Eq,
     {
         let Asks { hash, place, limits, fresh, now } = *asks;
-        let same = |listed: &Listed<K, T>| listed.hash == hash && listed.place == place && listed.key == key;
+        let same =
+            |listed: &Listed<K, T>| listed.hash == hash && listed.place == place && Some(&listed.key) == key.as_ref();
         let Some(listed) = self.listed.find_mut(hash, same) else {
             if let Err(no) = self.make_room(place, limits) {
                 return (no, None);
             }
             let flight = Arc::new(Flight::new());
-            let listed = Listed { hash, place, key, flight: Arc::clone(&flight), since: now, next: None };
-            self.listed.insert_unique(hash, listed, |listed| listed.hash);
+            if let Some(key) = key.take() {
+                let listed = Listed { hash, place, key, flight: Arc::clone(&flight), since: now, next: None };
+                self.listed.insert_unique(hash, listed, |listed| listed.hash);
+            }
             return (Joins::Leads(flight), None);
         };
         let mut started = listed.overtook(now).and_then(|began| listed.start_next(began));
@@ -135,12 +139,12 @@ impl<K, T> Flights<K, T> {
     }
 
     /// Takes a flight off whose leader's call is over; `finished`: what it has come to, if that has been kept; `left`: its
-    /// leader has left.
+    /// leader has left. What is not kept stays with the caller, likewise.
     pub(super) fn leave(
         &mut self,
         hash: u64,
         flight: &Arc<Flight<T>>,
-        finished: Option<Finished<T>>,
+        finished: &mut Option<Finished<T>>,
         left: bool,
         now: Instant,
     ) -> Leaves<K, T> {
@@ -156,7 +160,7 @@ impl<K, T> Flights<K, T> {
         if waited && overtook.is_none() {
             match &mut listed.next {
                 Some(next) if !left => {
-                    next.finished = finished;
+                    next.finished = finished.take();
                     return if next.finished.is_some() { Leaves::Kept } else { Leaves::Waits };
                 }
                 next => *next = None,

@@ -95,7 +95,7 @@ impl<K, T> Shadow<K, T> {
         let mut finished = None;
         loop {
             let (left, now) = (keep.is_none(), Instant::now());
-            let leaves = lock(&self.known.flights).leave(hash, flight, finished.take(), left, now);
+            let leaves = lock(&self.known.flights).leave(hash, flight, &mut finished, left, now);
             match (leaves, keep) {
                 // What is kept is made without the lock.
                 (Leaves::Waits, Some(keep)) => finished = Some(keep()),
@@ -113,7 +113,7 @@ impl<K, T> Shadow<K, T> {
     /// A flight's turn has come: it lands at once if its leader's own call is over.
     fn start(&self, hash: u64, mut started: Option<Started<T>>) {
         while let Some((flight, Some(Finished { outcome, shares }))) = started.take() {
-            let leaves = lock(&self.known.flights).leave(hash, &flight, None, true, Instant::now());
+            let leaves = lock(&self.known.flights).leave(hash, &flight, &mut None, true, Instant::now());
             if let Leaves::Over { key, started: next } = leaves {
                 drop(key);
                 started = next;
@@ -178,7 +178,10 @@ impl<K: Hash + Eq, T> Shadow<K, T> {
         let (hash, now) = (self.known.hasher.hash_one(&key), Instant::now());
         let limits = &self.limits;
         let asks = Asks { hash, place: self.place, limits, fresh, now };
-        let (joins, started) = lock(&self.known.flights).join(key, &asks);
+        let mut key = Some(key);
+        let (joins, started) = lock(&self.known.flights).join(&mut key, &asks);
+        // The user's: dropped without the lock, and its panic is not the flight's.
+        self.guarded(|| drop(key));
         let part = match joins {
             Joins::Leads(flight) => {
                 self.count(|stats| stats.led += 1);

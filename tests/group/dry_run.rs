@@ -1,6 +1,6 @@
 //! The dry run of the generic layer: each call goes alone, and what would have been shared is compared.
 
-use std::convert::Infallible;
+use std::{cell::RefCell, convert::Infallible};
 
 use tokio_test::task::spawn;
 use tower::{Layer, Service};
@@ -120,4 +120,28 @@ async fn an_error_of_the_leader_would_have_been_shared() {
     assert!(leader.await.is_err());
     assert_eq!(follower.await.unwrap(), 1);
     assert_eq!(layer.dry_run_stats().saved, 1, "an error is shared as any outcome is");
+}
+
+/// A key that calls the service as it is dropped finds it unlocked, as it does the group's.
+#[tokio::test]
+async fn a_followers_key_is_dropped_outside_the_lock() {
+    thread_local!(static CALL: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) });
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct Key(u8);
+    impl Drop for Key {
+        fn drop(&mut self) {
+            if let Some(call) = CALL.take() {
+                call();
+            }
+        }
+    }
+    let layer = SingleflightLayer::new(|request: &(u8, u32)| Some(Key(request.0))).dry_run(same);
+    let mut service = layer.layer(backend());
+    let first = service.call((7, 1));
+    let mut other = service.clone();
+    CALL.set(Some(Box::new(move || drop(other.call((8, 1))))));
+    let second = service.call((7, 1));
+    let stats = layer.dry_run_stats();
+    assert_eq!((stats.calls, stats.led, stats.followed), (3, 2, 1));
+    assert_eq!((first.await, second.await), (Ok(1), Ok(1)));
 }
