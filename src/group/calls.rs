@@ -112,10 +112,8 @@ where
         let context = Context::of_call(self.scope.as_ref());
         let watching = self.watching();
         match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, watching.profile().as_ref()) {
-            Joined::Alone(_, Reason::MayNotJoin) => {
-                watching.of_no_call();
-                None
-            }
+            // Nobody was told of it, and nobody is.
+            Joined::Alone(_, Reason::MayNotJoin) => None,
             joined => Some(Call::new(Caller::new(joined, || None, watching))),
         }
     }

@@ -269,14 +269,14 @@ where
     fn tell_led(&self, at: FlightRef, profile: &Profile<'_>) {
         let Profile { again, watch, call, .. } = *profile;
         // Noted before anything of the user's may panic.
-        watch.follows(false);
+        watch.begins(false);
         call.tell(&Event::Led { flight: at.id(self.number), again, label: watch.label() });
     }
 
     #[cold]
     fn tell_joined(&self, at: FlightRef, seen: &Seen, moves: bool, profile: Option<&Profile<'_>>) {
         let Some(Profile { again, watch, call, .. }) = profile.copied() else { return };
-        watch.follows(true);
+        watch.begins(true);
         let (flight, age, callers) = (at.id(self.number), seen.age().unwrap_or_default(), seen.callers);
         call.tell(&Event::Joined { flight, age, callers, again, label: watch.label() });
         if moves {

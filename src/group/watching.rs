@@ -22,13 +22,6 @@ impl Watching {
         Self(if observers.any().is_some() { Some(Watch::begin(observers, None)) } else { None })
     }
 
-    /// What was tried is no call: nobody has been told of it, and nobody is.
-    pub(super) fn of_no_call(mut self) {
-        if let Some(watch) = self.0.take() {
-            watch.of_no_call();
-        }
-    }
-
     #[inline]
     pub(super) fn is_on(&self) -> bool {
         self.0.is_some()

@@ -28,8 +28,8 @@ pub(crate) struct LeaderCall {
     landed: AtomicU64,
     /// The caller follows another's flight.
     pub(super) follows: AtomicBool,
-    /// The observers have been told how the call ended, or are not to be.
-    pub(super) ended: AtomicBool,
+    /// The observers have been told of its beginning, and not yet how it ended.
+    pub(super) open: AtomicBool,
 }
 
 impl LeaderCall {
@@ -57,7 +57,7 @@ impl LeaderCall {
             label: None,
             landed: AtomicU64::new(0),
             follows: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
+            open: AtomicBool::new(false),
         }
     }
 

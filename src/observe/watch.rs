@@ -8,7 +8,8 @@ use std::{
 use super::{Event, LeaderCall, Observers};
 use crate::{Reason, Role};
 
-/// A call that is observed. It ends with one event, at the latest when it is dropped.
+/// A call that is observed. It ends with one event, at the latest when it is dropped; with none if nothing was told of it,
+/// since its key or a function that was asked about it panicked, or since it was only tried.
 pub(crate) struct Watch(Arc<LeaderCall>);
 
 impl Watch {
@@ -18,9 +19,10 @@ impl Watch {
         Self(LeaderCall::observed(observers, label))
     }
 
-    /// Notes whether the caller follows another's flight now.
-    pub(crate) fn follows(&self, follows: bool) {
+    /// Notes that the call is about to be told of, and whether the caller follows another's flight now.
+    pub(crate) fn begins(&self, follows: bool) {
         self.0.follows.store(follows, Relaxed);
+        self.0.open.store(true, Relaxed);
     }
 
     /// Returns when and where the call was made, and who is told of it.
@@ -36,12 +38,13 @@ impl Watch {
     /// The call is made, and comes near no flight.
     #[cold]
     pub(crate) fn alone(&self, reason: Reason, why: &'static str) {
+        self.begins(false);
         self.0.tell(&Event::Alone { reason, why, label: self.label() });
     }
 
     #[cold]
     pub(crate) fn released(&self, reason: Reason, why: &'static str) {
-        self.follows(false);
+        self.0.follows.store(false, Relaxed);
         self.0.tell(&Event::Released { reason, why, label: self.label() });
     }
 
@@ -51,11 +54,6 @@ impl Watch {
         let landed = self.0.landed().filter(|_| role == Role::Leader);
         let waited = landed.unwrap_or_else(|| self.0.age());
         self.end(|label| Event::Answered { role, waited, callers, label });
-    }
-
-    /// There was no call: nothing is told.
-    pub(crate) fn of_no_call(self) {
-        self.0.ended.store(true, Relaxed);
     }
 
     #[cold]
@@ -70,15 +68,16 @@ impl Watch {
     }
 
     fn end<'a>(&'a self, event: impl FnOnce(Option<&'a str>) -> Event<'a>) {
-        self.0.ended.store(true, Relaxed);
-        self.0.tell(&event(self.label()));
+        if self.0.open.swap(false, Relaxed) {
+            self.0.tell(&event(self.label()));
+        }
     }
 }
 
 impl Drop for Watch {
     #[cold]
     fn drop(&mut self) {
-        if !self.0.ended.load(Relaxed) {
+        if self.0.open.load(Relaxed) {
             let (follower, waited) = self.so_far();
             self.end(|label| Event::Left { follower, waited, label });
         }

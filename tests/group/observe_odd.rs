@@ -169,3 +169,40 @@ async fn a_follower_whose_key_panics_when_it_is_dropped_leaves_as_a_follower() {
     assert_eq!(*leavers.0.lock().unwrap(), [true, false]);
     assert!(group.is_empty());
 }
+
+/// As with calls that are only tried: who is told of an end has been told of its beginning.
+#[tokio::test]
+async fn of_a_call_whose_key_panics_before_it_is_on_a_flight_nothing_is_told() {
+    #[derive(Clone)]
+    struct Key {
+        hashes: bool,
+    }
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, _: &mut H) {
+            assert!(self.hashes, "a key that cannot be hashed");
+        }
+    }
+    impl PartialEq for Key {
+        fn eq(&self, _: &Self) -> bool {
+            panic!("keys that cannot be compared")
+        }
+    }
+    impl Eq for Key {}
+    let recorder = Arc::new(Recorder::default());
+    let group = Group::new().observed(Arc::clone(&recorder));
+    let leader = group.call(Key { hashes: true }, never);
+    recorder.assert_told(&["led 0"]);
+    for hashes in [false, true] {
+        let joins = [
+            catch_unwind(AssertUnwindSafe(|| drop(group.call(Key { hashes }, never)))),
+            catch_unwind(AssertUnwindSafe(|| drop(group.call_fresh(Key { hashes }, never)))),
+            catch_unwind(AssertUnwindSafe(|| drop(group.spawn(Key { hashes }, never)))),
+            catch_unwind(AssertUnwindSafe(|| drop(group.try_call(Key { hashes }, never)))),
+        ];
+        assert!(joins.iter().all(Result::is_err));
+        recorder.assert_told(&[]);
+    }
+    drop(leader);
+    let stats = group.stats();
+    assert_eq!((stats.led, stats.followed, stats.alone, stats.in_flight), (1, 0, 0, 0));
+}

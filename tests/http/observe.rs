@@ -282,3 +282,18 @@ async fn a_request_that_is_polled_while_the_thread_unwinds_has_not_panicked() {
         assert_eq!(told.last().map(String::as_str), Some("left"), "{told:?}");
     }
 }
+
+/// Who is told of an end has been told of its beginning.
+#[tokio::test]
+async fn of_a_request_that_a_function_panics_about_nothing_is_told() {
+    let layers = [
+        HttpSingleflightLayer::new().coalesce_if(|_| panic!("a bug")),
+        HttpSingleflightLayer::new().fresh_if(|_| panic!("a bug")),
+        HttpSingleflightLayer::new().identity(|_| -> Option<u8> { panic!("a bug") }),
+    ];
+    for layer in layers {
+        let (mut bench, recorder) = observed(layer);
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(bench.call(get("/"))))).is_err());
+        recorder.assert_told(&[]);
+    }
+}
