@@ -20,40 +20,42 @@ pub(super) struct Flight<T> {
 struct State<T> {
     /// The leader's own call has been polled.
     begun: bool,
-    /// When live followers joined that wait for so long at most, in order; and how many wait without a limit.
+    /// When those of the live followers joined that wait with a limit, in order.
     joined: Vec<Instant>,
+    /// How many live followers wait without a limit.
     unlimited: u64,
     /// How many have joined that are compared.
     compared: usize,
     landed: Landed<T>,
     /// The outcomes of followers that came before the leader's.
-    early: Vec<(Joined, Arc<T>)>,
+    early: Vec<(Wait, Arc<T>)>,
 }
 
-/// When a follower joined, and how long it waits at most; `None`: as long as it takes.
-pub(super) type Joined = Option<(Instant, Duration)>;
+/// A follower's wait: when it joined, and how long it waits at most; `None`: as long as it takes.
+pub(super) type Wait = Option<(Instant, Duration)>;
 
 /// With what a flight has landed.
 pub(super) enum Landed<T> {
     NotYet,
+    /// With the leader's outcome, at this moment.
     With(Arc<T>, Instant),
     /// Nothing is compared: the leader has left, or keeps its outcome.
     WithNothing,
 }
 
-/// What becomes of a call that finds a flight.
-pub(super) struct Place {
-    /// `Some` if it follows: whether it is compared.
+/// Whether a call that finds a flight may follow it.
+pub(super) struct Admitted {
+    /// `Some` if it follows: whether its outcome is compared with the leader's.
     pub(super) compared: Option<bool>,
-    /// So many followers have waited for too long by now.
+    /// How many followers were found to have waited for too long.
     pub(super) late: u64,
 }
 
 /// What becomes of followers as their flight lands.
 pub(super) struct Landing<T> {
-    /// So many have its outcome.
+    /// How many have its outcome.
     pub(super) followers: u64,
-    /// So many had waited for too long before.
+    /// How many had waited for too long before.
     pub(super) late: u64,
     /// The outcomes of those that came before, and are compared.
     pub(super) early: Vec<Arc<T>>,
@@ -81,33 +83,33 @@ impl<T> Flight<T> {
         lock(&self.state).begun
     }
 
-    /// A follower joins, if there may be one more. Those that have waited for too long are none any more.
-    pub(super) fn join(&self, joined: Joined, limits: &Limits, now: Instant) -> Place {
+    /// Lets a follower join, if there may be one more. A follower that has waited for too long counts no more.
+    pub(super) fn join(&self, wait: Wait, limits: &Limits, now: Instant) -> Admitted {
         let mut state = lock(&self.state);
         let mut late = 0;
         if state.followers() >= limits.max_followers as u64 {
             late = state.late(limits.max_wait, now) as u64;
             state.joined.drain(..late as usize);
             if state.followers() >= limits.max_followers as u64 {
-                return Place { compared: None, late };
+                return Admitted { compared: None, late };
             }
         }
-        match joined {
+        match wait {
             Some((at, _)) => state.joined.push(at),
             None => state.unlimited += 1,
         }
         state.compared += 1;
-        Place { compared: Some(state.compared <= COMPARED), late }
+        Admitted { compared: Some(state.compared <= COMPARED), late }
     }
 
-    /// A follower leaves; returns whether it does so before the flight has landed.
-    pub(super) fn leave(&self, joined: Joined) -> bool {
+    /// Lets a follower leave; returns whether the flight has not landed yet.
+    pub(super) fn leave(&self, wait: Wait) -> bool {
         let mut state = lock(&self.state);
         if !matches!(state.landed, Landed::NotYet) {
             return false;
         }
-        match joined {
-            // Of those that joined in one moment one is as good as the other.
+        match wait {
+            // It does not matter which: followers that joined at the same moment wait for equally long.
             Some((at, _)) => match state.joined.binary_search(&at) {
                 Ok(number) => drop(state.joined.remove(number)),
                 Err(_) => return false,
@@ -121,13 +123,12 @@ impl<T> Flight<T> {
         lock(&self.state).followers() > 0
     }
 
-    /// Lands with this, `max_wait` being the group's.
+    /// Lands with this; `max_wait`: the limit of the group, for how many followers have waited for too long.
     pub(super) fn land(&self, with: Landed<T>, max_wait: Option<Duration>, now: Instant) -> Landing<T> {
         let mut state = lock(&self.state);
         state.landed = with;
         let late = state.late(max_wait, now) as u64;
-        let (in_time, rest) =
-            std::mem::take(&mut state.early).into_iter().partition(|(joined, _)| !is_late(*joined, now));
+        let (in_time, rest) = std::mem::take(&mut state.early).into_iter().partition(|(wait, _)| !is_late(*wait, now));
         let followers = state.followers() - late;
         drop(state);
         drop::<Vec<_>>(rest);
@@ -137,14 +138,14 @@ impl<T> Flight<T> {
 
     /// Returns the leader's outcome for a follower to compare with its own. Before the landing, keeps the follower's if there
     /// is one.
-    pub(super) fn landed(&self, joined: Joined, own: Option<&Arc<T>>) -> Landed<T> {
+    pub(super) fn landed(&self, wait: Wait, own: Option<&Arc<T>>) -> Landed<T> {
         let mut state = lock(&self.state);
         match &state.landed {
             Landed::NotYet => {
-                state.early.extend(own.map(|own| (joined, Arc::clone(own))));
+                state.early.extend(own.map(|own| (wait, Arc::clone(own))));
                 Landed::NotYet
             }
-            Landed::With(outcome, at) if !is_late(joined, *at) => Landed::With(Arc::clone(outcome), *at),
+            Landed::With(outcome, at) if !is_late(wait, *at) => Landed::With(Arc::clone(outcome), *at),
             Landed::With(..) | Landed::WithNothing => Landed::WithNothing,
         }
     }
@@ -161,7 +162,7 @@ impl<T> State<T> {
     }
 }
 
-/// Returns whether a follower would have made its own call before.
-pub(super) fn is_late(joined: Joined, now: Instant) -> bool {
-    joined.is_some_and(|(at, most)| now.saturating_duration_since(at) > most)
+/// Returns whether a follower would have waited for too long by then, and so have made its own call.
+pub(super) fn is_late(wait: Wait, now: Instant) -> bool {
+    wait.is_some_and(|(at, most)| now.saturating_duration_since(at) > most)
 }

@@ -1,4 +1,4 @@
-//! Which flights there would be: of each key one that is listed, and one that waits behind it for fresh calls.
+//! Which flights there would be: of each key one that is listed, and behind it one of fresh calls that waits for its turn.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,10 +11,11 @@ use crate::Limits;
 /// How many flights there are at most: whoever chooses the keys cannot make it grow.
 const FLIGHTS: usize = 4096;
 
-/// The flights of all places, under one lock. Nothing of the user's runs here but `Eq` of keys.
+/// The flights of all places, under one lock; a place is one group that the layer would have. Nothing of the user's runs here
+/// but `Eq` of keys.
 pub(super) struct Flights<K, T> {
     listed: HashTable<Listed<K, T>>,
-    /// How many there are of each place, those that wait among them.
+    /// How many flights each place has, those that wait for their turn among them.
     open: HashMap<u64, usize>,
 }
 
@@ -42,6 +43,7 @@ struct Next<T> {
 pub(super) struct Finished<T> {
     /// `None`: it could not be kept.
     pub(super) outcome: Option<Arc<T>>,
+    /// Others may have it.
     pub(super) shares: bool,
 }
 
@@ -62,17 +64,17 @@ pub(super) struct Asks<'a> {
 pub(super) enum Joins<T> {
     Leads(Arc<Flight<T>>),
     Follows(Arc<Flight<T>>),
-    /// A limit of the layer's sends it alone.
+    /// A limit of the group sends it alone.
     Limited,
-    /// There is no place for it here.
+    /// There are too many flights to watch one more.
     Full,
 }
 
 /// What becomes of a flight whose leader's own call is over.
 pub(super) enum Leaves<K, T> {
-    /// It waits for its turn still: its outcome is to be kept.
+    /// It waits for its turn still, and its outcome is to be kept.
     Waits,
-    /// Likewise, and it was.
+    /// It waits for its turn still, and its outcome has been kept.
     Kept,
     /// Nobody joins it any more. The key is dropped without the lock.
     Over { key: Option<K>, started: Option<Started<T>> },
@@ -83,7 +85,7 @@ impl<K, T> Flights<K, T> {
         Self { listed: HashTable::new(), open: HashMap::new() }
     }
 
-    /// Says what becomes of a call that asks for a flight; and which flight has begun meanwhile, since its wait is over. The
+    /// Says what becomes of a call that asks for a flight, and which flight has its turn now, if one has waited for so long. The
     /// key is taken if it is listed; else it stays with the caller, who drops it without the lock.
     pub(super) fn join(&mut self, key: &mut Option<K>, asks: &Asks<'_>) -> (Joins<T>, Option<Started<T>>)
     where
@@ -93,8 +95,8 @@ impl<K, T> Flights<K, T> {
         let same =
             |listed: &Listed<K, T>| listed.hash == hash && listed.place == place && Some(&listed.key) == key.as_ref();
         let Some(listed) = self.listed.find_mut(hash, same) else {
-            if let Err(no) = self.make_room(place, limits) {
-                return (no, None);
+            if let Err(refused) = self.make_room(place, limits) {
+                return (refused, None);
             }
             let flight = Arc::new(Flight::new());
             if let Some(key) = key.take() {
@@ -104,7 +106,7 @@ impl<K, T> Flights<K, T> {
             return (Joins::Leads(flight), None);
         };
         let mut started = listed.overtook(now).and_then(|began| listed.start_next(began));
-        // Of one whose turn comes with this call nothing has run.
+        // A flight whose turn comes with this call has run nothing yet.
         let mut has_begun = listed.flight.has_begun();
         if listed.next.is_some() && listed.is_old(limits.join_window, now) {
             (started, has_begun) = (listed.start_next(now), false);
@@ -112,7 +114,9 @@ impl<K, T> Flights<K, T> {
         if listed.is_old(limits.join_window, now) {
             (listed.flight, listed.since) = (Arc::new(Flight::new()), now);
             let flight = Arc::clone(&listed.flight);
-            self.close(place, started.is_some());
+            if started.is_some() {
+                self.uncount(place);
+            }
             return (Joins::Leads(flight), started);
         }
         let joined = if !fresh || !has_begun {
@@ -120,15 +124,17 @@ impl<K, T> Flights<K, T> {
         } else {
             listed.next.as_ref().map(|next| Arc::clone(&next.flight))
         };
-        self.close(place, started.is_some());
+        if started.is_some() {
+            self.uncount(place);
+        }
         if limits.max_wait.is_some_and(|wait| wait.is_zero()) {
             return (Joins::Limited, started);
         }
         if let Some(flight) = joined {
             return (Joins::Follows(flight), started);
         }
-        if let Err(no) = self.make_room(place, limits) {
-            return (no, started);
+        if let Err(refused) = self.make_room(place, limits) {
+            return (refused, started);
         }
         let flight = Arc::new(Flight::new());
         let until = limits.max_wait.and_then(|wait| now.checked_add(wait));
@@ -138,8 +144,9 @@ impl<K, T> Flights<K, T> {
         (Joins::Leads(flight), started)
     }
 
-    /// Takes a flight off whose leader's call is over; `finished`: what it has come to, if that has been kept; `left`: its
-    /// leader has left. What is not kept stays with the caller, likewise.
+    /// Takes off the list a flight whose leader's call is over, unless it waits for its turn. `finished`: what the call has
+    /// come to, if a copy was made to be kept; unless it is taken, the caller drops it without the lock. `left`: the leader has
+    /// left.
     pub(super) fn leave(
         &mut self,
         hash: u64,
@@ -165,14 +172,16 @@ impl<K, T> Flights<K, T> {
                 }
                 next => *next = None,
             }
-            self.close(place, true);
+            self.uncount(place);
             return Leaves::Over { key: None, started: None };
         }
         let started = listed.start_next(overtook.unwrap_or(now)).filter(|_| !waited);
         let key = if started.is_none() { Some(entry.remove().0.key) } else { None };
-        self.close(place, true);
-        // The one that it has overtaken is joined no more, either.
-        self.close(place, waited);
+        self.uncount(place);
+        // The flight that it has overtaken is joined no more, either.
+        if waited {
+            self.uncount(place);
+        }
         Leaves::Over { key, started }
     }
 
@@ -188,9 +197,9 @@ impl<K, T> Flights<K, T> {
         Ok(())
     }
 
-    /// Counts one less, if there `is` one.
-    fn close(&mut self, place: u64, is: bool) {
-        let Some(open) = self.open.get_mut(&place).filter(|_| is) else { return };
+    /// Counts one flight of a place less.
+    fn uncount(&mut self, place: u64) {
+        let Some(open) = self.open.get_mut(&place) else { return };
         *open -= 1;
         if *open == 0 {
             self.open.remove(&place);
@@ -203,11 +212,12 @@ impl<K, T> Listed<K, T> {
         window.is_some_and(|window| now.saturating_duration_since(self.since) > window)
     }
 
-    /// Returns when the flight that waits has begun, since it had waited for long enough.
+    /// Returns since when the flight that waits has its turn, if it has waited for so long that it waits no longer.
     fn overtook(&self, now: Instant) -> Option<Instant> {
         self.next.as_ref()?.until.filter(|until| *until <= now)
     }
 
+    /// Puts the flight that waits in the place of the one before it, as of `now`.
     fn start_next(&mut self, now: Instant) -> Option<Started<T>> {
         let Next { flight, finished, .. } = self.next.take()?;
         (self.flight, self.since) = (Arc::clone(&flight), now);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     DryRunStats,
-    flight::{Flight, Joined, Landed, Place},
+    flight::{Admitted, Flight, Landed, Wait},
     flights::{Asks, Finished, Flights, Joins, Leaves, Started},
 };
 use crate::{
@@ -37,7 +37,7 @@ pub(super) enum Role {
     },
     Follower {
         is_compared: bool,
-        joined: Joined,
+        wait: Wait,
     },
 }
 
@@ -110,7 +110,7 @@ impl<K, T> Shadow<K, T> {
         }
     }
 
-    /// A flight's turn has come: it lands at once if its leader's own call is over.
+    /// Starts a flight whose turn has come: it lands at once if its leader's own call is over.
     fn start(&self, hash: u64, mut started: Option<Started<T>>) {
         while let Some((flight, Some(Finished { outcome, shares }))) = started.take() {
             let leaves = lock(&self.known.flights).leave(hash, &flight, &mut None, true, Instant::now());
@@ -122,7 +122,9 @@ impl<K, T> Shadow<K, T> {
         }
     }
 
-    /// Lands a flight that nobody joins any more, and compares those that have ended. `None`: there is no outcome.
+    /// Lands a flight that nobody joins any more, and compares the leader's outcome with those of followers that have ended.
+    /// `shares`: whether others may have it; `keep` clones it, for followers that end later. There is none if a clone of it
+    /// panicked.
     pub(super) fn land(
         &self,
         flight: &Flight<T>,
@@ -146,7 +148,7 @@ impl<K, T> Shadow<K, T> {
         }
     }
 
-    /// A flight's leader has left.
+    /// Ends a flight whose leader has left.
     pub(super) fn lose(&self, flight: &Flight<T>) {
         let landing = flight.land(Landed::WithNothing, self.limits.max_wait, Instant::now());
         self.count(|stats| {
@@ -172,8 +174,8 @@ impl<K, T> Shadow<K, T> {
 }
 
 impl<K: Hash + Eq, T> Shadow<K, T> {
-    /// Lets a call of this key join the flight that there would be, or lead it; `None` if it has no part in one. `fresh`: it may
-    /// not have what began before it.
+    /// Lets a call of this key join the flight that there would be, or lead it; `None` if it goes alone. `fresh`: it may not
+    /// have what began before it.
     pub(super) fn join(&self, key: K, fresh: bool) -> Option<(Arc<Flight<T>>, Role)> {
         let (hash, now) = (self.known.hasher.hash_one(&key), Instant::now());
         let limits = &self.limits;
@@ -188,13 +190,13 @@ impl<K: Hash + Eq, T> Shadow<K, T> {
                 Some((flight, Role::Leader { hash }))
             }
             Joins::Follows(flight) => {
-                let joined = limits.max_wait.filter(|_| !fresh).map(|most| (now, most));
-                let Place { compared, late } = flight.join(joined, limits, now);
+                let wait = limits.max_wait.filter(|_| !fresh).map(|most| (now, most));
+                let Admitted { compared, late } = flight.join(wait, limits, now);
                 self.count(|stats| {
                     stats.waited_too_long += late;
                     *(if compared.is_some() { &mut stats.followed } else { &mut stats.limited }) += 1;
                 });
-                compared.map(|is_compared| (flight, Role::Follower { is_compared, joined }))
+                compared.map(|is_compared| (flight, Role::Follower { is_compared, wait }))
             }
             Joins::Limited => {
                 self.count(|stats| stats.limited += 1);

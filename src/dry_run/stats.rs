@@ -41,7 +41,7 @@ pub struct DryRunStats {
     pub followed: u64,
     /// Of these: calls without a key.
     pub alone: u64,
-    /// Of these: calls that were not watched, since there were as many flights as are.
+    /// Of these: calls that were not watched, since there were as many flights as are watched at most.
     pub full: u64,
     /// Of these: calls that a limit would have sent alone at once: `max_followers`, `max_flights`, or a `max_wait` of zero.
     pub limited: u64,

@@ -5,7 +5,7 @@ use std::{hash::Hash, mem::replace, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    flight::{Flight, Joined, Landed, is_late},
+    flight::{Flight, Landed, Wait, is_late},
     flights::Finished,
     shadow::{Role, Shadow},
 };
@@ -14,6 +14,7 @@ use super::{
 pub(crate) struct Watched<K, T> {
     /// `None`: nothing is to be learnt from it.
     part: Option<Part<K, T>>,
+    /// The call has been polled.
     begun: bool,
 }
 
@@ -24,7 +25,7 @@ struct Part<K, T> {
 }
 
 impl<K: Hash + Eq, T> Shadow<K, T> {
-    /// Watches a call of this key; and whether it is fresh.
+    /// Watches a call. `key` returns its key, and whether it may not have what began before it.
     pub(crate) fn watch(&self, key: impl FnOnce() -> (Option<K>, bool)) -> Watched<K, T> {
         self.count(|stats| stats.calls += 1);
         let joined = self.guarded(|| {
@@ -62,17 +63,17 @@ impl<K, T: Clone> Watched<K, T> {
                     shadow.land(&flight, Some(outcome), shares, kept);
                 }
             }
-            Role::Follower { is_compared: true, joined } => meet(&shadow, &flight, joined, outcome),
+            Role::Follower { is_compared: true, wait } => meet(&shadow, &flight, wait, outcome),
             Role::Follower { is_compared: false, .. } => {}
         });
     }
 }
 
 /// Compares a follower with its leader, or keeps its outcome until that has ended.
-fn meet<K, T: Clone>(shadow: &Shadow<K, T>, flight: &Flight<T>, joined: Joined, outcome: &T) {
+fn meet<K, T: Clone>(shadow: &Shadow<K, T>, flight: &Flight<T>, wait: Wait, outcome: &T) {
     let mut own = None;
     loop {
-        match flight.landed(joined, own.as_ref()) {
+        match flight.landed(wait, own.as_ref()) {
             // The clone is made without the lock.
             Landed::NotYet if own.is_none() => own = Some(Arc::new(outcome.clone())),
             Landed::NotYet | Landed::WithNothing => return,
@@ -92,9 +93,9 @@ impl<K, T> Drop for Watched<K, T> {
                 shadow.leave(hash, &flight, None);
                 shadow.lose(&flight);
             }
-            Role::Follower { joined, .. } => {
-                let late = is_late(joined, Instant::now());
-                if flight.leave(joined) {
+            Role::Follower { wait, .. } => {
+                let late = is_late(wait, Instant::now());
+                if flight.leave(wait) {
                     shadow.count(|stats| *(if late { &mut stats.waited_too_long } else { &mut stats.left }) += 1);
                 }
             }

@@ -17,8 +17,7 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// 16 followers are compared with each leader, and there are at most 4096 flights.
     ///
     /// [`Limits`](crate::Limits) are those of the group, and fresh calls wait for the next flight as they do there. But each
-    /// call runs at once: a flight that would have waited for its turn has for its outcome what its leader got meanwhile, and
-    /// so lands sooner. A leader that leaves ends its flight, where a real one goes on for its followers; `on_abandon` has no
+    /// call runs at once, also that of a leader whose flight would have waited for its turn, and so that flight lands sooner. A leader that leaves ends its flight, where a real one goes on for its followers; `on_abandon` has no
     /// effect.
     ///
     /// # Panics

@@ -38,7 +38,7 @@ pub(super) struct Body {
     pub(super) end: End,
 }
 
-/// How what was digested of a body ended: `Ending` is of an answer, and this of the bytes that are compared.
+/// How the bytes of a body ended that are compared; `Ending` says how the answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// With trailers of this digest, if it had some.

@@ -64,7 +64,8 @@ impl Difference {
     }
 }
 
-/// In a line for a log: what differs, in the answers and in the requests, with its rule, and what keeps these apart.
+/// One line for a log: what differs in the answers and in the requests, with the rules, and which options keep such requests
+/// apart.
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts: Vec<_> = self.parts.iter().map(Part::to_string).collect();

@@ -150,8 +150,8 @@ fn capped(name: &str) -> Box<str> {
     name.chars().filter(printable).take(LONGEST).collect::<String>().into_boxed_str()
 }
 
-/// Returns which options of the layer keep requests apart that differ in these inputs. If there are none, what tells the
-/// requests apart shows in neither (S25).
+/// Returns which options of the layer keep requests apart that differ in these inputs. Without inputs, what tells the requests
+/// apart does not show in them, and `identity(..)` has to name it (S25).
 pub(super) fn remedies<'a>(inputs: impl Iterator<Item = &'a Input>) -> Vec<String> {
     let mut remedies: Vec<_> = inputs.map(Input::mend).collect();
     if remedies.is_empty() {

@@ -116,12 +116,12 @@ pub(super) struct Flight {
     pub(super) waits: Option<Turn>,
 }
 
-/// A flight's wait for the one before it to land.
+/// The wait of a flight until the one before it has landed.
 #[derive(Clone, Copy)]
 pub(super) struct Turn {
-    /// The leader of that one.
+    /// The leader of the flight before it.
     pub(super) ahead: Id,
-    /// When it waits no longer, and begins beside that one; `None`: it waits as long as that takes.
+    /// Until when it waits at most: then it begins beside that one. `None`: it waits as long as that takes.
     pub(super) until: Option<Instant>,
 }
 

@@ -50,6 +50,7 @@ pub(in crate::http) struct Watched {
     called: Instant,
     /// When the call was polled first, if it did not answer at once.
     began: Option<Instant>,
+    /// The call has been polled.
     polled: bool,
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Waiting {
     pub(super) requester: Arc<Requester>,
     pub(super) joined: Instant,
     pub(super) tried: Tried,
-    /// It waits without a limit: to go alone would be to begin later (S13).
+    /// It waits for its flight without a limit: a call of its own would begin later still (S13).
     pub(super) fresh: bool,
 }
 

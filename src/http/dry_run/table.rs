@@ -2,7 +2,7 @@
 //!
 //! Invariants, kept by every method here:
 //!
-//! 1. A key has at most one flight that is listed, and one that waits behind it (S13); who leads one is `Leading`.
+//! 1. A key has at most one flight that is listed, and one that waits behind it (S13); the leader of each is `Leading`.
 //! 2. Who is `Following` stands in its leader's list and in no other.
 //! 3. Who has nothing more to tell is taken out: a table at rest is empty.
 //! 4. Nothing of the user's runs here but `Eq` of keys: what is taken out is dropped after the unlock.
@@ -158,8 +158,8 @@ impl Table {
         }
     }
 
-    /// Returns the stage of a member that leads a new flight, or goes alone if there may not be one more; `None`: there is no
-    /// place for it here.
+    /// Returns the stage of a member that leads a new flight, or goes alone if there may not be one more; `None`: there are
+    /// too many flights to watch one more.
     fn lead(&mut self, limits: Limits, route: Route, effects: &mut Effects) -> Option<Stage> {
         if self.joinable() >= limits.max_flights {
             return Some(alone(None, route, effects));

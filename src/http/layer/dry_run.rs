@@ -23,10 +23,10 @@ impl<C> HttpSingleflightLayer<C> {
     /// not watched. [`content_if`](Self::content_if) is asked only of content that comes in one piece; the head of such a
     /// request is cloned for it.
     ///
-    /// Requests that reload share the next flight, as the layer lets them (S13). That one has for its answer what its leader
-    /// got at once, where the layer would have begun its call only then: so it lands sooner, and where requests that reload
-    /// keep coming for longer than one call takes, the report may say that less is saved than the layer saves. In a storm of
-    /// writes (S21) it does, since readers share there only what the report has them ask for one by one.
+    /// Requests that reload share the next flight, as the layer lets them (S13). But the leader of that flight calls at once,
+    /// where in the layer it would wait for its turn, and so the flight lands sooner. Where requests that reload keep coming for
+    /// longer than one call takes, the report may say that less is saved than the layer saves. In a storm of writes (S21) it
+    /// does, since there readers share the next flight, too.
     ///
     /// A service of the same layer value above or below is not known of: no request is marked (S2). A leader that leaves
     /// ends its shadow flight, where a real one would have gone on. What a write through the layer changes is fenced as

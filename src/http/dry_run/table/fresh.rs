@@ -24,8 +24,9 @@ impl Table {
         self.members.get(&leader)?.flight()?.next
     }
 
-    /// Returns whose flight can be joined of a listed one and the one behind it, and whether its work has begun; `None`: a new one
-    /// is led. A flight whose wait is over has begun when it was, and one that is too old is joined no more.
+    /// Returns the leader whose flight a call can join, the listed one or that of the one behind it, and whether the work of
+    /// that flight has begun; `None`: the call leads a new one. Before, the flight behind takes the place of the listed one if it
+    /// has waited for so long that it waits no longer, or if the listed one is too old to be joined.
     pub(super) fn make_way(
         &mut self,
         mut leader: Id,
@@ -45,7 +46,7 @@ impl Table {
             return None;
         };
         self.start_next(leader, next, now, effects);
-        // Its turn comes with this call: nothing of it has run.
+        // Its turn comes with this call, so it has run nothing yet.
         Some((next, false))
     }
 
@@ -57,25 +58,25 @@ impl Table {
     }
 
     /// Returns the stage of a member that leads a flight behind one whose work has begun, or goes alone if it may not; `None`:
-    /// there is no place for it here.
+    /// there are too many flights to watch one more.
     pub(super) fn lead_behind(&mut self, ahead: Id, id: Id, now: Instant, effects: &mut Effects) -> Option<Stage> {
         let member = self.members.get(&id)?;
         let (route, limits) = (Arc::clone(&member.route), member.requester.group().limits());
-        let patience = patience(&member.requester);
-        if patience.is_zero() {
+        let max_wait = max_wait(&member.requester);
+        if max_wait.is_zero() {
             return Some(alone(None, route, effects));
         }
         let stage = self.lead(limits, route, effects)?;
         if let Stage::Leading(_) = stage {
             self.set_next(ahead, Some(id));
             self.waiting += 1;
-            let waits = Some(Turn { ahead, until: now.checked_add(patience) });
+            let waits = Some(Turn { ahead, until: now.checked_add(max_wait) });
             return Some(Stage::Leading(Flight { waits, ..Flight::default() }));
         }
         Some(stage)
     }
 
-    /// Returns when a flight began that waited for its turn for so long that it waits no longer.
+    /// Returns since when a flight has its turn, if it has waited for so long that it waits no longer.
     pub(super) fn overtook(&self, leader: Id, now: Instant) -> Option<Instant> {
         self.members.get(&leader)?.flight()?.waits?.until.filter(|until| *until <= now)
     }
@@ -88,8 +89,8 @@ impl Table {
         }
     }
 
-    /// Lets a flight that waited begin with its leader alone, and returns its followers: what they wait for would be for its
-    /// leader alone, too (D3).
+    /// Lets a flight that waited begin with its leader alone, and returns its followers: its answer would be for the leader
+    /// alone, too (D3).
     pub(super) fn release_next(&mut self, leader: Id, now: Instant, effects: &mut Effects) -> Vec<Waiting> {
         self.begin_turn(leader, now, effects);
         let flight = self.members.get_mut(&leader).and_then(Member::flight_mut);
@@ -108,7 +109,8 @@ impl Table {
         }
     }
 
-    /// The leader of a flight has left: what waits behind that may begin, or what it waited for has nothing behind it.
+    /// Lets go of what a flight has, whose leader has left: the flight behind it begins, and the flight ahead of it, if it waits
+    /// for one, has none behind it any more.
     pub(super) fn give_up(&mut self, flight: &Flight, now: Instant, effects: &mut Effects) {
         if let Some(Turn { ahead, .. }) = flight.waits {
             self.waiting -= 1;
@@ -126,8 +128,8 @@ impl Table {
     }
 }
 
-/// Returns how long a request that reloads waits for the run under way.
-fn patience(requester: &Requester) -> Duration {
+/// Returns how long a request that reloads waits at most for the run under way.
+fn max_wait(requester: &Requester) -> Duration {
     let wait = requester.coalescer.config.reloads.fresh_wait;
     requester.group().max_wait().map_or(wait, |limit| limit.min(wait))
 }
