@@ -1,4 +1,4 @@
-//! A call of a group whose work a fleet is asked for before it runs.
+//! A call of a group, whose work asks a fleet before it runs.
 
 use std::{
     fmt,
@@ -88,7 +88,7 @@ impl<K, T, F> fmt::Debug for FleetCall<K, T, F> {
     }
 }
 
-/// A group's work that a fleet is asked for first.
+/// Work of a group that asks a fleet before it runs.
 struct FleetWork<K, T, F> {
     fleet: Box<KeyedFleet<K, T>>,
     start: F,

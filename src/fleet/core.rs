@@ -116,8 +116,8 @@ impl Core {
         reason
     }
 
-    /// Tells those who watch how many scopes stay in the process. Of two that tell at once the later one may bring the older
-    /// number, and then tells again.
+    /// Tells those who watch how many scopes stay in the process. Where two threads tell at once, the later one may have the
+    /// older number; so each looks again, and tells again if the number has changed.
     #[cfg(feature = "http")]
     pub(super) fn tell_untold(&self) {
         let mut scopes = self.untold.count();

@@ -62,6 +62,13 @@ impl Lead {
         Self { flight, spawner, renewal, began: Instant::now(), inside: false }
     }
 
+    /// Polls the work to its end, and renews the flight meanwhile.
+    pub(super) async fn run<F: Future>(mut self, work: F) -> (F::Output, Self) {
+        let mut work = pin!(work);
+        let output = poll_fn(|cx| self.poll_work(cx, |cx| work.as_mut().poll(cx))).await;
+        (output, self)
+    }
+
     /// Polls the work that it leads, and renews the flight meanwhile.
     pub(crate) fn poll_work<T>(
         &mut self,
@@ -92,8 +99,7 @@ impl Lead {
                     let (core, name, token, lease) =
                         (Arc::clone(&flight.core), flight.name, flight.token, settings.lease);
                     if let Some(room) = core.tasks.room() {
-                        let tasks = Arc::clone(&core);
-                        tasks.tasks.start(self.spawner.clone(), Some(room), async move {
+                        flight.core.tasks.start(self.spawner.clone(), Some(room), async move {
                             drop(core.ask(|engine| engine.renew(name, token, lease)).await);
                         });
                     }
@@ -258,13 +264,6 @@ impl Landing {
     pub(crate) fn refuse(self, kind: Kind) {
         self.land(std::future::ready(Message::bare(kind)));
     }
-}
-
-/// Polls work that is led to its end.
-pub(super) async fn lead<F: Future>(mut lead: Lead, work: F) -> (F::Output, Lead) {
-    let mut work = pin!(work);
-    let output = poll_fn(|cx| lead.poll_work(cx, |cx| work.as_mut().poll(cx))).await;
-    (output, lead)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::{Name, Token};
 #[derive(Clone)]
 pub struct News(Arc<dyn Hear>);
 
-/// Who hears the news: those of a fleet who wait.
+/// Hears the news: the waiters of a fleet.
 pub(super) trait Hear: Send + Sync {
     fn landed(&self, name: Name, token: Token, message: Option<Bytes>);
     fn lost(&self);

@@ -14,8 +14,8 @@ pub struct FleetStats {
     pub landed: u64,
     /// Flights that got the outcome of another process.
     pub followed: u64,
-    /// Flights that were for the fleet and ran their work without it, for whatever reason. Those that never ask are not counted,
-    /// since they are not for it: what is somebody's own, or what `fleet_if` keeps here.
+    /// Flights that were for the fleet and ran their work without it, for whatever reason. Flights that never ask the fleet are
+    /// not counted: those of private requests, and those that `fleet_if` keeps in the process.
     pub local: u64,
     /// Of these, those that did so because the engine did not answer, or had not done so of late.
     pub without_engine: u64,

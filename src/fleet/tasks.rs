@@ -42,7 +42,7 @@ impl EngineTasks {
         Arc::clone(&self.room).try_acquire_owned().ok()
     }
 
-    /// Starts an operation; it gives the room back at its end.
+    /// Starts an operation in a task; at its end the room is given back. `room`: `None` if nobody waits for it.
     pub(super) fn start(
         &self,
         spawner: Spawner,

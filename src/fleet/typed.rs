@@ -1,4 +1,4 @@
-//! A fleet for keys and outcomes of two types, and the work of one key that asks it before it runs.
+//! A fleet as a group or a layer has it: with what encodes its keys and outcomes. The work of one key asks it before it runs.
 
 use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
@@ -9,7 +9,6 @@ use super::{
     Codec, Fleet,
     ask::Course,
     elsewhere::{BeganElsewhere, elsewhere},
-    lead::lead,
     message::{Kind, Message},
     role::FleetReason,
 };
@@ -30,11 +29,13 @@ pub(crate) struct TypedFleet<K, T> {
     codec: Arc<dyn Codec<T>>,
 }
 
-/// The same for the work of one key.
+/// What the work of one key asks the fleet with.
 pub(crate) struct KeyedFleet<K, T> {
     fleet: TypedFleet<K, T>,
     key: K,
+    /// Those of the group.
     limits: Limits,
+    /// Since when another process has run the same work.
     began: BeganElsewhere,
 }
 
@@ -46,6 +47,7 @@ impl<K, T> TypedFleet<K, T> {
         Self { fleet, encode_key: |key| postcard::to_allocvec(key).ok(), codec }
     }
 
+    /// Returns what the work of this key asks the fleet with; boxed, since the work is moved about.
     pub(crate) fn of(&self, key: K, limits: Limits) -> Box<KeyedFleet<K, T>> {
         let Self { fleet, encode_key, codec } = self;
         let fleet = Self { fleet: fleet.clone(), encode_key: *encode_key, codec: Arc::clone(codec) };
@@ -85,11 +87,11 @@ where
         drop(key);
         let name = fleet.domain().name(fleet.domain().scope(&[b"key", &bytes]), &bytes);
         let mut ask = fleet.ask(name, limits, REMEMBERED, began);
-        let led = match ask.take().await {
-            Course::Lead(led) => led,
+        let lead = match ask.take().await {
+            Course::Lead(lead) => lead,
             Course::Local(_) => return start().await,
             Course::Message(message) => {
-                // F5: what it was sent is no reason to fail.
+                // F5: a message that cannot be decoded is no reason to fail.
                 let value = match message.kind {
                     Kind::Shared => unless_it_panics(|| codec.decode(&message.payload)),
                     _ => None,
@@ -106,13 +108,13 @@ where
                 return start().await;
             }
         };
-        let (value, led) = lead(led, async { start().await }).await;
+        let (value, lead) = lead.run(async { start().await }).await;
         // F3: before anybody has the outcome.
-        if let Some(landing) = led.close().await {
+        if let Some(landing) = lead.close().await {
             match catch(|| share_if.is_none_or(|share_if| share_if(&value)).then(|| value.clone())) {
                 Ok(Some(value)) => landing.land(encoded(codec, value)),
                 Ok(None) => landing.refuse(Kind::NotShareable),
-                // One process after the other would come to the same.
+                // It would panic likewise in one process after the other.
                 Err(payload) => {
                     landing.refuse(Kind::Failed);
                     resume_unwind(payload);
@@ -123,12 +125,12 @@ where
     }
 }
 
-/// Runs code of the user's that puts things into bytes and back: what cannot be is not shared, and fails nobody (F5).
+/// Runs code of the user's that encodes or decodes. What it panics on is not shared, and fails nobody (F5).
 fn unless_it_panics<V>(code: impl FnOnce() -> Option<V>) -> Option<V> {
     catch(code).map_err(discard).ok().flatten()
 }
 
-/// Encodes a value that somebody elsewhere waits for (F4).
+/// Encodes a value that another process waits for (F4).
 async fn encoded<T: 'static>(codec: Arc<dyn Codec<T>>, value: T) -> Message {
     let encoded: Option<Bytes> = unless_it_panics(|| codec.encode(&value));
     discard(value);

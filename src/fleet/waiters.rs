@@ -8,15 +8,16 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use super::{Name, Token, news::Hear};
 use crate::sync::{Mutex, lock};
 
-/// How many hints are kept for one who waits. What comes on top is lost, and found by looking.
+/// How many hints are kept for one waiter. More are lost: the waiter finds what they told when it looks at the flight.
 const KEPT: usize = 4;
 
-/// Those of a process who wait, by the name of what they wait for: more than one where flights of several groups, or of a
-/// forgotten key, wait for the same.
+/// The waiters of a process, by the name of the flight that they wait for: more than one where flights of several groups, or
+/// of a forgotten key, wait for the same.
 #[derive(Default)]
 pub(super) struct Waiters(Mutex<BTreeMap<Name, Vec<Sender<Hint>>>>);
 
-/// One who waits. It is there before the flight is joined, so that no news comes too early; it leaves when it is dropped.
+/// A flight of this process that waits for one of another. It is listed before that is joined, so that no news comes too
+/// early, and until it is dropped.
 pub(super) struct Waiter {
     waiters: Arc<Waiters>,
     name: Name,
@@ -66,7 +67,7 @@ impl Waiter {
     pub(super) async fn next(&mut self) -> Hint {
         match self.hints.recv().await {
             Some(hint) => hint,
-            None => unreachable!("it is listed until it is dropped"),
+            None => unreachable!("its sender is listed until the waiter is dropped"),
         }
     }
 }
@@ -76,11 +77,11 @@ impl Drop for Waiter {
         self.hints.close();
         let mut listed = lock(&self.waiters.0);
         let Some(senders) = listed.get_mut(&self.name) else { return };
-        // This one's, or that of another which is being dropped, and will find this one's.
+        // A closed sender is this waiter's, or that of another waiter that is being dropped and will find this waiter's.
         let gone = senders.iter().position(Sender::is_closed).map(|at| senders.swap_remove(at));
-        let last = if senders.is_empty() { listed.remove(&self.name) } else { None };
+        let emptied = if senders.is_empty() { listed.remove(&self.name) } else { None };
         drop(listed);
-        drop((gone, last));
+        drop((gone, emptied));
     }
 }
 

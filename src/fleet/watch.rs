@@ -20,10 +20,10 @@ pub enum FleetEvent {
         /// From asking to the reply, or until the budget was spent.
         time: Duration,
     },
-    /// A write waits to be told to the engine, or waits no longer: this many paths and gRPC services stay in the process now, as
-    /// [`FleetStats::untold`](super::FleetStats::untold) has it. The last that is told is the one that holds.
+    /// A write waits to be told to the engine, or waits no longer. The last such event has the number that holds now.
     Untold {
-        /// How many.
+        /// How many paths and gRPC services have a write that the engine does not know of, so that their flights stay in the
+        /// process: [`FleetStats::untold`](super::FleetStats::untold).
         scopes: usize,
     },
 }

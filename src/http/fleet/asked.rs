@@ -1,4 +1,4 @@
-//! The work of a local flight that has asked its fleet: it waits, leads, or runs without it.
+//! What becomes of a flight's work that has asked its fleet: it waits, leads, or runs without the fleet.
 
 use std::{
     error::Error,
@@ -25,17 +25,17 @@ use crate::{
     http::{answer::Answer, config::Config, requester::Requester},
 };
 
-/// One that has asked.
+/// The part that the fleet has in work which has asked it.
 pub(in crate::http) struct Asked {
     stage: Stage,
     /// When it asked.
     pub(super) since: Instant,
-    /// Since when another process has run what it waits for.
+    /// Since when another process has run the work that this one waits for.
     pub(super) began: BeganElsewhere,
     /// It has asked once more (D9).
     tried_again: bool,
     pub(super) in_vain: Option<InVain>,
-    /// Set when those who lead the flight that is waited for have let others go: it has closed.
+    /// Set once the flight that this one waits for has closed.
     closed: Arc<AtomicBool>,
     max_wait: Duration,
     role: FleetRole,
@@ -62,7 +62,7 @@ fn asking(mut ask: Ask) -> Asking {
 }
 
 impl Asked {
-    /// `None` if its key may not leave the process.
+    /// Asks the fleet; `None` if the key may not leave the process.
     pub(super) fn new(requester: &Requester) -> Option<Box<Self>> {
         let config = &requester.coalescer.config;
         let fleet = config.fleet.fleet()?;
@@ -87,7 +87,8 @@ impl Asked {
     {
         while let Stage::Asking(asked) = &mut self.stage {
             let polled = asked.as_mut().poll(cx);
-            // D1, S22: who comes from now on would get what others have had. The callers of this flight get it all the same.
+            // D1, S22: a caller that comes from now on would get what others have had already. The callers of this flight get it
+            // all the same.
             if self.closed.swap(false, Relaxed) {
                 requester.group().flights::<RB, E>().group.forget_current(&requester.key);
             }
