@@ -31,8 +31,8 @@ pub(super) struct Coalescer {
     given: Option<HttpGroup>,
     /// The layer value's: for requests that show the URI they were asked for, by which routes are told apart.
     routes: HttpGroup,
-    /// This service's: for requests that do not. Made by the first of them, since a layer is applied for each connection and
-    /// each route of an axum router, where there are none.
+    /// This service's: for requests that do not. Made for the first of these: axum applies a layer for each route of each
+    /// connection, and there every request shows its URI.
     own: OnceLock<HttpGroup>,
 }
 
@@ -83,7 +83,8 @@ impl Coalescer {
         }
     }
 
-    /// A server may make a service for each connection: what is written through one is read through another (S21).
+    /// Makes it with the fences of `routes`: a server may make a service for each connection, and what is written through one is
+    /// read through another (S21).
     #[cold]
     fn make_own(&self) -> &HttpGroup {
         self.own.get_or_init(|| HttpGroup::beside(&self.routes, self.config.limits))
@@ -94,17 +95,17 @@ impl Coalescer {
         self.given.as_ref().unwrap_or_else(|| self.own())
     }
 
-    /// Returns what one who has waited waits for before its own call; `None` if it need not wait (D3, D10).
-    pub(super) fn turn(&self, place: Place) -> Option<Box<PermitWait>> {
-        self.turn_within(place, None)
+    /// Returns the wait for a permit, of a caller that has waited in vain, before its own call; `None` if it needs none (D3, D10).
+    pub(super) fn permit_wait(&self, place: Place) -> Option<Box<PermitWait>> {
+        self.permit_wait_within(place, None)
     }
 
     /// Likewise; it waits for this long at most.
-    pub(super) fn turn_within(&self, place: Place, longest: Option<Duration>) -> Option<Box<PermitWait>> {
+    pub(super) fn permit_wait_within(&self, place: Place, longest: Option<Duration>) -> Option<Box<PermitWait>> {
         let group = self.group(place);
         let releases = group.releases(self.config.release_limit?);
         let longest = group.max_wait().into_iter().chain(longest).min();
-        (!releases.counts_already()).then(|| Box::new(releases.turn(longest)))
+        (!releases.counts_already()).then(|| Box::new(releases.permit_wait(longest)))
     }
 
     /// Returns whether the thread is polling a call that counts against the release limit.
@@ -203,7 +204,7 @@ impl Coalescer {
 mod tests {
     use super::*;
 
-    /// An axum router of fifty routes does so fifty times for each connection: with a group for each it took 1.8 ms.
+    /// An axum router of fifty routes applies the layer fifty times for each connection: with a group for each this took 1.8 ms.
     #[test]
     fn a_layer_that_is_applied_makes_no_group_and_copies_no_settings() {
         let (config, routes) = (Arc::new(Config::default()), HttpGroup::new());

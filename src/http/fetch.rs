@@ -39,7 +39,7 @@ pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
     #[pin]
     stage: Stage<S, B, RB, E>,
     /// `Some` until one who has waited may begin.
-    turn: Option<Box<PermitWait>>,
+    permit_wait: Option<Box<PermitWait>>,
     /// `Some` while one who has waited makes its call.
     permit: Option<Permit>,
     fleet: FleetWork,
@@ -70,7 +70,7 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
         let context = Context::of_call(requester.coalescer.config.scope.as_ref());
         let stage = Stage::Calling(InContext::new(Oneshot::new(service, request), context));
         let fleet = FleetWork::new(requester.fleet);
-        Box::pin(Self { stage, turn: None, permit: None, fleet, began: None, requester: Some(requester) })
+        Box::pin(Self { stage, permit_wait: None, permit: None, fleet, began: None, requester: Some(requester) })
     }
 
     /// Keeps the call in the process: it is not the work of a flight that those of others may join.
@@ -98,12 +98,12 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
         }
     }
 
-    /// Lets the call wait for its turn, if it is that of one who has waited and there is a limit (D3, D10).
+    /// Lets the call wait for a permit, if its caller has waited in vain and there is a limit (D3, D10).
     pub(super) fn line_up(self: Pin<&mut Self>, has_waited: bool) {
         let this = self.project();
         this.fleet.stay();
         let Some(requester) = this.requester else { return };
-        *this.turn = if has_waited { requester.coalescer.turn(requester.place) } else { None };
+        *this.permit_wait = if has_waited { requester.coalescer.permit_wait(requester.place) } else { None };
     }
 
     /// Notes that the caller was released: what its own answer says of sharing is evidence (D3).
@@ -153,7 +153,7 @@ where
         let mut this = self.project();
         let Some(requester) = this.requester.as_ref() else { panic!("a call was polled after it had completed") };
         // D12: the call is made later, perhaps in another task, and in what surrounds this poll all the same.
-        if this.turn.is_some() || this.fleet.is_wanted() {
+        if this.permit_wait.is_some() || this.fleet.is_wanted() {
             if let StageProj::Calling(call) = this.stage.as_mut().project() {
                 call.begin();
             }
@@ -165,15 +165,15 @@ where
             None => requester,
             Some(in_vain) => {
                 // It has waited for another process as one who is released here has for another caller.
-                *this.turn = requester.coalescer.turn_within(requester.place, Some(in_vain.max_wait));
+                *this.permit_wait = requester.coalescer.permit_wait_within(requester.place, Some(in_vain.max_wait));
                 let Some(requester) = this.requester.as_mut() else { unreachable!("it was there a moment ago") };
                 requester.released |= in_vain.is_evidence;
                 requester
             }
         };
-        if let Some(turn) = this.turn {
-            *this.permit = ready!(turn.poll(cx));
-            *this.turn = None;
+        if let Some(permit_wait) = this.permit_wait {
+            *this.permit = ready!(permit_wait.poll(cx));
+            *this.permit_wait = None;
         }
         let others_wait = |key: &HttpKey| {
             // More than a leader: somebody follows, or waits for the next run.

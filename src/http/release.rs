@@ -21,11 +21,11 @@ thread_local! {
     static COUNTED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Permits for those who have waited.
+/// Permits for callers that have waited in vain.
 #[derive(Clone)]
 pub(super) struct Releases(Arc<Semaphore>);
 
-/// A place in the line of those who have waited.
+/// The wait for a permit.
 pub(super) struct PermitWait {
     permit: Pin<Box<dyn Future<Output = Option<Permit>> + Send + Sync>>,
     /// Until when it waits; `None`: as long as it takes.
@@ -33,7 +33,7 @@ pub(super) struct PermitWait {
     timer: Stall,
 }
 
-/// Held by one who has waited while it makes its call.
+/// Held by a caller that has waited in vain, while it makes its own call.
 pub(super) struct Permit(OwnedSemaphorePermit);
 
 impl Releases {
@@ -41,8 +41,8 @@ impl Releases {
         Self(Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))))
     }
 
-    /// Returns a place in the line, for at most this long.
-    pub(super) fn turn(&self, max_wait: Option<Duration>) -> PermitWait {
+    /// Returns a wait for a permit, of at most this long.
+    pub(super) fn permit_wait(&self, max_wait: Option<Duration>) -> PermitWait {
         let permits = Arc::clone(&self.0);
         let permit = Box::pin(async move { permits.acquire_owned().await.ok().map(Permit) });
         let deadline = max_wait.and_then(|wait| Instant::now().checked_add(wait));
