@@ -66,7 +66,7 @@ impl<K, T, W> Caller<K, T, W> {
         Self { state: State::Joined(Joined::Leader(leader)), watching }
     }
 
-    /// Notes that it was made by `spawn`, in this scope if there is one: if it has to go alone, it does so in a task of its own.
+    /// Notes that `spawn` made it, in this scope if there is one: if it has to go alone, it does so in a task of its own.
     pub(super) fn spawned(mut self, scope: Option<&Scope>) -> Self {
         if let State::Joined(Joined::Follower(_, fallback)) = &mut self.state {
             fallback.extras.get_or_insert_default().spawned = Some(scope.cloned());
@@ -208,7 +208,7 @@ where
         outcome
     }
 
-    /// Tells that the caller goes alone, if it followed. Returns where and how it does, if it was made by `spawn`.
+    /// If the caller followed, tells that it goes alone now. Returns what a task for its work needs, if `spawn` made it.
     #[cold]
     fn release(&mut self, reason: Reason) -> Option<SpawnedAlone<K, T>> {
         let State::Joined(Joined::Follower(follower, fallback)) = &mut self.state else { return None };

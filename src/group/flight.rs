@@ -189,8 +189,8 @@ impl<K, T> Flight<K, T> {
 
     /// Returns whether dropping the flight would do nothing.
     pub(super) fn is_hollow(&self) -> bool {
-        let told = self.leader_call.is_none() && self.leader_waker.is_none();
-        told && self.key.is_none() && self.work.is_none() && self.waiting.is_none()
+        let Self { key, work, leader_waker, leader_call, waiting, .. } = self;
+        key.is_none() && work.is_none() && leader_waker.is_none() && leader_call.is_none() && waiting.is_none()
     }
 
     /// Returns whether nobody has joined, and nothing waits: the leader ends it alone.

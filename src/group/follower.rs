@@ -25,12 +25,12 @@ pub(super) struct Follower<K, T> {
     span: WaitSpan,
 }
 
-/// What few followers have.
+/// What few followers have, for when they go alone.
 #[derive(Default)]
 pub(super) struct FollowerExtras {
     /// The limit of the wait.
     pub(super) wait: Option<Timer>,
-    /// `Some` of one made by `spawn`: what it runs alone runs to its end too, in this scope if there is one.
+    /// `Some` if the call was made by `spawn`: its own work runs to its end too, in this scope if there is one.
     pub(super) spawned: Option<Option<Scope>>,
 }
 

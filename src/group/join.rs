@@ -79,7 +79,7 @@ pub(super) enum Joined<K, T, W> {
 /// What a follower goes alone with, kept until the flight has landed.
 pub(super) struct Fallback<W> {
     pub(super) work: W,
-    /// Boxed, since most have nothing of it, and waiting calls are many.
+    /// Apart, since few followers have any of it, and many calls may wait.
     pub(super) extras: Rare<FollowerExtras>,
 }
 

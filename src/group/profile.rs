@@ -29,7 +29,7 @@ impl<'a> Profile<'a> {
     /// Tells that the caller goes alone.
     #[cold]
     pub(super) fn tell_alone(&self, reason: Reason) {
-        // Who has been counted was released, and its layer says so.
+        // A caller that calls again was released by its layer, which has told of it.
         if !self.again {
             let by = self.leads_by.filter(|_| reason == Reason::MayNotJoin);
             self.watch.alone(reason, by.unwrap_or(reason.name()));

@@ -9,15 +9,15 @@ use super::{
 };
 use crate::{End, Event, FlightId, observe::LeaderCall};
 
-/// What waits for the unlocking.
+/// One event, told once the lock is released.
 pub(super) struct Report {
     event: Event<'static>,
     leader_call: Arc<LeaderCall>,
 }
 
 impl Report {
-    /// Tells how a flight's work has ended. `None` if nobody watches; what a flight's end is told by is taken out of it, so that
-    /// it is told once.
+    /// Tells how a flight's work has ended; `None` if nobody watches. Takes `leader_call` out of the flight, so that its end is
+    /// told once.
     #[inline]
     pub(super) fn on_landing<K, T>(shard: &Shard<K, T>, flight: &mut Flight<K, T>, ending: &Ending<T>) -> Option<Self> {
         let leader_call = flight.leader_call.take()?;
@@ -51,7 +51,7 @@ impl Report {
         Self { event, leader_call }
     }
 
-    /// Tells that a flight ends without its work having ended. Likewise.
+    /// Tells that a flight ends without its work having ended; takes `leader_call` out likewise.
     #[inline]
     pub(super) fn on_end<K, T>(shard: &Shard<K, T>, flight: &mut Flight<K, T>, how: End) -> Option<Self> {
         let leader_call = flight.leader_call.take()?;
@@ -64,6 +64,7 @@ impl Report {
         Some(Self::now(shard, flight.serial, leader_call, |flight, _| Event::Moved { flight }))
     }
 
+    /// Makes the report of what happens now, from the flight's id and its age.
     #[inline]
     fn now<K, T>(
         shard: &Shard<K, T>,

@@ -52,7 +52,7 @@ impl<T> Part<T> {
     }
 }
 
-/// A value, still where it landed: what `Part` has if there is one.
+/// A value, still where it landed; part of [`Part::Value`].
 pub(crate) enum PartValue<T> {
     /// In the ended work, for one caller alone.
     Own(BoxedWork<T>),

@@ -18,8 +18,8 @@ pub(super) struct WakeList {
 }
 
 impl WakeList {
-    /// Wakes them all, even past a waker that panics: it is another caller's, and fails neither this one nor those after it
-    /// (invariant 8).
+    /// Wakes them all. A waker that panics belongs to another caller, and so fails neither the caller that wakes it nor those
+    /// that are woken after it (invariant 8).
     #[inline]
     pub(super) fn wake(self) {
         if self.leader.is_some() || self.task.is_some() || self.successor.is_some() || !self.waiters.is_empty() {

@@ -13,7 +13,7 @@ use crate::{
 pub(super) struct Watching(Option<Watch>);
 
 impl Watching {
-    /// Of one whom no group watches.
+    /// Of a caller that no observer of its group watches.
     pub(super) const NONE: Self = Self(None);
 
     /// Begins with the call, if anybody observes.
@@ -34,7 +34,7 @@ impl Watching {
         self.0.as_ref().map(Profile::of)
     }
 
-    /// The call comes near no flight.
+    /// Tells that the call goes alone without having looked for a flight.
     pub(super) fn alone(&self, reason: Reason) {
         if let Some(watch) = &self.0 {
             watch.alone(reason, reason.name());

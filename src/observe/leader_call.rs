@@ -14,15 +14,16 @@ use super::{Event, Observers};
 use crate::trace::LeaderSpan;
 
 /// What those who watch want to know of a call, and of the flight that it leads. Made only where somebody watches, or for a
-/// join window; one for both, so that it can be cloned under a lock (invariant 6), and so that the clock is read once.
+/// join window. The call and the flight share one `Arc` of it: so it can be cloned under a lock (invariant 6), and the clock is
+/// read once.
 pub(crate) struct LeaderCall {
     pub(crate) called: Instant,
     pub(crate) span: LeaderSpan,
     /// Who is told of it; `None` if nobody observes the group.
     observers: Option<Arc<Observers>>,
-    /// How many of them; those who come later are not.
+    /// How many of them are told: those that are added after the call are not.
     first: usize,
-    /// What the caller's layer calls its kind of requests; `None` of a second call too, of which its caller is not told.
+    /// What the caller's layer calls its kind of requests. `None` for a second call too: its end is told by the first.
     pub(super) label: Option<Arc<str>>,
     /// How long its flight took, in nanoseconds, if the leader itself has landed it; else 0.
     landed: AtomicU64,
@@ -33,7 +34,7 @@ pub(crate) struct LeaderCall {
 }
 
 impl LeaderCall {
-    /// Returns that of a call which is made now, and which all are told of who observe now.
+    /// Returns that of a call which is made now; all who observe the group now are told of it.
     #[inline]
     pub(super) fn observed(observers: &Arc<Observers>, label: Option<Arc<str>>) -> Arc<Self> {
         let first = observers.count();

@@ -66,9 +66,9 @@ impl<'a, K, T> Locked<'a, K, T> {
 }
 
 /// Solo, Shared => the same, of the flight that waits behind one which ends with a value for its leader alone, where the next
-/// run's value would be for its leader alone, too. Its followers go alone now, with the note of the work that has ended, and its
-/// work starts at once, unlisted, driven by who would have driven it in its turn: two tasks would not know of each other. A
-/// flight that is to run to its end, or has no leader, takes its turn as ever.
+/// run's value would be for its leader alone, too. Its followers go alone now, with the note of the work that has ended. Its work
+/// starts at once, unlisted; the leader or the task that would have driven it in its turn drives it, since a second one would
+/// not know of the first. A flight that is to run to its end, or has no leader, takes its turn as ever.
 pub(super) fn release_next<'a, K, T>(
     shard: &'a Shard<K, T>,
     table: &mut Table<K, T>,
