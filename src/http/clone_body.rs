@@ -90,7 +90,7 @@ pub struct CloneBodyFuture<F> {
     options: Options,
 }
 
-/// What each body is told.
+/// The settings of each body.
 #[derive(Clone, Debug, Default)]
 struct Options {
     /// In bytes.

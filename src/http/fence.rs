@@ -98,8 +98,8 @@ impl Fences {
     }
 }
 
-/// Returns an authority without a port that goes without saying (RFC 9110, section 4.2.3). It is that of either scheme, since
-/// the scheme is not always known: to fence one authority more costs only a flight.
+/// Returns an authority without a default port (RFC 9110, section 4.2.3). Both `http` and `https` have one, and the scheme is not
+/// always known, so either is taken off: at worst one authority more is fenced, which costs a call and no correctness.
 pub(super) fn without_default_port(authority: &[u8]) -> &[u8] {
     authority.strip_suffix(b":80").or_else(|| authority.strip_suffix(b":443")).unwrap_or(authority)
 }

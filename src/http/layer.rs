@@ -72,7 +72,7 @@ use crate::{Limits, context::Scope};
 /// ```
 #[derive(Clone, Debug)]
 pub struct HttpSingleflightLayer<C = Heads> {
-    /// Services have it too: a layer is applied for each connection, as axum does, and for each route.
+    /// Shared with the services: axum applies a layer for each route of each connection, and copying it each time costs.
     config: Arc<Config>,
     /// `None`: requests that show the URI they were asked for are in `routes`, others in a group of their service's.
     group: Option<HttpGroup>,

@@ -18,7 +18,7 @@ pub(super) type Lines = Vec<(HeaderName, HeaderValue)>;
 /// An extension of requests.
 #[derive(Clone, Debug)]
 struct Marks {
-    /// By itself, since most requests pass services of one layer value: that spares each an allocation.
+    /// Beside the others, since most requests pass services of one layer value only: this spares them an allocation.
     first: Mark,
     others: Vec<Mark>,
 }
@@ -86,7 +86,7 @@ impl Marks {
         iter::once(&self.first).chain(&self.others).find(|mark| mark.group == group.number())
     }
 
-    /// Puts a mark in, in place of the one of its group.
+    /// Puts a mark in, in the place of an older one of the same group.
     fn put(&mut self, mark: Mark) {
         match iter::once(&mut self.first).chain(&mut self.others).find(|known| known.group == mark.group) {
             Some(known) => *known = mark,

@@ -49,7 +49,7 @@ impl Coalescer {
         content: &RequestContent,
     ) -> Result<(Plan, Requester), Alone> {
         let place = self.place(parts);
-        // A mark counts whoever has made it: others may have held the group then.
+        // A mark that is there counts, even if nobody else holds the group any more: somebody did when it was made.
         let marked = self.marks() || Passed::is_marked(parts, self.marking());
         match self.decide_and_mark(parts, kind, content, place, marked) {
             Ok((plan, key)) => {

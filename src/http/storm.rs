@@ -12,7 +12,7 @@ use super::fence::{EPOCHS, EpochNumber};
 /// So many fences within the life of one flight are a storm.
 const STORM: u64 = 4;
 
-/// The readers under way in each place that was fenced.
+/// The reads under way in each place that was fenced.
 #[derive(Default)]
 pub(super) struct ReadsUnderWay {
     /// Made by the first reader.
@@ -22,7 +22,7 @@ pub(super) struct ReadsUnderWay {
 /// The epochs in which readers came that are under way, in order, and how many came in each.
 type Epochs = Vec<(u64, usize)>;
 
-/// A reader under way in a place that was fenced, until it is dropped.
+/// A read under way in a place that was fenced, until it is dropped.
 pub(super) struct ReadUnderWay {
     readers: Arc<ReadsUnderWay>,
     number: EpochNumber,

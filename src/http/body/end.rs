@@ -2,7 +2,7 @@
 
 use super::error::BodyError;
 
-/// How the inner body ended, for readers that have taken all frames; an answer's flight has landed long before.
+/// How the inner body ended, for readers that have taken all frames. The flight landed before, when the head was there.
 pub(super) enum End {
     Clean,
     Error(BodyError),

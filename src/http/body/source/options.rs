@@ -1,4 +1,4 @@
-//! What a source is told before it is read.
+//! The settings of a source, given before it is read.
 
 use std::{sync::Arc, time::Duration};
 
