@@ -13,8 +13,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::sync::Spawner;
 
-/// How many operations that somebody waits for run at a time; whoever finds no room runs its work without the fleet. Operations
-/// that end a flight always run, and there are no more of these than flights that have begun.
+/// How many operations that somebody waits for run at a time; a caller that finds no room runs its work without the fleet.
+/// Operations that end a flight always run, and there are no more of these than flights that have begun.
 const MOST: usize = 1024;
 
 /// The tasks in which the engine is asked.

@@ -100,7 +100,7 @@ impl Coalescer {
         self.permit_wait_within(place, None)
     }
 
-    /// Likewise; it waits for this long at most.
+    /// Returns the wait for a permit likewise, of at most this long.
     pub(super) fn permit_wait_within(&self, place: Place, longest: Option<Duration>) -> Option<Box<PermitWait>> {
         let group = self.group(place);
         let releases = group.releases(self.config.release_limit?);

@@ -19,8 +19,8 @@ pub(super) struct HttpWatch {
 }
 
 impl HttpWatch {
-    /// Begins with the call. In an `Arc` that has one owner, since the end of one is apart from the code of those who have none:
-    /// that of a `Box`, in line, took 40 instructions of each request that nobody observes.
+    /// Begins with the call. In an `Arc`, though it has one owner: the drop of an `Arc` is not inlined, while that of a `Box` was
+    /// and took 40 instructions of each request that nobody observes.
     pub(super) fn begin(observers: &Arc<HttpObservers>, label: Option<Arc<str>>) -> Arc<Self> {
         Arc::new(Self { observers: Arc::clone(observers), watch: Watch::begin(observers.of_flights(), label) })
     }

@@ -166,7 +166,7 @@ impl Asked {
             self.stage = Stage::Over;
         }
         answer.audience.fleet = Some(self.role);
-        // Those of other processes who followed have had one try, and have been told.
+        // Followers in other processes have had one try, and have been told.
         if self.tried_again {
             answer.audience.settle();
         }
