@@ -20,6 +20,9 @@ where
     /// task polls it. A follower's own work is kept until the landing and dropped unused, unless the follower has to go
     /// alone. [`Call`] says what dropping it does.
     ///
+    /// A `Drop` of the work that calls for its own key must not block its thread until that call is answered: work of one
+    /// key never overlaps, so the new work begins when that drop is done.
+    ///
     /// # Panics
     ///
     /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
