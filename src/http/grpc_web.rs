@@ -3,21 +3,35 @@
 use std::borrow::Cow;
 
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// How a frame of trailers begins in gRPC-Web-text, which is base64: no frame of the other kinds begins so.
 const IN_TEXT: u8 = b'g';
 
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
 /// Returns the status in a frame of trailers, which comes in place of a message; a frame of gRPC never looks so.
-pub(super) fn status(frame: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn status(frame: &[u8]) -> Option<HeaderValue> {
+    trailers(frame)?.remove(&GRPC_STATUS)
+}
+
+/// Returns the fields in such a frame, as far as they are fields.
+pub(super) fn trailers(frame: &[u8]) -> Option<HeaderMap> {
     let frame = if frame.first() == Some(&IN_TEXT) { Cow::from(decoded(frame)) } else { Cow::from(frame) };
     let (prefix, lines) = frame.split_at_checked(5)?;
     if prefix[0] & 0x80 == 0 {
         return None;
     }
-    lines.split(|byte| *byte == b'\n').find_map(|line| {
+    let fields = lines.split(|byte| *byte == b'\n').filter_map(|line| {
         let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
-        name.trim_ascii().eq_ignore_ascii_case(b"grpc-status").then(|| value[1..].trim_ascii().to_vec())
-    })
+        let name = HeaderName::from_bytes(name.trim_ascii()).ok()?;
+        Some((name, HeaderValue::from_bytes(value[1..].trim_ascii()).ok()?))
+    });
+    let mut trailers = HeaderMap::new();
+    for (name, value) in fields {
+        trailers.append(name, value);
+    }
+    Some(trailers)
 }
 
 /// Returns what base64 stands for, up to its padding, or as far as it goes.
@@ -50,7 +64,7 @@ mod tests {
             (b"\x80\0", None),
             (b"", None),
         ] {
-            assert_eq!(status(frame).as_deref(), expected, "{frame:?}");
+            assert_eq!(status(frame).as_ref().map(|status| status.as_bytes()), expected, "{frame:?}");
         }
     }
 }

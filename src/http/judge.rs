@@ -15,7 +15,7 @@ use super::{
     body::{Ahead, LargeBodies, ReadAhead},
     grpc_web,
     key::HttpKey,
-    policy::{Again, Verdict, grpc_status, grpc_verdict},
+    policy::{Again, Verdict},
     requester::Requester,
     rule::Rule,
 };
@@ -97,11 +97,9 @@ impl AtHead {
             }
             (Until::Message, Brought::Data(data)) if data.is_empty() => return false,
             (Until::Message, Brought::Data(data)) => {
-                grpc_web::status(data).and_then(|status| grpc_verdict(requester.facts, &status))
+                grpc_web::trailers(data).and_then(|trailers| policy.verdict_on_trailers(requester.facts, &trailers))
             }
-            (Until::Message, Brought::Trailers(trailers)) => {
-                grpc_status(trailers).and_then(|status| grpc_verdict(requester.facts, status))
-            }
+            (Until::Message, Brought::Trailers(trailers)) => policy.verdict_on_trailers(requester.facts, trailers),
             (Until::Message, Brought::End) => None,
             // The call has failed (D4), by its deadline perhaps (S28).
             (Until::Message, Brought::Failed) => {

@@ -213,7 +213,7 @@ impl Watch for Watched {
         }
         self.has_answered = true;
         if let (Some(status), Some(write)) = (grpc_web::status(data), &self.write) {
-            told_in_passing(write.concluded(Some(&status)));
+            told_in_passing(write.concluded(Some(status.as_bytes())));
             self.write = None;
         }
     }

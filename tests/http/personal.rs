@@ -1,12 +1,14 @@
 //! Answers for one (S7), fields of one exchange (S17), event streams (S29).
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt};
 use tower_singleflight::{HttpSingleflightLayer, Role};
 
 use crate::{
+    grpc::grpc,
     herd::{calls, plain},
-    origin::{Plain, bench, get, get_with, ok, role, text},
+    origin::{Keyed, OriginBody, Plain, bench, get, get_with, ok, role, text},
 };
 
 const PERSONAL: [&str; 13] = [
@@ -131,5 +133,42 @@ async fn s07_announced_trailers_that_hand_out_a_session_keep_an_answer() {
         assert_eq!(text(one.await.unwrap()).await, "one");
         assert_eq!(text(other.await.unwrap()).await, "other");
         assert!(bench.group.is_empty());
+    }
+}
+
+/// A unary call lands at its trailers if they come in place of a message, as a frame of gRPC-Web perhaps.
+#[tokio::test]
+async fn s07_trailers_in_place_of_a_message_that_hand_out_a_session_keep_an_answer() {
+    for (name, calls) in [("set-cookie", 2), ("x-auth-token", 2), ("x-mine", 2), ("x-other", 1)] {
+        for web in [false, true] {
+            let layer = HttpSingleflightLayer::new().grpc(["/p.S/Get"]).keep_header(HeaderName::from_static("x-mine"));
+            let mut bench: Keyed = bench(layer);
+            let one = bench.call(grpc("p.S/Get", &[]));
+            let mut other = bench.call(grpc("p.S/Get", &[]));
+            let body = if web {
+                let lines = format!("grpc-status: 5\r\n{name}: 1\r\n");
+                OriginBody::full([&b"\x80\0\0\0"[..], &[lines.len() as u8][..], lines.as_bytes()].concat())
+            } else {
+                let (frames, body) = OriginBody::streamed();
+                let fields = [("grpc-status", "5"), (name, "1")];
+                let fields =
+                    fields.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+                frames.trailers(HeaderMap::from_iter(fields));
+                body
+            };
+            bench.next().await.answer(Response::new(body));
+            bench.settle().await;
+            if calls == 2 {
+                let _ = other.poll();
+            }
+            assert_eq!(bench.count().await, calls, "{name}, gRPC-Web: {web}");
+            if calls == 2 {
+                bench.next().await.answer(ok(&[], "other"));
+            }
+            drop(one.await.unwrap().into_body().collect().await.unwrap());
+            let content = other.await.unwrap().into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(content == "other", calls == 2);
+            assert!(bench.group.is_empty());
+        }
     }
 }

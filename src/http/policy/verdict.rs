@@ -168,6 +168,24 @@ impl Policy {
         Verdict { share, names, again }
     }
 
+    /// Says likewise what trailers mean that come in place of a message.
+    pub(in crate::http) fn verdict_on_trailers(
+        &self,
+        facts: RequestFacts,
+        trailers: &HeaderMap,
+    ) -> Option<(Option<Rule>, Again)> {
+        // S7: nobody's second chance, as with a head.
+        if trailers.keys().any(|name| self.is_for_one(name)) {
+            return Some((Some(Rule::S7Personal), Again::Never));
+        }
+        grpc_verdict(facts, trailers.get(&GRPC_STATUS)?.as_bytes())
+    }
+
+    /// Returns whether an answer with this field is for its leader alone (S7).
+    fn is_for_one(&self, name: &HeaderName) -> bool {
+        is_personal(name.as_str()) || self.kept.contains(name)
+    }
+
     fn read<'a>(&self, head: &'a response::Parts) -> Head<'a> {
         let mut read = Head::default();
         for (name, value) in &head.headers {
@@ -193,7 +211,7 @@ impl Policy {
                 // S7: what it announces comes when the head is everybody's (RFC 9110, section 6.6.2).
                 "trailer" => {
                     let mut announced = elements(value).filter_map(|name| HeaderName::from_bytes(name).ok());
-                    read.personal |= announced.any(|name| is_personal(name.as_str()) || self.kept.contains(&name));
+                    read.personal |= announced.any(|name| self.is_for_one(&name));
                 }
                 "grpc-status" => read.grpc = Some(value),
                 // S8: what is meant for caches like this one (RFC 9213), of any make.
@@ -229,7 +247,7 @@ impl Policy {
 
 /// Says what a gRPC status means for followers: the rule that keeps the answer from them, if one does, and whether they
 /// may try again; `None` for success, and for an answer to what all have asked.
-pub(in crate::http) fn grpc_verdict(facts: RequestFacts, status: &[u8]) -> Option<(Option<Rule>, Again)> {
+pub(super) fn grpc_verdict(facts: RequestFacts, status: &[u8]) -> Option<(Option<Rule>, Again)> {
     match status {
         // Cancelled, deadline exceeded, resource exhausted (S28).
         b"1" | b"4" | b"8" if facts.deadline => Some((Some(Rule::S28Deadline), Again::IfLate)),
@@ -239,11 +257,6 @@ pub(in crate::http) fn grpc_verdict(facts: RequestFacts, status: &[u8]) -> Optio
         b"2" | b"10" | b"13" | b"14" | b"15" => Some((None, Again::IfLate)),
         _ => None,
     }
-}
-
-/// Returns the status that trailers carry.
-pub(in crate::http) fn grpc_status(trailers: &HeaderMap) -> Option<&[u8]> {
-    trailers.get(&GRPC_STATUS).map(http::HeaderValue::as_bytes)
 }
 
 /// Returns whether an answer is a stream of events, which comes as long as its reader stays.

@@ -3,7 +3,7 @@
 use http::{Version, header::AUTHORIZATION};
 
 use super::{ALL, Again, AnswerHead, Policy, RequestFacts, Rule, judge, matching, request, response};
-use crate::http::policy::{Credentials, grpc_verdict};
+use crate::http::policy::{Credentials, verdict::grpc_verdict};
 
 fn of(facts: RequestFacts, status: u16, fields: &[(&str, &str)]) -> (super::Share, Again) {
     judge(&Policy::default(), facts, &response(status, fields))
