@@ -6,7 +6,8 @@ use super::shard::Shard;
 use crate::{Limits, threads::threads};
 
 /// How many there are for each thread that the machine runs at once. With 8 of them two threads, each of whose calls had a
-/// key of its own, made 1.04 times the calls of one; with 32 it is 1.23 times, and with 128 it was 1.26.
+/// key of its own, made 1.04 times the calls of one; with 32 it is 1.2 to 1.4 times. More would help, and take memory in
+/// each group: `docs/benchmarks.md`.
 const PER_THREAD: usize = 32;
 
 /// Empty until it is made.

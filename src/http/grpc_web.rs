@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::policy::GRPC_STATUS;
+
 /// How a frame of trailers begins in gRPC-Web-text, which is base64: no frame of the other kinds begins so.
 const IN_TEXT: u8 = b'g';
-
-static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Returns the status in a frame of trailers, which comes in place of a message; a frame of gRPC never looks so.
 pub(super) fn status(frame: &[u8]) -> Option<HeaderValue> {
     trailers(frame)?.remove(&GRPC_STATUS)
 }
 
-/// Returns the fields in such a frame, as far as they are fields.
+/// Returns the fields in such a frame, as far as they are fields; of more than a map takes, the first.
 pub(super) fn trailers(frame: &[u8]) -> Option<HeaderMap> {
     let frame = if frame.first() == Some(&IN_TEXT) { Cow::from(decoded(frame)) } else { Cow::from(frame) };
     let (prefix, lines) = frame.split_at_checked(5)?;
@@ -29,7 +29,10 @@ pub(super) fn trailers(frame: &[u8]) -> Option<HeaderMap> {
     });
     let mut trailers = HeaderMap::new();
     for (name, value) in fields {
-        trailers.append(name, value);
+        // A service may send any number of lines: that must not panic in those who read them.
+        if trailers.try_append(name, value).is_err() {
+            break;
+        }
     }
     Some(trailers)
 }
@@ -66,5 +69,12 @@ mod tests {
         ] {
             assert_eq!(status(frame).as_ref().map(|status| status.as_bytes()), expected, "{frame:?}");
         }
+    }
+
+    #[test]
+    fn a_frame_with_more_fields_than_a_map_takes_is_read_as_far_as_that() {
+        let lines: String = (0..40_000).map(|line| format!("x-{line}: y\r\n")).collect();
+        let frame = [b"\x80\0\0\0\0grpc-status: 5\r\n", lines.as_bytes()].concat();
+        assert_eq!(status(&frame).unwrap(), "5");
     }
 }

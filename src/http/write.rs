@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request};
 use http_body::Body;
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     grpc_web,
     key::{Places, service_of},
     membership::Fencing,
+    policy::GRPC_STATUS,
 };
 
 /// Where a request that may change something was sent, and what its answer fences.
@@ -52,8 +53,6 @@ enum Kind {
 /// gRPC statuses that say that nothing was done: invalid argument, not found, already exists, permission denied, failed
 /// precondition, out of range, unimplemented, unauthenticated.
 const REFUSED: [&[u8]; 8] = [b"3", b"5", b"6", b"7", b"9", b"11", b"12", b"16"];
-
-static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 impl Write {
     #[inline]

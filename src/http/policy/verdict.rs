@@ -7,7 +7,7 @@ use super::{
 };
 use crate::http::rule::Rule;
 
-static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(in crate::http) static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// What the verdict has to know of the leader's request.
 #[derive(Clone, Copy, Debug, Default)]
