@@ -8,15 +8,18 @@ use std::{
 };
 
 use tokio::net::TcpListener;
-use tower_singleflight::{HttpSingleflightLayer, fleet::Fleet};
+use tower_singleflight::{HttpSingleflightLayer, fleet::Fleet, http::HttpSingleflight};
 
-use crate::{coalesce, fleet, options::Options, server, status::Status, worker::Workers};
+use crate::{coalesce, fleet, options::Options, server, status::Status, upstream::Upstream, worker::Workers};
 
 /// A proxy that listens, with its threads started.
 pub struct Proxy {
     listener: TcpListener,
     address: SocketAddr,
-    layer: Option<HttpSingleflightLayer>,
+    options: Options,
+    fleet: Option<Fleet>,
+    /// `None` if no requests coalesce.
+    service: Option<HttpSingleflight<Upstream>>,
     status: Option<Status>,
     workers: Workers,
 }
@@ -60,14 +63,14 @@ impl Proxy {
         let said = |what: String| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
         let listening = server::listen(options.listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (address, listener) = listening.map_err(said(format!("cannot listen on {}", options.listen)))?;
-        let (layer, page) = coalesce::layer(options, fleet.clone()).unzip();
+        let (service, page) = coalesce::service(options, fleet.clone()).unzip();
         let shown = options.status.zip(page.flatten()).map(|(address, page)| {
             Status::start(address, options, page).map_err(said(format!("cannot show the live page on {address}")))
         });
         let status = shown.transpose()?;
-        let started = Workers::start(options, layer.as_ref(), fleet, threads);
+        let started = Workers::start(options, service.as_ref(), fleet.clone(), threads);
         let workers = started.map_err(said("cannot start a worker".to_owned()))?;
-        Ok(Self { listener, address, layer, status, workers })
+        Ok(Self { listener, address, options: options.clone(), fleet, service, status, workers })
     }
 
     /// Returns where it listens.
@@ -82,10 +85,13 @@ impl Proxy {
         self.status.as_ref().map(|status| status.address)
     }
 
-    /// Returns the layer that all requests go through; `None` if the options say that none coalesce.
+    /// Returns a layer as the one that all requests go through, with its group; `None` if the options say that none coalesce.
+    ///
+    /// Made for the call: while a layer holds the group, each request is marked for another service of it to see.
     #[must_use]
-    pub fn layer(&self) -> Option<&HttpSingleflightLayer> {
-        self.layer.as_ref()
+    pub fn layer(&self) -> Option<HttpSingleflightLayer> {
+        let group = self.service.as_ref()?.group().clone();
+        coalesce::layer(&self.options, group, self.fleet.clone())
     }
 
     /// Serves clients until `stop` is ready, then gives requests under way the grace time of the options to end.

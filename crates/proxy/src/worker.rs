@@ -12,8 +12,7 @@ use tokio::{
     sync::{Barrier, Semaphore, mpsc},
     time::sleep,
 };
-use tower::Layer;
-use tower_singleflight::{HttpSingleflightLayer, fleet::Fleet};
+use tower_singleflight::{fleet::Fleet, http::HttpSingleflight};
 
 use crate::{accepted::Accepted, options::Options, server::Server, upstream::Upstream};
 
@@ -52,7 +51,7 @@ impl Workers {
     /// Starts `count` workers.
     pub(crate) fn start(
         options: &Options,
-        layer: Option<&HttpSingleflightLayer>,
+        service: Option<&HttpSingleflight<Upstream>>,
         fleet: Option<Fleet>,
         count: usize,
     ) -> io::Result<Self> {
@@ -60,8 +59,8 @@ impl Workers {
         let last = Arc::new(Barrier::new(count));
         let clients = (0..count).map(|_| {
             let (sender, clients) = mpsc::unbounded_channel();
-            let (options, layer, fleet) = (options.clone(), layer.cloned(), fleet.clone());
-            let worker = Worker { options, layer, fleet, clients, alive: alive.clone() };
+            let (options, service, fleet) = (options.clone(), service.cloned(), fleet.clone());
+            let worker = Worker { options, service, fleet, clients, alive: alive.clone() };
             worker.start(Arc::clone(&last))?;
             Ok(sender)
         });
@@ -105,7 +104,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
 /// What one thread needs.
 struct Worker {
     options: Options,
-    layer: Option<HttpSingleflightLayer>,
+    service: Option<HttpSingleflight<Upstream>>,
     fleet: Option<Fleet>,
     clients: mpsc::UnboundedReceiver<Accepted>,
     alive: mpsc::Sender<()>,
@@ -126,10 +125,13 @@ impl Worker {
     }
 
     async fn serve(self) {
-        let Self { options, layer, fleet, clients, alive } = self;
+        let Self { options, service, fleet, clients, alive } = self;
         let (server, upstream) = (Server::new(&options), Upstream::new(&options));
-        match layer {
-            Some(layer) => server.serve(clients, layer.layer(upstream)).await,
+        match service {
+            Some(mut service) => {
+                *service.get_mut() = upstream;
+                server.serve(clients, service).await;
+            }
             None => server.serve(clients, upstream).await,
         }
         // What was answered here may not have reached those who wait for it at other proxies.

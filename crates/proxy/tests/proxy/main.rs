@@ -75,7 +75,7 @@ impl Proxy {
     }
 
     fn under_way(proxy: singleflight_proxy::Proxy) -> Self {
-        let (address, status, layer) = (proxy.address(), proxy.status(), proxy.layer().cloned());
+        let (address, status, layer) = (proxy.address(), proxy.status(), proxy.layer());
         let group = layer.as_ref().map_or_else(HttpGroup::new, |layer| layer.get_group().clone());
         let (stop, stopped) = oneshot::channel();
         let done = tokio::spawn(proxy.serve(async { drop(stopped.await) }));
