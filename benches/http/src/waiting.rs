@@ -33,7 +33,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
         "{} clients wait for {calls} call: {each:.1} KiB each; in a server that does nothing else, {floor:.1}",
         options.clients
     );
-    target(each <= 12.0, &format!("{each:.1} KiB for each waiting client, at most 12"));
+    target(each <= 10.9, &format!("{each:.1} KiB for each waiting client, at most 10.9"));
     Ok(())
 }
 
