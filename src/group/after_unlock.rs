@@ -3,8 +3,8 @@
 use std::{panic::resume_unwind, sync::Arc, task::Waker};
 
 use super::{
-    flight::{Ending, Flight, Waiting},
     flight_ref::FlightRef,
+    lifecycle::{Ending, Flight, Waiting},
     reentrancy::Edge,
     report::Report,
     shard::Shard,

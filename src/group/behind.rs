@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{flight::Flight, turn::Turn};
+use super::{lifecycle::Flight, turn::Turn};
 
 impl<K, T> Flight<K, T> {
     pub(super) fn turn(&self) -> Option<&Turn> {

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
 #[cfg(all(feature = "fleet", feature = "http"))]
 use super::reentrancy;
-use super::{Group, flight_ref::FlightRef, shard::Shard, wake_list::WakeList};
+use super::{Group, flight_ref::FlightRef, shard::Shard};
 use crate::FlightId;
 
 impl<K: Clone, T> Group<K, T> {
@@ -45,21 +45,15 @@ impl<K: Clone, T> Group<K, T> {
             locked.unlock();
             // Unlocked (invariant 6): the predicate may call the group.
             let chosen: Vec<_> = asked.iter().filter(|(_, key)| predicate(key)).map(|(at, _)| *at).collect();
-            let mut locked = shard.lock();
-            let (mut keys, mut wakes, mut forgotten) = (Vec::new(), WakeList::default(), 0);
-            for at in chosen {
-                if locked.get(at).is_some_and(|flight| flight.is_joinable()) {
-                    let (key, driver) = locked.table.set_aside(at.slot);
-                    keys.extend(key);
-                    if let Some(driver) = driver {
-                        wakes.waiters.insert(driver);
-                    }
-                    forgotten += 1;
+            let set_aside = |at: &FlightRef| {
+                let mut locked = shard.lock();
+                let is_there = locked.get(*at).is_some_and(|flight| flight.is_joinable());
+                if is_there {
+                    locked.set_aside(at.slot).run();
                 }
-            }
-            locked.unlock();
-            wakes.wake();
-            forgotten
+                is_there
+            };
+            chosen.into_iter().filter(set_aside).count()
         };
         self.inner.shards.iter().map(forget).sum()
     }

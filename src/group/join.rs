@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     after_unlock::Followed,
-    flight::{Flight, New},
     flight_ref::FlightRef,
     follower::{Follower, FollowerExtras},
     leader::Leader,
+    lifecycle::{Flight, New},
     place::{MaxWait, Place},
     profile::Profile,
     reentrancy,

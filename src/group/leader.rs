@@ -7,9 +7,8 @@ use std::{
 };
 
 use super::{
-    flight::{Ending, Stage},
     flight_ref::FlightRef,
-    lifecycle::Driver,
+    lifecycle::{Driver, Ending, Stage},
     park::{NeedsWaker, park},
     poll_guard::PollGuard,
     reentrancy::Edge,
@@ -132,7 +131,7 @@ impl Registration {
                 }
                 panic!("a call was polled after it had completed");
             };
-            match flight.stage {
+            match flight.stage() {
                 // Solo, Shared, Dropping: the same. The landing wakes this caller (invariants 7, 9).
                 Stage::Solo | Stage::Shared | Stage::Dropping => {
                     let parked = park(&mut flight.leader_waker, spare.take(), cx);

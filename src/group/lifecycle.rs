@@ -1,4 +1,4 @@
-//! Every transition of a flight: only this file and those below it change a flight's stage.
+//! Every change of a flight's stage, and every removal of one.
 //!
 //! ```text
 //!         ┌──────────────(the task dies)─────────────┐
@@ -9,7 +9,10 @@
 //! ```
 //!
 //! A solo flight that nobody joined is gone as soon as it lands; one that is to finish without its leader becomes shared
-//! without a second caller. Each transition takes the locked shard by value, and returns what is to be done once the lock is released.
+//! without a second caller. The transitions are in the files below this one: how a flight begins (`begin`), lands (`landing`)
+//! and is left (`leave`, `abandon`), and how one waits behind another (`fresh`, `keys`). Each takes the locked shard by value, and
+//! returns what is to be done once the lock is released. They change a stage and take out a flight, or its key, by what stands in
+//! this file, and nobody else can.
 //!
 //! # Invariants
 //!
@@ -37,183 +40,103 @@
 //!     taking the work for a poll and marking it as begun.
 
 mod abandon;
+mod begin;
+mod flight;
 mod fresh;
+mod keys;
+mod landing;
+mod leave;
+mod table;
 
-use std::{sync::Arc, task::Waker};
+use std::task::Waker;
 
-use self::fresh::release_next;
-use super::{
-    after_unlock::{AfterUnlock, Closed, Followed, Led, Watched},
-    flight::{Ending, Flight, New, Stage},
-    flight_ref::FlightRef,
-    park::WaiterRef,
-    reentrancy::Edge,
-    report::Report,
-    shard::Locked,
-    shared_outcome::SharedOutcome,
-    wake_list::WakeList,
+pub(super) use self::{
+    flight::{Ending, Flight, New, Stage, Waiting},
+    landing::Driver,
+    table::{Counter, Table},
 };
-use crate::{Stats, sync::Spawner};
+use super::slots::FIRST;
 
-/// Who polled the work when it ended.
-#[derive(Clone, Copy)]
-pub(super) enum Driver {
-    Leader,
-    Task,
+impl Stage {
+    /// Returns whether a flight may go from this stage to that one. It begins in the first, or where its task starts at once, in
+    /// the second.
+    fn leads_to(self, to: Self) -> bool {
+        match (self, to) {
+            // Solo => Shared: somebody joins, or the work is to go on without its leader, or it waits for its turn and its task
+            // keeps the time. From now on its task polls the work.
+            (Self::Solo, Self::Shared) => true,
+            // Shared => Shared: one more joins, or the last one leaves work that is to be finished.
+            (Self::Shared, Self::Shared) => true,
+            // Shared => Solo: its task died, and its leader drives the work on.
+            (Self::Shared, Self::Solo) => true,
+            // Shared => Landed: the work has ended, and the leader has still to take its part. A leader that lands its flight
+            // alone takes it out at once.
+            (Self::Shared, Self::Landed) => true,
+            // Solo, Shared => Dropping: the last caller has left, its grace is over, or its task died and there is no leader.
+            (Self::Solo | Self::Shared, Self::Dropping) => true,
+            // Dropping, Landed: what comes next is to be taken out.
+            _ => false,
+        }
+    }
 }
 
-impl<'a, K, T> Locked<'a, K, T> {
-    /// none => (Solo | Shared): with a key, the flight is listed in the place of `old` (invariant 1).
+impl<K, T> Flight<K, T> {
+    /// Changes the stage.
     #[inline(always)]
-    pub(super) fn lead(mut self, new: New<T>, key: Option<K>, old: Option<usize>) -> Led<K> {
-        let (from, number) = (new.from, self.shard.number);
-        let table = &mut *self.table;
-        table.stats.led += u64::from(key.is_some());
-        // A tombstone: the new work starts when the old one's drop is done (invariant 5).
-        let tombstone = old.filter(|old| !table.at(*old).is_running());
-        let old_key = old.and_then(|old| table.unlist(old));
-        let flight = table.insert(|serial| Flight::new(new, serial, key));
-        if let Some(old) = tombstone {
-            table.at(flight.slot).waiting_mut().blocked_by = Some(old);
-            table.at(old).waiting_mut().successor = Some(flight.slot);
-        }
-        Led { edge: from.map(|from| Edge::to_new(flight.id(number), from)), flight, old_key }
-    }
-
-    /// Solo, Shared => Shared: one more follower.
-    pub(super) fn follow(mut self, at: FlightRef, finish: bool) -> Followed<T> {
-        let (flight, stats) = self.table.at_counted(at.slot);
-        stats.followed += 1;
-        flight.callers += 1;
-        flight.finish |= finish;
-        let moves = flight.stage == Stage::Solo;
-        flight.stage = Stage::Shared;
-        let waiting = flight.waiting_mut();
-        waiting.grace = None;
-        let outcome = Arc::clone(waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at))));
-        Followed { outcome, moves }
-    }
-
-    /// Solo => gone: nobody joined and nothing waits, so the leader lands it, and the key is freed (invariants 3, 4).
-    /// Spares a call that nobody joined all that [`land`](Self::land) has to ask; else returns the lock.
-    #[inline]
-    pub(super) fn land_alone(mut self, at: FlightRef) -> Result<(Option<K>, Option<Waker>), Self> {
-        let flight = self.table.at(at.slot);
-        if !flight.is_alone() || flight.leader_call.is_some() {
-            return Err(self);
-        }
-        Ok(self.table.take_alone(at.slot))
-    }
-
-    /// Solo => gone: likewise, of a flight that somebody watches; or returns the lock and the ending.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn land_watched(
-        mut self,
-        at: FlightRef,
-        ending: Ending<T>,
-    ) -> Result<Watched<'a, K, T>, (Self, Ending<T>)> {
-        let flight = self.table.at(at.slot);
-        let leader_call = if flight.is_alone() { flight.leader_call.take() } else { None };
-        let Some(leader_call) = leader_call else { return Err((self, ending)) };
-        Ok(Watched { shard: self.shard, at, leader_call, ending, rest: self.table.take_alone(at.slot) })
-    }
-
-    /// Solo, Shared => (Landed | gone): frees the key, publishes the outcome, wakes those who wait, in this order
-    /// (invariant 3). Whoever lands the flight is running already and needs no wake-up; the other of the two (leader,
-    /// task) is woken with the followers, so that it can finish.
-    pub(super) fn land(mut self, at: FlightRef, ending: Ending<T>, driver: Driver) -> AfterUnlock<'a, K, T> {
-        let table = &mut *self.table;
-        let mut after = AfterUnlock::nothing();
-        if !table.at(at.slot).is_running() {
-            // Dropping => gone: all left during the last poll.
-            after.closed = Some(Closed::new(self.shard, at, ending));
-            return after;
-        }
-        after.report = Report::on_landing(self.shard, table.at(at.slot), &ending);
-        after.next = release_next(self.shard, table, at.slot, &ending);
-        let (key, successor) = table.release_key(at.slot);
-        let (flight, stats) = table.at_counted(at.slot);
-        let mut wakes = WakeList { successor, ..flight.take_wakers() };
-        let (waker, others) = match driver {
-            Driver::Leader => (wakes.leader.take(), flight.callers - 1),
-            Driver::Task => (wakes.task.take(), flight.callers),
-        };
-        (after.key, after.waker, after.wakes) = (key, waker, wakes);
-        if others == 0 {
-            after.gone = Some(table.remove(at.slot));
-            after.own = Some(ending);
-            return after;
-        }
-        after.unwanted = publish(flight, ending, stats);
-        if !flight.leader {
-            after.gone = Some(table.remove(at.slot));
-        }
-        after
-    }
-
-    /// Landed => gone: the leader takes its part.
-    pub(super) fn take_landed(mut self, at: FlightRef) -> Flight<K, T> {
-        self.table.remove(at.slot)
-    }
-
-    /// The leader leaves; returns where a task has to be started for work that goes on without it.
-    pub(super) fn leave_as_leader(mut self, at: FlightRef) -> (Option<Spawner>, AfterUnlock<'a, K, T>) {
-        let table = &mut *self.table;
-        let mut after = AfterUnlock::nothing();
-        // Gone, if user code panicked in the leader's landing: the slot may be another flight's (invariant 4).
-        let Some(flight) = table.get(at) else { return (None, after) };
-        if !flight.is_running() {
-            // Landed => gone
-            after.gone = Some(table.remove(at.slot));
-            return (None, after);
-        }
-        flight.callers -= 1;
-        flight.leader = false;
-        after.waker = flight.leader_waker.take();
-        if flight.scoped && !flight.polled {
-            // The task may be waiting for this leader's first poll (invariant 7).
-            after.wakes.task = flight.take_task();
-        }
-        if flight.callers > 0 { (None, after) } else { self.last_caller_left(at, after) }
-    }
-
-    /// A follower leaves that has not been told the outcome, unless it has been meanwhile.
-    pub(super) fn leave_as_follower(
-        mut self,
-        outcome: &SharedOutcome<T>,
-        parked: Option<WaiterRef>,
-        goes_alone: bool,
-    ) -> AfterUnlock<'a, K, T> {
-        let at = outcome.flight;
-        let mut after = AfterUnlock::nothing();
-        // Told while the lock was waited for: a lost flight is its leader's alone.
-        if outcome.is_told() || self.table.get(at).is_none() {
-            return after;
-        }
-        let (flight, stats) = self.table.at_counted(at.slot);
-        stats.released += u64::from(goes_alone);
-        stats.left += u64::from(!goes_alone);
-        flight.callers -= 1;
-        after.waker = parked.and_then(|parked| flight.waiting_mut().waiters.try_remove(parked.index()));
-        if flight.callers > 0 || !flight.is_running() {
-            return after;
-        }
-        let (launching, after) = self.last_caller_left(at, after);
-        debug_assert!(launching.is_none(), "a flight with a follower has its task");
-        after
+    fn enter(&mut self, stage: Stage) {
+        debug_assert!(self.stage.leads_to(stage), "a flight goes from {:?} to {stage:?}", self.stage);
+        self.stage = stage;
     }
 }
 
-/// Publishes how the work ended to every caller still on the flight, once and for all (invariant 11). Returns what
-/// nobody will receive.
-fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>, stats: &mut Stats) -> Option<Ending<T>> {
-    let (told, own, unwanted) = flight.divide(ending);
-    flight.tell(told, stats);
-    if flight.leader {
-        flight.stage = Stage::Landed;
-        flight.waiting_mut().own = own;
-        return unwanted;
+impl<K, T> Table<K, T> {
+    /// Takes a flight off the index, if that lists it and not a successor (invariant 4). Its key, and what is counted, are for who
+    /// calls this.
+    #[inline(always)]
+    fn unindex(&mut self, slot: usize) {
+        if slot != FIRST {
+            if let Ok(entry) = self.index.find_entry(self.flights[slot].hash, |&listed| listed == slot) {
+                entry.remove();
+            }
+        }
     }
-    unwanted.or(own)
+
+    /// Solo, Shared, Dropping, Landed => gone: takes out a flight that has no key. To be dropped once the lock is released.
+    fn take_out(&mut self, slot: usize) -> Flight<K, T> {
+        debug_assert!(self.flights[slot].key.is_none(), "a flight is unlisted before it is taken out");
+        let flight = self.flights.remove(slot);
+        self.shrink();
+        flight
+    }
+
+    /// Solo => gone: takes out a flight that ends alone, and its key. Its leader has the work, and nothing else is left to be
+    /// dropped but what is returned.
+    #[inline(always)]
+    fn take_alone(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
+        let flight = &mut self.flights[slot];
+        let (key, waker) = (flight.key.take(), flight.leader_waker.take());
+        debug_assert!(flight.is_hollow(), "what is left in a flight would be leaked");
+        self.joinable.sub(key.is_some());
+        self.unindex(slot);
+        self.flights.forget(slot);
+        // There is nothing to give back in place of the first slot.
+        if slot != FIRST {
+            self.shrink();
+        }
+        (key, waker)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stage;
+
+    #[test]
+    fn a_flight_whose_work_has_ended_goes_nowhere_else() {
+        let all = [Stage::Solo, Stage::Shared, Stage::Dropping, Stage::Landed];
+        let ways = all.map(|from| all.map(|to| from.leads_to(to)));
+        assert_eq!(ways[0], [false, true, true, false], "from solo");
+        assert_eq!(ways[1], [true, true, true, true], "from shared");
+        assert_eq!(ways[2..], [[false; 4]; 2], "from dropping and landed");
+    }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    flight::{Flight, Stage},
     flight_ref::FlightRef,
+    lifecycle::{Flight, Stage},
     reentrancy::Edge,
     shard::{Locked, Shard},
 };
@@ -81,7 +81,7 @@ impl<K, T> Shard<K, T> {
         if flight.followers() >= self.limits.max_followers {
             return Err(Reason::Full);
         }
-        if matches!(flight.stage, Stage::Solo) && spawner.is_none() {
+        if flight.stage() == Stage::Solo && spawner.is_none() {
             *spawner = Some(Spawner::current().ok_or(Reason::NoRuntime)?);
         }
         self.edge(at, from)

@@ -3,8 +3,8 @@
 use std::task::{Context, Poll};
 
 use super::{
-    flight::{Ending, Flight},
     flight_ref::FlightRef,
+    lifecycle::{Ending, Flight},
     reentrancy::CurrentFlight,
     shard::Shard,
     work::BoxedWork,

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    flight::{Ending, Flight},
     flight_ref::FlightRef,
+    lifecycle::{Ending, Flight},
     shard::Shard,
 };
 use crate::{End, Event, FlightId, observe::LeaderCall};

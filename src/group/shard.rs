@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     flight_ref::FlightRef,
-    table::{Counter, Table},
+    lifecycle::{Counter, Table},
 };
 use crate::{
     Limits,

@@ -8,9 +8,8 @@ use std::{
 };
 
 use super::{
-    flight::Stage,
     flight_ref::FlightRef,
-    lifecycle::Driver,
+    lifecycle::{Driver, Stage},
     park::{NeedsWaker, park},
     poll_guard::PollGuard,
     shard::Shard,
@@ -72,7 +71,7 @@ impl<K, T> Future for Task<K, T> {
             let shard = &*self.shard;
             let mut locked = shard.lock();
             let Some(flight) = locked.get(self.flight) else { return Poll::Ready(()) };
-            if !matches!(flight.stage, Stage::Shared) {
+            if flight.stage() != Stage::Shared {
                 return Poll::Ready(());
             }
             // Shared => Shared: the scope wants the leader's own task, for as long as its head start lasts.
@@ -125,7 +124,7 @@ impl<K, T> Future for Task<K, T> {
             }
             let mut locked = shard.lock();
             let flight = locked.at(self.flight.slot);
-            if matches!(flight.stage, Stage::Dropping) {
+            if flight.stage() == Stage::Dropping {
                 // Dropping => gone: the last caller left during this poll, and the guard drops the work.
                 locked.unlock();
                 return Poll::Ready(());

@@ -5,6 +5,7 @@ mod files;
 mod imports;
 
 mod circles;
+mod flights;
 mod pages;
 mod rooms;
 mod rules_page;

@@ -4,9 +4,9 @@ use std::mem::replace;
 
 use tokio::time::Instant;
 
+use super::flight::{Ending, Stage};
 use crate::group::{
     after_unlock::{AfterUnlock, Closed},
-    flight::{Ending, Stage},
     flight_ref::FlightRef,
     report::Report,
     shard::Locked,
@@ -32,7 +32,7 @@ impl<'a, K, T> Locked<'a, K, T> {
             return (None, self.close(at, End::Abandoned, after));
         }
         after.report = launching.as_ref().and_then(|_| Report::on_move(self.shard, flight));
-        flight.stage = Stage::Shared;
+        flight.enter(Stage::Shared);
         if let (OnAbandon::CancelAfter(grace), false) = (on_abandon, flight.finish) {
             flight.waiting_mut().grace = Instant::now().checked_add(grace);
             // The task sets its timer when it is polled.
@@ -70,7 +70,8 @@ impl<'a, K, T> Locked<'a, K, T> {
         let (key, successor) = table.release_key(at.slot);
         let (flight, stats) = table.at_counted(at.slot);
         flight.tell(Told::Lost, stats);
-        (flight.callers, flight.stage) = (1, Stage::Solo);
+        flight.callers = 1;
+        flight.enter(Stage::Solo);
         let wakes = WakeList { successor, ..flight.take_wakers() };
         AfterUnlock { key, wakes, waiting: flight.waiting.take(), ..after }
     }
@@ -82,7 +83,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         let flight = self.table.at(at.slot);
         after.report = Report::on_end(self.shard, flight, how);
         let next = flight.next();
-        flight.stage = Stage::Dropping;
+        flight.enter(Stage::Dropping);
         let work = flight.work.take();
         if let Some(next) = next {
             self.table.pass_key(at.slot, next);
@@ -117,7 +118,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         let (flight, stats) = table.at_counted(at.slot);
         flight.tell(Told::Lost, stats);
         (after.key, after.wakes) = (key, WakeList { successor, ..flight.take_wakers() });
-        after.gone = Some(table.remove(at.slot));
+        after.gone = Some(table.take_out(at.slot));
         after
     }
 }

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::{
+    flight::{Ending, Flight, New, Stage},
+    table::Table,
+};
 use crate::End;
 use crate::group::{
     after_unlock::{AfterUnlock, Led},
-    flight::{Ending, Flight, New, Stage},
     flight_ref::FlightRef,
     reentrancy::Edge,
     report::Report,
     shard::{Locked, Shard},
     shared_outcome::Told,
-    table::Table,
     turn::Turn,
 };
 
@@ -37,7 +39,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         let ahead = FlightRef { slot: running, serial: table.at(running).serial };
         table.at(running).waiting_mut().successor = Some(flight.slot);
         if has_task {
-            table.at(flight.slot).stage = Stage::Shared;
+            table.at(flight.slot).enter(Stage::Shared);
         }
         let waiting = table.at(flight.slot).waiting_mut();
         waiting.blocked_by = Some(running);

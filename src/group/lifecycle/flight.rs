@@ -1,7 +1,7 @@
 //! What a flight is: a run of the work, and the callers who share it.
 //!
 //! All of a flight's state is guarded by the lock of the shard that holds it. How it changes from stage to stage is in
-//! `lifecycle`, with the invariants.
+//! `lifecycle`, with the invariants; outside of that the stage can only be read.
 
 use std::{
     mem::{replace, take},
@@ -12,73 +12,69 @@ use std::{
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::{
+use crate::group::{
     park::{NeedsWaker, WaiterRef},
     shared_outcome::{SharedOutcome, Told},
     turn::Turn,
     wake_list::WakeList,
     work::BoxedWork,
 };
-use crate::{
-    FlightId, Stats,
-    observe::LeaderCall,
-    panic::{Payload, Text},
-};
+use crate::{FlightId, Stats, observe::LeaderCall, panic::Payload};
 
 /// The state of one flight, guarded by its shard's lock.
-pub(super) struct Flight<K, T> {
+pub(in crate::group) struct Flight<K, T> {
     /// Tells the flights apart that use one slot in turn (invariant 4).
-    pub(super) serial: u64,
-    pub(super) hash: u64,
+    pub(in crate::group) serial: u64,
+    pub(in crate::group) hash: u64,
     /// `Some` exactly while the index lists the flight: as joinable, or as the tombstone of one that is being dropped.
     pub(super) key: Option<K>,
     pub(super) stage: Stage,
     /// `Some` while nobody polls the work; taken out for one poll, and for good when the flight ends.
-    pub(super) work: Option<BoxedWork<T>>,
+    pub(in crate::group) work: Option<BoxedWork<T>>,
     /// The work has been polled once: from then on it is worth finishing.
-    pub(super) polled: bool,
+    pub(in crate::group) polled: bool,
     /// A scope is to be called in the leader's task: the flight's task leaves the first poll to the leader for a while.
-    pub(super) scoped: bool,
+    pub(in crate::group) scoped: bool,
     /// A `spawn` asked for the work to run to its end.
-    pub(super) finish: bool,
+    pub(in crate::group) finish: bool,
     /// It has lost a task, and been counted for it; its leader may have left the work to another one since.
-    pub(super) lost: bool,
+    pub(in crate::group) lost: bool,
     /// Live callers: those who joined less those who left or got the outcome.
-    pub(super) callers: usize,
+    pub(in crate::group) callers: usize,
     /// The leader is one of them.
-    pub(super) leader: bool,
+    pub(in crate::group) leader: bool,
     /// The leader's waker, once it has parked; in `Solo` it is kept in case the flight becomes shared.
-    pub(super) leader_waker: Option<Waker>,
+    pub(in crate::group) leader_waker: Option<Waker>,
     /// When and where the leader called; `Some` only with a join window, or if somebody watches.
-    pub(super) leader_call: Option<Arc<LeaderCall>>,
+    pub(in crate::group) leader_call: Option<Arc<LeaderCall>>,
     /// Made when it is first written to.
-    pub(super) waiting: Option<Box<Waiting<T>>>,
+    pub(in crate::group) waiting: Option<Box<Waiting<T>>>,
 }
 
 /// What most flights never need, kept apart: a solo flight costs less to move and to drop without it.
-pub(super) struct Waiting<T> {
+pub(in crate::group) struct Waiting<T> {
     /// Where the followers learn how it ended; `Some` once there has been one.
-    pub(super) outcome: Option<Arc<SharedOutcome<T>>>,
+    pub(in crate::group) outcome: Option<Arc<SharedOutcome<T>>>,
     /// What the leader alone gets; `Some` only in `Landed`, and `None` there too if it gets the same as all.
-    pub(super) own: Option<Ending<T>>,
+    pub(in crate::group) own: Option<Ending<T>>,
     /// The wakers of followers that wait for the end.
-    pub(super) waiters: Slab<Waker>,
+    pub(in crate::group) waiters: Slab<Waker>,
     /// The waker of the flight's task; `None` if it has been woken since it was last polled.
-    pub(super) task: Option<Waker>,
+    pub(in crate::group) task: Option<Waker>,
     /// The older flight of the same key that must have ended before this work may start: its drop must be done
     /// (invariant 5), or, where this flight waits for its turn, its run.
-    pub(super) blocked_by: Option<usize>,
+    pub(in crate::group) blocked_by: Option<usize>,
     /// The flight that waits for this one's end.
-    pub(super) successor: Option<usize>,
+    pub(in crate::group) successor: Option<usize>,
     /// `Some` while the flight waits behind one that runs.
-    pub(super) turn: Option<Box<Turn>>,
+    pub(in crate::group) turn: Option<Box<Turn>>,
     /// When its turn came; `Some` only after such a wait, and if the time of its leader's call is known.
-    pub(super) began: Option<Instant>,
+    pub(in crate::group) began: Option<Instant>,
     /// Since when what the work waits for has run on another process; `Some` only while it waits for that, and if the time of
     /// the leader's call is known.
-    pub(super) elsewhere: Option<Instant>,
+    pub(in crate::group) elsewhere: Option<Instant>,
     /// When work without callers is to be dropped; `Some` only with `CancelAfter` and no callers.
-    pub(super) grace: Option<Instant>,
+    pub(in crate::group) grace: Option<Instant>,
 }
 
 impl<T> Waiting<T> {
@@ -101,7 +97,7 @@ impl<T> Waiting<T> {
 
 /// Where a flight is in its life. What joining, polling and leaving do in it:
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(in crate::group) enum Stage {
     /// The leader's own poll drives the work. Joining moves the work to a task; the leader's leaving abandons it.
     Solo,
     /// The flight's task drives the work; callers park. Joining adds a caller; the last one's leaving abandons it.
@@ -113,7 +109,7 @@ pub(super) enum Stage {
 }
 
 /// How the work ended, as its poller saw it.
-pub(super) enum Ending<T> {
+pub(in crate::group) enum Ending<T> {
     /// Work that has ended, and whether followers may have its value.
     Value {
         work: BoxedWork<T>,
@@ -123,16 +119,16 @@ pub(super) enum Ending<T> {
 }
 
 /// A flight that is to be made.
-pub(super) struct New<T> {
-    pub(super) hash: u64,
-    pub(super) work: BoxedWork<T>,
+pub(in crate::group) struct New<T> {
+    pub(in crate::group) hash: u64,
+    pub(in crate::group) work: BoxedWork<T>,
     /// Its task starts at once, and the work runs to its end.
-    pub(super) spawned: bool,
+    pub(in crate::group) spawned: bool,
     /// Its first poll is better made by the leader.
-    pub(super) scoped: bool,
-    pub(super) leader_call: Option<Arc<LeaderCall>>,
+    pub(in crate::group) scoped: bool,
+    pub(in crate::group) leader_call: Option<Arc<LeaderCall>>,
     /// The flight whose work makes the call.
-    pub(super) from: Option<FlightId>,
+    pub(in crate::group) from: Option<FlightId>,
 }
 
 impl<K, T> Flight<K, T> {
@@ -158,24 +154,28 @@ impl<K, T> Flight<K, T> {
         }
     }
 
-    pub(super) fn waiting_mut(&mut self) -> &mut Waiting<T> {
+    pub(in crate::group) fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    pub(in crate::group) fn waiting_mut(&mut self) -> &mut Waiting<T> {
         self.waiting.get_or_insert_with(|| Box::new(Waiting::new()))
     }
 
     /// Returns whether the work waits for the drop of a predecessor's (invariant 5).
-    pub(super) fn is_blocked(&self) -> bool {
+    pub(in crate::group) fn is_blocked(&self) -> bool {
         self.waiting.as_ref().is_some_and(|waiting| waiting.blocked_by.is_some())
     }
 
     /// Returns whether the first poll is better made by the leader, whose task has what the scope takes along.
-    pub(super) fn awaits_leader(&self) -> bool {
+    pub(in crate::group) fn awaits_leader(&self) -> bool {
         self.scoped && !self.polled && self.leader && !self.is_blocked()
     }
 
     /// Returns whether the leader polls the work: on a flight that it has to itself; and for a scope's first poll, which the
     /// flight's task leaves to the leader, as if a follower had joined in mid-poll.
     #[inline]
-    pub(super) fn is_led(&self) -> bool {
+    pub(in crate::group) fn is_led(&self) -> bool {
         match self.stage {
             Stage::Solo => !self.is_blocked(),
             Stage::Shared => self.awaits_leader(),
@@ -183,7 +183,7 @@ impl<K, T> Flight<K, T> {
         }
     }
 
-    pub(super) fn grace(&self) -> Option<Instant> {
+    pub(in crate::group) fn grace(&self) -> Option<Instant> {
         self.waiting.as_ref()?.grace
     }
 
@@ -199,28 +199,28 @@ impl<K, T> Flight<K, T> {
         matches!(self.stage, Stage::Solo) && self.waiting.is_none()
     }
 
-    pub(super) fn is_joinable(&self) -> bool {
+    pub(in crate::group) fn is_joinable(&self) -> bool {
         self.key.is_some() && self.is_running()
     }
 
     /// Returns whether the work runs or may still run.
-    pub(super) fn is_running(&self) -> bool {
+    pub(in crate::group) fn is_running(&self) -> bool {
         matches!(self.stage, Stage::Solo | Stage::Shared)
     }
 
     /// Live callers less the leader.
-    pub(super) fn followers(&self) -> usize {
+    pub(in crate::group) fn followers(&self) -> usize {
         self.callers - usize::from(self.leader)
     }
 
     /// Returns whether the value of work that has not been polled yet may come from elsewhere, where it began before.
-    pub(super) fn may_be_older(&self) -> bool {
+    pub(in crate::group) fn may_be_older(&self) -> bool {
         self.work.as_ref().is_some_and(|work| work.may_be_older())
     }
 
     /// Takes the work for one poll; `None` if somebody else has it.
     #[inline]
-    pub(super) fn take_work(&mut self) -> Option<BoxedWork<T>> {
+    pub(in crate::group) fn take_work(&mut self) -> Option<BoxedWork<T>> {
         let work = self.work.take()?;
         self.polled = true;
         Some(work)
@@ -235,7 +235,7 @@ impl<K, T> Flight<K, T> {
         }
     }
 
-    pub(super) fn take_task(&mut self) -> Option<Waker> {
+    pub(in crate::group) fn take_task(&mut self) -> Option<Waker> {
         self.waiting.as_mut()?.task.take()
     }
 
@@ -259,25 +259,10 @@ impl<K, T> Flight<K, T> {
         }
     }
 
-    /// Divides an ending into what all are told, what the leader alone gets, and what nobody gets.
-    pub(super) fn divide(&self, ending: Ending<T>) -> (Told<T>, Option<Ending<T>>, Option<Ending<T>>) {
-        match ending {
-            Ending::Value { mut work, share: true } if self.followers() > 0 => {
-                let value = work.as_mut().take_value();
-                (Told::Shared { value, callers: self.callers }, None, Some(Ending::Value { work, share: true }))
-            }
-            Ending::Value { work, share } => {
-                let note = if self.followers() > 0 { work.note() } else { None };
-                (Told::NotShareable(note), Some(Ending::Value { work, share }), None)
-            }
-            Ending::Panic(payload) => (Told::Panicked(Text::of(&payload)), Some(Ending::Panic(payload)), None),
-        }
-    }
-
     /// Parks a follower: `parked` is its place among the waiters, `spare` a clone of its waker, made outside the lock.
     ///
     /// Returns the waker that became superfluous, or an error if a spare is needed.
-    pub(super) fn park_follower(
+    pub(in crate::group) fn park_follower(
         &mut self,
         parked: &mut Option<WaiterRef>,
         spare: Option<Waker>,

@@ -1,0 +1,45 @@
+//! How a flight begins, and how callers join it.
+
+use std::sync::Arc;
+
+use super::flight::{Flight, New, Stage};
+use crate::group::{
+    after_unlock::{Followed, Led},
+    flight_ref::FlightRef,
+    reentrancy::Edge,
+    shard::Locked,
+    shared_outcome::SharedOutcome,
+};
+
+impl<K, T> Locked<'_, K, T> {
+    /// none => (Solo | Shared): with a key, the flight is listed in the place of `old` (invariant 1).
+    #[inline(always)]
+    pub(in crate::group) fn lead(mut self, new: New<T>, key: Option<K>, old: Option<usize>) -> Led<K> {
+        let (from, number) = (new.from, self.shard.number);
+        let table = &mut *self.table;
+        table.stats.led += u64::from(key.is_some());
+        // A tombstone: the new work starts when the old one's drop is done (invariant 5).
+        let tombstone = old.filter(|old| !table.at(*old).is_running());
+        let old_key = old.and_then(|old| table.unlist(old));
+        let flight = table.insert(|serial| Flight::new(new, serial, key));
+        if let Some(old) = tombstone {
+            table.at(flight.slot).waiting_mut().blocked_by = Some(old);
+            table.at(old).waiting_mut().successor = Some(flight.slot);
+        }
+        Led { edge: from.map(|from| Edge::to_new(flight.id(number), from)), flight, old_key }
+    }
+
+    /// Solo, Shared => Shared: one more follower.
+    pub(in crate::group) fn follow(mut self, at: FlightRef, finish: bool) -> Followed<T> {
+        let (flight, stats) = self.table.at_counted(at.slot);
+        stats.followed += 1;
+        flight.callers += 1;
+        flight.finish |= finish;
+        let moves = flight.stage == Stage::Solo;
+        flight.enter(Stage::Shared);
+        let waiting = flight.waiting_mut();
+        waiting.grace = None;
+        let outcome = Arc::clone(waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at))));
+        Followed { outcome, moves }
+    }
+}

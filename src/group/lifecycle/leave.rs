@@ -1,0 +1,55 @@
+//! How callers leave a flight before they have its outcome.
+
+use crate::group::{
+    after_unlock::AfterUnlock, flight_ref::FlightRef, park::WaiterRef, shard::Locked, shared_outcome::SharedOutcome,
+};
+use crate::sync::Spawner;
+
+impl<'a, K, T> Locked<'a, K, T> {
+    /// The leader leaves; returns where a task has to be started for work that goes on without it.
+    pub(in crate::group) fn leave_as_leader(mut self, at: FlightRef) -> (Option<Spawner>, AfterUnlock<'a, K, T>) {
+        let table = &mut *self.table;
+        let mut after = AfterUnlock::nothing();
+        // Gone, if user code panicked in the leader's landing: the slot may be another flight's (invariant 4).
+        let Some(flight) = table.get(at) else { return (None, after) };
+        if !flight.is_running() {
+            // Landed => gone
+            after.gone = Some(table.take_out(at.slot));
+            return (None, after);
+        }
+        flight.callers -= 1;
+        flight.leader = false;
+        after.waker = flight.leader_waker.take();
+        if flight.scoped && !flight.polled {
+            // The task may be waiting for this leader's first poll (invariant 7).
+            after.wakes.task = flight.take_task();
+        }
+        if flight.callers > 0 { (None, after) } else { self.last_caller_left(at, after) }
+    }
+
+    /// A follower leaves that has not been told the outcome, unless it has been meanwhile.
+    pub(in crate::group) fn leave_as_follower(
+        mut self,
+        outcome: &SharedOutcome<T>,
+        parked: Option<WaiterRef>,
+        goes_alone: bool,
+    ) -> AfterUnlock<'a, K, T> {
+        let at = outcome.flight;
+        let mut after = AfterUnlock::nothing();
+        // Told while the lock was waited for: a lost flight is its leader's alone.
+        if outcome.is_told() || self.table.get(at).is_none() {
+            return after;
+        }
+        let (flight, stats) = self.table.at_counted(at.slot);
+        stats.released += u64::from(goes_alone);
+        stats.left += u64::from(!goes_alone);
+        flight.callers -= 1;
+        after.waker = parked.and_then(|parked| flight.waiting_mut().waiters.try_remove(parked.index()));
+        if flight.callers > 0 || !flight.is_running() {
+            return after;
+        }
+        let (launching, after) = self.last_caller_left(at, after);
+        debug_assert!(launching.is_none(), "a flight with a follower has its task");
+        after
+    }
+}
