@@ -37,6 +37,16 @@ impl Text {
     }
 }
 
+/// Things of several callers. Each is dropped by itself, as [`discard`] does: a panic of one keeps none of the others from being
+/// dropped, and two would end the process.
+pub(crate) struct DiscardEach<V>(pub(crate) Vec<V>);
+
+impl<V> Drop for DiscardEach<V> {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(discard);
+    }
+}
+
 /// Runs user code, and hands a panic over instead of unwinding.
 ///
 /// Nothing of ours is left half done by the unwinding: callers of this hold no lock and own what the code works on.

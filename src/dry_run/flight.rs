@@ -59,6 +59,8 @@ pub(super) struct Landing<T> {
     pub(super) late: u64,
     /// The outcomes of those that came before, and are compared.
     pub(super) early: Vec<Arc<T>>,
+    /// Those of followers that are not, since they had waited for too long.
+    pub(super) unused: Vec<Arc<T>>,
 }
 
 impl<T> Flight<T> {
@@ -128,12 +130,11 @@ impl<T> Flight<T> {
         let mut state = lock(&self.state);
         state.landed = with;
         let late = state.late(max_wait, now) as u64;
-        let (in_time, rest) = std::mem::take(&mut state.early).into_iter().partition(|(wait, _)| !is_late(*wait, now));
-        let followers = state.followers() - late;
-        drop(state);
-        drop::<Vec<_>>(rest);
-        let in_time: Vec<_> = in_time;
-        Landing { followers, late, early: in_time.into_iter().map(|(_, outcome)| outcome).collect() }
+        let mut landing = Landing { followers: state.followers() - late, late, early: Vec::new(), unused: Vec::new() };
+        for (wait, outcome) in state.early.drain(..) {
+            (if is_late(wait, now) { &mut landing.unused } else { &mut landing.early }).push(outcome);
+        }
+        landing
     }
 
     /// Returns the leader's outcome for a follower to compare with its own. Before the landing, keeps the follower's if there

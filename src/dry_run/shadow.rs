@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     DryRunStats,
-    flight::{Admitted, Flight, Landed, Wait},
+    flight::{Admitted, Flight, Landed, Landing, Wait},
     flights::{Asks, Finished, Flights, Joins, Leaves, Started},
 };
 use crate::{
@@ -146,6 +146,7 @@ impl<K, T> Shadow<K, T> {
         if let (Some(outcome), true) = (outcome, shares) {
             self.compare(outcome, &landing.early);
         }
+        self.drop_each(landing);
     }
 
     /// Ends a flight whose leader has left.
@@ -154,6 +155,14 @@ impl<K, T> Shadow<K, T> {
         self.count(|stats| {
             stats.leader_left += landing.followers;
             stats.waited_too_long += landing.late;
+        });
+        self.drop_each(landing);
+    }
+
+    /// Drops what was kept of followers, each by itself: two panics at a time would end the process.
+    fn drop_each(&self, landing: Landing<T>) {
+        landing.early.into_iter().chain(landing.unused).for_each(|outcome| {
+            self.guarded(|| drop(outcome));
         });
     }
 

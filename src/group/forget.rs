@@ -5,7 +5,10 @@ use std::{borrow::Borrow, hash::Hash, sync::Arc};
 #[cfg(all(feature = "fleet", feature = "http"))]
 use super::reentrancy;
 use super::{Group, flight_ref::FlightRef, shard::Shard};
-use crate::FlightId;
+use crate::{
+    FlightId,
+    panic::{DiscardEach, catch, discard},
+};
 
 impl<K: Clone, T> Group<K, T> {
     /// Makes later callers of all keys that satisfy the predicate start anew; returns how many flights were forgotten.
@@ -17,7 +20,7 @@ impl<K: Clone, T> Group<K, T> {
     /// # Panics
     ///
     /// A panic of the predicate is the caller's; no flight of the part that it was looking at has been forgotten, and the
-    /// group goes on.
+    /// group goes on. A panic of a key's `Drop` goes no further: the keys are other callers'.
     ///
     /// # Examples
     ///
@@ -39,17 +42,19 @@ impl<K: Clone, T> Group<K, T> {
     {
         let forget = |shard: &Arc<Shard<K, T>>| {
             // Made before the lock is taken, so that it is dropped after that, also by unwinding (invariant 6).
-            let mut asked = Vec::new();
+            let mut asked = DiscardEach(Vec::new());
             let locked = shard.lock();
-            locked.clone_joinable(&mut asked);
+            locked.clone_joinable(&mut asked.0);
             locked.unlock();
             // Unlocked (invariant 6): the predicate may call the group.
-            let chosen: Vec<_> = asked.iter().filter(|(_, key)| predicate(key)).map(|(at, _)| *at).collect();
+            let chosen: Vec<_> = asked.0.iter().filter(|(_, key)| predicate(key)).map(|(at, _)| *at).collect();
             let set_aside = |at: &FlightRef| {
                 let mut locked = shard.lock();
                 let is_there = locked.get(*at).is_some_and(|flight| flight.is_joinable());
                 if is_there {
-                    locked.set_aside(at.slot).run();
+                    let after = locked.set_aside(at.slot);
+                    // The key is another caller's, and others are still to be forgotten.
+                    let _ = catch(|| after.run()).map_err(discard);
                 }
                 is_there
             };

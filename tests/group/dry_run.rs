@@ -145,3 +145,28 @@ async fn a_followers_key_is_dropped_outside_the_lock() {
     assert_eq!((stats.calls, stats.led, stats.followed), (3, 2, 1));
     assert_eq!((first.await, second.await), (Ok(1), Ok(1)));
 }
+
+/// Two panics of drops at a time would end the process: here of what was kept of two followers whose leader leaves.
+#[tokio::test]
+async fn outcomes_that_panic_as_they_are_dropped_fail_no_call() {
+    struct Kept(bool);
+    impl Clone for Kept {
+        fn clone(&self) -> Self {
+            Self(true)
+        }
+    }
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            assert!(!self.0, "a copy that panics as it is dropped");
+        }
+    }
+    let layer = SingleflightLayer::new(|_: &()| Some(7)).dry_run(|_: &Result<Kept, Infallible>, _| true);
+    let mut service = layer.layer(tower::service_fn(|()| async { Ok(Kept(false)) }));
+    let leader = service.call(());
+    for follower in [service.call(()), service.call(())] {
+        assert!(follower.await.is_ok());
+    }
+    drop(leader);
+    let stats = layer.dry_run_stats();
+    assert_eq!((stats.led, stats.followed, stats.leader_left, stats.panicked), (1, 2, 2, 2));
+}

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
 };
 
@@ -100,6 +100,41 @@ fn a_key_that_panics_as_it_is_cloned_leaves_no_lock_held() {
     assert!(known.set(group.clone()).is_ok());
     assert!(catch_unwind(AssertUnwindSafe(|| group.forget_where(|_| true))).is_err());
     assert_eq!(group.in_flight(), 2);
+    drop(calls);
+    assert!(group.is_empty());
+}
+
+/// Two panics of drops at a time would end the process: of two keys, of two clones, or of a clone while a predicate unwinds.
+#[test]
+fn keys_that_panic_as_they_are_dropped_keep_no_flight_from_being_forgotten() {
+    struct Key(u8, Arc<AtomicBool>);
+    impl PartialEq for Key {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+    impl Eq for Key {}
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, _: &mut H) {}
+    }
+    impl Clone for Key {
+        fn clone(&self) -> Self {
+            Self(self.0, Arc::clone(&self.1))
+        }
+    }
+    impl Drop for Key {
+        fn drop(&mut self) {
+            assert!(!self.1.load(SeqCst), "dropped");
+        }
+    }
+    let (group, panics) = (Group::new(), Arc::new(AtomicBool::new(false)));
+    let calls = [1, 2, 3].map(|key| group.call(Key(key, Arc::clone(&panics)), || async {}));
+    panics.store(true, SeqCst);
+    assert!(catch_unwind(AssertUnwindSafe(|| group.forget_where(|_| panic!("boom")))).is_err());
+    assert_eq!(group.in_flight(), 3);
+    assert_eq!(group.forget_where(|key| key.0 > 1), 2);
+    panics.store(false, SeqCst);
+    assert_eq!(group.in_flight(), 1);
     drop(calls);
     assert!(group.is_empty());
 }
