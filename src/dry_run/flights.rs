@@ -15,9 +15,12 @@ const FLIGHTS: usize = 4096;
 /// but `Eq` of keys.
 pub(super) struct Flights<K, T> {
     listed: HashTable<Listed<K, T>>,
-    /// How many flights each place has, those that wait for their turn among them.
-    open: HashMap<u64, usize>,
+    open: Open,
 }
+
+/// How many flights each place has, those that wait for their turn among them.
+#[derive(Default)]
+struct Open(HashMap<u64, usize>);
 
 /// The flights of one key.
 struct Listed<K, T> {
@@ -82,7 +85,7 @@ pub(super) enum Leaves<K, T> {
 
 impl<K, T> Flights<K, T> {
     pub(super) fn new() -> Self {
-        Self { listed: HashTable::new(), open: HashMap::new() }
+        Self { listed: HashTable::new(), open: Open::default() }
     }
 
     /// Says what becomes of a call that asks for a flight, and which flight has its turn now, if one has waited for so long. The
@@ -95,7 +98,7 @@ impl<K, T> Flights<K, T> {
         let same =
             |listed: &Listed<K, T>| listed.hash == hash && listed.place == place && Some(&listed.key) == key.as_ref();
         let Some(listed) = self.listed.find_mut(hash, same) else {
-            if let Err(refused) = self.make_room(place, limits) {
+            if let Err(refused) = self.open.make_room(place, limits) {
                 return (refused, None);
             }
             let flight = Arc::new(Flight::new());
@@ -111,36 +114,30 @@ impl<K, T> Flights<K, T> {
         if listed.next.is_some() && listed.is_old(limits.join_window, now) {
             (started, has_begun) = (listed.start_next(now), false);
         }
+        if started.is_some() {
+            self.open.uncount(place);
+        }
         if listed.is_old(limits.join_window, now) {
             (listed.flight, listed.since) = (Arc::new(Flight::new()), now);
-            let flight = Arc::clone(&listed.flight);
-            if started.is_some() {
-                self.uncount(place);
-            }
-            return (Joins::Leads(flight), started);
+            return (Joins::Leads(Arc::clone(&listed.flight)), started);
         }
         let joined = if !fresh || !has_begun {
             Some(Arc::clone(&listed.flight))
         } else {
             listed.next.as_ref().map(|next| Arc::clone(&next.flight))
         };
-        if started.is_some() {
-            self.uncount(place);
-        }
         if limits.max_wait.is_some_and(|wait| wait.is_zero()) {
             return (Joins::Limited, started);
         }
         if let Some(flight) = joined {
             return (Joins::Follows(flight), started);
         }
-        if let Err(refused) = self.make_room(place, limits) {
+        if let Err(refused) = self.open.make_room(place, limits) {
             return (refused, started);
         }
         let flight = Arc::new(Flight::new());
         let until = limits.max_wait.and_then(|wait| now.checked_add(wait));
-        if let Some(listed) = self.listed.find_mut(hash, same) {
-            listed.next = Some(Next { flight: Arc::clone(&flight), until, finished: None });
-        }
+        listed.next = Some(Next { flight: Arc::clone(&flight), until, finished: None });
         (Joins::Leads(flight), started)
     }
 
@@ -172,37 +169,39 @@ impl<K, T> Flights<K, T> {
                 }
                 next => *next = None,
             }
-            self.uncount(place);
+            self.open.uncount(place);
             return Leaves::Over { key: None, started: None };
         }
         let started = listed.start_next(overtook.unwrap_or(now)).filter(|_| !waited);
         let key = if started.is_none() { Some(entry.remove().0.key) } else { None };
-        self.uncount(place);
+        self.open.uncount(place);
         // The flight that it has overtaken is joined no more, either.
         if waited {
-            self.uncount(place);
+            self.open.uncount(place);
         }
         Leaves::Over { key, started }
     }
+}
 
+impl Open {
     /// Counts one more flight of a place, if there may be one.
-    fn make_room(&mut self, place: u64, limits: &Limits) -> Result<(), Joins<T>> {
-        if self.open.get(&place).is_some_and(|open| *open >= limits.max_flights) || limits.max_flights == 0 {
+    fn make_room<T>(&mut self, place: u64, limits: &Limits) -> Result<(), Joins<T>> {
+        if self.0.get(&place).is_some_and(|open| *open >= limits.max_flights) || limits.max_flights == 0 {
             return Err(Joins::Limited);
         }
-        if self.open.values().sum::<usize>() >= FLIGHTS {
+        if self.0.values().sum::<usize>() >= FLIGHTS {
             return Err(Joins::Full);
         }
-        *self.open.entry(place).or_default() += 1;
+        *self.0.entry(place).or_default() += 1;
         Ok(())
     }
 
     /// Counts one flight of a place less.
     fn uncount(&mut self, place: u64) {
-        let Some(open) = self.open.get_mut(&place) else { return };
+        let Some(open) = self.0.get_mut(&place) else { return };
         *open -= 1;
         if *open == 0 {
-            self.open.remove(&place);
+            self.0.remove(&place);
         }
     }
 }

@@ -1,10 +1,14 @@
 //! The dry run of the generic layer: each call goes alone, and what would have been shared is compared.
 
-use std::{cell::RefCell, convert::Infallible};
+use std::{
+    cell::{Cell, RefCell},
+    convert::Infallible,
+    hash::{Hash, Hasher},
+};
 
 use tokio_test::task::spawn;
 use tower::{Layer, Service};
-use tower_singleflight::{Group, SingleflightLayer};
+use tower_singleflight::{Group, Limits, SingleflightLayer};
 use tower_test::mock;
 
 type Outcome = Result<u32, Infallible>;
@@ -169,4 +173,35 @@ async fn outcomes_that_panic_as_they_are_dropped_fail_no_call() {
     drop(leader);
     let stats = layer.dry_run_stats();
     assert_eq!((stats.led, stats.followed, stats.leader_left, stats.panicked), (1, 2, 2, 2));
+}
+
+/// A key is compared once, and one that panics then has not been counted as a flight: there is room for as many as ever.
+#[tokio::test]
+async fn a_key_that_panics_as_it_is_compared_takes_no_flights_room() {
+    thread_local!(static COMPARED: Cell<u32> = const { Cell::new(0) });
+    #[derive(Clone, Eq)]
+    struct Key(u8);
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+    impl PartialEq for Key {
+        fn eq(&self, other: &Self) -> bool {
+            assert!(COMPARED.replace(COMPARED.get() + 1) < 1, "a key that panics as it is compared again");
+            self.0 == other.0
+        }
+    }
+    let layer = SingleflightLayer::new(|request: &(u8, u32)| Some(Key(request.0)));
+    let layer = layer.fresh_if(|request: &(u8, u32)| request.1 == 2).limits(Limits::new().max_flights(2));
+    let layer = layer.dry_run(same);
+    let mut service = layer.layer(backend());
+    let mut running = spawn(service.call((7, 1)));
+    assert!(running.poll().is_pending());
+    let fresh = service.call((7, 2));
+    assert_eq!((running.await, fresh.await), (Ok(1), Ok(2)));
+    let calls = [service.call((8, 1)), service.call((9, 1)), service.call((10, 1))];
+    let stats = layer.dry_run_stats();
+    assert_eq!((stats.led, stats.limited, stats.panicked), (4, 1, 0));
+    drop(calls);
 }
