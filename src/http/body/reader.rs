@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     io,
+    panic::resume_unwind,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
@@ -24,7 +25,7 @@ use super::{
     step::{Step, WaitFor},
     stream::{PanicGuard, Stream},
 };
-use crate::panic::discard;
+use crate::panic::{catch, discard};
 
 /// A reader or the claim to one; gone from the stream when it is dropped or has come to the end.
 pub(super) struct Reader<B> {
@@ -119,7 +120,7 @@ where
                 }
                 Step::Poll(body) => {
                     drop(state);
-                    match poll_body(stream, *place, body, spare.take(), cx) {
+                    match poll_body(stream, *place, body, || spare.take().unwrap_or_else(|| cx.waker().clone())) {
                         Poll::Ready(None) => continue,
                         Poll::Ready(Some(part)) => return Poll::Ready(Some(Ok(part.into_frame()))),
                         Poll::Pending => return Poll::Pending,
@@ -198,13 +199,13 @@ impl<B> Reader<B> {
     }
 }
 
-/// Polls the inner body, which this reader has taken out, outside the lock (invariant 6). `Ready(None)`: it has ended.
+/// Polls the inner body, which this reader has taken out, outside the lock (invariant 6). `Ready(None)`: it has ended. `waker` is
+/// asked for this reader's if it is to wait; should that panic, the body goes on for the others.
 fn poll_body<B>(
     stream: &Arc<Stream<B>>,
     place: usize,
     mut body: Checked<B>,
-    spare: Option<Waker>,
-    cx: &Context<'_>,
+    waker: impl FnOnce() -> Waker,
 ) -> Poll<Option<Part>>
 where
     B: Body<Data = Bytes> + Send + 'static,
@@ -216,22 +217,29 @@ where
     // After its end or an error it is not asked: who has yet to hear of that is told what was true before.
     let hints =
         if matches!(polled, Poll::Pending | Poll::Ready(Some(Ok(_)))) { body.hints() } else { Hints::default() };
-    let waker = polled.is_pending().then(|| spare.unwrap_or_else(|| cx.waker().clone()));
     polling.done();
+    let waker = polled.is_pending().then(|| catch(waker));
     let mut state = stream.lock();
     let (part, deferred) = match polled {
         Poll::Pending => {
             let mut deferred = Deferred::default();
             state.told(hints);
             state.source = Source::Begun(body);
-            let old = waker.and_then(|waker| state.park(place, WaitFor::Body, waker));
+            let (old, panic) = match waker {
+                Some(Ok(waker)) => (state.park(place, WaitFor::Body, waker), None),
+                Some(Err(panic)) => (None, Some(panic)),
+                None => (None, None),
+            };
             // Woken in mid-poll: whoever came meanwhile found no body to poll (invariant 4).
             if state.ready {
                 state.take_wakers(WaitFor::Body, &mut deferred);
             }
             drop(state);
-            drop(old);
             stream.run(deferred);
+            drop(old);
+            if let Some(panic) = panic {
+                resume_unwind(panic);
+            }
             return Poll::Pending;
         }
         Poll::Ready(Some(Ok(part))) => {
@@ -267,5 +275,62 @@ impl<B> Drop for Seat<B> {
         self.stream.run(deferred);
         discard(place);
         drop(source);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::VecDeque,
+        convert::Infallible,
+        panic::{AssertUnwindSafe, catch_unwind},
+        time::Duration,
+    };
+
+    use tokio_test::{assert_pending, task};
+
+    use super::{
+        super::{checked::Missing, spill::Log},
+        *,
+    };
+
+    /// `None`: it is pending, and wakes in mid-poll.
+    struct Scripted(VecDeque<Option<&'static str>>);
+
+    impl Body for Scripted {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let Some(next) = self.0.pop_front() else { return Poll::Ready(None) };
+            if next.is_none() {
+                cx.waker().wake_by_ref();
+            }
+            next.map_or(Poll::Pending, |text| Poll::Ready(Some(Ok(Frame::data(text.into())))))
+        }
+    }
+
+    /// Without unsafe code no waker panics as it is cloned, so what would clone it does.
+    #[test]
+    fn a_waker_that_panics_as_it_is_cloned_ends_the_body_for_nobody() {
+        let (body, hints) = (Origin::new(Scripted([None, Some("abc")].into())), Hints::default());
+        let missing = Missing::new(None, &hints);
+        let stream = Stream::new(body, missing, hints, Log::new(None), 1024, Duration::MAX, None);
+        let one = Reader::first(Arc::new(stream));
+        let mut other = task::spawn(one.clone());
+        let Some(Seat { stream, place }) = &one.seat else { unreachable!("it has not ended") };
+        let Step::Poll(body) = stream.lock().next(*place) else { panic!("it polls the body") };
+        assert_pending!(other.enter(|cx, mut other| other.poll_frame(cx)));
+        assert!(catch_unwind(AssertUnwindSafe(|| poll_body(stream, *place, body, || panic!("boom")))).is_err());
+        assert!(other.is_woken());
+        for mut reader in [other, task::spawn(one)] {
+            let polled = reader.enter(|cx, mut reader| reader.poll_frame(cx));
+            assert!(
+                matches!(polled, Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(|data| data == "abc"))
+            );
+        }
     }
 }
