@@ -1,6 +1,6 @@
 //! What those of other processes get of an answer: made only if one of them follows (F4).
 
-use std::{error::Error, future::poll_fn};
+use std::{error::Error, future::poll_fn, sync::Arc};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -49,11 +49,16 @@ where
     let (mut sent, ()) = Response::new(()).into_parts();
     (sent.status, sent.version, sent.headers) = (head.status, head.version, head.headers.clone());
     follower_head(&mut sent, &config.policy.dropped);
+    let (status, config) = (sent.status, Arc::clone(config));
     let head = Head::new(terms, sent);
     let answered = audience.terms.as_ref().map_or_else(Instant::now, |terms| terms.answered);
     let mut gather = Gather::beside(source, fleet.settings().max_message);
     landing.land(async move {
         match poll_fn(|cx| gather.poll(cx)).await {
+            // S7: those who read it here have had them, announced or not; others have waited for all of it.
+            Gathered::Whole(_, Some(trailers)) if config.policy.hands_out(&trailers) => {
+                Message::bare(kept(Rule::S7Personal, status, Again::Never))
+            }
             Gathered::Whole(pieces, trailers) => match head.encode(&pieces, trailers, answered.elapsed()) {
                 Ok(payload) => Message::shared(payload),
                 Err(_) => Message::bare(Kind::Failed),

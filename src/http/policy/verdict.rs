@@ -175,10 +175,15 @@ impl Policy {
         trailers: &HeaderMap,
     ) -> Option<(Option<Rule>, Again)> {
         // S7: nobody's second chance, as with a head.
-        if trailers.keys().any(|name| self.is_for_one(name)) {
+        if self.hands_out(trailers) {
             return Some((Some(Rule::S7Personal), Again::Never));
         }
         grpc_verdict(facts, trailers.get(&GRPC_STATUS)?.as_bytes())
+    }
+
+    /// Returns whether any of these is a field that keeps an answer for its leader alone (S7).
+    pub(in crate::http) fn hands_out(&self, fields: &HeaderMap) -> bool {
+        fields.keys().any(|name| self.is_for_one(name))
     }
 
     /// Returns whether an answer with this field is for its leader alone (S7).

@@ -174,6 +174,26 @@ async fn s18_trailers_come_along() {
     }
 }
 
+/// Behind content, and announced by nobody.
+#[tokio::test(start_paused = true)]
+async fn s7_trailers_that_hand_out_a_session_reach_no_other_process() {
+    let engine = MemoryEngine::new();
+    let [mut a, mut b] = nodes(&engine, HttpSingleflightLayer::new);
+    let (first, second) = (ask(&mut a, get("/x")).await, ask(&mut b, get("/x")).await);
+    let roles = [Some(FleetRole::Led), local(FleetReason::NotShareable)];
+    for ((node, task), role) in [(&mut a, first), (&mut b, second)].into_iter().zip(roles) {
+        let (frames, body) = OriginBody::streamed();
+        node.next().await.answer(http::Response::new(body));
+        frames.data("rows");
+        frames.trailers([("set-cookie".parse().unwrap(), "sid=1".parse().unwrap())].into_iter().collect());
+        drop(frames);
+        let response = answered(task).await;
+        assert_eq!(fleet(&response), role);
+        assert_eq!(response.into_body().collect().await.unwrap().trailers().unwrap()["set-cookie"], "sid=1");
+    }
+    assert!(a.group.is_empty() && b.group.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn d4_a_failure_that_is_an_answer_is_everybodys_and_an_error_is_not() {
     let engine = MemoryEngine::new();
