@@ -35,7 +35,8 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Ends the flight's time to be joined. With waiters, [`peek`](Self::peek) says [`Peek::Pending`] from now on, for as
     /// long as `pending`. A [`join`](Self::join) under this token that comes later is [refused](Joined::Refused), for as
-    /// long as `refuse`.
+    /// long as `refuse`. A close that has failed is asked once more: if it has taken effect after all, it answers as it did, or
+    /// [`Closed::Gone`].
     fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed>;
 
     /// Lets [`Peek::Pending`] last for as long as `pending` from now, while the leader still makes its message.
@@ -109,7 +110,8 @@ pub enum Joined {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Closed {
-    /// It was not there any more: its lease had ended.
+    /// It is not there: its lease has ended, or the store has forgotten it. It is landed all the same, for those who wait for it
+    /// still.
     Gone,
     /// Nobody waited for it.
     Alone,

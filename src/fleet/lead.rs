@@ -152,6 +152,9 @@ enum LandsWith {
 enum IsFollowed {
     No,
     Yes,
+    /// The engine knows of no such flight any more. If its lease has ended, those who waited have joined again; if it was
+    /// forgotten before that, they wait on, and find what it lands with.
+    Lost,
     /// The engine did not say.
     Unknown,
 }
@@ -159,21 +162,21 @@ enum IsFollowed {
 impl Flight {
     /// Closes the flight and lands it.
     async fn end(self, told: Option<oneshot::Sender<IsFollowed>>, ending: LandsWith) {
-        let Self { core, name, token } = &self;
-        let closed = core.ask(|engine| engine.close(*name, *token, PENDING, core.longest())).await;
-        let is_followed = match closed {
-            Ok(Closed::Gone) => {
-                core.counts.count_lost();
-                IsFollowed::No
-            }
-            Ok(Closed::Alone) => IsFollowed::No,
-            Ok(Closed::Followed) => IsFollowed::Yes,
-            Err(_) => IsFollowed::Unknown,
-        };
+        let mut is_followed = self.close().await;
+        if is_followed == IsFollowed::Lost {
+            self.core.counts.count_lost();
+        }
+        // What failed may not have taken effect: whoever joined from now on would have an outcome that others have had (F3), or
+        // wait for the rest of the lease in vain (F1).
+        let has_failed = is_followed == IsFollowed::Unknown;
+        if has_failed {
+            is_followed = self.close().await;
+        }
         if let Some(told) = told {
             let _ = told.send(is_followed);
         }
-        if is_followed == IsFollowed::No {
+        let is_given_up = matches!(ending, LandsWith::Known(_));
+        if is_followed == IsFollowed::No || (is_followed == IsFollowed::Lost && is_given_up && !has_failed) {
             return;
         }
         let message = match ending {
@@ -184,6 +187,19 @@ impl Flight {
             },
         };
         self.land(message).await;
+        if is_followed == IsFollowed::Unknown {
+            self.close().await;
+        }
+    }
+
+    async fn close(&self) -> IsFollowed {
+        let Self { core, name, token } = self;
+        match core.ask(|engine| engine.close(*name, *token, PENDING, core.longest())).await {
+            Ok(Closed::Gone) => IsFollowed::Lost,
+            Ok(Closed::Alone) => IsFollowed::No,
+            Ok(Closed::Followed) => IsFollowed::Yes,
+            Err(_) => IsFollowed::Unknown,
+        }
     }
 
     /// Makes the message, and meanwhile tells the engine again and again that the flight will land.
@@ -243,10 +259,10 @@ impl Future for Closing {
             }
             match is_followed {
                 IsFollowed::Unknown => core.breaker.failed(),
-                IsFollowed::No | IsFollowed::Yes => core.breaker.succeeded(),
+                IsFollowed::No | IsFollowed::Yes | IsFollowed::Lost => core.breaker.succeeded(),
             }
         }
-        // Where the engine did not say, it may yet do what it was asked, and somebody would wait for the landing.
+        // Where the engine did not say, or has forgotten the flight, somebody may wait for the landing.
         Poll::Ready(self.landing.take().filter(|_| is_followed != IsFollowed::No))
     }
 }

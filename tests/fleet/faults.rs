@@ -21,7 +21,7 @@ fn faults(set: impl FnOnce(&mut Faults)) -> Faults {
 }
 
 /// Starts a leader and a follower.
-async fn two(processes: &[Process; 2]) -> [tokio::task::JoinHandle<tower_singleflight::Outcome<String>>; 2] {
+pub(crate) async fn two(processes: &[Process; 2]) -> [tokio::task::JoinHandle<tower_singleflight::Outcome<String>>; 2] {
     let leader = processes[0].call(7);
     settle().await;
     let follower = processes[1].call(7);

@@ -2,6 +2,7 @@
 
 mod behind_drops;
 mod call;
+mod closes;
 mod driver;
 mod faults;
 mod foreign;

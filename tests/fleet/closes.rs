@@ -1,0 +1,143 @@
+//! Flights whose end the engine was told, and did not take in.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tower_singleflight::{
+    Group,
+    fleet::{
+        Closed, Engine, Faults, FenceScope, Fleet, Join, Joined, MemoryEngine, Name, News, Peek, Reply, Token,
+        Unavailable,
+    },
+};
+
+use crate::{
+    faults::two,
+    process::{Backend, Process, SECRET, processes, settle},
+};
+
+/// An engine that so many closes never reach: they fail at once, as on a connection that was lost.
+#[derive(Clone)]
+struct LosesCloses {
+    well: MemoryEngine,
+    left: Arc<AtomicUsize>,
+}
+
+impl LosesCloses {
+    fn new(closes: usize) -> Self {
+        Self { well: MemoryEngine::new(), left: Arc::new(AtomicUsize::new(closes)) }
+    }
+
+    fn processes(&self) -> [Process; 2] {
+        let backend = Backend::new();
+        [(); 2].map(|()| Process {
+            group: Group::new(),
+            fleet: Fleet::new(self.clone(), SECRET),
+            backend: backend.clone(),
+        })
+    }
+}
+
+impl Engine for LosesCloses {
+    fn join(&self, join: Join) -> Reply<Joined> {
+        self.well.join(join)
+    }
+
+    fn renew(&self, name: Name, token: Token, lease: Duration) -> Reply<bool> {
+        self.well.renew(name, token, lease)
+    }
+
+    fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed> {
+        let is_lost = self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+        if is_lost {
+            return Box::pin(async { Err(Unavailable::new("connection reset")) });
+        }
+        self.well.close(name, token, pending, refuse)
+    }
+
+    fn hold(&self, name: Name, token: Token, pending: Duration) -> Reply<()> {
+        self.well.hold(name, token, pending)
+    }
+
+    fn land(&self, name: Name, token: Token, message: Bytes, keep: Duration) -> Reply<()> {
+        self.well.land(name, token, message, keep)
+    }
+
+    fn peek(&self, name: Name, token: Token) -> Reply<Peek> {
+        self.well.peek(name, token)
+    }
+
+    fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()> {
+        self.well.fence(scope, keep)
+    }
+
+    fn news(&self, to: News) -> bool {
+        self.well.news(to)
+    }
+}
+
+/// A close that fails and has no effect, as when the connection is lost: it is asked once more.
+#[tokio::test(start_paused = true)]
+async fn f3_a_flight_whose_first_close_is_lost_is_joined_by_nobody_who_comes_after_its_outcome() {
+    let engine = LosesCloses::new(1);
+    let [a, b] = engine.processes();
+    a.backend.open();
+    assert_eq!(a.call(7).await.unwrap().value, "7: run 0");
+    let asked = Instant::now();
+    assert_eq!(b.call(7).await.unwrap().value, "7: run 1");
+    assert_eq!(asked.elapsed(), Duration::ZERO, "it waits for no lease either");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f1_a_flight_that_is_given_up_is_handed_over_though_its_first_close_is_lost() {
+    let engine = LosesCloses::new(1);
+    let processes = engine.processes();
+    let [leader, follower] = two(&processes).await;
+    leader.abort();
+    settle().await;
+    assert_eq!(processes[0].backend.runs(), 2, "at once, and not when the lease is over");
+    processes[0].backend.open();
+    assert_eq!(follower.await.unwrap().value, "7: run 1");
+}
+
+/// While it fails, the flight lands all the same; then it is closed.
+#[tokio::test(start_paused = true)]
+async fn f1_a_flight_that_cannot_be_closed_lands_and_is_closed_after_that() {
+    let engine = LosesCloses::new(2);
+    let processes = engine.processes();
+    let [leader, follower] = two(&processes).await;
+    processes[0].backend.open();
+    for call in [leader, follower] {
+        assert_eq!(call.await.unwrap().value, "7: run 0");
+    }
+    settle().await;
+    assert_eq!(processes[1].call(7).await.unwrap().value, "7: run 1");
+}
+
+/// The store has lost the flight before the follower looked for the first time: it cannot tell that from an engine that says
+/// nothing of what runs.
+#[tokio::test(start_paused = true)]
+async fn a_flight_that_the_engine_has_forgotten_lands_for_those_who_wait_for_it_still() {
+    let engine = MemoryEngine::new();
+    let processes = processes::<2>(&engine);
+    let [leader, follower] = two(&processes).await;
+    let mut forgets = Faults::none();
+    forgets.evictions = 100;
+    engine.set_faults(forgets);
+    processes[0].backend.open();
+    settle().await;
+    engine.set_faults(Faults::none());
+    let asked = Instant::now();
+    for call in [leader, follower] {
+        assert_eq!(call.await.unwrap().value, "7: run 0");
+    }
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert_eq!(processes[0].fleet.stats().lost, 1);
+}
