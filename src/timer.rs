@@ -45,16 +45,20 @@ impl Timer {
         }
     }
 
-    /// Waits for the deadline. tokio panics where there are no timers, or not any more, and there is no way to ask.
+    /// Waits for the deadline. tokio panics where there are no timers, or not any more, and there is no way to ask. A timer
+    /// whose runtime is gone takes that of the runtime which polls it now.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoTimers>> {
         if self.sleep.is_none() && Spawner::current().is_none() {
             return Poll::Ready(Err(NoTimers));
         }
-        let deadline = self.deadline;
+        let (deadline, had_one) = (self.deadline, self.sleep.is_some());
         let poll = || self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline))).as_mut().poll(cx);
         match catch(poll) {
             Ok(elapsed) => elapsed.map(Ok),
-            Err(_) => Poll::Ready(Err(NoTimers)),
+            Err(_) => {
+                self.sleep = None;
+                if had_one { self.poll(cx) } else { Poll::Ready(Err(NoTimers)) }
+            }
         }
     }
 }
@@ -77,5 +81,15 @@ mod tests {
         let with = Builder::new_current_thread().enable_time().build().unwrap();
         let mut timer = Timer::after(Duration::from_millis(1));
         assert_eq!(with.block_on(poll_fn(|cx| timer.poll(cx))), Ok(()));
+    }
+
+    #[test]
+    fn a_timer_whose_runtime_is_gone_fires_in_another() {
+        let runtime = || Builder::new_current_thread().enable_time().build().unwrap();
+        let mut timer = Timer::after(Duration::from_millis(20));
+        let first = runtime();
+        first.block_on(async { assert!(poll_fn(|cx| Poll::Ready(timer.poll(cx))).await.is_pending()) });
+        drop(first);
+        assert_eq!(runtime().block_on(poll_fn(|cx| timer.poll(cx))), Ok(()));
     }
 }

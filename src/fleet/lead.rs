@@ -33,6 +33,7 @@ const PENDING: Duration = Duration::from_secs(1);
 pub(crate) struct Lead {
     /// `None` once it was closed.
     flight: Option<Flight>,
+    /// Where the engine was asked; for threads without a runtime.
     spawner: Spawner,
     /// When to renew; `None` once the flight has been renewed for long enough (F8).
     renewal: Option<Timer>,
@@ -99,7 +100,7 @@ impl Lead {
                     let (core, name, token, lease) =
                         (Arc::clone(&flight.core), flight.name, flight.token, settings.lease);
                     if let Some(room) = core.tasks.room() {
-                        flight.core.tasks.start(self.spawner.clone(), Some(room), async move {
+                        flight.core.tasks.start(spawner(&self.spawner), Some(room), async move {
                             drop(core.ask(|engine| engine.renew(name, token, lease)).await);
                         });
                     }
@@ -129,8 +130,14 @@ impl Lead {
     fn end(&mut self, told: Option<oneshot::Sender<IsFollowed>>, ending: LandsWith) {
         let Some(flight) = self.flight.take() else { return };
         let core = Arc::clone(&flight.core);
-        core.tasks.start(self.spawner.clone(), None, flight.end(told, ending));
+        core.tasks.start(spawner(&self.spawner), None, flight.end(told, ending));
     }
+}
+
+/// Returns where the engine is asked: the runtime that polls the work, or lets go of it. That in which the flight began may be
+/// gone, if the leader has taken the work of a lost flight back to its own.
+fn spawner(first: &Spawner) -> Spawner {
+    Spawner::current().unwrap_or_else(|| first.clone())
 }
 
 /// Gives the flight up; work that has panicked does not make one process after the other panic (F1).

@@ -5,12 +5,13 @@ use std::{sync::mpsc, time::Duration};
 use tokio::runtime::Builder;
 use tower_singleflight::{
     HttpSingleflightLayer,
-    fleet::{Fleet, FleetReason, FleetRole, MemoryEngine},
+    fleet::{Fleet, FleetReason, FleetRole, MemoryEngine, PostcardCodec},
 };
 
 use crate::{
     http::{answered, ask, fleet, node},
     origin::{get, ok, request, text},
+    process::{Backend, Process, processes, settle},
 };
 
 /// Runs it on a thread of its own, and does not wait for one that spins.
@@ -73,14 +74,13 @@ fn a_caller_outlives_the_runtime_on_which_its_flight_began() {
         let fleet = Fleet::new(engine.clone(), [7; 32]);
         let runtime = || Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let (first, second) = (runtime(), runtime());
-        let backend = crate::process::Backend::new();
+        let backend = Backend::new();
         let group = tower_singleflight::Group::<u32, String>::new();
         let own = backend.clone();
-        let mut call =
-            Box::pin(fleet.call(&group, 7, tower_singleflight::fleet::PostcardCodec::new(), move || own.run(7)));
+        let mut call = Box::pin(fleet.call(&group, 7, PostcardCodec::new(), move || own.run(7)));
         first.block_on(async {
             let _ = futures_util::poll!(&mut call);
-            crate::process::settle().await;
+            settle().await;
             let _ = futures_util::poll!(&mut call);
             assert_eq!(backend.runs(), 1);
         });
@@ -88,5 +88,43 @@ fn a_caller_outlives_the_runtime_on_which_its_flight_began() {
         backend.open();
         let outcome = second.block_on(async { tokio::time::timeout(Duration::from_secs(1), call).await });
         assert_eq!(outcome.expect("within the budget").value, "7: run 0");
+    });
+}
+
+/// Work that a follower has moved to its own runtime, which ends in mid-flight: its leader takes it back to another one, and
+/// those who wait elsewhere have its outcome.
+#[test]
+fn f1_a_flight_whose_runtime_has_ended_is_closed_and_landed_on_that_of_its_leader() {
+    bounded(|| {
+        let runtime = || Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let (first, second) = (runtime(), runtime());
+        let engine = MemoryEngine::new();
+        let [a, b] = processes(&engine);
+        let call = |process: &Process| {
+            let backend = process.backend.clone();
+            process.fleet.call(&process.group, 7, PostcardCodec::new(), move || backend.run(7))
+        };
+        let until = |is_so: &dyn Fn() -> bool| {
+            while !is_so() {
+                std::thread::yield_now();
+            }
+        };
+        let leader = call(&a);
+        {
+            // It joins where it is called.
+            let _inside = first.enter();
+            drop(tokio::spawn(call(&a)));
+        }
+        until(&|| a.backend.runs() == 1);
+        let leader = second.spawn(leader);
+        let follower = second.spawn(call(&b));
+        // Two joins, and a look of the one who follows.
+        until(&|| engine.commands() == 3);
+        first.shutdown_timeout(Duration::from_secs(5));
+        a.backend.open();
+        for call in [leader, follower] {
+            assert_eq!(second.block_on(call).unwrap().value, "7: run 0");
+        }
+        assert_eq!(a.fleet.stats().landed, 1);
     });
 }
