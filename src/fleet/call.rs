@@ -40,8 +40,8 @@ impl Fleet {
     /// # Panics
     ///
     /// As [`Group::call`]: a panic in `Hash` or `Eq` of the key, or in its `Clone`, is the caller's. A panic of `work` reaches
-    /// the callers of this process, and those of other processes run their own; one of the codec counts as a value that it
-    /// does not encode.
+    /// the callers of this process, and those of other processes run their own; one of the codec, or of the value's `Clone` for
+    /// other processes, counts as a value that is not encoded.
     pub fn call<K, T, C, F, Fut>(&self, group: &Group<K, T>, key: K, codec: C, work: F) -> FleetCall<K, T, F>
     where
         K: Hash + Eq + Clone + Serialize + Send + Sync + 'static,

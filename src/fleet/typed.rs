@@ -111,9 +111,13 @@ where
         let (value, lead) = lead.run(async { start().await }).await;
         // F3: before anybody has the outcome.
         if let Some(landing) = lead.close().await {
-            match catch(|| share_if.is_none_or(|share_if| share_if(&value)).then(|| value.clone())) {
-                Ok(Some(value)) => landing.land(encoded(codec, value)),
-                Ok(None) => landing.refuse(Kind::NotShareable),
+            match catch(|| share_if.is_none_or(|share_if| share_if(&value))) {
+                // What cannot be cloned is for its callers here, as without the fleet (F5).
+                Ok(true) => match unless_it_panics(|| Some(value.clone())) {
+                    Some(value) => landing.land(encoded(codec, value)),
+                    None => landing.refuse(Kind::NotShareable),
+                },
+                Ok(false) => landing.refuse(Kind::NotShareable),
                 // It would panic likewise in one process after the other.
                 Err(payload) => {
                     landing.refuse(Kind::Failed);

@@ -69,6 +69,34 @@ async fn f5_a_codec_that_panics_fails_nobody_and_nobody_waits_twice() {
     assert!(asked.elapsed() < 3 * WORK, "{:?}", asked.elapsed());
 }
 
+/// A value that cannot be cloned.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+struct Fragile(u32);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        panic!("the clone")
+    }
+}
+
+/// Nobody of its own process shares it, so that nobody would have cloned it without the fleet.
+#[tokio::test(start_paused = true)]
+async fn f5_a_value_that_panics_as_it_is_cloned_for_another_process_fails_nobody() {
+    let engine = MemoryEngine::new();
+    let fleets = [(); 2].map(|()| (Fleet::new(engine.clone(), SECRET), Group::<u32, Fragile>::new()));
+    let calls = fleets.each_ref().map(|(fleet, group)| {
+        tokio::spawn(fleet.call(group, 7, PostcardCodec::new(), || async {
+            sleep(WORK).await;
+            Fragile(1)
+        }))
+    });
+    let asked = Instant::now();
+    for call in calls {
+        assert_eq!(call.await.unwrap().value, Fragile(1));
+    }
+    assert!(asked.elapsed() < 3 * WORK, "{:?}", asked.elapsed());
+}
+
 /// A key that cannot be encoded.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, Deserialize)]
 struct Key;
