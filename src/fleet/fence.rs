@@ -35,9 +35,14 @@ impl Task {
         let keep = core.settings.lead_limit.saturating_mul(2);
         let mut pause = PAUSE;
         while let Some((writes, until)) = core.untold.writes(*scope) {
+            let asked = Instant::now();
             let told = core.ask(|engine| engine.fence(*scope, keep)).await;
             if told.is_ok() {
                 pause = PAUSE;
+                // A process that only writes has nobody else to find out that the engine answers again.
+                if asked.elapsed() <= core.settings.budget {
+                    core.breaker.succeeded();
+                }
                 if core.untold.told(*scope, writes) {
                     *is_done = true;
                     core.tell_untold();
@@ -83,7 +88,7 @@ pub(super) fn fence(core: &Arc<Core>, scopes: impl IntoIterator<Item = FenceScop
     }
     core.tell_untold();
     // An engine that has not answered of late is told all the same, but nobody waits for that; nor where no task can ask it.
-    if core.breaker.is_open() || spawner.is_none() {
+    if spawner.is_none() || !core.breaker.lets_pass() {
         acknowledgements.iter().for_each(|_| core.counts.count_unfenced());
         acknowledgements.clear();
     }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep};
 use tower_singleflight::{
     HttpSingleflightLayer,
-    fleet::{FleetReason, FleetRole, MemoryEngine},
+    fleet::{Fleet, FleetReason, FleetRole, MemoryEngine},
 };
 
 use super::{answered, ask, fleet, local, nodes};
-use crate::origin::{get, ok, request, status, text};
+use crate::origin::{bench, get, ok, request, status, text};
 
 #[tokio::test(start_paused = true)]
 async fn who_reads_after_a_write_never_has_what_was_read_before_it() {
@@ -119,4 +119,29 @@ async fn a_write_that_the_engine_does_not_know_of_keeps_its_scope_in_the_process
     assert_eq!(text(response).await, "newer");
     held.answer(ok(&[], "old"));
     assert_eq!(text(answered(before).await).await, "old");
+}
+
+/// It asks for nothing that it could join, and so nobody finds out for it that the engine answers again.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_only_writes_waits_for_the_engine_again_once_that_answers() {
+    let engine = MemoryEngine::new();
+    let fleet = Fleet::new(engine.clone(), [7; 32]);
+    let mut node = bench(HttpSingleflightLayer::new().fleet(fleet.clone(), "pages"));
+    let mut write = async || {
+        let write = ask(&mut node, request("POST", "http://h/x", &[])).await;
+        node.next().await.answer(ok(&[], "written"));
+        let asked = Instant::now();
+        answered(write).await;
+        asked.elapsed().as_millis()
+    };
+    engine.stop();
+    assert_eq!([write().await, write().await, write().await, write().await], [50, 50, 50, 0]);
+    assert!(fleet.stats().skipping);
+    // By then all flights from before have ended, and nobody tells the engine of those writes any more.
+    sleep(Duration::from_secs(100)).await;
+    engine.resume();
+    engine.takes(Duration::from_millis(10));
+    assert_eq!([write().await, write().await], [10, 10]);
+    let stats = fleet.stats();
+    assert_eq!((stats.skipping, stats.untold, stats.unfenced), (false, 0, 4));
 }
