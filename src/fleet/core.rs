@@ -58,7 +58,7 @@ impl Core {
         settings.check()?;
         let waiters = Arc::<Waiters>::default();
         let random = Random::new(settings.jitter_seed)?;
-        let has_news = engine.news(News::new(Arc::clone(&waiters) as _));
+        let has_news = engine.news(News::new(&(Arc::clone(&waiters) as _)));
         Ok(Self {
             engine,
             seal: Seal::new(secret, settings.max_message.saturating_add(HEAD)),

@@ -52,7 +52,8 @@ pub trait Engine: Send + Sync + 'static {
     /// ([`Join::was`]). It need be remembered only for as long as `keep`, in which all of these flights end.
     fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()>;
 
-    /// Takes the place where it is to tell news; called once. `false`: there will be none, and the driver looks more often.
+    /// Takes the place where it is to tell news; called once by each fleet. An engine that is given to several, by clones of a
+    /// handle say, tells all of them. `false`: there will be none, and the driver looks more often.
     fn news(&self, to: News) -> bool {
         let _ = to;
         false

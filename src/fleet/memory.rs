@@ -255,7 +255,9 @@ impl Engine for MemoryEngine {
 
     fn news(&self, to: News) -> bool {
         if self.0.has_news {
-            lock(&self.0.state).news.push(to);
+            let news = &mut lock(&self.0.state).news;
+            news.retain(News::is_heard);
+            news.push(to);
         }
         self.0.has_news
     }

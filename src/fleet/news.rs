@@ -1,6 +1,9 @@
 //! What an engine tells without being asked.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use bytes::Bytes;
 
@@ -10,7 +13,7 @@ use super::{Name, Token};
 ///
 /// News is a hint: what is lost, late or told twice costs time and nothing else, since the driver looks again by itself.
 #[derive(Clone)]
-pub struct News(Arc<dyn Hear>);
+pub struct News(Weak<dyn Hear>);
 
 /// Hears the news: the waiters of a fleet.
 pub(super) trait Hear: Send + Sync {
@@ -19,19 +22,28 @@ pub(super) trait Hear: Send + Sync {
 }
 
 impl News {
-    /// Returns the way to one who hears; an engine gets it once.
-    pub(super) fn new(hear: Arc<dyn Hear>) -> Self {
-        Self(hear)
+    /// Returns the way to one who hears, for as long as that is there; an engine gets it once from each fleet.
+    pub(super) fn new(hear: &Arc<dyn Hear>) -> Self {
+        Self(Arc::downgrade(hear))
+    }
+
+    /// Returns whether anybody hears it; `false` once the fleet is gone. For engines that more than one fleet is given.
+    pub fn is_heard(&self) -> bool {
+        self.0.strong_count() > 0
     }
 
     /// Tells that a flight has landed, with this message if the engine carries it; without it, those who wait look for it themselves.
     pub fn landed(&self, name: Name, token: Token, message: Option<Bytes>) {
-        self.0.landed(name, token, message);
+        if let Some(hear) = self.0.upgrade() {
+            hear.landed(name, token, message);
+        }
     }
 
     /// Tells that news may have been missed, since the connection was lost or made anew: all who wait look now.
     pub fn lost(&self) {
-        self.0.lost();
+        if let Some(hear) = self.0.upgrade() {
+            hear.lost();
+        }
     }
 }
 

@@ -90,6 +90,18 @@ mod tests {
     use tokio_test::{assert_pending, assert_ready, task};
 
     use super::*;
+    use crate::fleet::News;
+
+    #[test]
+    fn what_is_told_to_a_fleet_that_is_gone_is_heard_by_nobody() {
+        let listed = Arc::new(Waiters::default());
+        let news = News::new(&(Arc::clone(&listed) as _));
+        assert!(news.is_heard());
+        drop(listed);
+        assert!(!news.clone().is_heard());
+        news.landed(Name::from([1; 32]), Token::from([3; 24]), None);
+        news.lost();
+    }
 
     #[test]
     fn news_reaches_those_who_wait_for_that_name_and_nothing_stays() {

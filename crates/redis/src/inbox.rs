@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -22,14 +22,14 @@ pub struct Inbox(Arc<Parts>);
 struct Parts {
     /// 16 hexadecimal digits.
     number: String,
-    /// Empty until the fleet asks for news; what comes sooner is nobody's.
-    news: OnceLock<News>,
+    /// One for each fleet on this connection; empty until the first asks for news: what comes sooner is nobody's.
+    news: Mutex<Vec<News>>,
 }
 
 impl Inbox {
     /// Makes one, with a number of its own.
     pub fn new() -> Self {
-        Self(Arc::new(Parts { number: format!("{:016x}", rand::random::<u64>()), news: OnceLock::new() }))
+        Self(Arc::new(Parts { number: format!("{:016x}", rand::random::<u64>()), news: Mutex::default() }))
     }
 
     pub(crate) fn number(&self) -> &str {
@@ -41,21 +41,28 @@ impl Inbox {
     }
 
     pub(crate) fn tell(&self, news: News) {
-        let _ = self.0.news.set(news);
+        let mut fleets = self.fleets();
+        fleets.retain(News::is_heard);
+        fleets.push(news);
+    }
+
+    fn fleets(&self) -> MutexGuard<'_, Vec<News>> {
+        self.0.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hear(&self, push: PushInfo) {
-        let Some(news) = self.0.news.get() else { return };
+        // Whoever is told is woken, and so it is done without the lock.
+        let fleets = self.fleets().clone();
         match push.kind {
             PushKind::Message => {
                 if let [_channel, Value::BulkString(told)] = &mut { push.data }[..] {
                     if let Some((name, token, message)) = read(std::mem::take(told).into()) {
-                        news.landed(name, token, message);
+                        fleets.iter().for_each(|news| news.landed(name, token, message.clone()));
                     }
                 }
             }
             // Between the two, what was told was told to nobody.
-            PushKind::Disconnection | PushKind::Subscribe => news.lost(),
+            PushKind::Disconnection | PushKind::Subscribe => fleets.iter().for_each(News::lost),
             _ => {}
         }
     }

@@ -86,6 +86,19 @@ async fn a_follower_is_told_and_does_not_look() {
     }
 }
 
+/// The fleet that was made first of an engine is not the only one that is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fleet_on_a_connection_is_told() {
+    for server in servers() {
+        let engines = [engine(&server).await, engine(&server).await];
+        let first = engines.clone().map(|engine| Fleet::new(engine, [1; 32]));
+        let fleets = engines.map(|engine| Fleet::new(engine, [7; 32]));
+        let mut two = Two { server, fleets, groups: [Group::new(), Group::new()], key: 0 };
+        two.some_round_takes(100, 4).await;
+        drop(first);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_looks_when_the_connection_is_lost_and_is_told_again_after_it_is_back() {
     for server in servers() {
