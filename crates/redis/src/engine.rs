@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use redis::{ErrorKind, RedisError, RedisResult, Value};
+use tokio::sync::Semaphore;
 use tower_singleflight::fleet::{
     Closed, Engine, FenceScope, Join, Joined, Name, News, Peek, Reply, Token, Unavailable,
 };
@@ -18,6 +19,11 @@ use crate::{
 /// Waiters are told messages up to this length in bytes, and come to read longer ones: what is told travels once for each
 /// process that waits, in a cluster over the bus between its nodes too.
 const TOLD: usize = 8 * 1024;
+
+/// What is read of long messages at a time, in KiB: half of what servers let lie for a connection that is subscribed to
+/// anything (`client-output-buffer-limit`, `pubsub`). They cut it off when the answers to one burst of reads exceed that limit
+/// by some, and all that was asked on it fails.
+const READ: u32 = 4 * 1024;
 
 /// Redis or Valkey as the engine of a fleet.
 ///
@@ -39,6 +45,8 @@ struct Parts {
     /// What this process is called where waiters are noted: `n` or `p`, for those that are told and those that poll, and
     /// the number of its inbox.
     waiter: String,
+    /// For what is read of long messages, in KiB.
+    reads: Semaphore,
 }
 
 impl RedisEngine {
@@ -47,7 +55,7 @@ impl RedisEngine {
             Some(inbox) => format!("n{}", inbox.number()),
             None => format!("p{}", Inbox::new().number()),
         };
-        Self(Arc::new(Parts { link, inbox, waiter }))
+        Self(Arc::new(Parts { link, inbox, waiter, reads: Semaphore::new(READ as usize) }))
     }
 
     /// `true` if the server tells when flights land, by RESP3 pushes; otherwise the fleet polls.
@@ -70,6 +78,23 @@ impl RedisEngine {
             read(answer).ok_or_else(unexpected)
         })
     }
+
+    /// Reads a message of that many bytes.
+    async fn read(self, result: String, length: u32) -> Result<Peek, Unavailable> {
+        // Never closed.
+        let _share = self.0.reads.acquire_many(length.div_ceil(1024).min(READ)).await;
+        let mut link = self.0.link.clone();
+        let read: RedisResult<Option<Vec<u8>>> = redis::cmd("GET").arg(result).query_async(&mut link).await;
+        let message = read.map_err(Unavailable::new)?.filter(|state| state.starts_with(b"M"));
+        Ok(message.map_or(Peek::Gone, |state| Peek::Landed(Bytes::from(state).slice(1..))))
+    }
+}
+
+/// What a look has found.
+enum Found {
+    All(Peek),
+    /// A message of so many bytes, which is yet to be read.
+    Long(u32),
 }
 
 impl Engine for RedisEngine {
@@ -130,15 +155,23 @@ impl Engine for RedisEngine {
 
     fn peek(&self, name: Name, token: Token) -> Reply<Peek> {
         let keys = vec![keys::flights(name), keys::result(name, token)];
-        self.run(&script::PEEK, keys, vec![text(token)], |answer| match answer {
-            Value::Nil => Some(Peek::Gone),
-            Value::BulkString(state) => match state.first()? {
-                b'R' => Some(Peek::Running),
-                b'P' => Some(Peek::Pending),
-                b'M' => Some(Peek::Landed(Bytes::from(state).slice(1..))),
+        let (engine, result) = (self.clone(), keys[1].clone());
+        let found = self.run(&script::PEEK, keys, vec![text(token), text(TOLD)], |answer| match answer {
+            Value::Nil => Some(Found::All(Peek::Gone)),
+            Value::BulkString(state) => match state.split_first()? {
+                (b'R', _) => Some(Found::All(Peek::Running)),
+                (b'P', _) => Some(Found::All(Peek::Pending)),
+                (b'M', _) => Some(Found::All(Peek::Landed(Bytes::from(state).slice(1..)))),
+                (b'L', length) => Some(Found::Long(std::str::from_utf8(length).ok()?.parse().ok()?)),
                 _ => None,
             },
             _ => None,
+        });
+        Box::pin(async move {
+            match found.await? {
+                Found::All(peek) => Ok(peek),
+                Found::Long(length) => engine.read(result, length).await,
+            }
         })
     }
 

@@ -1,10 +1,14 @@
 -- Says what became of a flight.
 --
 -- KEYS  1 the flights of its name, 2 its result
--- ARGV  1 token
--- Answers `R`: it goes on; `P`: pending; `M` and the message: landed; nothing: gone.
+-- ARGV  1 token, 2 the longest message that is in the answer, in bytes
+-- Answers `R`: it goes on; `P`: pending; `M` and the message: landed; `L` and the length of a longer message, which is then
+-- read by itself; nothing: gone.
 local result = redis.call('GET', KEYS[2])
 if result and string.sub(result, 1, 1) == 'M' then
+  if #result - 1 > tonumber(ARGV[2]) then
+    return 'L' .. (#result - 1)
+  end
   return result
 end
 -- Of a server that can be read and not written, a replica say, nothing will come: this changes nothing, and fails there.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use redis_servers::Server;
-use tower_singleflight::fleet::Engine;
+use tower_singleflight::fleet::{Engine, Peek};
 use tower_singleflight_redis::Settings;
 
-use crate::common::{LEASE, close, engine, follow, lead, name, servers};
+use crate::common::{LEASE, close, engine, follow, lead, name, servers, token};
 
 fn connection(server: &Server) -> redis::Connection {
     redis::Client::open(server.url()).unwrap().get_connection().unwrap()
@@ -103,5 +103,29 @@ async fn a_server_without_memory_tells_the_message_that_it_cannot_keep() {
         assert!(leading.land(name, flight, "message".into(), LEASE).await.is_err());
         let heard: Vec<u8> = listener.get_message().unwrap().get_payload().unwrap();
         assert!(heard.ends_with(b"message"));
+    }
+}
+
+/// Servers cut a subscriber off for which more than 32 MB lie ready (`client-output-buffer-limit`).
+#[tokio::test]
+async fn long_messages_that_are_read_all_at_once_do_not_cost_the_connection() {
+    const LENGTH: usize = 1 << 20;
+    for server in servers() {
+        let engine = engine(&server).await;
+        let connected = || server.run::<String>("CLIENT LIST TYPE pubsub");
+        let id = |clients: String| clients.split(' ').next().map(str::to_owned);
+        let before = id(connected());
+        let mut flights = Vec::new();
+        for _ in 0..100 {
+            let (name, flight) = (name(), token());
+            engine.land(name, flight, vec![7; LENGTH].into(), 12 * LEASE).await.unwrap();
+            flights.push((name, flight));
+        }
+        // All are asked before the first is answered.
+        let looks: Vec<_> = flights.into_iter().map(|(name, flight)| tokio::spawn(engine.peek(name, flight))).collect();
+        for look in looks {
+            assert!(matches!(look.await.unwrap(), Ok(Peek::Landed(message)) if message.len() == LENGTH));
+        }
+        assert_eq!(id(connected()), before, "it is the same connection");
     }
 }
