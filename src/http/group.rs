@@ -57,7 +57,7 @@ struct Inner {
 #[derive(Clone, Default)]
 struct Common {
     fences: Arc<Fences>,
-    readers: Arc<ReadsUnderWay>,
+    reads: Arc<ReadsUnderWay>,
     observers: Arc<HttpObservers>,
     /// Who is told of what is written.
     fleets: Arc<Fleets>,
@@ -223,8 +223,8 @@ impl HttpGroup {
         &self.inner.common.fleets
     }
 
-    pub(super) fn readers(&self) -> &Arc<ReadsUnderWay> {
-        &self.inner.common.readers
+    pub(super) fn reads(&self) -> &Arc<ReadsUnderWay> {
+        &self.inner.common.reads
     }
 
     pub(super) fn releases(&self, limit: usize) -> Releases {

@@ -53,8 +53,8 @@ impl Coalescer {
         let marked = self.marks() || Passed::is_marked(parts, self.marking());
         match self.decide_and_mark(parts, kind, content, place, marked) {
             Ok((plan, key)) => {
-                let reader = self.reader(parts, kind, place);
-                Ok((plan, self.requester(parts, kind, place, key, marked, reader)))
+                let read = self.read(parts, kind, place);
+                Ok((plan, self.requester(parts, kind, place, key, marked, read)))
             }
             Err(rule) => Err(Alone { rule, kind, marked, place }),
         }
@@ -62,13 +62,13 @@ impl Coalescer {
 
     /// Counts the caller among those who read what was ever written to (S21).
     #[inline]
-    fn reader(&self, parts: &request::Parts, kind: Kind, place: Place) -> Option<Arc<ReadUnderWay>> {
+    fn read(&self, parts: &request::Parts, kind: Kind, place: Place) -> Option<Arc<ReadUnderWay>> {
         let group = self.group(place);
         let (number, epoch) = fenced(group.fences(), parts, kind.grpc == Grpc::OptedIn)?;
-        Some(ReadUnderWay::enter(group.readers(), number, epoch))
+        Some(ReadUnderWay::enter(group.reads(), number, epoch))
     }
 
-    /// Returns what is known of the caller who has a key; `reader`: if what it asks for was ever written to, unless nothing is
+    /// Returns what is known of the caller who has a key; `read`: if what it asks for was ever written to, unless nothing is
     /// sent for it.
     #[inline(always)]
     pub(super) fn requester(
@@ -78,12 +78,12 @@ impl Coalescer {
         place: Place,
         key: HttpKey,
         marked: bool,
-        reader: Option<Arc<ReadUnderWay>>,
+        read: Option<Arc<ReadUnderWay>>,
     ) -> Requester {
         let facts = self.config.policy.facts(parts, key.has_deadline());
         let unary = kind.grpc == Grpc::OptedIn;
         let fleet = self.config.fleet.wish(parts, place != Place::Own);
-        Requester { coalescer: Arc::clone(self), place, key, facts, unary, fleet, marked, released: false, reader }
+        Requester { coalescer: Arc::clone(self), place, key, facts, unary, fleet, marked, released: false, read }
     }
 
     #[inline(always)]
@@ -169,7 +169,7 @@ impl Coalescer {
         let mut admitting = config.policy.admitting(parts, content.known(), is_grpc)?;
         let group = self.group(place);
         let fenced = fenced(group.fences(), parts, is_grpc);
-        let storms = fenced.is_some_and(|(number, epoch)| group.readers().see_a_storm(number, epoch));
+        let storms = fenced.is_some_and(|(number, epoch)| group.reads().see_a_storm(number, epoch));
         let epoch = fenced.filter(|_| !storms).map_or(0, |(_, epoch)| epoch);
         let (passed, above) = passed.map_or((0, None), |passed| (passed.services, passed.above.as_ref()));
         let beside = Beside { content: content.read(), epoch, passed, above };

@@ -35,7 +35,7 @@ pub(super) struct Requester {
     pub(super) released: bool,
     /// `Some` if what it asks for was ever written to (S21).
     #[expect(dead_code, reason = "it is counted until the requester is dropped")]
-    pub(super) reader: Option<Arc<ReadUnderWay>>,
+    pub(super) read: Option<Arc<ReadUnderWay>>,
 }
 
 impl Requester {

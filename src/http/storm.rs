@@ -15,63 +15,63 @@ const STORM: u64 = 4;
 /// The reads under way in each place that was fenced.
 #[derive(Default)]
 pub(super) struct ReadsUnderWay {
-    /// Made by the first reader.
+    /// Made by the first read.
     places: OnceLock<Box<[Mutex<Epochs>]>>,
 }
 
-/// The epochs in which readers came that are under way, in order, and how many came in each.
+/// The epochs in which reads began that are under way, in order, and how many began in each.
 type Epochs = Vec<(u64, usize)>;
 
 /// A read under way in a place that was fenced, until it is dropped.
 pub(super) struct ReadUnderWay {
-    readers: Arc<ReadsUnderWay>,
+    reads: Arc<ReadsUnderWay>,
     number: EpochNumber,
     epoch: u64,
 }
 
 impl ReadsUnderWay {
-    /// Returns whether a reader from four fences ago or earlier is still under way.
+    /// Returns whether a read from four fences ago or earlier is still under way.
     pub(super) fn see_a_storm(&self, number: EpochNumber, epoch: u64) -> bool {
         self.places.get().is_some_and(|places| {
-            let readers = places[number.index()].lock().unwrap_or_else(PoisonError::into_inner);
-            readers.first().is_some_and(|(oldest, _)| oldest.saturating_add(STORM) <= epoch)
+            let epochs = places[number.index()].lock().unwrap_or_else(PoisonError::into_inner);
+            epochs.first().is_some_and(|(oldest, _)| oldest.saturating_add(STORM) <= epoch)
         })
     }
 
     fn enter(&self, number: EpochNumber, epoch: u64) {
         let places = self.places.get_or_init(|| (0..EPOCHS).map(|_| Mutex::default()).collect());
-        let mut readers = places[number.index()].lock().unwrap_or_else(PoisonError::into_inner);
-        match readers.binary_search_by_key(&epoch, |(epoch, _)| *epoch) {
-            Ok(at) => readers[at].1 += 1,
-            Err(at) => readers.insert(at, (epoch, 1)),
+        let mut epochs = places[number.index()].lock().unwrap_or_else(PoisonError::into_inner);
+        match epochs.binary_search_by_key(&epoch, |(epoch, _)| *epoch) {
+            Ok(at) => epochs[at].1 += 1,
+            Err(at) => epochs.insert(at, (epoch, 1)),
         }
     }
 
     fn leave(&self, number: EpochNumber, epoch: u64) {
         let Some(places) = self.places.get() else { return };
-        let mut readers = places[number.index()].lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(at) = readers.binary_search_by_key(&epoch, |(epoch, _)| *epoch) {
-            readers[at].1 -= 1;
-            if readers[at].1 == 0 {
-                readers.remove(at);
+        let mut epochs = places[number.index()].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(at) = epochs.binary_search_by_key(&epoch, |(epoch, _)| *epoch) {
+            epochs[at].1 -= 1;
+            if epochs[at].1 == 0 {
+                epochs.remove(at);
             }
         }
         // Nothing under way, nothing held.
-        if readers.is_empty() {
-            *readers = Vec::new();
+        if epochs.is_empty() {
+            *epochs = Vec::new();
         }
     }
 }
 
 impl ReadUnderWay {
-    pub(super) fn enter(readers: &Arc<ReadsUnderWay>, number: EpochNumber, epoch: u64) -> Arc<Self> {
-        readers.enter(number, epoch);
-        Arc::new(Self { readers: Arc::clone(readers), number, epoch })
+    pub(super) fn enter(reads: &Arc<ReadsUnderWay>, number: EpochNumber, epoch: u64) -> Arc<Self> {
+        reads.enter(number, epoch);
+        Arc::new(Self { reads: Arc::clone(reads), number, epoch })
     }
 }
 
 impl Drop for ReadUnderWay {
     fn drop(&mut self) {
-        self.readers.leave(self.number, self.epoch);
+        self.reads.leave(self.number, self.epoch);
     }
 }
