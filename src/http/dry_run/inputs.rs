@@ -47,7 +47,7 @@ impl Input {
     }
 
     /// Returns which option of the layer keeps requests apart that differ in it.
-    pub fn mend(&self) -> String {
+    pub fn remedy(&self) -> String {
         match &self.0 {
             Kind::Field(name) => match &**name {
                 "authorization" | "proxy-authorization" => "per_credential()".to_owned(),
@@ -153,7 +153,7 @@ fn capped(name: &str) -> Box<str> {
 /// Returns which options of the layer keep requests apart that differ in these inputs. Without inputs, what tells the requests
 /// apart does not show in them, and `identity(..)` has to name it (S25).
 pub(super) fn remedies<'a>(inputs: impl Iterator<Item = &'a Input>) -> Vec<String> {
-    let mut remedies: Vec<_> = inputs.map(Input::mend).collect();
+    let mut remedies: Vec<_> = inputs.map(Input::remedy).collect();
     if remedies.is_empty() {
         remedies.push("identity(..)".to_owned());
     }

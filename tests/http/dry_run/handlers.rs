@@ -179,7 +179,10 @@ async fn each_handler_has_its_colour_and_what_a_request_shows_is_named() {
         };
         assert!(notes.contains(rule) && notes.ends_with(ending), "{path}: {notes}");
         if let Some((name, remedy)) = cause {
-            assert_eq!((&in_json["causes"][0]["rule"], &in_json["causes"][0]["mend"]), (&json!("S27"), &json!(remedy)));
+            assert_eq!(
+                (&in_json["causes"][0]["rule"], &in_json["causes"][0]["remedy"]),
+                (&json!("S27"), &json!(remedy))
+            );
             let told = told.lock().unwrap();
             let told = told.iter().find(|told| told.starts_with(path)).unwrap();
             assert!(told.contains(&format!("{name} (S27)")) && told.contains(remedy), "{told}");

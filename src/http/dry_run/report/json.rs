@@ -74,7 +74,7 @@ fn cause(cause: &Cause) -> Value {
     json!({
         "input": cause.input().name(),
         "rule": cause.input().rule(),
-        "mend": cause.input().mend(),
+        "remedy": cause.input().remedy(),
         "exact": cause.is_exact(),
         "different": [different, pairs],
         "same": [same, others],
