@@ -219,6 +219,8 @@ impl Ask {
                 });
             }
         };
+        #[cfg(feature = "http")]
+        core.runtime_is(&spawner);
         core.tasks.start(spawner, Some(room), operation);
         let mut watch = Watch::begin(&core.watchers, FleetOperation::Join);
         // What comes later than the budget, or not at all, is the engine's failure.

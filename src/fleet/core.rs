@@ -25,6 +25,8 @@ use super::{
     watch::{FleetEvent, Watchers, tell},
 };
 use crate::panic::{Payload, catch, discard};
+#[cfg(feature = "http")]
+use crate::sync::{Mutex, Spawner, lock};
 
 #[cold]
 fn panicked(payload: Payload) -> Unavailable {
@@ -51,6 +53,10 @@ pub(super) struct Core {
     pub(super) watchers: Watchers,
     /// The process is about to exit: nobody asks any more.
     pub(super) draining: AtomicBool,
+    /// The runtime that has asked last, or else that in which the fleet was made: where the engine is told of writes by threads
+    /// that have none.
+    #[cfg(feature = "http")]
+    pub(super) runtime: Mutex<Option<Spawner>>,
 }
 
 impl Core {
@@ -72,6 +78,8 @@ impl Core {
             counts: Counts::default(),
             watchers: Watchers::new(),
             draining: AtomicBool::new(false),
+            #[cfg(feature = "http")]
+            runtime: Mutex::new(Spawner::current()),
             settings,
         })
     }
@@ -114,6 +122,18 @@ impl Core {
     pub(super) fn local(&self, reason: FleetReason) -> FleetReason {
         self.count(FleetRole::Local(reason));
         reason
+    }
+
+    /// Notes that there is a runtime that asks.
+    #[cfg(feature = "http")]
+    pub(super) fn runtime_is(&self, spawner: &Spawner) {
+        *lock(&self.runtime) = Some(spawner.clone());
+    }
+
+    /// Returns where the engine is told of a write: the runtime of this thread, or else one that has asked.
+    #[cfg(feature = "http")]
+    pub(super) fn spawner(&self) -> Option<Spawner> {
+        Spawner::current().or_else(|| lock(&self.runtime).clone())
     }
 
     /// Tells those who watch how many scopes stay in the process. Where two threads tell at once, the later one may have the

@@ -72,7 +72,7 @@ impl Drop for Task {
 
 /// Ends the time to join of all flights of these scopes, on all processes.
 pub(super) fn fence(core: &Arc<Core>, scopes: impl IntoIterator<Item = FenceScope>) -> Fencing {
-    let spawner = Spawner::current();
+    let spawner = core.spawner();
     let mut acknowledgements = Vec::new();
     for scope in scopes {
         let Some((acknowledgement, starts)) = core.untold.enter(scope, core.settings.lead_limit, spawner.is_some())
@@ -87,8 +87,9 @@ pub(super) fn fence(core: &Arc<Core>, scopes: impl IntoIterator<Item = FenceScop
         acknowledgements.push(acknowledgement);
     }
     core.tell_untold();
-    // An engine that has not answered of late is told all the same, but nobody waits for that; nor where no task can ask it.
-    if spawner.is_none() || !core.breaker.lets_pass() {
+    // An engine that has not answered of late is told all the same, but nobody waits for that; nor where no task can ask it, nor
+    // on a thread that has no runtime to wait in.
+    if Spawner::current().is_none() || !core.breaker.lets_pass() {
         acknowledgements.iter().for_each(|_| core.counts.count_unfenced());
         acknowledgements.clear();
     }

@@ -10,7 +10,7 @@ use tower_singleflight::{
 
 use crate::{
     http::{answered, ask, fleet, node},
-    origin::{get, ok, request, text},
+    origin::{bench, get, ok, request, text},
     process::{Backend, Process, processes, settle},
 };
 
@@ -63,6 +63,33 @@ fn requests_are_answered_where_there_are_no_timers_and_where_there_is_no_runtime
             node.held.try_recv().expect("it goes through at once").answer(ok(&[], "rows"));
             assert!(call.poll().is_ready());
         }
+    });
+}
+
+/// A job on a thread of its own, say, that follows what changes in a database.
+#[test]
+fn a_write_on_a_thread_without_a_runtime_is_told_on_one_that_has_asked() {
+    bounded(|| {
+        let engine = MemoryEngine::new();
+        let fleet = Fleet::new(engine.clone(), [7; 32]);
+        let mut node = bench(HttpSingleflightLayer::new().fleet(fleet.clone(), "pages"));
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let read = ask(&mut node, get("http://h/x")).await;
+            node.next().await.answer(ok(&[], "rows"));
+            assert_eq!(text(answered(read).await).await, "rows");
+        });
+        node.group.fence(None, "/x");
+        assert_eq!(fleet.stats().untold, 2, "the path, and what would be a gRPC service");
+        runtime.block_on(async {
+            while fleet.stats().untold > 0 {
+                tokio::task::yield_now().await;
+            }
+        });
+        // Nobody is left to ask once that runtime has ended; then the process keeps to itself what lies there.
+        drop(runtime);
+        node.group.fence(None, "/x");
+        assert_eq!(fleet.stats().untold, 2);
     });
 }
 
