@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     flight_ref::FlightRef,
     lifecycle::{Ending, Flight},
+    profile::Profile,
     shard::Shard,
 };
 use crate::{End, Event, FlightId, observe::LeaderCall};
@@ -85,5 +86,16 @@ impl Report {
             Event::Ended { flight, how: End::NotShareable, .. } => self.leader_call.span.landed(flight, 1),
             _ => {}
         }
+    }
+}
+
+impl<K, T> Shard<K, T> {
+    /// Tells that a flight has been led.
+    #[cold]
+    pub(super) fn tell_led(&self, at: FlightRef, profile: &Profile<'_>) {
+        let Profile { again, watch, call, .. } = *profile;
+        // Noted before anything of the user's may panic.
+        watch.begins(false);
+        call.tell(&Event::Led { flight: at.id(self.number), again, label: watch.label() });
     }
 }

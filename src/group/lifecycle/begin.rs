@@ -17,7 +17,9 @@ impl<K, T> Locked<'_, K, T> {
     pub(in crate::group) fn lead(mut self, new: New<T>, key: Option<K>, old: Option<usize>) -> Led<K> {
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
-        table.stats.led += u64::from(key.is_some());
+        if key.is_none() {
+            table.stats.keyless += 1;
+        }
         // A tombstone: the new work starts when the old one's drop is done (invariant 5).
         let tombstone = old.filter(|old| !table.at(*old).is_running());
         let old_key = old.and_then(|old| table.unlist(old));
