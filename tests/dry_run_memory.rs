@@ -1,13 +1,13 @@
 //! What a dry run keeps in memory, however many keys come. `DRY_RUN_KEYS=1000000 cargo test --features dry-run --test
 //! dry_run_memory -- --nocapture` prints it for a million.
 #![cfg(feature = "dry-run")]
-#![allow(unsafe_code)]
+
+#[path = "memory/live.rs"]
+mod live;
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     convert::Infallible,
     future::{Pending, pending},
-    sync::atomic::{AtomicIsize, Ordering::Relaxed},
     task::{Context, Poll},
 };
 
@@ -17,26 +17,7 @@ use http_body_util::Full;
 use tower::{Layer, Service};
 use tower_singleflight::{HttpSingleflightLayer, http::DryRun};
 
-/// Counts live bytes.
-struct Counting;
-
-static LIVE: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: passes everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size() as isize, Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as isize, Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use self::live::live;
 
 /// Answers nobody, so that all calls are under way at once.
 #[derive(Clone)]
@@ -66,9 +47,9 @@ fn request(key: u32) -> Request<Full<Bytes>> {
 fn under_way(layer: &HttpSingleflightLayer, keys: impl ExactSizeIterator<Item = u32>) -> isize {
     let mut service = layer.layer(Origin);
     let mut calls = Vec::with_capacity(keys.len());
-    let before = LIVE.load(Relaxed);
+    let before = live();
     calls.extend(keys.map(|key| service.call(request(key))));
-    LIVE.load(Relaxed) - before
+    live() - before
 }
 
 /// Returns what the dry run takes of that: the rest is the calls', which take as much where none of them is watched.

@@ -1,11 +1,7 @@
 //! Work that may come to what began elsewhere, while older work of its key is being dropped (invariant 5): fresh callers wait
 //! behind it already, though it has not begun (invariant 13).
 
-use std::{
-    future::{Future, pending},
-    sync::mpsc::{Receiver, Sender, channel},
-    thread::{self, JoinHandle},
-};
+use std::{future::Future, thread};
 
 use tokio::runtime::Builder;
 use tokio_test::{
@@ -17,34 +13,10 @@ use tower_singleflight::{
     fleet::{Fleet, MemoryEngine, PostcardCodec},
 };
 
-use crate::process::{SECRET, settle};
-
-/// Says when its drop begins, and ends it when it is told.
-struct SlowDrop {
-    begun: Sender<()>,
-    end: Receiver<()>,
-}
-
-impl Drop for SlowDrop {
-    fn drop(&mut self) {
-        self.begun.send(()).expect("the test waits for the drop");
-        self.end.recv().expect("the test ends the drop");
-    }
-}
-
-/// Leads a flight of the key, polls its work once and leaves on a thread of its own; returns what ends the drop.
-fn dropping(group: &Group<u32, u32>) -> (Sender<()>, JoinHandle<()>) {
-    let ((begun, has_begun), (end, ending)) = (channel(), channel());
-    let slow = SlowDrop { begun, end: ending };
-    let mut call = task::spawn(group.call(7, move || async move {
-        let _slow = slow;
-        pending().await
-    }));
-    assert_pending!(call.poll());
-    let thread = thread::spawn(move || drop(call));
-    has_begun.recv().expect("the drop begins");
-    (end, thread)
-}
+use crate::{
+    process::{SECRET, settle},
+    slow_drop::Dropping,
+};
 
 /// Calls the key; the fleet would be asked first.
 fn call(group: &Group<u32, u32>, value: u32) -> Spawn<impl Future<Output = Outcome<u32>> + Send + use<>> {
@@ -63,7 +35,7 @@ fn fresh(group: &Group<u32, u32>, value: u32) -> Spawn<impl Future<Output = Outc
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_drop_waits_for_nothing_else_when_it_is_forgotten() {
     let group = Group::new();
-    let (end, thread) = dropping(&group);
+    let dropping = Dropping::of(&group, 7);
     let (forgotten, fresh) = (call(&group, 1), fresh(&group, 2));
     assert_eq!((group.callers(&7), group.waiting(&7)), (1, 1));
     assert!(group.forget(&7));
@@ -73,8 +45,7 @@ async fn who_waits_for_a_drop_waits_for_nothing_else_when_it_is_forgotten() {
     assert_eq!(fresh.await.expect("forgetting has started it").value, 2);
 
     assert!(!forgotten.is_woken(), "the older work is being dropped still");
-    end.send(()).expect("the drop waits for its end");
-    thread.join().expect("the drop ends");
+    dropping.finish();
     assert!(forgotten.is_woken());
     assert_eq!(forgotten.into_inner().await.value, 1);
     assert!(group.is_empty());
@@ -83,7 +54,7 @@ async fn who_waits_for_a_drop_waits_for_nothing_else_when_it_is_forgotten() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_behind_a_flight_that_is_lost_during_a_drop_has_its_key() {
     let group = Group::new();
-    let (end, thread) = dropping(&group);
+    let dropping = Dropping::of(&group, 7);
     let lost = call(&group, 1);
     let other = Builder::new_current_thread().build().expect("a runtime starts");
     let follower = {
@@ -100,8 +71,7 @@ async fn who_waits_behind_a_flight_that_is_lost_during_a_drop_has_its_key() {
     let last = group.call(7, || async { 4 });
     assert_eq!(group.callers(&7), 2);
 
-    end.send(()).expect("the drop waits for its end");
-    thread.join().expect("the drop ends");
+    dropping.finish();
     let outcome = tokio::spawn(fresh.into_inner()).await.expect("it starts");
     assert_eq!((outcome.value, outcome.callers, last.await.value), (2, 2, 2));
     assert!(group.is_empty());

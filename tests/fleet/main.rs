@@ -15,6 +15,8 @@ mod process;
 #[cfg(feature = "http")]
 mod rules;
 mod seeds;
+#[path = "../group/slow_drop.rs"]
+mod slow_drop;
 mod window;
 
 #[cfg(feature = "http")]

@@ -1,6 +1,7 @@
 //! `Group` and `SingleflightLayer`, polled by hand: what callers of any kind of work get, whatever they do.
 
 mod recorder;
+mod slow_drop;
 mod work;
 
 mod flight;

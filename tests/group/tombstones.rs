@@ -2,11 +2,8 @@
 
 use std::{
     future::pending,
-    sync::{
-        Arc, Mutex,
-        mpsc::{Receiver, Sender, channel},
-    },
-    thread::{self, JoinHandle},
+    sync::{Arc, Mutex, mpsc::channel},
+    thread,
 };
 
 use futures_util::FutureExt;
@@ -14,52 +11,15 @@ use tokio::runtime::Handle;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_singleflight::{Group, Role};
 
-use crate::work::{Kept, Work, never, settle, until};
-
-/// Says when its drop begins, and ends it when it is told.
-struct SlowDrop {
-    begun: Sender<()>,
-    end: Receiver<()>,
-}
-
-impl Drop for SlowDrop {
-    fn drop(&mut self) {
-        self.begun.send(()).expect("the test waits for the drop");
-        self.end.recv().expect("the test ends the drop");
-    }
-}
-
-/// A drop of abandoned work that is under way on a thread of its own.
-struct Dropping {
-    end: Sender<()>,
-    thread: JoinHandle<()>,
-}
-
-impl Dropping {
-    /// Leads a flight, polls its work once and leaves.
-    fn of(group: &Group<&'static str, u32>) -> Self {
-        let ((begun, has_begun), (end, ending)) = (channel(), channel());
-        let slow = SlowDrop { begun, end: ending };
-        let mut call = task::spawn(group.call("key", move || async move {
-            let _slow = slow;
-            pending().await
-        }));
-        assert_pending!(call.poll());
-        let thread = thread::spawn(move || drop(call));
-        has_begun.recv().expect("the drop begins");
-        Self { end, thread }
-    }
-
-    fn finish(self) {
-        self.end.send(()).expect("the drop waits for its end");
-        self.thread.join().expect("the drop ends");
-    }
-}
+use crate::{
+    slow_drop::{Dropping, SlowDrop},
+    work::{Kept, Work, never, settle, until},
+};
 
 #[test]
 fn a_replacement_does_not_start_before_the_cancelled_work_is_dropped() {
     let (group, work) = (Group::new(), Work::default());
-    let dropping = Dropping::of(&group);
+    let dropping = Dropping::of(&group, "key");
     assert_eq!((group.callers("key"), group.in_flight()), (0, 0), "nobody can join it");
     assert!(!group.forget("key"));
     assert!(group.forget_unshared("key"));
@@ -83,7 +43,7 @@ fn a_replacement_does_not_start_before_the_cancelled_work_is_dropped() {
 #[tokio::test]
 async fn a_replacement_that_is_joined_waits_too() {
     let (group, work) = (Group::new(), Work::default());
-    let dropping = Dropping::of(&group);
+    let dropping = Dropping::of(&group, "key");
     let leader = group.call("key", work.run(2));
     let mut follower = task::spawn(group.call("key", never));
     assert_pending!(follower.poll());
@@ -99,7 +59,7 @@ async fn a_replacement_that_is_joined_waits_too() {
 #[test]
 fn a_replacement_that_is_given_up_leaves_the_next_one_waiting() {
     let (group, work) = (Group::new(), Work::default());
-    let dropping = Dropping::of(&group);
+    let dropping = Dropping::of(&group, "key");
     let mut given_up = task::spawn(group.call("key", work.run(2)));
     assert_pending!(given_up.poll());
     drop(given_up);
@@ -119,10 +79,9 @@ fn a_replacement_that_is_given_up_leaves_the_next_one_waiting() {
 #[test]
 fn a_replacement_of_a_replacement_waits_for_both_drops() {
     let (group, work) = (Group::new(), Work::default());
-    let first = Dropping::of(&group);
+    let first = Dropping::of(&group, "key");
     // Never polled, so it is the closure that is dropped.
-    let ((begun, has_begun), (end, ending)) = (channel(), channel());
-    let slow = SlowDrop { begun, end: ending };
+    let (slow, has_begun, end) = SlowDrop::new();
     let second = group.call("key", move || {
         drop(slow);
         never()
@@ -146,7 +105,7 @@ fn a_replacement_of_a_replacement_waits_for_both_drops() {
 #[test]
 fn forgetting_a_replacement_lets_others_past_it_and_does_not_start_it() {
     let (group, work) = (Group::new(), Work::default());
-    let dropping = Dropping::of(&group);
+    let dropping = Dropping::of(&group, "key");
     let mut forgotten = task::spawn(group.call("key", work.run(2)));
     assert_pending!(forgotten.poll());
     assert!(group.forget("key"));
@@ -167,8 +126,7 @@ fn forgetting_a_replacement_lets_others_past_it_and_does_not_start_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_abandoned_in_mid_poll_is_dropped_after_that_poll() {
     let (group, work) = (Group::new(), Work::default());
-    let ((begun, has_begun), (end, ending)) = (channel(), channel());
-    let slow = SlowDrop { begun, end: ending };
+    let (slow, has_begun, end) = SlowDrop::new();
     let ((polled, is_polled), (go_on, wait)) = (channel(), channel::<()>());
     let leader = group.call("key", move || async move {
         let _slow = slow;
