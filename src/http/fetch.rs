@@ -140,6 +140,39 @@ where
     }
 }
 
+impl<S, B, RB, E> Stage<S, B, RB, E>
+where
+    S: Service<Request<B>>,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<Box<dyn Error + Send + Sync>>,
+    E: Send + Sync + 'static,
+{
+    /// Returns what comes next after a call that has been answered so: its body is read ahead where the head does not tell.
+    #[inline(always)]
+    fn answered(requester: &Requester, result: Result<Response<RB>, E>, began: Option<Instant>) -> Self {
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                let audience = requester.judge_error(began);
+                return Self::Answered(Some(Answer { result: Err(error), audience }));
+            }
+        };
+        let others_wait = |key: &HttpKey| {
+            // More than a leader: somebody follows, or waits for the next run.
+            let group = &requester.coalescer.group(requester.place).flights::<RB, E>().group;
+            group.callers(key) > 1 || group.waiting(key) > 0
+        };
+        let (head, body) = response.into_parts();
+        let said = AtHead::of(requester, &head, &body, others_wait);
+        if said.until != Until::Head {
+            return Self::Judging(Box::new(Judging::new(head, body, said)));
+        }
+        let audience = requester.judge(said.verdict, head.status, said.has_length, began);
+        let source = requester.source(BodySource::new(body).announced(said.announced));
+        Self::Answered(Some(Answer { result: Ok((head, source)), audience }))
+    }
+}
+
 impl<S, B, RB, E> Drive<Answer<RB, E>> for Fetch<S, B, RB, E>
 where
     S: Service<Request<B>, Response = Response<RB>, Error = E> + Send + 'static,
@@ -175,11 +208,6 @@ where
             *this.permit = ready!(permit_wait.poll(cx));
             *this.permit_wait = None;
         }
-        let others_wait = |key: &HttpKey| {
-            // More than a leader: somebody follows, or waits for the next run.
-            let group = &requester.coalescer.group(requester.place).flights::<RB, E>().group;
-            group.callers(key) > 1 || group.waiting(key) > 0
-        };
         if let StageProj::Calling(call) = this.stage.as_mut().project() {
             let inside = Inside::enter(requester.coalescer.marking(), requester.marked);
             let polling = this.permit.as_ref().map(Permit::enter);
@@ -191,24 +219,7 @@ where
                 return Poll::Pending;
             };
             drop((polling, inside));
-            let next = match result {
-                Ok(response) => {
-                    let (head, body) = response.into_parts();
-                    let said = AtHead::of(requester, &head, &body, others_wait);
-                    if said.until == Until::Head {
-                        let audience = requester.judge(said.verdict, head.status, said.has_length, *this.began);
-                        let source = requester.source(BodySource::new(body).announced(said.announced));
-                        Stage::Answered(Some(Answer { result: Ok((head, source)), audience }))
-                    } else {
-                        Stage::Judging(Box::new(Judging::new(head, body, said)))
-                    }
-                }
-                Err(error) => {
-                    let audience = requester.judge_error(*this.began);
-                    Stage::Answered(Some(Answer { result: Err(error), audience }))
-                }
-            };
-            this.stage.set(next);
+            this.stage.set(Stage::answered(requester, result, *this.began));
         }
         if let StageProj::Judging(judging) = this.stage.as_mut().project() {
             let answer = ready!(this.fleet.poll_work(cx, |cx| judging.poll(requester, *this.began, cx)));

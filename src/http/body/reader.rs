@@ -22,10 +22,14 @@ use super::{
     part::Part,
     spill::Spilling,
     stall::Stall,
+    state::State,
     step::{Step, WaitFor},
     stream::{PanicGuard, Stream},
 };
-use crate::panic::{catch, discard};
+use crate::{
+    panic::{catch, discard},
+    sync::MutexGuard,
+};
 
 /// A reader or the claim to one; gone from the stream when it is dropped or has come to the end.
 pub(super) struct Reader<B> {
@@ -113,10 +117,7 @@ where
                 }
                 Step::End(error) => {
                     drop(state);
-                    self.failed = error.is_some();
-                    self.seat = None;
-                    self.stall = Stall::default();
-                    return Poll::Ready(error.map(Err));
+                    return Poll::Ready(self.end(error));
                 }
                 Step::Poll(body) => {
                     drop(state);
@@ -128,17 +129,10 @@ where
                 }
                 Step::Read(segment, at, bytes) => {
                     drop(state);
-                    let read = move || segment.read(at, bytes);
-                    match Handle::try_current() {
-                        Ok(runtime) if !inline => self.reading = Some(runtime.spawn_blocking(read)),
-                        // No runtime's thread.
-                        _ => {
-                            if let Some(read) = self.has_read(read()) {
-                                return Poll::Ready(Some(read.map(Frame::data)));
-                            }
-                        }
+                    match self.read(move || segment.read(at, bytes), inline) {
+                        Some(read) => return Poll::Ready(Some(read.map(Frame::data))),
+                        None => continue,
                     }
-                    continue;
                 }
                 Step::Spill(job) => {
                     drop(state);
@@ -163,14 +157,7 @@ where
                 spare = Some(cx.waker().clone());
                 continue;
             };
-            let old = state.park(*place, waits, waker);
-            let deadline = match waits {
-                WaitFor::Body => None,
-                WaitFor::Room => state.wait(Instant::now()),
-            };
-            drop(state);
-            drop(old);
-            match deadline {
+            match park(state, *place, waits, waker) {
                 Some(deadline) if self.stall.has_elapsed(deadline, cx) => {
                     let deferred = stream.lock().cut_due(Instant::now());
                     stream.run(deferred);
@@ -182,6 +169,27 @@ where
 }
 
 impl<B> Reader<B> {
+    fn end(&mut self, error: Option<BodyError>) -> Item {
+        self.failed = error.is_some();
+        self.seat = None;
+        self.stall = Stall::default();
+        error.map(Err)
+    }
+
+    /// Reads from disk, in a thread of the runtime if there is one, and it is not to be done here and now. Returns what was read
+    /// already.
+    fn read<R>(&mut self, read: R, inline: bool) -> Option<Result<Bytes, BodyError>>
+    where
+        R: FnOnce() -> io::Result<Bytes> + Send + 'static,
+    {
+        match Handle::try_current() {
+            Ok(runtime) if !inline => self.reading = Some(runtime.spawn_blocking(read)),
+            // No runtime's thread.
+            _ => return self.has_read(read()),
+        }
+        None
+    }
+
     /// Moves on past what was read from disk, or ends, if it could not be read; nothing if it was cut meanwhile.
     fn has_read(&mut self, read: io::Result<Bytes>) -> Option<Result<Bytes, BodyError>> {
         let Seat { stream, place } = self.seat.as_ref()?;
@@ -197,6 +205,18 @@ impl<B> Reader<B> {
         stream.run(deferred);
         Some(Ok(data))
     }
+}
+
+/// Parks a reader, and releases the lock; returns until when it waits.
+fn park<B>(mut state: MutexGuard<'_, State<B>>, place: usize, waits: WaitFor, waker: Waker) -> Option<Instant> {
+    let old = state.park(place, waits, waker);
+    let deadline = match waits {
+        WaitFor::Body => None,
+        WaitFor::Room => state.wait(Instant::now()),
+    };
+    drop(state);
+    drop(old);
+    deadline
 }
 
 /// Polls the inner body, which this reader has taken out, outside the lock (invariant 6). `Ready(None)`: it has ended. `waker` is
