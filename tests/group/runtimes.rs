@@ -47,12 +47,12 @@ fn a_limited_wait_without_timers_sends_the_follower_alone() {
     });
     assert_eq!((outcome.value, outcome.role), (2, Role::Alone(Reason::NoRuntime)));
 
-    // A timer that was made, and has lost its runtime.
-    let (first, second) = (current_thread(), current_thread());
+    // A timer that was made, and has lost its runtime; the one that polls the caller now has none.
+    let first = current_thread();
     let mut follower = group.call("key", || async { 3 });
     assert!(first.block_on(poll_once(&mut follower)).is_none());
     drop(first);
-    let outcome = second.block_on(follower);
+    let outcome = timeless.block_on(follower);
     assert_eq!((outcome.value, outcome.role), (3, Role::Alone(Reason::NoRuntime)));
     work.gate.notify_one();
     assert_eq!(timeless.block_on(leader).value, 1);
