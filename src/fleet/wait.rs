@@ -54,23 +54,24 @@ pub(super) async fn wait(
     // The engine has shown that it knows of the flight.
     let mut seen = false;
     let mut pending = false;
+    // When it has last looked.
+    let mut looked = began;
     loop {
         let now = Instant::now();
         // News without end is no reason to wait without end.
         if now >= until {
             return Waited::Local(FleetReason::WaitedTooLong);
         }
-        let mut wake = (now + tick(core, now.duration_since(began))).min(until);
+        let mut wake = (looked + tick(core, looked.duration_since(began))).min(until);
         if !pending {
             wake = wake.min(lease_ends);
         }
         let sealed = match within(wake.saturating_duration_since(now), waiter.next()).await {
-            // F2: of another flight, and so nothing to this caller.
-            Some(Hint::Landed(other, _)) if other != token => continue,
-            Some(Hint::Landed(_, Some(sealed))) => Some(sealed),
-            Some(Hint::Landed(_, None) | Hint::Look) => None,
+            Some(Hint::Landed(own, Some(sealed))) if own == token => Some(sealed),
+            // F2: of another flight, and so nothing to this caller; however much of it there is, this one looks in time.
+            Some(Hint::Landed(other, _)) if other != token && Instant::now() < wake => continue,
             None if Instant::now() >= until => continue,
-            None => None,
+            Some(Hint::Landed(..) | Hint::Look) | None => None,
         };
         let sealed = match sealed {
             Some(sealed) => sealed,
@@ -78,7 +79,7 @@ pub(super) async fn wait(
                 Err(reason) => return Waited::Local(reason),
                 Ok(Peek::Landed(sealed)) => sealed,
                 Ok(Peek::Pending) => {
-                    (seen, pending) = (true, true);
+                    (seen, pending, looked) = (true, true, Instant::now());
                     closed.store(true, Relaxed);
                     continue;
                 }
@@ -86,8 +87,8 @@ pub(super) async fn wait(
                 Ok(Peek::Gone) if seen => return Waited::JoinAgain,
                 Ok(peeked) => {
                     seen |= peeked == Peek::Running;
-                    pending = false;
-                    if Instant::now() >= lease_ends {
+                    (pending, looked) = (false, Instant::now());
+                    if looked >= lease_ends {
                         return Waited::JoinAgain;
                     }
                     continue;

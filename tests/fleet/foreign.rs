@@ -282,6 +282,86 @@ async fn f7_news_without_end_keeps_no_follower_longer_than_max_wait() {
     follower.await.unwrap();
 }
 
+/// News of its own flight is lost, and there is always some of another one.
+#[tokio::test(start_paused = true)]
+async fn a_follower_looks_at_its_flight_however_much_it_is_told_of_others() {
+    let engine = Gossips::default();
+    let (backend, group) = (Backend::new(), [(); 2].map(|()| Group::<u32, String>::new()));
+    let fleets = [(); 2].map(|()| Fleet::new(engine.clone(), SECRET));
+    let calls = [0, 1].map(|at| {
+        let backend = backend.clone();
+        tokio::spawn(fleets[at].call(&group[at], 7, PostcardCodec::new(), move || backend.run(7)))
+    });
+    settle().await;
+    backend.open();
+    let gossip = async {
+        loop {
+            let name = engine.name.lock().unwrap().expect("somebody has joined");
+            let news = engine.news.lock().unwrap().clone();
+            news.iter().for_each(|news| news.landed(name, Token::from([1; 24]), None));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let [leader, follower] = calls;
+    assert_eq!(leader.await.unwrap().value, "7: run 0");
+    let ended = Instant::now();
+    tokio::select! {
+        outcome = follower => assert_eq!(outcome.unwrap().value, "7: run 0"),
+        () = gossip => {}
+    }
+    assert!(ended.elapsed() < Duration::from_millis(500), "{:?}", ended.elapsed());
+}
+
+/// An engine whose own news is lost, and through which others tell theirs.
+#[derive(Clone)]
+struct Gossips {
+    well: MemoryEngine,
+    name: Arc<Mutex<Option<Name>>>,
+    news: Arc<Mutex<Vec<News>>>,
+}
+
+impl Default for Gossips {
+    fn default() -> Self {
+        Self { well: MemoryEngine::new(), name: Arc::default(), news: Arc::default() }
+    }
+}
+
+impl Engine for Gossips {
+    fn join(&self, join: Join) -> Reply<Joined> {
+        *self.name.lock().unwrap() = Some(join.name);
+        self.well.join(join)
+    }
+
+    fn renew(&self, name: Name, token: Token, lease: Duration) -> Reply<bool> {
+        self.well.renew(name, token, lease)
+    }
+
+    fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed> {
+        self.well.close(name, token, pending, refuse)
+    }
+
+    fn hold(&self, name: Name, token: Token, pending: Duration) -> Reply<()> {
+        self.well.hold(name, token, pending)
+    }
+
+    fn land(&self, name: Name, token: Token, message: Bytes, keep: Duration) -> Reply<()> {
+        self.well.land(name, token, message, keep)
+    }
+
+    fn peek(&self, name: Name, token: Token) -> Reply<Peek> {
+        self.well.peek(name, token)
+    }
+
+    fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()> {
+        self.well.fence(scope, keep)
+    }
+
+    fn news(&self, to: News) -> bool {
+        self.news.lock().unwrap().push(to);
+        true
+    }
+}
+
 #[test]
 fn times_without_end_are_an_error_where_the_fleet_is_made_and_no_panic_later() {
     type Set = fn(FleetSettings) -> FleetSettings;
