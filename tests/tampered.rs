@@ -296,6 +296,8 @@ async fn f2_f6_the_message_of_another_key_or_flight_is_refused_and_counted() {
             two.engine.tamper(move |_| replayed.clone());
             assert_eq!(two.round_of_text(7).await, ["7: run 0", "7: run 1"], "message {refused}, {way:?}");
             assert_eq!(two.nodes[1].1.stats().bad_messages, refused);
+            // Until then it does not wait for messages of that name.
+            tokio::time::advance(Duration::from_secs(1)).await;
         }
         two.rest(3).await;
     }

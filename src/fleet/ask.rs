@@ -161,7 +161,13 @@ impl Ask {
             }
             match self.wait(token, remaining).await {
                 Waited::JoinAgain => {}
-                Waited::Local(reason) => return Course::Local(reason),
+                Waited::Local(reason) => {
+                    // The process that has sent it may be of another version, and lead again.
+                    if reason == FleetReason::BadMessage {
+                        self.core.refused.remember(self.name, self.remember);
+                    }
+                    return Course::Local(reason);
+                }
                 Waited::Landed(message) => match message.kind {
                     Kind::Shared | Kind::Again => return Course::Message(message),
                     Kind::Abandoned => {}

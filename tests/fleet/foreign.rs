@@ -182,6 +182,28 @@ async fn f5_f7_an_engine_of_others_fails_nobody_and_keeps_nobody() {
     }
 }
 
+/// As from a process of another version, which may lead again: each caller would wait for what it cannot read.
+#[tokio::test(start_paused = true)]
+async fn f6_a_message_that_was_refused_is_waited_for_once_a_second() {
+    let engine = Arc::new(Foreign::new(Wrong::Nonsense));
+    let [leads, follows] = [(); 2].map(|()| Fleet::new(Shared(Arc::clone(&engine)), SECRET));
+    let work = || async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        "led".to_owned()
+    };
+    let leader = tokio::spawn(leads.call(&Group::new(), 7, PostcardCodec::new(), work));
+    settle().await;
+    let group = Group::new();
+    for (second, joins) in [(0, 2), (0, 2), (1, 3), (0, 3)] {
+        tokio::time::sleep(Duration::from_secs(second)).await;
+        let call = follows.call(&group, 7, PostcardCodec::new(), || async { "own".to_owned() });
+        assert_eq!(call.await.value, "own");
+        assert_eq!(engine.joins.load(Relaxed), joins);
+    }
+    assert_eq!(follows.stats().bad_messages, 2);
+    assert_eq!(leader.await.unwrap().value, "led");
+}
+
 /// It looks again and again, and is told each time that there is nothing: until the lease is over that says nothing.
 #[tokio::test(start_paused = true)]
 async fn who_follows_where_the_engine_cannot_tell_what_runs_joins_once_in_a_lease() {
