@@ -143,7 +143,7 @@ impl<K, T> Group<K, T> {
     }
 
     pub(crate) fn with_observers(limits: Limits, observers: Arc<Observers>) -> Self {
-        let shards = Shards::new(limits);
+        let shards = Shards::new(limits, Arc::clone(&observers));
         let inner = Inner { hasher: KeyHasher::new(), limits, shards, keyless: Striped::new(), observers };
         Self { inner: Arc::new(inner), scope: None }
     }

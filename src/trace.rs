@@ -2,15 +2,15 @@
 
 #[cfg(feature = "tracing")]
 mod platform {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use tracing::{Level, Span, field::Empty, level_filters::LevelFilter, span, warn};
 
     use crate::FlightId;
 
-    /// The span in which a flight's leader called.
-    #[derive(Debug)]
-    pub(crate) struct LeaderSpan(Option<Span>);
+    /// The span in which a flight's leader called. In an `Arc`, since a subscriber's code runs where a span is cloned.
+    #[derive(Clone, Debug)]
+    pub(crate) struct LeaderSpan(Option<Arc<Span>>);
 
     impl LeaderSpan {
         /// Returns whether a span can be current: one load.
@@ -19,12 +19,15 @@ mod platform {
             LevelFilter::current() != LevelFilter::OFF
         }
 
+        #[inline]
         pub(crate) fn current() -> Self {
-            if !Self::may_be() {
-                return Self(None);
-            }
+            Self(if Self::may_be() { Self::of_thread() } else { None })
+        }
+
+        #[cold]
+        fn of_thread() -> Option<Arc<Span>> {
             let span = Span::current();
-            Self((!span.is_none()).then_some(span))
+            (!span.is_none()).then(|| Arc::new(span))
         }
 
         pub(crate) fn is_some(&self) -> bool {
@@ -32,11 +35,17 @@ mod platform {
         }
 
         /// Notes in the span, if it has such fields, what its flight came to.
+        #[inline]
         pub(crate) fn landed(&self, flight: FlightId, callers: usize) {
             if let Some(span) = &self.0 {
-                span.record("flight", tracing::field::display(flight));
-                span.record("callers", callers);
+                Self::record(span, flight, callers);
             }
+        }
+
+        #[cold]
+        fn record(span: &Span, flight: FlightId, callers: usize) {
+            span.record("flight", tracing::field::display(flight));
+            span.record("callers", callers);
         }
     }
 
@@ -119,7 +128,7 @@ mod platform {
 
     use crate::FlightId;
 
-    #[derive(Debug)]
+    #[derive(Clone, Debug)]
     pub(crate) struct LeaderSpan(());
 
     impl LeaderSpan {

@@ -6,12 +6,17 @@ use super::{
     flight_ref::FlightRef,
     lifecycle::{Ending, Flight, Waiting},
     reentrancy::Edge,
-    report::Report,
+    report::{self, Report},
     shard::Shard,
     shared_outcome::SharedOutcome,
     wake_list::WakeList,
 };
-use crate::{FlightId, observe::LeaderCall, panic::catch, trace};
+use crate::{
+    FlightId,
+    observe::{LeaderCall, Watch},
+    panic::catch,
+    trace,
+};
 
 /// What a transition leaves to be done, now that the lock is released (invariant 6).
 #[must_use = "wakers wait to be woken, and user code to be dropped"]
@@ -26,7 +31,7 @@ pub(super) struct AfterUnlock<'a, K, T> {
     /// What the driver gets, if nobody else can have it; then the flight is gone.
     pub(super) own: Option<Ending<T>>,
     /// What the group's observers are told.
-    pub(super) report: Option<Report>,
+    pub(super) report: Option<Report<'a>>,
     /// The flight that has lost its task.
     pub(super) lost: Option<FlightId>,
     /// What most flights do not have, of one that has lost it.
@@ -99,21 +104,17 @@ impl<K, T> Drop for DropGuard<'_, K, T> {
 
 /// A flight that nobody joined and somebody watched, and that its leader has landed.
 #[must_use = "those who watch wait to be told"]
-pub(super) struct Watched<'a, K, T> {
-    pub(super) shard: &'a Shard<K, T>,
-    pub(super) at: FlightRef,
-    pub(super) leader_call: Arc<LeaderCall>,
-    pub(super) ending: Ending<T>,
+pub(super) struct Watched<K> {
+    pub(super) leader_call: LeaderCall,
     pub(super) rest: (Option<K>, Option<Waker>),
 }
 
-impl<K, T> Watched<'_, K, T> {
-    /// Tells, then drops; returns what the leader gets.
-    pub(super) fn run(self) -> Ending<T> {
-        let Self { shard, at, leader_call, ending, rest } = self;
-        Report::on_landing_alone(shard, at, &ending, leader_call).tell();
-        drop(rest);
-        ending
+impl<K> Watched<K> {
+    /// Tells, then drops. `watch`: the leader's own.
+    #[inline(never)]
+    pub(super) fn run<T>(self, shard: &Shard<K, T>, at: FlightRef, ending: &Ending<T>, watch: Option<&mut Watch>) {
+        report::tell_landed_alone(shard, at, ending, &self.leader_call, watch);
+        drop(self.rest);
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     Outcome, Reason, Role,
     context::{Context as CallContext, Scope},
+    observe::Watch,
     panic::catch,
     sync::Spawner,
     timer::Timer,
@@ -114,19 +115,26 @@ where
     K: Eq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// Waits on the flight; leaves it to the caller to take the value, and to run work that goes alone.
+    /// Waits on the flight; leaves it to the caller to take the value, and to run work that goes alone. `watch`: of a caller
+    /// whose layer watches it.
     #[inline]
-    pub(crate) fn poll_resolution(&mut self, cx: &mut Context<'_>) -> Poll<Resolution<T, W>>
+    pub(crate) fn poll_resolution(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut watch: Option<&mut Watch>,
+    ) -> Poll<Resolution<T, W>>
     where
         W: Work<T>,
     {
         loop {
             let part = match &mut self.state {
-                State::Joined(Joined::Leader(leader)) => match ready!(leader.poll(cx)) {
-                    // It has left its flight, and goes with the caller.
-                    Part::Value(value) => return Poll::Ready(Resolution::Value(value, leader.role(), None)),
-                    part => part,
-                },
+                State::Joined(Joined::Leader(leader)) => {
+                    match ready!(leader.poll(cx, || watch.as_deref_mut().or(self.watching.watch()))) {
+                        // It has left its flight, and goes with the caller.
+                        Part::Value(value) => return Poll::Ready(Resolution::Value(value, leader.role(), None)),
+                        part => part,
+                    }
+                }
                 State::Joined(Joined::Follower(follower, fallback)) => match follower.poll(cx) {
                     Poll::Ready(part) => part,
                     Poll::Pending => {
@@ -184,14 +192,15 @@ where
         W: Work<T>,
     {
         loop {
-            match ready!(self.poll_resolution(cx)) {
-                // Apart, so that an outcome that nobody observes is made in its place; and so is that of a caller that shares
-                // with nobody.
+            match ready!(self.poll_resolution(cx, None)) {
+                // Told before the outcome is made, which is made in its place: nothing of the user's runs in between.
+                Resolution::Value(PartValue::Own(work), role, _) => {
+                    self.watching.answered(role, 1);
+                    return Poll::Ready(Outcome { value: work.into_value(), role, callers: 1 });
+                }
+                // Apart, so that an outcome that nobody observes is made in its place.
                 Resolution::Value(value, role, _) if self.watching.is_on() => {
                     return Poll::Ready(self.observed_outcome(value, role));
-                }
-                Resolution::Value(PartValue::Own(work), role, _) => {
-                    return Poll::Ready(Outcome { value: work.into_value(), role, callers: 1 });
                 }
                 Resolution::Value(value, role, _) => return Poll::Ready(value.take(role)),
                 Resolution::Alone(work, reason, _) => {

@@ -63,7 +63,7 @@ struct Behind<'a, K, W> {
     max_wait: MaxWait,
     spawner: Option<Spawner>,
     from: Option<FlightId>,
-    leader_call: Option<Arc<LeaderCall>>,
+    leader_call: Option<&'a LeaderCall>,
     profile: Option<&'a Profile<'a>>,
 }
 
@@ -86,7 +86,7 @@ pub(super) struct Fallback<W> {
 
 /// A flight as one who joins it finds it.
 struct Seen {
-    leader_call: Option<Arc<LeaderCall>>,
+    leader_call: Option<LeaderCall>,
     /// Who joins is one of them.
     callers: usize,
 }
@@ -104,12 +104,8 @@ impl Seen {
         if !WaitSpan::is_wanted() {
             return WaitSpan::default();
         }
-        WaitSpan::begin(
-            self.leader_call.as_ref().map(|leader_call| &leader_call.span),
-            flight,
-            self.age(),
-            self.callers,
-        )
+        let span = self.leader_call.as_ref().map(|leader_call| &leader_call.span);
+        WaitSpan::begin(span, flight, self.age(), self.callers)
     }
 }
 
@@ -136,15 +132,16 @@ where
         let JoinMode { leads, tries, fresh, mut spawner } = mode;
         let finish = spawner.is_some();
         let from = reentrancy::current();
-        let leader_call = LeaderCall::now(self.limits.join_window.is_some(), profile.map(|profile| profile.call));
-        if let (Some(window), Some(call)) = (self.limits.join_window, &leader_call) {
+        let unwatched = if profile.is_some() { None } else { LeaderCall::now(self.limits.join_window.is_some()) };
+        let leader_call = profile.map(|profile| profile.call).or(unwatched.as_ref());
+        if let (Some(window), Some(call)) = (self.limits.join_window, leader_call) {
             self.make_way(hash, &key, window, call.called);
         }
         let mut locked = self.lock();
         let listed = locked.find(hash, &key);
         let mut instead = false;
         if let Some(slot) = listed {
-            match self.place(locked.at(slot), slot, fresh, leader_call.as_deref()) {
+            match self.place(locked.at(slot), slot, fresh, leader_call) {
                 Place::New { instead: old } => instead = old,
                 Place::Behind(max_wait) => {
                     let new = Behind { hash, key, work, context, max_wait, spawner, from, leader_call, profile };
@@ -196,8 +193,8 @@ where
         }
         // A flight that starts in its task does not wait for its leader.
         let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
-        let new = New { hash, work: work.boxed(context), spawned: finish, scoped, leader_call, from };
-        let led = locked.lead(new, Some(key), listed);
+        let new = New { hash, work: work.boxed(context), spawned: finish, scoped, from };
+        let led = locked.lead(new, leader_call, Some(key), listed);
         let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
         // Told before the task is started, which may end the flight at once.
         if let Some(profile) = profile {
@@ -245,8 +242,8 @@ where
         };
         let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
         let work = work.boxed(context);
-        let new = New { hash, work, spawned: finish, scoped, leader_call, from };
-        let led = locked.wait_behind(running, new, key, max_wait, spawner.is_some());
+        let new = New { hash, work, spawned: finish, scoped, from };
+        let led = locked.wait_behind(running, new, leader_call, key, max_wait, spawner.is_some());
         let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
         if let Some(profile) = profile {
             self.tell_led(led.flight, profile);
@@ -281,20 +278,20 @@ where
     ) -> Leader<K, T> {
         let from = reentrancy::current();
         let work = work.boxed_alone(context);
-        let new = New { hash: 0, work, spawned: true, scoped: false, leader_call: None, from };
-        let led = self.lock().lead(new, None, None);
+        let new = New { hash: 0, work, spawned: true, scoped: false, from };
+        let led = self.lock().lead(new, None, None, None);
         launch(spawner, Arc::clone(self), led.flight);
         Leader::new(Arc::clone(self), led.flight, launch, Role::Alone(reason), led.edge)
     }
 
     #[cold]
     fn tell_joined(&self, at: FlightRef, seen: &Seen, moves: bool, profile: Option<&Profile<'_>>) {
-        let Some(Profile { again, watch, call, .. }) = profile.copied() else { return };
+        let Some(Profile { again, watch, .. }) = profile.copied() else { return };
         watch.begins(true);
         let (flight, age, callers) = (at.id(self.number), seen.age().unwrap_or_default(), seen.callers);
-        call.tell(&Event::Joined { flight, age, callers, again, label: watch.label() });
+        watch.tell(&Event::Joined { flight, age, callers, again, label: watch.label() });
         if moves {
-            call.tell(&Event::Moved { flight });
+            watch.tell(&Event::Moved { flight });
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     shared_outcome::{Part, PartValue},
     work::BoxedWork,
 };
-use crate::{Reason, Role, rare::Rare, sync::pace::LOOKS};
+use crate::{Reason, Role, observe::Watch, rare::Rare, sync::pace::LOOKS};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Leader<K, T> {
@@ -61,15 +61,24 @@ impl<K, T> Leader<K, T> {
 
     /// Waits for the landing; alone on its flight it polls the work itself.
     #[inline]
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T>> {
-        self.registration.poll(&self.shard, cx)
+    pub(super) fn poll<'w>(
+        &mut self,
+        cx: &mut Context<'_>,
+        watch: impl FnOnce() -> Option<&'w mut Watch>,
+    ) -> Poll<Part<T>> {
+        self.registration.poll(&self.shard, cx, watch)
     }
 }
 
 impl Registration {
     /// Inlined, which saves the registers' way to the stack and back: 25 instructions.
     #[inline(always)]
-    fn poll<K, T>(&mut self, shard: &Shard<K, T>, cx: &mut Context<'_>) -> Poll<Part<T>> {
+    fn poll<'w, K, T>(
+        &mut self,
+        shard: &Shard<K, T>,
+        cx: &mut Context<'_>,
+        watch: impl FnOnce() -> Option<&'w mut Watch>,
+    ) -> Poll<Part<T>> {
         loop {
             let mut locked = shard.lock();
             let Some(work) = self.take_work(&mut locked) else {
@@ -92,9 +101,12 @@ impl Registration {
                     drop(gone);
                     ending
                 }
-                Err(locked) => match locked.land_watched(self.flight, ending) {
-                    Ok(gone) => gone.run(),
-                    Err((locked, ending)) => match locked.land(self.flight, ending, Driver::Leader).run() {
+                Err(locked) => match locked.land_watched(self.flight) {
+                    Ok(gone) => {
+                        gone.run(shard, self.flight, &ending, watch());
+                        ending
+                    }
+                    Err(locked) => match locked.land(self.flight, ending, Driver::Leader).run() {
                         Some(ending) => ending,
                         // The outcome is there to take.
                         None => continue,

@@ -1,7 +1,5 @@
 //! A caller, as a group's observers see it.
 
-use std::sync::Arc;
-
 use crate::{
     Reason,
     observe::{LeaderCall, Watch},
@@ -16,8 +14,8 @@ pub(crate) struct Profile<'a> {
     pub(crate) watch: &'a Watch,
     /// Why it may not join a flight, where it may only lead one.
     pub(crate) leads_by: Option<&'static str>,
-    /// When and where it called, and who is told of it; of its flight too, if it leads one.
-    pub(crate) call: &'a Arc<LeaderCall>,
+    /// When and where it called; of its flight, too, if it leads one.
+    pub(crate) call: &'a LeaderCall,
 }
 
 impl<'a> Profile<'a> {

@@ -1,6 +1,6 @@
 //! What a transition tells those who watch, once the lock is released (invariant 6).
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     flight_ref::FlightRef,
@@ -8,19 +8,27 @@ use super::{
     profile::Profile,
     shard::Shard,
 };
-use crate::{End, Event, FlightId, observe::LeaderCall};
+use crate::{
+    End, Event, FlightId,
+    observe::{LeaderCall, Observers, Watch},
+};
 
 /// One event, told once the lock is released.
-pub(super) struct Report {
+pub(super) struct Report<'a> {
     event: Event<'static>,
-    leader_call: Arc<LeaderCall>,
+    leader_call: LeaderCall,
+    observers: &'a Observers,
 }
 
-impl Report {
+impl<'a> Report<'a> {
     /// Tells how a flight's work has ended; `None` if nobody watches. Takes `leader_call` out of the flight, so that its end is
     /// told once.
     #[inline]
-    pub(super) fn on_landing<K, T>(shard: &Shard<K, T>, flight: &mut Flight<K, T>, ending: &Ending<T>) -> Option<Self> {
+    pub(super) fn on_landing<K, T>(
+        shard: &'a Shard<K, T>,
+        flight: &mut Flight<K, T>,
+        ending: &Ending<T>,
+    ) -> Option<Self> {
         let leader_call = flight.leader_call.take()?;
         let (callers, followers) = (flight.callers, flight.followers());
         Some(Self::now(shard, flight.serial, leader_call, |flight, took| {
@@ -33,34 +41,15 @@ impl Report {
         }))
     }
 
-    /// Tells how the work of a flight has ended that nobody joined. The time is noted for the leader, which has the outcome
-    /// in the same poll and reads no other clock.
-    pub(super) fn on_landing_alone<K, T>(
-        shard: &Shard<K, T>,
-        at: FlightRef,
-        ending: &Ending<T>,
-        leader_call: Arc<LeaderCall>,
-    ) -> Self {
-        let (flight, took) = (at.id(shard.number), leader_call.age());
-        let event = match ending {
-            Ending::Panic(_) => Event::Ended { flight, how: End::Panicked, took },
-            Ending::Value { .. } => {
-                leader_call.landed_after(took);
-                Event::Landed { flight, took, callers: 1, shared: false }
-            }
-        };
-        Self { event, leader_call }
-    }
-
     /// Tells that a flight ends without its work having ended; takes `leader_call` out likewise.
     #[inline]
-    pub(super) fn on_end<K, T>(shard: &Shard<K, T>, flight: &mut Flight<K, T>, how: End) -> Option<Self> {
+    pub(super) fn on_end<K, T>(shard: &'a Shard<K, T>, flight: &mut Flight<K, T>, how: End) -> Option<Self> {
         let leader_call = flight.leader_call.take()?;
         Some(Self::now(shard, flight.serial, leader_call, |flight, took| Event::Ended { flight, how, took }))
     }
 
     /// Tells that the work goes on in a task, without a caller.
-    pub(super) fn on_move<K, T>(shard: &Shard<K, T>, flight: &Flight<K, T>) -> Option<Self> {
+    pub(super) fn on_move<K, T>(shard: &'a Shard<K, T>, flight: &Flight<K, T>) -> Option<Self> {
         let leader_call = flight.leader_call.clone()?;
         Some(Self::now(shard, flight.serial, leader_call, |flight, _| Event::Moved { flight }))
     }
@@ -68,19 +57,19 @@ impl Report {
     /// Makes the report of what happens now, from the flight's id and its age.
     #[inline]
     fn now<K, T>(
-        shard: &Shard<K, T>,
+        shard: &'a Shard<K, T>,
         serial: u64,
-        leader_call: Arc<LeaderCall>,
+        leader_call: LeaderCall,
         event: impl FnOnce(FlightId, Duration) -> Event<'static>,
     ) -> Self {
         let id = FlightId { shard: shard.number, serial };
-        Self { event: event(id, leader_call.age()), leader_call }
+        Self { event: event(id, leader_call.age()), leader_call, observers: &shard.observers }
     }
 
     #[cold]
     pub(super) fn tell(self) {
         // Before the span: a subscriber may panic.
-        self.leader_call.tell(&self.event);
+        self.observers.tell(self.leader_call.told, &self.event);
         match self.event {
             Event::Landed { flight, callers, .. } => self.leader_call.span.landed(flight, callers),
             Event::Ended { flight, how: End::NotShareable, .. } => self.leader_call.span.landed(flight, 1),
@@ -91,11 +80,38 @@ impl Report {
 
 impl<K, T> Shard<K, T> {
     /// Tells that a flight has been led.
-    #[cold]
+    #[inline(never)]
     pub(super) fn tell_led(&self, at: FlightRef, profile: &Profile<'_>) {
-        let Profile { again, watch, call, .. } = *profile;
+        let Profile { again, watch, .. } = *profile;
         // Noted before anything of the user's may panic.
         watch.begins(false);
-        call.tell(&Event::Led { flight: at.id(self.number), again, label: watch.label() });
+        watch.tell(&Event::Led { flight: at.id(self.number), again, label: watch.label() });
+    }
+}
+
+/// Tells how the work of a flight has ended that nobody joined. The time is noted for the leader too, which has the outcome in
+/// the same poll and reads no other clock.
+#[inline]
+pub(super) fn tell_landed_alone<K, T>(
+    shard: &Shard<K, T>,
+    at: FlightRef,
+    ending: &Ending<T>,
+    leader_call: &LeaderCall,
+    watch: Option<&mut Watch>,
+) {
+    let (flight, took) = (at.id(shard.number), leader_call.age());
+    let lands = matches!(ending, Ending::Value { .. });
+    let event = if lands {
+        Event::Landed { flight, took, callers: 1, shared: false }
+    } else {
+        Event::Ended { flight, how: End::Panicked, took }
+    };
+    if let Some(watch) = watch {
+        watch.lands(leader_call, took);
+    }
+    // Before the span: a subscriber may panic.
+    shard.observers.tell(leader_call.told, &event);
+    if lands {
+        leader_call.span.landed(flight, 1);
     }
 }

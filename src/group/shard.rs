@@ -12,6 +12,7 @@ use std::{
 use super::{counter::Counter, flight_ref::FlightRef, lifecycle::Table, pace::Pace};
 use crate::{
     Limits,
+    observe::Observers,
     sync::{ShardMutex, ShardMutexGuard, Spawner, lock_shard},
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Shard<K, T> {
     /// Numbered through the process.
     pub(super) number: NonZeroU64,
     pub(super) limits: Limits,
+    /// The group's.
+    pub(super) observers: Arc<Observers>,
     /// The shards that its keys go to since it was split. Set under the lock, while there is no flight.
     pub(super) parts: OnceLock<Box<Parts<K, T>>>,
 }
@@ -34,6 +37,7 @@ pub(super) struct Parts<K, T> {
     pub(super) parts: [OnceLock<Arc<Shard<K, T>>>; PARTS],
     pub(super) limits: Limits,
     pub(super) flights: Option<Arc<AtomicUsize>>,
+    pub(super) observers: Arc<Observers>,
 }
 
 /// A shard whose lock is held. Every transition of a flight takes it by value, so that nothing is left to be run or
@@ -49,12 +53,17 @@ pub(super) type Launch<K, T> = fn(Spawner, Arc<Shard<K, T>>, FlightRef);
 
 impl<K, T> Shard<K, T> {
     /// `splits`: it may be split.
-    pub(super) fn new(limits: Limits, flights: Option<Arc<AtomicUsize>>, splits: bool) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        flights: Option<Arc<AtomicUsize>>,
+        observers: Arc<Observers>,
+        splits: bool,
+    ) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let joinable = Counter::new(flights.map(|count| (count, limits.max_flights)));
         let number = NonZeroU64::MIN.saturating_add(NUMBER.fetch_add(1, Relaxed));
         let (table, parts) = (ShardMutex::new(Table::new(joinable, Pace::new(splits))), OnceLock::new());
-        Self { table, number, limits, parts }
+        Self { table, number, limits, observers, parts }
     }
 
     #[inline]
@@ -69,7 +78,8 @@ impl<K, T> Parts<K, T> {
     pub(super) fn of(&self, hash: u64) -> &Arc<Shard<K, T>> {
         // The number of the shard itself is in the bits from 32 on, and the table under it uses the top and the bottom bits.
         let number = (hash >> 52) as usize % PARTS;
-        self.parts[number].get_or_init(|| Arc::new(Shard::new(self.limits, self.flights.clone(), false)))
+        self.parts[number]
+            .get_or_init(|| Arc::new(Shard::new(self.limits, self.flights.clone(), Arc::clone(&self.observers), false)))
     }
 
     /// Returns those that a key has come to.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::shard::Shard;
-use crate::{Limits, threads::threads};
+use crate::{Limits, observe::Observers, threads::threads};
 
 /// How many there are for each thread that the machine runs at once. With 8 of them two threads, each of whose calls had a
 /// key of its own, made 1.04 times the calls of one; with 32 it is 1.2 to 1.4 times. More help, and take memory: so each of
@@ -23,13 +23,14 @@ pub(super) struct Shards<K, T> {
     limits: Limits,
     /// How many flights the group has, where a limit asks for it.
     flights: Option<Arc<AtomicUsize>>,
+    observers: Arc<Observers>,
 }
 
 impl<K, T> Shards<K, T> {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, observers: Arc<Observers>) -> Self {
         let shards = (0..(PER_THREAD * threads()).next_power_of_two()).map(|_| OnceLock::new()).collect();
         let flights = (limits.max_flights != usize::MAX).then(Arc::default);
-        Self { shards, limits, flights }
+        Self { shards, limits, flights, observers }
     }
 
     /// Returns the shard that keys with this hash belong to.
@@ -46,7 +47,7 @@ impl<K, T> Shards<K, T> {
 
     #[cold]
     fn make(&self) -> Arc<Shard<K, T>> {
-        Arc::new(Shard::new(self.limits, self.flights.clone(), true))
+        Arc::new(Shard::new(self.limits, self.flights.clone(), Arc::clone(&self.observers), true))
     }
 
     /// Returns those that a key has come to; in the others there is nothing.

@@ -41,7 +41,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         if self.joinable.splits() && (self.is_empty() || shard.parts.get().is_some()) {
             let parts = shard.parts.get_or_init(|| {
                 let (parts, flights) = ([const { OnceLock::new() }; PARTS], self.joinable.of_group());
-                Box::new(Parts { parts, limits: shard.limits, flights })
+                Box::new(Parts { parts, limits: shard.limits, flights, observers: Arc::clone(&shard.observers) })
             });
             self.unlock();
             return Room::In(parts.of(hash));

@@ -10,7 +10,7 @@ use crate::{
 
 /// How a group's observers see a caller; `None` if there are none, if the caller's layer watches it itself, and once the call
 /// has ended.
-pub(super) struct Watching(Option<Watch>);
+pub(super) struct Watching(Option<Box<Watch>>);
 
 impl Watching {
     /// Of a caller that no observer of its group watches.
@@ -19,7 +19,12 @@ impl Watching {
     /// Begins with the call, if anybody observes.
     #[inline]
     pub(super) fn by(observers: &Arc<Observers>) -> Self {
-        Self(if observers.any().is_some() { Some(Watch::begin(observers, None)) } else { None })
+        Self(if observers.any().is_some() { Some(Self::begin(observers)) } else { None })
+    }
+
+    #[inline(never)]
+    fn begin(observers: &Arc<Observers>) -> Box<Watch> {
+        Box::new(Watch::begin(observers, None))
     }
 
     #[inline]
@@ -27,11 +32,16 @@ impl Watching {
         self.0.is_some()
     }
 
+    #[inline]
+    pub(super) fn watch(&mut self) -> Option<&mut Watch> {
+        self.0.as_deref_mut()
+    }
+
     /// Returns what the group's observers are told, if there are any, of one that calls for the first time, and whose layer
     /// has no name for it.
     #[inline]
     pub(super) fn profile(&self) -> Option<Profile<'_>> {
-        self.0.as_ref().map(Profile::of)
+        self.0.as_deref().map(Profile::of)
     }
 
     /// Tells that the call goes alone without having looked for a flight.
@@ -50,6 +60,13 @@ impl Watching {
 
     #[inline]
     pub(super) fn answered(&mut self, role: Role, callers: usize) {
+        if self.is_on() {
+            self.end(role, callers);
+        }
+    }
+
+    #[inline(never)]
+    fn end(&mut self, role: Role, callers: usize) {
         if let Some(watch) = self.0.take() {
             watch.answered(role, callers);
         }
@@ -64,7 +81,7 @@ impl Watching {
 
     /// Apart, so that where nobody watches the end of a caller is one test.
     #[cold]
-    fn left(watch: Watch) {
+    fn left(watch: Box<Watch>) {
         drop(watch);
     }
 }

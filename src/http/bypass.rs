@@ -3,7 +3,6 @@
 use std::{
     mem::forget,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -25,7 +24,7 @@ use super::{
     watch::HttpWatch,
     write::{OnPanic, Write},
 };
-use crate::{Reason, Role};
+use crate::{Reason, Role, rare::Rare};
 
 /// A call that shares nothing. It stays in its caller's task, so it takes no context along.
 #[pin_project]
@@ -54,7 +53,7 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         coalescer: &Coalescer,
-        watch: &mut Option<Arc<HttpWatch>>,
+        watch: &mut Rare<HttpWatch>,
     ) -> Poll<Result<Response<SharedBody<RB>>, S::Error>>
     where
         S: Service<Request<B>, Response = Response<RB>>,
@@ -98,7 +97,7 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         coalescer: &Coalescer,
-        watch: &mut Option<Arc<HttpWatch>>,
+        watch: &mut Rare<HttpWatch>,
     ) -> Poll<Result<Response<SharedBody<RB>>, S::Error>>
     where
         S: Service<Request<B>, Response = Response<RB>>,
@@ -114,12 +113,7 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
 
 /// Says in an answer what became of its request.
 #[inline(always)]
-fn tell<RB, E>(
-    result: &mut Result<Response<RB>, E>,
-    rule: Rule,
-    coalescer: &Coalescer,
-    watch: &mut Option<Arc<HttpWatch>>,
-) {
+fn tell<RB, E>(result: &mut Result<Response<RB>, E>, rule: Rule, coalescer: &Coalescer, watch: &mut Rare<HttpWatch>) {
     let role = Role::Alone(Reason::NoKey);
     if watch.is_some() {
         HttpWatch::answered(watch, role, 1);

@@ -21,7 +21,7 @@ use super::{
     watch::HttpWatch,
     write::Write,
 };
-use crate::{Reason, Role, trace};
+use crate::{Reason, Role, rare::Rare, trace};
 
 /// What all clones of a service have in common.
 pub(super) struct Coalescer {
@@ -127,13 +127,13 @@ impl Coalescer {
 
     /// Lets the layer's observers see a request; `None` if there are none.
     #[inline]
-    pub(super) fn watch(&self, parts: &request::Parts) -> Option<Arc<HttpWatch>> {
+    pub(super) fn watch(&self, parts: &request::Parts) -> Rare<HttpWatch> {
         let observers = self.marking().observers();
-        if observers.any().is_some() { Some(self.watch_by(observers, parts)) } else { None }
+        if observers.any().is_some() { self.watch_by(observers, parts) } else { Rare::NONE }
     }
 
-    #[cold]
-    fn watch_by(&self, observers: &Arc<HttpObservers>, parts: &request::Parts) -> Arc<HttpWatch> {
+    #[inline(never)]
+    fn watch_by(&self, observers: &HttpObservers, parts: &request::Parts) -> Rare<HttpWatch> {
         HttpWatch::begin(observers, self.config.labels.of(parts))
     }
 
@@ -143,7 +143,7 @@ impl Coalescer {
         self.group(place).counts().count_alone();
         trace::alone(rule);
         if let Some(watch) = watch {
-            watch.bypassed(reason, rule);
+            watch.bypassed(self.marking().observers(), reason, rule);
         }
     }
 

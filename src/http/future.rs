@@ -31,6 +31,7 @@ use super::{
 use crate::{
     Outcome, Reason, Role,
     group::{Caller, Drive, Resolution},
+    rare::Rare,
 };
 
 /// The response future of [`HttpSingleflight`](crate::http::HttpSingleflight).
@@ -49,7 +50,7 @@ pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
     /// What the caller's own layer was told: it may have come by another layer of the group than its leader.
     coalescer: Arc<Coalescer>,
     /// `Some` if the layer is observed; `None` once the request has been answered.
-    watch: Option<Arc<HttpWatch>>,
+    watch: Rare<HttpWatch>,
 }
 
 enum State<S: Service<Request<B>>, B, RB, E> {
@@ -78,22 +79,14 @@ struct Joined {
 impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
     /// Inlined, since a call that is moved once more takes 60 instructions.
     #[inline(always)]
-    pub(super) fn on_flight(
-        call: Flown<S, B, RB, E>,
-        coalescer: Arc<Coalescer>,
-        watch: Option<Arc<HttpWatch>>,
-    ) -> Self {
+    pub(super) fn on_flight(call: Flown<S, B, RB, E>, coalescer: Arc<Coalescer>, watch: Rare<HttpWatch>) -> Self {
         let at = if call.role() == Role::Leader { None } else { Some(Instant::now()) };
         let joined = Joined { at, tried: Tried::default(), fresh: false };
         Self { state: State::OnFlight { call, joined }, coalescer, watch }
     }
 
     /// On a flight whose work begins after the request came.
-    pub(super) fn on_next_flight(
-        call: Flown<S, B, RB, E>,
-        coalescer: Arc<Coalescer>,
-        watch: Option<Arc<HttpWatch>>,
-    ) -> Self {
+    pub(super) fn on_next_flight(call: Flown<S, B, RB, E>, coalescer: Arc<Coalescer>, watch: Rare<HttpWatch>) -> Self {
         let mut future = Self::on_flight(call, coalescer, watch);
         if let State::OnFlight { joined, .. } = &mut future.state {
             joined.fresh = true;
@@ -102,19 +95,19 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
     }
 
     #[inline(always)]
-    pub(super) fn bypass(bypass: Bypass<S, B>, coalescer: Arc<Coalescer>, watch: Option<Arc<HttpWatch>>) -> Self {
+    pub(super) fn bypass(bypass: Bypass<S, B>, coalescer: Arc<Coalescer>, watch: Rare<HttpWatch>) -> Self {
         Self { state: State::Bypass { bypass: Box::pin(bypass) }, coalescer, watch }
     }
 
     pub(super) fn shadow(call: ShadowCall<S, B>, coalescer: Arc<Coalescer>) -> Self {
-        Self { state: State::Shadow { call }, coalescer, watch: None }
+        Self { state: State::Shadow { call }, coalescer, watch: Rare::NONE }
     }
 
     /// Of late, answers to its key could not be shared (D3).
     pub(super) fn unshareable(
         fetch: BoxedFetch<S, B, RB, E>,
         coalescer: Arc<Coalescer>,
-        watch: Option<Arc<HttpWatch>>,
+        watch: Rare<HttpWatch>,
     ) -> Self {
         let (reason, rule) = (Reason::NotShareable, Some(Rule::D3Remembered));
         Self { state: State::Alone { fetch, reason, forwarded: Forwarded::Bypass, rule }, coalescer, watch }
@@ -131,7 +124,7 @@ impl<S: Service<Request<B>>, B, RB, E> State<S, B, RB, E> {
         watch: Option<&HttpWatch>,
     ) -> Self {
         if let Some(watch) = watch {
-            watch.released(reason, rule);
+            watch.released(fetch.requester().coalescer.marking().observers(), reason, rule);
         }
         if reason == Reason::NotShareable {
             fetch.as_mut().release();
@@ -230,7 +223,11 @@ where
             let next = match state {
                 State::OnFlight { call, joined } => {
                     let joined = *joined;
-                    let Poll::Ready(resolution) = call.poll_resolution(cx) else { break Poll::Pending };
+                    let Poll::Ready(resolution) =
+                        call.poll_resolution(cx, watch.as_deref_mut().map(HttpWatch::of_flight))
+                    else {
+                        break Poll::Pending;
+                    };
                     match resolution {
                         Resolution::Value(answer, role, own) => {
                             let outcome = answer.take(role);

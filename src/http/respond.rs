@@ -1,6 +1,6 @@
 //! A caller's own response, of what its flight or its own call came to.
 
-use std::{sync::Arc, task::Poll};
+use std::task::Poll;
 
 use http::Response;
 
@@ -12,7 +12,7 @@ use super::{
     rule::{Coalesced, Rule},
     watch::HttpWatch,
 };
-use crate::Outcome;
+use crate::{Outcome, rare::Rare};
 
 /// Makes a caller's own response of what its flight, or its own call, came to. Inlined, since an answer is large: a call moved it
 /// twice more, for 58 instructions.
@@ -22,7 +22,7 @@ pub(super) fn respond<RB, E>(
     rule: Option<Rule>,
     forwarded: Forwarded,
     coalescer: &Coalescer,
-    watch: &mut Option<Arc<HttpWatch>>,
+    watch: &mut Rare<HttpWatch>,
 ) -> Poll<Result<Response<SharedBody<RB>>, E>> {
     let role = outcome.role;
     if watch.is_some() {

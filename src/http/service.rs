@@ -26,7 +26,7 @@ use super::{
     shadow::{Shadow, ShadowCall, Watched},
     watch::HttpWatch,
 };
-use crate::{Reason, Role};
+use crate::{Reason, Role, rare::Rare};
 
 /// A service that coalesces HTTP requests; made by [`HttpSingleflightLayer`](crate::HttpSingleflightLayer).
 ///
@@ -152,7 +152,7 @@ impl<S> HttpSingleflight<S> {
         parts: request::Parts,
         body: B,
         plan: Result<(Plan, Requester), Alone>,
-        watch: Option<Arc<HttpWatch>>,
+        watch: Rare<HttpWatch>,
     ) -> HttpResponseFuture<S, B, RB, E>
     where
         S: Service<Request<B>, Response = Response<RB>, Error = E> + Clone + Send + 'static,
@@ -179,7 +179,7 @@ impl<S> HttpSingleflight<S> {
             fetch.as_mut().stay();
         }
         let group = || &coalescer.group(place).flights::<RB, E>().group;
-        let profile = watch.as_ref().map(|watch| watch.profile());
+        let profile = watch.as_deref().map(HttpWatch::profile);
         let profile = profile.as_ref();
         match plan {
             Plan::Fly => HttpResponseFuture::on_flight(group().run(key, fetch, profile), own, watch),
@@ -189,8 +189,8 @@ impl<S> HttpSingleflight<S> {
             }
             Plan::Lead => {
                 let call = group().lead(key, fetch, profile);
-                if let (Role::Alone(Reason::MayNotJoin), Some(watch)) = (call.role(), &watch) {
-                    watch.kept_apart(Rule::S13Reload);
+                if let (Role::Alone(Reason::MayNotJoin), Some(watch)) = (call.role(), watch.as_deref()) {
+                    watch.kept_apart(coalescer.marking().observers(), Rule::S13Reload);
                 }
                 HttpResponseFuture::on_flight(call, own, watch)
             }

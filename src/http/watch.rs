@@ -10,81 +10,81 @@ use crate::{
     Reason, Role,
     group::Profile,
     observe::{LeaderCall, Watch},
+    rare::Rare,
 };
 
 /// A request that is observed. It ends with one event, at the latest when it is dropped.
-pub(super) struct HttpWatch {
-    observers: Arc<HttpObservers>,
-    watch: Watch,
-}
+pub(super) struct HttpWatch(Watch);
 
 impl HttpWatch {
-    /// Begins with the call. In an `Arc`, though it has one owner: the drop of an `Arc` is not inlined, while that of a `Box` was
-    /// and took 40 instructions of each request that nobody observes.
-    pub(super) fn begin(observers: &Arc<HttpObservers>, label: Option<Arc<str>>) -> Arc<Self> {
-        Arc::new(Self { observers: Arc::clone(observers), watch: Watch::begin(observers.of_flights(), label) })
-    }
-
-    pub(super) fn label(&self) -> Option<&str> {
-        self.watch.label()
+    /// Begins with the call.
+    #[inline(never)]
+    pub(super) fn begin(observers: &HttpObservers, label: Option<Arc<str>>) -> Rare<Self> {
+        Some(Box::new(Self(Watch::begin(observers.of_flights(), label)))).into()
     }
 
     /// Returns what the group tells its observers of the caller.
     pub(super) fn profile(&self) -> Profile<'_> {
-        self.profile_of(false, self.watch.call())
+        self.profile_of(false, self.0.call())
     }
 
     /// Returns a second call of the caller's.
-    pub(super) fn call_again(&self) -> Arc<LeaderCall> {
-        self.watch.call().again()
+    pub(super) fn call_again(&self) -> LeaderCall {
+        self.0.call().again()
     }
 
     /// Returns what the group tells its observers of a second call of the caller's.
-    pub(super) fn profile_again<'a>(&'a self, call: &'a Arc<LeaderCall>) -> Profile<'a> {
+    pub(super) fn profile_again<'a>(&'a self, call: &'a LeaderCall) -> Profile<'a> {
         self.profile_of(true, call)
     }
 
-    fn profile_of<'a>(&'a self, again: bool, call: &'a Arc<LeaderCall>) -> Profile<'a> {
-        Profile { again, watch: &self.watch, leads_by: Some(Rule::S13Reload.name()), call }
+    fn profile_of<'a>(&'a self, again: bool, call: &'a LeaderCall) -> Profile<'a> {
+        Profile { again, watch: &self.0, leads_by: Some(Rule::S13Reload.name()), call }
     }
 
-    /// A rule sends the request alone.
-    pub(super) fn bypassed(&self, reason: Reason, rule: Rule) {
-        self.watch.alone(reason, rule.name());
-        self.kept_apart(rule);
+    /// Returns what the group notes in that the caller lands its flight.
+    #[inline]
+    pub(super) fn of_flight(&mut self) -> &mut Watch {
+        &mut self.0
+    }
+
+    /// A rule sends the request alone. `observers`: those that it began with.
+    pub(super) fn bypassed(&self, observers: &HttpObservers, reason: Reason, rule: Rule) {
+        self.0.alone(reason, rule.name());
+        self.kept_apart(observers, rule);
     }
 
     /// A rule kept the request from the flight that there is, and the group has told that it goes alone.
-    pub(super) fn kept_apart(&self, rule: Rule) {
-        self.observers.tell(&HttpEvent::Bypassed { rule, label: self.label() });
+    pub(super) fn kept_apart(&self, observers: &HttpObservers, rule: Rule) {
+        observers.tell(&HttpEvent::Bypassed { rule, label: self.0.label() });
     }
 
     /// A follower goes alone after all.
-    pub(super) fn released(&self, reason: Reason, rule: Option<Rule>) {
-        self.watch.released(reason, rule.map_or(reason.name(), Rule::name));
+    pub(super) fn released(&self, observers: &HttpObservers, reason: Reason, rule: Option<Rule>) {
+        self.0.released(reason, rule.map_or(reason.name(), Rule::name));
         if let Some(rule) = rule {
-            self.observers.tell(&HttpEvent::Released { rule, label: self.label() });
+            observers.tell(&HttpEvent::Released { rule, label: self.0.label() });
         }
     }
 
     /// The request is answered, and its watch is over.
-    #[cold]
-    pub(super) fn answered(watch: &mut Option<Arc<Self>>, role: Role, callers: usize) {
-        if let Some(watch) = watch.take().and_then(Arc::into_inner) {
-            watch.watch.answered(role, callers);
+    #[inline(never)]
+    pub(super) fn answered(watch: &mut Rare<Self>, role: Role, callers: usize) {
+        if let Some(watch) = watch.take() {
+            watch.0.answered(role, callers);
         }
     }
 }
 
 /// Says of a request that is polled that it has panicked. To be forgotten once the poll has returned: whether the thread
 /// unwinds would not tell, since a request may be polled by a `Drop` that runs meanwhile.
-pub(super) struct OnPanic<'a>(pub(super) &'a mut Option<Arc<HttpWatch>>);
+pub(super) struct OnPanic<'a>(pub(super) &'a mut Rare<HttpWatch>);
 
 impl OnPanic<'_> {
     #[cold]
     fn tell(&mut self) {
-        if let Some(watch) = self.0.take().and_then(Arc::into_inner) {
-            watch.watch.panicked();
+        if let Some(watch) = self.0.take() {
+            watch.0.panicked();
         }
     }
 }

@@ -97,13 +97,12 @@ impl<O: ?Sized> Observers<O> {
 impl Observers {
     /// Tells the first of them, those who were there when what the event is about began: who is told of an end has been told
     /// of its beginning.
-    #[cold]
-    pub(crate) fn tell(&self, first: usize, event: &Event<'_>) {
+    #[inline(never)]
+    pub(crate) fn tell(&self, mut first: usize, event: &Event<'_>) {
         let mut link = &self.first;
-        for _ in 0..first {
-            let Some(node) = link.get() else { return };
+        while let Some(node) = link.get().filter(|_| first > 0) {
             node.observed.tell(|observer| observer.on(event));
-            link = &node.next;
+            (link, first) = (&node.next, first - 1);
         }
     }
 }

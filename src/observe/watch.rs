@@ -1,7 +1,10 @@
 //! One call as its group's observers see it.
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -10,49 +13,76 @@ use crate::{Reason, Role};
 
 /// A call that is observed. It ends with one event, at the latest when it is dropped; with none if nothing was told of it,
 /// since its key or a function that was asked about it panicked, or since it was only tried.
-pub(crate) struct Watch(Arc<LeaderCall>);
+pub(crate) struct Watch {
+    observers: Arc<Observers>,
+    call: LeaderCall,
+    /// What the caller's layer calls its kind of requests.
+    label: Option<Arc<str>>,
+    /// How long its flight took, if the caller itself has landed it: it has the outcome in the same poll.
+    took: Option<Duration>,
+    /// The caller follows another's flight.
+    follows: AtomicBool,
+    /// The observers have been told of its beginning, and not yet how it ended.
+    open: AtomicBool,
+}
 
 impl Watch {
-    /// Begins with the call.
-    #[cold]
+    /// Begins with the call; all who observe the group now are told of it.
+    #[inline]
     pub(crate) fn begin(observers: &Arc<Observers>, label: Option<Arc<str>>) -> Self {
-        Self(LeaderCall::observed(observers, label))
+        let call = LeaderCall::observed(observers.count());
+        let (follows, open) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { observers: Arc::clone(observers), call, label, took: None, follows, open }
     }
 
     /// Notes that the call is about to be told of, and whether the caller follows another's flight now.
     pub(crate) fn begins(&self, follows: bool) {
-        self.0.follows.store(follows, Relaxed);
-        self.0.open.store(true, Relaxed);
+        self.follows.store(follows, Relaxed);
+        self.open.store(true, Relaxed);
     }
 
-    /// Returns when and where the call was made, and who is told of it.
+    /// Returns when and where the call was made.
     #[inline]
-    pub(crate) fn call(&self) -> &Arc<LeaderCall> {
-        &self.0
+    pub(crate) fn call(&self) -> &LeaderCall {
+        &self.call
     }
 
     pub(crate) fn label(&self) -> Option<&str> {
-        self.0.label.as_deref()
+        self.label.as_deref()
+    }
+
+    /// Tells those who observed the group when the call was made: who is told of an end has been told of its beginning.
+    /// Never called under a lock (invariant 6).
+    #[inline]
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        self.observers.tell(self.call.told, event);
     }
 
     /// The call is made, and comes near no flight.
     #[cold]
     pub(crate) fn alone(&self, reason: Reason, why: &'static str) {
         self.begins(false);
-        self.0.tell(&Event::Alone { reason, why, label: self.label() });
+        self.tell(&Event::Alone { reason, why, label: self.label() });
     }
 
     #[cold]
     pub(crate) fn released(&self, reason: Reason, why: &'static str) {
-        self.0.follows.store(false, Relaxed);
-        self.0.tell(&Event::Released { reason, why, label: self.label() });
+        self.follows.store(false, Relaxed);
+        self.tell(&Event::Released { reason, why, label: self.label() });
     }
 
-    #[cold]
+    /// Notes that the caller itself lands the flight that it leads by this call, so long after it.
+    #[inline]
+    pub(crate) fn lands(&mut self, call: &LeaderCall, took: Duration) {
+        if call.called == self.call.called {
+            self.took = Some(took);
+        }
+    }
+
+    #[inline]
     pub(crate) fn answered(self, role: Role, callers: usize) {
         // Who has landed its own flight has read the clock there.
-        let landed = self.0.landed().filter(|_| role == Role::Leader);
-        let waited = landed.unwrap_or_else(|| self.0.age());
+        let waited = self.took.filter(|_| role == Role::Leader).unwrap_or_else(|| self.call.age());
         self.end(|label| Event::Answered { role, waited, callers, label });
     }
 
@@ -64,22 +94,29 @@ impl Watch {
 
     /// Returns whether the caller follows, and how long it has waited.
     fn so_far(&self) -> (bool, Duration) {
-        (self.0.follows.load(Relaxed), self.0.age())
+        (self.follows.load(Relaxed), self.call.age())
     }
 
+    #[inline]
     fn end<'a>(&'a self, event: impl FnOnce(Option<&'a str>) -> Event<'a>) {
-        if self.0.open.swap(false, Relaxed) {
-            self.0.tell(&event(self.label()));
+        if self.open.load(Relaxed) {
+            self.open.store(false, Relaxed);
+            self.tell(&event(self.label()));
         }
+    }
+
+    #[cold]
+    fn left(&self) {
+        let (follower, waited) = self.so_far();
+        self.end(|label| Event::Left { follower, waited, label });
     }
 }
 
 impl Drop for Watch {
-    #[cold]
+    #[inline]
     fn drop(&mut self) {
-        if self.0.open.load(Relaxed) {
-            let (follower, waited) = self.so_far();
-            self.end(|label| Event::Left { follower, waited, label });
+        if self.open.load(Relaxed) {
+            self.left();
         }
     }
 }

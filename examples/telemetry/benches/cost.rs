@@ -1,10 +1,13 @@
 //! What watching costs a call that nobody shares: `cargo bench -p telemetry`.
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
-use metrics::with_local_recorder;
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tower_singleflight::{Event, Group, Observer, metrics::Metered};
 
@@ -16,6 +19,36 @@ impl Observer for Nothing {
 
 fn call(group: &Group<u64, u64>) -> Option<u64> {
     group.call(black_box(7), || async { 1 }).now_or_never().map(|outcome| outcome.value)
+}
+
+/// What `Metered` has the recorder do for a call that nobody shares, without the rest.
+struct Recorded {
+    calls: Counter,
+    flights: Counter,
+    in_flight: Gauge,
+    times: [Histogram; 2],
+    callers: Histogram,
+}
+
+impl Recorded {
+    fn new() -> Self {
+        Self {
+            calls: counter!("calls"),
+            flights: counter!("flights"),
+            in_flight: gauge!("in_flight"),
+            times: [histogram!("flight"), histogram!("wait")],
+            callers: histogram!("callers"),
+        }
+    }
+
+    fn call(&self, took: Duration) {
+        self.in_flight.increment(1.0);
+        self.calls.increment(1);
+        self.callers.record(1.0);
+        self.flights.increment(1);
+        self.in_flight.decrement(1.0);
+        self.times.iter().for_each(|time| time.record(took));
+    }
 }
 
 fn cost(c: &mut Criterion) {
@@ -30,6 +63,11 @@ fn cost(c: &mut Criterion) {
     let metered = Group::new().observed(Metered::new("with a recorder"));
     with_local_recorder(&recorder, || call(&metered));
     solo.bench_function("metered, with a recorder", |b| b.iter(|| call(&metered)));
+    let recorded = with_local_recorder(&recorder, Recorded::new);
+    solo.bench_function("the recorder alone, without a call", |b| {
+        b.iter(|| recorded.call(black_box(Duration::from_nanos(100))));
+    });
+    solo.bench_function("one look at the clock", |b| b.iter(Instant::now));
     solo.finish();
     black_box(recorder.handle().render());
 }

@@ -10,11 +10,18 @@ use crate::group::{
     shard::Locked,
     shared_outcome::SharedOutcome,
 };
+use crate::observe::LeaderCall;
 
 impl<K, T> Locked<'_, K, T> {
     /// none => (Solo | Shared): with a key, the flight is listed in the place of `old` (invariant 1).
     #[inline(always)]
-    pub(in crate::group) fn lead(mut self, new: New<T>, key: Option<K>, old: Option<usize>) -> Led<K> {
+    pub(in crate::group) fn lead(
+        mut self,
+        new: New<T>,
+        leader_call: Option<&LeaderCall>,
+        key: Option<K>,
+        old: Option<usize>,
+    ) -> Led<K> {
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
         if key.is_none() {
@@ -24,6 +31,10 @@ impl<K, T> Locked<'_, K, T> {
         let tombstone = old.filter(|old| !table.at(*old).is_running());
         let old_key = old.and_then(|old| table.unlist(old));
         let flight = table.insert(|serial| Flight::new(new, serial, key));
+        // Apart, so that nothing is moved where there is none.
+        if let Some(leader_call) = leader_call {
+            table.at(flight.slot).leader_call = Some(leader_call.clone());
+        }
         if let Some(old) = tombstone {
             table.at(flight.slot).waiting_mut().blocked_by = Some(old);
             table.at(old).waiting_mut().successor = Some(flight.slot);

@@ -52,7 +52,7 @@ pub(in crate::group) struct Flight<K, T> {
     /// The leader's waker, once it has parked; in `Solo` it is kept in case the flight becomes shared.
     pub(in crate::group) leader_waker: Option<Waker>,
     /// When and where the leader called; `Some` only with a join window, or if somebody watches.
-    pub(in crate::group) leader_call: Option<Arc<LeaderCall>>,
+    pub(in crate::group) leader_call: Option<LeaderCall>,
     /// Made when it is first written to.
     pub(in crate::group) waiting: Option<Box<Waiting<T>>>,
 }
@@ -132,7 +132,6 @@ pub(in crate::group) struct New<T> {
     pub(in crate::group) spawned: bool,
     /// Its first poll is better made by the leader.
     pub(in crate::group) scoped: bool,
-    pub(in crate::group) leader_call: Option<Arc<LeaderCall>>,
     /// The flight whose work makes the call.
     pub(in crate::group) from: Option<FlightId>,
 }
@@ -141,7 +140,7 @@ impl<K, T> Flight<K, T> {
     /// Returns a flight with its leader registered.
     #[inline]
     pub(super) fn new(new: New<T>, serial: u64, key: Option<K>) -> Self {
-        let New { hash, work, spawned, scoped, leader_call, from: _ } = new;
+        let New { hash, work, spawned, scoped, from: _ } = new;
         Self {
             serial,
             hash,
@@ -155,7 +154,7 @@ impl<K, T> Flight<K, T> {
             callers: 1,
             leader: true,
             leader_waker: None,
-            leader_call,
+            leader_call: None,
             waiting: None,
         }
     }

@@ -8,7 +8,6 @@ use super::{
     flight::{Ending, Flight, New, Stage},
     table::Table,
 };
-use crate::End;
 use crate::group::{
     after_unlock::{AfterUnlock, Led},
     flight_ref::FlightRef,
@@ -18,6 +17,7 @@ use crate::group::{
     shared_outcome::Told,
     turn::Turn,
 };
+use crate::{End, observe::LeaderCall};
 
 impl<'a, K, T> Locked<'a, K, T> {
     /// none => (Solo | Shared): the flight waits behind one that runs, which the index lists (invariant 1), for so long at
@@ -27,6 +27,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         mut self,
         running: usize,
         new: New<T>,
+        leader_call: Option<&LeaderCall>,
         key: K,
         max_wait: Option<Duration>,
         has_task: bool,
@@ -35,6 +36,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
         let flight = table.insert(|serial| Flight::new(new, serial, None));
+        table.at(flight.slot).leader_call = leader_call.cloned();
         let ahead = FlightRef { slot: running, serial: table.at(running).serial };
         table.at(running).waiting_mut().successor = Some(flight.slot);
         if has_task {

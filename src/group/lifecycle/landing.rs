@@ -36,18 +36,13 @@ impl<'a, K, T> Locked<'a, K, T> {
         Ok(self.table.take_alone(at.slot))
     }
 
-    /// Solo => gone: likewise, of a flight that somebody watches; or returns the lock and the ending.
-    #[cold]
-    #[inline(never)]
-    pub(in crate::group) fn land_watched(
-        mut self,
-        at: FlightRef,
-        ending: Ending<T>,
-    ) -> Result<Watched<'a, K, T>, (Self, Ending<T>)> {
+    /// Solo => gone: likewise, of a flight that somebody watches.
+    #[inline]
+    pub(in crate::group) fn land_watched(mut self, at: FlightRef) -> Result<Watched<K>, Self> {
         let flight = self.table.at(at.slot);
         let leader_call = if flight.is_alone() { flight.leader_call.take() } else { None };
-        let Some(leader_call) = leader_call else { return Err((self, ending)) };
-        Ok(Watched { shard: self.shard, at, leader_call, ending, rest: self.table.take_alone(at.slot) })
+        let Some(leader_call) = leader_call else { return Err(self) };
+        Ok(Watched { leader_call, rest: self.table.take_alone(at.slot) })
     }
 
     /// Solo, Shared => (Landed | gone): frees the key, publishes the outcome, wakes those who wait, in this order
