@@ -5,7 +5,6 @@ mod behind;
 mod call;
 mod caller;
 mod calls;
-mod counter;
 mod flight_ref;
 mod follower;
 mod forget;
@@ -16,7 +15,6 @@ mod layered;
 mod leader;
 mod lifecycle;
 mod observed;
-mod pace;
 mod park;
 mod place;
 mod poll_guard;
@@ -29,7 +27,6 @@ mod shard;
 mod shards;
 mod shared_outcome;
 mod slots;
-mod split;
 mod task;
 mod turn;
 mod wake_list;
@@ -70,8 +67,7 @@ use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, strip
 /// 3. Whoever leaves, whoever is never polled, the others get the outcome; when all have left, the work is dropped.
 /// 4. A panic of the work reaches every caller; the key is free afterwards.
 /// 5. A flight that cannot serve a caller lets it run its own work: coalescing adds no failure.
-/// 6. A group without callers holds no memory but its shards: what grew with its flights is given back. There are more of
-///    them once several threads have made some 100,000 calls in a tenth of a second.
+/// 6. A group without callers holds no memory but its shards: what grew with its flights is given back.
 /// 7. A fresh caller ([`call_fresh`](Self::call_fresh)) never gets the outcome of work that began before it called.
 ///
 /// # Trade-offs
@@ -156,15 +152,14 @@ impl<K, T> Group<K, T> {
     /// Returns how many flights can be joined now, those that finish without callers and those that wait for their turn
     /// ([`call_fresh`](Self::call_fresh)) included.
     ///
-    /// The shards are counted one after the other, those that a key has come to: exact at rest, a snapshot otherwise. It
-    /// looks at every flight.
+    /// The shards are counted one after the other: exact at rest, a snapshot otherwise.
     pub fn in_flight(&self) -> usize {
-        self.inner.shards.iter().map(|shard| shard.lock().in_flight()).sum()
+        self.inner.shards.iter().map(|shard| shard.lock().joinable.get()).sum()
     }
 
     /// Returns whether no flight can be joined.
     pub fn is_empty(&self) -> bool {
-        self.inner.shards.iter().all(|shard| shard.lock().in_flight() == 0)
+        self.in_flight() == 0
     }
 }
 

@@ -22,18 +22,6 @@ mod platform {
         mutex.lock()
     }
 
-    /// When a shard is split: see `src/group/pace.rs`.
-    pub(crate) mod pace {
-        use std::time::Duration;
-
-        /// Of how many flights the time is taken. A power of two.
-        pub(crate) const LOOKS: u64 = 128;
-        /// In how much time so many are fast: 16,000 a second and shard, or a million in a group of 64.
-        pub(crate) const FAST: Duration = Duration::from_millis(8);
-        /// How often another thread than before must have found them fast.
-        pub(crate) const OTHERS: u8 = 4;
-    }
-
     /// Whether there is no time: what waits for something waits until that comes.
     #[cfg(feature = "fleet")]
     pub(crate) const IS_TIMELESS: bool = false;
@@ -65,15 +53,6 @@ mod platform {
     use std::{cell::Cell, task::Poll};
 
     use shuttle::rand::Rng;
-
-    /// Models have few flights, and no clock.
-    pub(crate) mod pace {
-        use std::time::Duration;
-
-        pub(crate) const LOOKS: u64 = 1;
-        pub(crate) const FAST: Duration = Duration::MAX;
-        pub(crate) const OTHERS: u8 = 1;
-    }
 
     #[cfg(feature = "fleet")]
     pub(crate) const IS_TIMELESS: bool = true;
@@ -114,7 +93,7 @@ pub use platform::let_tasks_die;
 pub(crate) use platform::IS_TIMELESS;
 #[cfg(any(feature = "fleet", feature = "http", feature = "shuttle"))]
 pub(crate) use platform::{Mutex, MutexGuard};
-pub(crate) use platform::{ShardMutex, ShardMutexGuard, Spawner, lock_shard, pace, thread_local};
+pub(crate) use platform::{ShardMutex, ShardMutexGuard, Spawner, lock_shard, thread_local};
 
 /// Locks, whatever a panicking `Eq` of a key left behind: a look-up changes nothing, so there is nothing to mend.
 #[cfg(any(feature = "fleet", feature = "http", feature = "shuttle"))]

@@ -12,7 +12,6 @@ use super::{
     profile::Profile,
     reentrancy,
     shard::{Locked, Shard},
-    split::Room,
     task::launch,
     work::Work,
 };
@@ -180,16 +179,10 @@ where
         }
 
         // A flight too old to be joined makes room for the new one.
-        let leaving = usize::from(instead);
-        if !locked.joinable.try_add(leaving) {
-            match locked.find_room(hash, leaving) {
-                Room::Here(here) => locked = here,
-                Room::In(part) => {
-                    let mode = JoinMode { leads, tries, fresh, spawner };
-                    return part.join_part(hash, key, work, context, mode, profile);
-                }
-                Room::Nowhere => return self.alone(key, work, Reason::Full, profile),
-            }
+        if !locked.joinable.try_add(usize::from(instead)) {
+            locked.stats.alone += 1;
+            locked.unlock();
+            return self.alone(key, work, Reason::Full, profile);
         }
         // A flight that starts in its task does not wait for its leader.
         let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
@@ -205,21 +198,6 @@ where
         }
         drop(led.old_key);
         Joined::Leader(leader)
-    }
-
-    /// [`join`](Self::join), called by that: apart, so that the compiler may inline it.
-    #[cold]
-    #[inline(never)]
-    fn join_part<W: Work<T>>(
-        self: &Arc<Self>,
-        hash: u64,
-        key: K,
-        work: W,
-        context: Context,
-        mode: JoinMode,
-        profile: Option<&Profile<'_>>,
-    ) -> Joined<K, T, W> {
-        self.join(hash, key, work, context, mode, profile)
     }
 
     /// Leads a flight that waits behind the one that runs, whose work has begun (invariant 13).
@@ -282,6 +260,14 @@ where
         let led = self.lock().lead(new, None, None, None);
         launch(spawner, Arc::clone(self), led.flight);
         Leader::new(Arc::clone(self), led.flight, launch, Role::Alone(reason), led.edge)
+    }
+
+    #[inline(never)]
+    fn tell_led(&self, at: FlightRef, profile: &Profile<'_>) {
+        let Profile { again, watch, .. } = *profile;
+        // Noted before anything of the user's may panic.
+        watch.begins(false);
+        watch.tell(&Event::Led { flight: at.id(self.number), again, label: watch.label() });
     }
 
     #[cold]

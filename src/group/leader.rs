@@ -16,7 +16,7 @@ use super::{
     shared_outcome::{Part, PartValue},
     work::BoxedWork,
 };
-use crate::{Reason, Role, observe::Watch, rare::Rare, sync::pace::LOOKS};
+use crate::{Reason, Role, observe::Watch, rare::Rare};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Leader<K, T> {
@@ -114,9 +114,6 @@ impl Registration {
                 },
             };
             self.end();
-            if self.flight.serial % LOOKS == 0 {
-                shard.look();
-            }
             return Poll::Ready(own_part(ending));
         }
     }

@@ -53,7 +53,7 @@ use std::task::Waker;
 pub(super) use self::{
     flight::{Ending, Flight, New, Stage, Waiting},
     landing::Driver,
-    table::Table,
+    table::{Counter, Table},
 };
 use super::slots::FIRST;
 

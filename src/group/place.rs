@@ -107,7 +107,7 @@ impl<K, T> Shard<K, T> {
         }
         let ahead = FlightRef { slot: running, serial: locked.at(running).serial };
         let edge = self.edge(ahead, from)?;
-        if locked.joinable.try_add_here(0) { Ok(edge) } else { Err(Reason::Full) }
+        if locked.joinable.try_add(0) { Ok(edge) } else { Err(Reason::Full) }
     }
 
     fn edge(&self, at: FlightRef, from: Option<FlightId>) -> Result<Option<Box<Edge>>, Reason> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{
     flight_ref::FlightRef,
     lifecycle::{Ending, Flight},
-    profile::Profile,
     shard::Shard,
 };
 use crate::{
@@ -75,17 +74,6 @@ impl<'a> Report<'a> {
             Event::Ended { flight, how: End::NotShareable, .. } => self.leader_call.span.landed(flight, 1),
             _ => {}
         }
-    }
-}
-
-impl<K, T> Shard<K, T> {
-    /// Tells that a flight has been led.
-    #[inline(never)]
-    pub(super) fn tell_led(&self, at: FlightRef, profile: &Profile<'_>) {
-        let Profile { again, watch, .. } = *profile;
-        // Noted before anything of the user's may panic.
-        watch.begins(false);
-        watch.tell(&Event::Led { flight: at.id(self.number), again, label: watch.label() });
     }
 }
 

@@ -1,16 +1,13 @@
 //! The shards of a group.
 
-use std::{
-    iter::once,
-    sync::{Arc, OnceLock, atomic::AtomicUsize},
-};
+use std::sync::{Arc, OnceLock, atomic::AtomicUsize};
 
 use super::shard::Shard;
 use crate::{Limits, observe::Observers, threads::threads};
 
 /// How many there are for each thread that the machine runs at once. With 8 of them two threads, each of whose calls had a
-/// key of its own, made 1.04 times the calls of one; with 32 it is 1.2 to 1.4 times. More help, and take memory: so each of
-/// these is split where it comes to that. `docs/benchmarks.md` has the figures.
+/// key of its own, made 1.04 times the calls of one; with 32 it is 1.2 to 1.4 times. More would help, and take memory in
+/// each group: `docs/benchmarks.md`.
 const PER_THREAD: usize = 32;
 
 /// Empty until it is made.
@@ -38,22 +35,17 @@ impl<K, T> Shards<K, T> {
     pub(super) fn of(&self, hash: u64) -> &Arc<Shard<K, T>> {
         // The table under the shard uses the top and the bottom bits.
         let number = (hash >> 32) as usize & (self.shards.len() - 1);
-        let shard = self.shards[number].get_or_init(|| self.make());
-        match shard.parts.get() {
-            None => shard,
-            Some(parts) => parts.of(hash),
-        }
+        self.shards[number].get_or_init(|| self.make())
     }
 
     #[cold]
     fn make(&self) -> Arc<Shard<K, T>> {
-        Arc::new(Shard::new(self.limits, self.flights.clone(), Arc::clone(&self.observers), true))
+        Arc::new(Shard::new(self.limits, self.flights.clone(), Arc::clone(&self.observers)))
     }
 
     /// Returns those that a key has come to; in the others there is nothing.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Shard<K, T>>> {
-        let made = self.shards.iter().filter_map(OnceLock::get);
-        made.flat_map(|shard| once(shard).chain(shard.parts.get().into_iter().flat_map(|parts| parts.iter())))
+        self.shards.iter().filter_map(OnceLock::get)
     }
 }
 

@@ -9,7 +9,6 @@ use slab::Slab;
 
 /// Things in numbered slots, the first of them in place: a shard that has one flight at a time, as most have, allocates
 /// nothing, and its flight shares the cache lines of the lock. That saves a solo call a tenth of its instructions.
-#[repr(C)]
 pub(super) struct Slots<V> {
     /// The slot with the number [`FIRST`].
     first: Option<V>,
@@ -32,10 +31,6 @@ impl<V> Slots<V> {
 
     pub(super) fn first(&self) -> Option<&V> {
         self.first.as_ref()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.more.is_empty()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &V)> {

@@ -72,29 +72,6 @@ fn a_follower_joins_while_the_leader_is_polled() {
     });
 }
 
-/// Under shuttle a shard is split as soon as two flights in succession were of two threads.
-#[test]
-fn a_shard_is_split_while_callers_join() {
-    explore(|| {
-        let (group, alive) = (Group::new(), Arc::default());
-        let callers: Vec<_> = (0..3)
-            .map(|value| {
-                let (group, works) = (group.clone(), [(); 3].map(|()| work(&alive, value)));
-                thread::spawn(move || {
-                    for work in works {
-                        block_on(group.call("key", work));
-                    }
-                })
-            })
-            .collect();
-        for caller in callers {
-            caller.join().unwrap();
-        }
-        assert!(group.is_empty());
-        assert_eq!(group.stats().calls(), 9);
-    });
-}
-
 #[test]
 fn the_last_caller_leaves_while_another_joins() {
     explore(|| {

@@ -24,9 +24,7 @@ impl<K, T> Locked<'_, K, T> {
     ) -> Led<K> {
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
-        if key.is_none() {
-            table.stats.keyless += 1;
-        }
+        table.stats.led += u64::from(key.is_some());
         // A tombstone: the new work starts when the old one's drop is done (invariant 5).
         let tombstone = old.filter(|old| !table.at(*old).is_running());
         let old_key = old.and_then(|old| table.unlist(old));

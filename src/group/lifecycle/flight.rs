@@ -13,23 +13,24 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use crate::group::{
-    counter::Counts,
     park::{NeedsWaker, WaiterRef},
     shared_outcome::{SharedOutcome, Told},
     turn::Turn,
     wake_list::WakeList,
     work::BoxedWork,
 };
-use crate::{FlightId, observe::LeaderCall, panic::Payload};
+use crate::{FlightId, Stats, observe::LeaderCall, panic::Payload};
 
 /// The state of one flight, guarded by its shard's lock.
-///
-/// In this order: what says whether a slot has a flight comes first, into the cache line of the shard's lock, since it is read
-/// before anything of the flight is written. To read a line that another core has written to, and to write to it later, is to
-/// wait for it twice.
-#[repr(C)]
 pub(in crate::group) struct Flight<K, T> {
+    /// Tells the flights apart that use one slot in turn (invariant 4).
+    pub(in crate::group) serial: u64,
+    pub(in crate::group) hash: u64,
+    /// `Some` exactly while the index lists the flight: as joinable, or as the tombstone of one that is being dropped.
+    pub(super) key: Option<K>,
     pub(super) stage: Stage,
+    /// `Some` while nobody polls the work; taken out for one poll, and for good when the flight ends.
+    pub(in crate::group) work: Option<BoxedWork<T>>,
     /// The work has been polled once: from then on it is worth finishing.
     pub(in crate::group) polled: bool,
     /// A scope is to be called in the leader's task: the flight's task leaves the first poll to the leader for a while.
@@ -38,17 +39,10 @@ pub(in crate::group) struct Flight<K, T> {
     pub(in crate::group) finish: bool,
     /// It has lost a task, and been counted for it; its leader may have left the work to another one since.
     pub(in crate::group) lost: bool,
-    /// The leader is one of the callers.
-    pub(in crate::group) leader: bool,
-    /// Tells the flights apart that use one slot in turn (invariant 4).
-    pub(in crate::group) serial: u64,
-    pub(in crate::group) hash: u64,
-    /// `Some` exactly while the index lists the flight: as joinable, or as the tombstone of one that is being dropped.
-    pub(super) key: Option<K>,
-    /// `Some` while nobody polls the work; taken out for one poll, and for good when the flight ends.
-    pub(in crate::group) work: Option<BoxedWork<T>>,
     /// Live callers: those who joined less those who left or got the outcome.
     pub(in crate::group) callers: usize,
+    /// The leader is one of them.
+    pub(in crate::group) leader: bool,
     /// The leader's waker, once it has parked; in `Solo` it is kept in case the flight becomes shared.
     pub(in crate::group) leader_waker: Option<Waker>,
     /// When and where the leader called; `Some` only with a join window, or if somebody watches.
@@ -253,7 +247,7 @@ impl<K, T> Flight<K, T> {
     }
 
     /// Ends the flight for its followers, if it has ever had any, and counts those that get no value.
-    pub(super) fn tell(&self, how: Told<T>, stats: &mut Counts) {
+    pub(super) fn tell(&self, how: Told<T>, stats: &mut Stats) {
         match how {
             Told::Shared { .. } => {}
             Told::NotShareable(_) | Told::Lost => stats.released += self.followers() as u64,

@@ -35,6 +35,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         let overtakes = max_wait.and_then(|max_wait| Instant::now().checked_add(max_wait));
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
+        table.stats.led += 1;
         let flight = table.insert(|serial| Flight::new(new, serial, None));
         table.at(flight.slot).leader_call = leader_call.cloned();
         let ahead = FlightRef { slot: running, serial: table.at(running).serial };

@@ -8,14 +8,13 @@ use super::{
 };
 use crate::group::{
     after_unlock::{AfterUnlock, Closed, Watched},
-    counter::Counts,
     flight_ref::FlightRef,
     report::Report,
     shard::Locked,
     shared_outcome::Told,
     wake_list::WakeList,
 };
-use crate::panic::Text;
+use crate::{Stats, panic::Text};
 
 /// Who polled the work when it ended.
 #[derive(Clone, Copy)]
@@ -86,7 +85,7 @@ impl<'a, K, T> Locked<'a, K, T> {
 
 /// Publishes how the work ended to every caller still on the flight, once and for all (invariant 11). Returns what
 /// nobody will receive.
-fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>, stats: &mut Counts) -> Option<Ending<T>> {
+fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>, stats: &mut Stats) -> Option<Ending<T>> {
     let (told, own, unwanted) = flight.divide(ending);
     flight.tell(told, stats);
     if flight.leader {

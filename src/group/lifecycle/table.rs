@@ -1,62 +1,86 @@
 //! The flights of one shard, and the index of those that a key leads to.
 
-use std::borrow::Borrow;
+use std::{
+    borrow::Borrow,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 use hashbrown::HashTable;
 
 use super::flight::Flight;
 use crate::Stats;
 use crate::group::{
-    counter::{Counter, Counts},
     flight_ref::FlightRef,
-    pace::Pace,
     slots::{FIRST, Slots},
 };
 
 /// Guarded by the shard's lock. Flights stay in `flights` until they have ended and their leader is gone, also when the
 /// index does not list them any more.
-///
-/// In this order: what a call writes to that nobody joins comes first, in the cache line of the lock or the one after it. The
-/// rest it only reads, so that each core keeps it.
-#[repr(C)]
 pub(in crate::group) struct Table<K, T> {
-    /// The serial number of the newest flight.
-    serial: u64,
-    /// Whether one flight more may be.
-    pub(in crate::group) joinable: Counter,
     pub(super) flights: Slots<Flight<K, T>>,
     /// The slots of listed flights but for the first, which is looked at itself.
     pub(super) index: HashTable<usize>,
+    /// The serial number of the newest flight.
+    serial: u64,
+    /// Flights that are listed and can be joined.
+    pub(in crate::group) joinable: Counter,
     /// What has been; what is under way is counted when it is asked for.
-    pub(in crate::group) stats: Counts,
-    pub(in crate::group) pace: Pace,
+    pub(in crate::group) stats: Stats,
+}
+
+/// Counts joinable flights: in one shard, and in the whole group where a limit asks for it.
+pub(in crate::group) struct Counter {
+    here: usize,
+    /// The group's count and its limit.
+    group: Option<(Arc<AtomicUsize>, usize)>,
+}
+
+impl Counter {
+    pub(in crate::group) const fn new(group: Option<(Arc<AtomicUsize>, usize)>) -> Self {
+        Self { here: 0, group }
+    }
+
+    pub(in crate::group) fn get(&self) -> usize {
+        self.here
+    }
+
+    /// Counts one more, if the limit lets it; `leaving` are about to make room.
+    #[inline]
+    pub(in crate::group) fn try_add(&mut self, leaving: usize) -> bool {
+        if let Some((count, limit)) = &self.group {
+            let more = |count: usize| (count - leaving < *limit).then_some(count + 1);
+            if count.fetch_update(Relaxed, Relaxed, more).is_err() {
+                return false;
+            }
+        }
+        self.here += 1;
+        true
+    }
+
+    pub(super) fn sub(&mut self, one: bool) {
+        self.here -= usize::from(one);
+        if let Some((count, _)) = &self.group {
+            count.fetch_sub(usize::from(one), Relaxed);
+        }
+    }
 }
 
 impl<K, T> Table<K, T> {
-    pub(in crate::group) fn new(joinable: Counter, pace: Pace) -> Self {
-        let stats = Counts::default();
-        Self { flights: Slots::new(), index: HashTable::new(), serial: 0, pace, joinable, stats }
+    pub(in crate::group) fn new(joinable: Counter) -> Self {
+        Self { flights: Slots::new(), index: HashTable::new(), serial: 0, joinable, stats: Stats::default() }
     }
 
     /// Returns what has been, and what is under way.
     pub(in crate::group) fn stats(&self) -> Stats {
-        let mut stats = Stats { in_flight: self.in_flight(), ..self.stats.stats(self.serial) };
+        let mut stats = Stats { in_flight: self.joinable.get(), ..self.stats };
         for (_, flight) in self.flights.iter().filter(|(_, flight)| flight.is_running()) {
             stats.callers += flight.callers;
             stats.waiting += flight.followers();
         }
         stats
-    }
-
-    /// Returns how many flights can be joined, those that wait behind another included.
-    pub(in crate::group) fn in_flight(&self) -> usize {
-        let counts = |flight: &Flight<K, T>| flight.is_joinable() || (flight.is_running() && flight.turn().is_some());
-        self.flights.iter().filter(|(_, flight)| counts(flight)).count()
-    }
-
-    /// Returns whether there is no flight, listed or not.
-    pub(in crate::group) fn is_empty(&self) -> bool {
-        self.flights.is_empty()
     }
 
     /// Returns the flight, while its end is still to come, or its leader to take it.
@@ -70,7 +94,7 @@ impl<K, T> Table<K, T> {
     }
 
     /// The same, with what is counted of its group.
-    pub(in crate::group) fn at_counted(&mut self, slot: usize) -> (&mut Flight<K, T>, &mut Counts) {
+    pub(in crate::group) fn at_counted(&mut self, slot: usize) -> (&mut Flight<K, T>, &mut Stats) {
         (&mut self.flights[slot], &mut self.stats)
     }
 
