@@ -25,7 +25,7 @@ use crate::{FlightId, Stats, observe::LeaderCall, panic::Payload};
 pub(in crate::group) struct Flight<K, T> {
     /// Tells the flights apart that use one slot in turn (invariant 4).
     pub(in crate::group) serial: u64,
-    pub(in crate::group) hash: u64,
+    pub(super) hash: u64,
     /// `Some` exactly while the index lists the flight: as joinable, or as the tombstone of one that is being dropped.
     pub(super) key: Option<K>,
     pub(super) stage: Stage,
@@ -34,15 +34,15 @@ pub(in crate::group) struct Flight<K, T> {
     /// The work has been polled once: from then on it is worth finishing.
     pub(in crate::group) polled: bool,
     /// A scope is to be called in the leader's task: the flight's task leaves the first poll to the leader for a while.
-    pub(in crate::group) scoped: bool,
+    pub(super) scoped: bool,
     /// A `spawn` asked for the work to run to its end.
-    pub(in crate::group) finish: bool,
+    pub(super) finish: bool,
     /// It has lost a task, and been counted for it; its leader may have left the work to another one since.
-    pub(in crate::group) lost: bool,
+    pub(super) lost: bool,
     /// Live callers: those who joined less those who left or got the outcome.
     pub(in crate::group) callers: usize,
     /// The leader is one of them.
-    pub(in crate::group) leader: bool,
+    pub(super) leader: bool,
     /// The leader's waker, once it has parked; in `Solo` it is kept in case the flight becomes shared.
     pub(in crate::group) leader_waker: Option<Waker>,
     /// When and where the leader called; `Some` only with a join window, or if somebody watches.
@@ -58,12 +58,12 @@ pub(in crate::group) struct Waiting<T> {
     /// What the leader alone gets; `Some` only in `Landed`, and `None` there too if it gets the same as all.
     pub(in crate::group) own: Option<Ending<T>>,
     /// The wakers of followers that wait for the end.
-    pub(in crate::group) waiters: Slab<Waker>,
+    pub(super) waiters: Slab<Waker>,
     /// The waker of the flight's task; `None` if it has been woken since it was last polled.
     pub(in crate::group) task: Option<Waker>,
     /// The older flight of the same key that must have ended before this work may start: its drop must be done
     /// (invariant 5), or, where this flight waits for its turn, its run.
-    pub(in crate::group) blocked_by: Option<usize>,
+    pub(super) blocked_by: Option<usize>,
     /// The flight that waits for this one's end.
     pub(in crate::group) successor: Option<usize>,
     /// `Some` while the flight waits behind one that runs.
@@ -74,7 +74,7 @@ pub(in crate::group) struct Waiting<T> {
     /// the leader's call is known.
     pub(in crate::group) elsewhere: Option<Instant>,
     /// When work without callers is to be dropped; `Some` only with `CancelAfter` and no callers.
-    pub(in crate::group) grace: Option<Instant>,
+    pub(super) grace: Option<Instant>,
 }
 
 impl<T> Waiting<T> {

@@ -94,7 +94,7 @@ impl<K, T> Table<K, T> {
     }
 
     /// The same, with what is counted of its group.
-    pub(in crate::group) fn at_counted(&mut self, slot: usize) -> (&mut Flight<K, T>, &mut Stats) {
+    pub(super) fn at_counted(&mut self, slot: usize) -> (&mut Flight<K, T>, &mut Stats) {
         (&mut self.flights[slot], &mut self.stats)
     }
 
