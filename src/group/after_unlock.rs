@@ -34,7 +34,7 @@ pub(super) struct AfterUnlock<'a, K, T> {
     pub(super) report: Option<Report<'a>>,
     /// The flight that has lost its task.
     pub(super) lost: Option<FlightId>,
-    /// What most flights do not have, of one that has lost it.
+    /// What most flights do not have, and this one has no longer.
     pub(super) waiting: Option<Box<Waiting<T>>>,
     /// What is to be done for the flight that waited behind this one, if its callers were released with this one's.
     pub(super) next: Option<Box<Self>>,
@@ -104,13 +104,13 @@ impl<K, T> Drop for DropGuard<'_, K, T> {
 
 /// A flight that nobody joined and somebody watched, and that its leader has landed.
 #[must_use = "those who watch wait to be told"]
-pub(super) struct Watched<K> {
+pub(super) struct WatchedLanding<K> {
     pub(super) leader_call: LeaderCall,
     pub(super) rest: (Option<K>, Option<Waker>),
 }
 
-impl<K> Watched<K> {
-    /// Tells, then drops. `watch`: the leader's own.
+impl<K> WatchedLanding<K> {
+    /// Tells the observers, then drops what is left. `watch`: the leader's own.
     #[inline(never)]
     pub(super) fn run<T>(self, shard: &Shard<K, T>, at: FlightRef, ending: &Ending<T>, watch: Option<&mut Watch>) {
         report::tell_landed_alone(shard, at, ending, &self.leader_call, watch);

@@ -115,8 +115,8 @@ where
     K: Eq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// Waits on the flight; leaves it to the caller to take the value, and to run work that goes alone. `watch`: of a caller
-    /// whose layer watches it.
+    /// Waits on the flight; leaves it to the caller to take the value, and to run work that goes alone. `watch`: the one of the
+    /// caller's layer, if that watches the call.
     #[inline]
     pub(crate) fn poll_resolution(
         &mut self,
@@ -193,12 +193,13 @@ where
     {
         loop {
             match ready!(self.poll_resolution(cx, None)) {
-                // Told before the outcome is made, which is made in its place: nothing of the user's runs in between.
+                // The observers are told first, so that the outcome is made where it is returned; no code of the user's runs in
+                // between.
                 Resolution::Value(PartValue::Own(work), role, _) => {
                     self.watching.answered(role, 1);
                     return Poll::Ready(Outcome { value: work.into_value(), role, callers: 1 });
                 }
-                // Apart, so that an outcome that nobody observes is made in its place.
+                // In a function of its own, so that an outcome that nobody observes is made where it is returned.
                 Resolution::Value(value, role, _) if self.watching.is_on() => {
                     return Poll::Ready(self.observed_outcome(value, role));
                 }

@@ -1,4 +1,4 @@
-//! Every change of a flight's stage, and every removal of one.
+//! Every change of a flight's stage, and every removal of a flight.
 //!
 //! ```text
 //!         ┌──────────────(the task dies)─────────────┐
@@ -11,8 +11,9 @@
 //! A solo flight that nobody joined is gone as soon as it lands; one that is to finish without its leader becomes shared
 //! without a second caller. The transitions are in the files below this one: how a flight begins (`begin`), lands (`landing`)
 //! and is left (`leave`, `abandon`), and how one waits behind another (`fresh`, `keys`). Each takes the locked shard by value, and
-//! returns what is to be done once the lock is released. They change a stage and take out a flight, or its key, by what stands in
-//! this file, and nobody else can.
+//! returns what is to be done once the lock is released. They change a stage, take a flight off the index and take it out by the
+//! methods of this file alone, which a test keeps (`tests/house/flights.rs`); outside of this module the compiler lets nobody do
+//! so.
 //!
 //! # Invariants
 //!
@@ -90,8 +91,8 @@ impl<K, T> Flight<K, T> {
 }
 
 impl<K, T> Table<K, T> {
-    /// Takes a flight off the index, if that lists it and not a successor (invariant 4). Its key, and what is counted, are for who
-    /// calls this.
+    /// Takes a flight off the index, if that lists it and not a successor (invariant 4). The caller takes the key out of the
+    /// flight, and counts one less.
     #[inline(always)]
     fn unindex(&mut self, slot: usize) {
         if slot != FIRST {
@@ -101,7 +102,7 @@ impl<K, T> Table<K, T> {
         }
     }
 
-    /// Solo, Shared, Dropping, Landed => gone: takes out a flight that has no key. To be dropped once the lock is released.
+    /// Solo, Shared, Dropping, Landed => gone: takes out a flight that has no key. It is to be dropped once the lock is released.
     fn take_out(&mut self, slot: usize) -> Flight<K, T> {
         debug_assert!(self.flights[slot].key.is_none(), "a flight is unlisted before it is taken out");
         let flight = self.flights.remove(slot);
@@ -119,7 +120,7 @@ impl<K, T> Table<K, T> {
         self.joinable.sub(key.is_some());
         self.unindex(slot);
         self.flights.forget(slot);
-        // There is nothing to give back in place of the first slot.
+        // The first slot has no memory of its own to give back.
         if slot != FIRST {
             self.shrink();
         }

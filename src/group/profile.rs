@@ -10,16 +10,16 @@ use crate::{
 pub(crate) struct Profile<'a> {
     /// It has been counted: it followed another flight before, which could not serve it.
     pub(crate) again: bool,
-    /// How its observers see it.
+    /// The call as the observers see it.
     pub(crate) watch: &'a Watch,
     /// Why it may not join a flight, where it may only lead one.
     pub(crate) leads_by: Option<&'static str>,
-    /// When and where it called; of its flight, too, if it leads one.
+    /// When and where it called; its flight keeps a clone, if it leads one.
     pub(crate) call: &'a LeaderCall,
 }
 
 impl<'a> Profile<'a> {
-    /// Returns that of one that calls for the first time.
+    /// Returns that of a caller that calls for the first time.
     pub(super) fn of(watch: &'a Watch) -> Self {
         Self { again: false, watch, leads_by: None, call: watch.call() }
     }

@@ -40,7 +40,7 @@ impl<'a> Report<'a> {
         }))
     }
 
-    /// Tells that a flight ends without its work having ended; takes `leader_call` out likewise.
+    /// Tells that a flight ends without its work having ended. This, too, takes `leader_call` out of the flight.
     #[inline]
     pub(super) fn on_end<K, T>(shard: &'a Shard<K, T>, flight: &mut Flight<K, T>, how: End) -> Option<Self> {
         let leader_call = flight.leader_call.take()?;
@@ -78,7 +78,7 @@ impl<'a> Report<'a> {
 }
 
 /// Tells how the work of a flight has ended that nobody joined. The time is noted for the leader too, which has the outcome in
-/// the same poll and reads no other clock.
+/// the same poll and does not read the clock again.
 #[inline]
 pub(super) fn tell_landed_alone<K, T>(
     shard: &Shard<K, T>,

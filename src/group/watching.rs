@@ -13,7 +13,7 @@ use crate::{
 pub(super) struct Watching(Option<Box<Watch>>);
 
 impl Watching {
-    /// Of a caller that no observer of its group watches.
+    /// The one of a caller that no observer of its group watches.
     pub(super) const NONE: Self = Self(None);
 
     /// Begins with the call, if anybody observes.
@@ -37,8 +37,8 @@ impl Watching {
         self.0.as_deref_mut()
     }
 
-    /// Returns what the group's observers are told, if there are any, of one that calls for the first time, and whose layer
-    /// has no name for it.
+    /// Returns what the group's observers, if there are any, are told of a caller that calls for the first time, and for which
+    /// no layer has a label.
     #[inline]
     pub(super) fn profile(&self) -> Option<Profile<'_>> {
         self.0.as_deref().map(Profile::of)

@@ -94,7 +94,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         after
     }
 
-    /// The same, or Dropping => gone: a poll has not ended the work.
+    /// Solo, Shared => the same, or Dropping => gone: a poll has not ended the work.
     pub(in crate::group) fn return_work(mut self, at: FlightRef, work: BoxedWork<T>) -> AfterUnlock<'a, K, T> {
         let mut after = AfterUnlock::nothing();
         match self.table.get(at) {

@@ -29,7 +29,7 @@ impl<K, T> Locked<'_, K, T> {
         let tombstone = old.filter(|old| !table.at(*old).is_running());
         let old_key = old.and_then(|old| table.unlist(old));
         let flight = table.insert(|serial| Flight::new(new, serial, key));
-        // Apart, so that nothing is moved where there is none.
+        // Set afterwards, so that nothing is moved where nobody watches.
         if let Some(leader_call) = leader_call {
             table.at(flight.slot).leader_call = Some(leader_call.clone());
         }

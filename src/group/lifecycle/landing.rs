@@ -7,7 +7,7 @@ use super::{
     fresh::release_next,
 };
 use crate::group::{
-    after_unlock::{AfterUnlock, Closed, Watched},
+    after_unlock::{AfterUnlock, Closed, WatchedLanding},
     flight_ref::FlightRef,
     report::Report,
     shard::Locked,
@@ -25,7 +25,7 @@ pub(in crate::group) enum Driver {
 
 impl<'a, K, T> Locked<'a, K, T> {
     /// Solo => gone: nobody joined and nothing waits, so the leader lands it, and the key is freed (invariants 3, 4).
-    /// Spares a call that nobody joined all that [`land`](Self::land) has to ask; else returns the lock.
+    /// It spares such a call all that [`land`](Self::land) has to ask. For any other flight it returns the lock.
     #[inline(always)]
     pub(in crate::group) fn land_alone(mut self, at: FlightRef) -> Result<(Option<K>, Option<Waker>), Self> {
         let flight = self.table.at(at.slot);
@@ -35,13 +35,13 @@ impl<'a, K, T> Locked<'a, K, T> {
         Ok(self.table.take_alone(at.slot))
     }
 
-    /// Solo => gone: likewise, of a flight that somebody watches.
+    /// Solo => gone: the same for a flight that somebody watches.
     #[inline]
-    pub(in crate::group) fn land_watched(mut self, at: FlightRef) -> Result<Watched<K>, Self> {
+    pub(in crate::group) fn land_watched(mut self, at: FlightRef) -> Result<WatchedLanding<K>, Self> {
         let flight = self.table.at(at.slot);
         let leader_call = if flight.is_alone() { flight.leader_call.take() } else { None };
         let Some(leader_call) = leader_call else { return Err(self) };
-        Ok(Watched { leader_call, rest: self.table.take_alone(at.slot) })
+        Ok(WatchedLanding { leader_call, rest: self.table.take_alone(at.slot) })
     }
 
     /// Solo, Shared => (Landed | gone): frees the key, publishes the outcome, wakes those who wait, in this order
