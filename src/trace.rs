@@ -8,7 +8,8 @@ mod platform {
 
     use crate::FlightId;
 
-    /// The span in which a flight's leader called. In an `Arc`, since a subscriber's code runs where a span is cloned.
+    /// The span in which a flight's leader called. It is in an `Arc`, since a subscriber's code runs where a span is cloned, and
+    /// this is cloned under a lock (invariant 6).
     #[derive(Clone, Debug)]
     pub(crate) struct LeaderSpan(Option<Arc<Span>>);
 

@@ -17,7 +17,7 @@ use crate::{
 pub(super) struct HttpWatch(Watch);
 
 impl HttpWatch {
-    /// Begins with the call.
+    /// Begins as the request comes: all who observe the layer now are told of it.
     #[inline(never)]
     pub(super) fn begin(observers: &HttpObservers, label: Option<Arc<str>>) -> Rare<Self> {
         Some(Box::new(Self(Watch::begin(observers.of_flights(), label)))).into()
@@ -42,13 +42,13 @@ impl HttpWatch {
         Profile { again, watch: &self.0, leads_by: Some(Rule::S13Reload.name()), call }
     }
 
-    /// Returns what the group notes in that the caller lands its flight.
+    /// Returns the part in which the group notes that the caller itself has landed its flight.
     #[inline]
     pub(super) fn of_flight(&mut self) -> &mut Watch {
         &mut self.0
     }
 
-    /// A rule sends the request alone. `observers`: those that it began with.
+    /// A rule sends the request alone. `observers`: the layer's, to which the watch keeps no counted pointer.
     pub(super) fn bypassed(&self, observers: &HttpObservers, reason: Reason, rule: Rule) {
         self.0.alone(reason, rule.name());
         self.kept_apart(observers, rule);

@@ -6,19 +6,19 @@ use tokio::time::Instant;
 
 use crate::trace::LeaderSpan;
 
-/// What those who watch want to know of a call, and of the flight that it leads. Made only where somebody watches, or for a
-/// join window. The call and its flight each have one: to share it would take three atomic operations of each call. It can be
-/// cloned under a lock (invariant 6).
+/// What those who watch want to know of a call, and of the flight that it leads. It is made only where somebody watches, or for a
+/// join window. The call and its flight have one each: to share one would take three atomic operations of each call. No code of
+/// the user's runs where it is cloned, so that may be done under a lock (invariant 6).
 #[derive(Clone)]
 pub(crate) struct LeaderCall {
     pub(crate) called: Instant,
     pub(crate) span: LeaderSpan,
-    /// How many of the group's observers are told of it: those that are added after the call are not.
+    /// How many of the group's observers are told of the call: those that are added after it are not.
     pub(crate) told: usize,
 }
 
 impl LeaderCall {
-    /// Returns that of a call which is made now, and of which so many are told.
+    /// Returns what is known of a call that is made now; `told`: how many observers are told of it.
     #[inline]
     pub(super) fn observed(told: usize) -> Self {
         Self { called: Instant::now(), span: LeaderSpan::current(), told }
@@ -30,8 +30,8 @@ impl LeaderCall {
         Self::observed(self.told)
     }
 
-    /// Returns that of a call which nobody observes; `timed`: whether the time is wanted. A span that is current is kept in any
-    /// case.
+    /// Returns what is known of a call that is made now and that nobody observes; `None` if there is no span, and the time is not
+    /// wanted (`timed`).
     #[inline]
     pub(crate) fn now(timed: bool) -> Option<Self> {
         if timed || LeaderSpan::may_be() { Self::unobserved(timed) } else { None }

@@ -95,8 +95,8 @@ impl<O: ?Sized> Observers<O> {
 }
 
 impl Observers {
-    /// Tells the first of them, those who were there when what the event is about began: who is told of an end has been told
-    /// of its beginning.
+    /// Tells so many of them, from the first on: those who were there when what the event is about began. Who is told of an end
+    /// has been told of its beginning.
     #[inline(never)]
     pub(crate) fn tell(&self, mut first: usize, event: &Event<'_>) {
         let mut link = &self.first;

@@ -27,7 +27,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins with the call; all who observe the group now are told of it.
+    /// Begins as the call is made: all who observe the group now are told of it.
     #[inline]
     pub(crate) fn begin(observers: &Arc<Observers>, label: Option<Arc<str>>) -> Self {
         let call = LeaderCall::observed(observers.count());
@@ -81,7 +81,7 @@ impl Watch {
 
     #[inline]
     pub(crate) fn answered(self, role: Role, callers: usize) {
-        // Who has landed its own flight has read the clock there.
+        // A leader that has landed its own flight has read the clock there.
         let waited = self.took.filter(|_| role == Role::Leader).unwrap_or_else(|| self.call.age());
         self.end(|label| Event::Answered { role, waited, callers, label });
     }
