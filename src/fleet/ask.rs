@@ -162,7 +162,7 @@ impl Ask {
             match self.wait(token, remaining).await {
                 Waited::JoinAgain => {}
                 Waited::Local(reason) => {
-                    // The process that has sent it may be of another version, and lead again.
+                    // The process that has sent it may be of another version, and lead again: later callers do not wait for it.
                     if reason == FleetReason::BadMessage {
                         self.core.refused.remember(self.name, self.remember);
                     }
@@ -226,7 +226,7 @@ impl Ask {
             }
         };
         #[cfg(feature = "http")]
-        core.runtime_is(&spawner);
+        core.note_runtime(&spawner);
         core.tasks.start(spawner, Some(room), operation);
         let mut watch = Watch::begin(&core.watchers, FleetOperation::Join);
         // What comes later than the budget, or not at all, is the engine's failure.

@@ -124,13 +124,13 @@ impl Core {
         reason
     }
 
-    /// Notes that there is a runtime that asks.
+    /// Notes the runtime that asks.
     #[cfg(feature = "http")]
-    pub(super) fn runtime_is(&self, spawner: &Spawner) {
+    pub(super) fn note_runtime(&self, spawner: &Spawner) {
         *lock(&self.runtime) = Some(spawner.clone());
     }
 
-    /// Returns where the engine is told of a write: the runtime of this thread, or else one that has asked.
+    /// Returns the runtime in which the engine is told of a write: that of this thread, or else the one that has asked last.
     #[cfg(feature = "http")]
     pub(super) fn spawner(&self) -> Option<Spawner> {
         Spawner::current().or_else(|| lock(&self.runtime).clone())

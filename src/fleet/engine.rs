@@ -35,8 +35,8 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Ends the flight's time to be joined. With waiters, [`peek`](Self::peek) says [`Peek::Pending`] from now on, for as
     /// long as `pending`. A [`join`](Self::join) under this token that comes later is [refused](Joined::Refused), for as
-    /// long as `refuse`. A close that has failed is asked once more: if it has taken effect after all, it answers as it did, or
-    /// [`Closed::Gone`].
+    /// long as `refuse`. A close that has failed is asked for once more: if the first one has taken effect after all, the
+    /// second answers as the first would have, or [`Closed::Gone`].
     fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed>;
 
     /// Lets [`Peek::Pending`] last for as long as `pending` from now, while the leader still makes its message.
@@ -111,8 +111,8 @@ pub enum Joined {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Closed {
-    /// It is not there: its lease has ended, or the store has forgotten it. It is landed all the same, for those who wait for it
-    /// still.
+    /// It is not there: its lease has ended, or the store has forgotten it. The driver lands it all the same, for those who still
+    /// wait for it.
     Gone,
     /// Nobody waited for it.
     Alone,

@@ -39,7 +39,7 @@ impl Task {
             let told = core.ask(|engine| engine.fence(*scope, keep)).await;
             if told.is_ok() {
                 pause = PAUSE;
-                // A process that only writes has nobody else to find out that the engine answers again.
+                // Where a process only writes, nothing else finds out that the engine answers again.
                 if asked.elapsed() <= core.settings.budget {
                     core.breaker.succeeded();
                 }
@@ -87,8 +87,8 @@ pub(super) fn fence(core: &Arc<Core>, scopes: impl IntoIterator<Item = FenceScop
         acknowledgements.push(acknowledgement);
     }
     core.tell_untold();
-    // An engine that has not answered of late is told all the same, but nobody waits for that; nor where no task can ask it, nor
-    // on a thread that has no runtime to wait in.
+    // An engine that has not answered of late is told all the same, but nobody waits for that. Nor does anybody wait on a thread
+    // without a runtime.
     if Spawner::current().is_none() || !core.breaker.lets_pass() {
         acknowledgements.iter().for_each(|_| core.counts.count_unfenced());
         acknowledgements.clear();

@@ -33,7 +33,7 @@ const PENDING: Duration = Duration::from_secs(1);
 pub(crate) struct Lead {
     /// `None` once it was closed.
     flight: Option<Flight>,
-    /// Where the engine was asked; for threads without a runtime.
+    /// The runtime in which the flight began: there the engine is asked by a thread that has none.
     spawner: Spawner,
     /// When to renew; `None` once the flight has been renewed for long enough (F8).
     renewal: Option<Timer>,
@@ -134,8 +134,8 @@ impl Lead {
     }
 }
 
-/// Returns where the engine is asked: the runtime that polls the work, or lets go of it. That in which the flight began may be
-/// gone, if the leader has taken the work of a lost flight back to its own.
+/// Returns the runtime in which the engine is asked: the one in which the work is polled or dropped. The first, in which the
+/// flight began, may be gone, if the leader has taken the work of a lost flight back to its own.
 fn spawner(first: &Spawner) -> Spawner {
     Spawner::current().unwrap_or_else(|| first.clone())
 }
@@ -161,7 +161,7 @@ enum IsFollowed {
     Yes,
     /// The engine knows of no such flight any more. If its lease has ended, those who waited have joined again; if it was
     /// forgotten before that, they wait on, and find what it lands with.
-    Lost,
+    Gone,
     /// The engine did not say.
     Unknown,
 }
@@ -170,11 +170,11 @@ impl Flight {
     /// Closes the flight and lands it.
     async fn end(self, told: Option<oneshot::Sender<IsFollowed>>, ending: LandsWith) {
         let mut is_followed = self.close().await;
-        if is_followed == IsFollowed::Lost {
+        if is_followed == IsFollowed::Gone {
             self.core.counts.count_lost();
         }
-        // What failed may not have taken effect: whoever joined from now on would have an outcome that others have had (F3), or
-        // wait for the rest of the lease in vain (F1).
+        // A close that has failed may have had no effect: whoever joined from now on would have an outcome that others have had
+        // (F3), or wait for the rest of the lease in vain (F1).
         let has_failed = is_followed == IsFollowed::Unknown;
         if has_failed {
             is_followed = self.close().await;
@@ -183,7 +183,7 @@ impl Flight {
             let _ = told.send(is_followed);
         }
         let is_given_up = matches!(ending, LandsWith::Known(_));
-        if is_followed == IsFollowed::No || (is_followed == IsFollowed::Lost && is_given_up && !has_failed) {
+        if is_followed == IsFollowed::No || (is_followed == IsFollowed::Gone && is_given_up && !has_failed) {
             return;
         }
         let message = match ending {
@@ -202,7 +202,7 @@ impl Flight {
     async fn close(&self) -> IsFollowed {
         let Self { core, name, token } = self;
         match core.ask(|engine| engine.close(*name, *token, PENDING, core.longest())).await {
-            Ok(Closed::Gone) => IsFollowed::Lost,
+            Ok(Closed::Gone) => IsFollowed::Gone,
             Ok(Closed::Alone) => IsFollowed::No,
             Ok(Closed::Followed) => IsFollowed::Yes,
             Err(_) => IsFollowed::Unknown,
@@ -266,7 +266,7 @@ impl Future for Closing {
             }
             match is_followed {
                 IsFollowed::Unknown => core.breaker.failed(),
-                IsFollowed::No | IsFollowed::Yes | IsFollowed::Lost => core.breaker.succeeded(),
+                IsFollowed::No | IsFollowed::Yes | IsFollowed::Gone => core.breaker.succeeded(),
             }
         }
         // Where the engine did not say, or has forgotten the flight, somebody may wait for the landing.

@@ -22,12 +22,12 @@ pub(super) trait Hear: Send + Sync {
 }
 
 impl News {
-    /// Returns the way to one who hears, for as long as that is there; an engine gets it once from each fleet.
+    /// Returns the way to one who hears, and does not keep that one alive; an engine gets it once from each fleet.
     pub(super) fn new(hear: &Arc<dyn Hear>) -> Self {
         Self(Arc::downgrade(hear))
     }
 
-    /// Returns whether anybody hears it; `false` once the fleet is gone. For engines that more than one fleet is given.
+    /// Returns whether anybody hears it; `false` once the fleet is gone. An engine of several fleets lets go of such news.
     pub fn is_heard(&self) -> bool {
         self.0.strong_count() > 0
     }

@@ -112,7 +112,7 @@ where
         // F3: before anybody has the outcome.
         if let Some(landing) = lead.close().await {
             match catch(|| share_if.is_none_or(|share_if| share_if(&value))) {
-                // What cannot be cloned is for its callers here, as without the fleet (F5).
+                // A value whose clone panics is for the callers of this process alone, as it would be without the fleet (F5).
                 Ok(true) => match unless_it_panics(|| Some(value.clone())) {
                     Some(value) => landing.land(encoded(codec, value)),
                     None => landing.refuse(Kind::NotShareable),

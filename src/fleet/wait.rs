@@ -54,7 +54,7 @@ pub(super) async fn wait(
     // The engine has shown that it knows of the flight.
     let mut seen = false;
     let mut pending = false;
-    // When it has last looked.
+    // When it last looked at the flight.
     let mut looked = began;
     loop {
         let now = Instant::now();
@@ -68,7 +68,7 @@ pub(super) async fn wait(
         }
         let sealed = match within(wake.saturating_duration_since(now), waiter.next()).await {
             Some(Hint::Landed(own, Some(sealed))) if own == token => Some(sealed),
-            // F2: of another flight, and so nothing to this caller; however much of it there is, this one looks in time.
+            // F2: news of another flight is nothing to this caller, which looks in time, however much of it there is.
             Some(Hint::Landed(other, _)) if other != token && Instant::now() < wake => continue,
             None if Instant::now() >= until => continue,
             Some(Hint::Landed(..) | Hint::Look) | None => None,

@@ -55,7 +55,8 @@ where
     let mut gather = Gather::beside(source, fleet.settings().max_message);
     landing.land(async move {
         match poll_fn(|cx| gather.poll(cx)).await {
-            // S7: those who read it here have had them, announced or not; others have waited for all of it.
+            // S7: the readers of this process have the trailers, announced or not. Other processes have waited for the whole
+            // answer, and get nothing of it.
             Gathered::Whole(_, Some(trailers)) if config.policy.hands_out(&trailers) => {
                 Message::bare(kept(Rule::S7Personal, status, Again::Never))
             }

@@ -11,7 +11,7 @@ impl HttpGroup {
     ///
     /// Through the group of a layer value it reaches all services of that value. Fleets of the group's layers are told, and
     /// nobody waits for that: until they know, requests of this process join no flight of another one there. On a thread
-    /// without a runtime they are told in the one that has asked last.
+    /// without a runtime they are told on the runtime that has asked last.
     ///
     /// For writes that do not pass the layer, and for what a write changes beside its own URI (its list, say). The path
     /// is the one that was asked for, byte by byte; a query is left out. Callers who have joined still get their answer.
