@@ -46,7 +46,7 @@ impl Timer {
     }
 
     /// Waits for the deadline. tokio panics where there are no timers, or not any more, and there is no way to ask. A timer
-    /// whose runtime is gone takes that of the runtime which polls it now.
+    /// whose runtime is gone goes on with the timers of the runtime that polls it now.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoTimers>> {
         if self.sleep.is_none() && Spawner::current().is_none() {
             return Poll::Ready(Err(NoTimers));

@@ -59,7 +59,7 @@ pub(super) struct Landing<T> {
     pub(super) late: u64,
     /// The outcomes of those that came before, and are compared.
     pub(super) early: Vec<Arc<T>>,
-    /// Those of followers that are not, since they had waited for too long.
+    /// The outcomes of followers that had waited for too long, which are not compared.
     pub(super) unused: Vec<Arc<T>>,
 }
 

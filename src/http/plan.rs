@@ -68,8 +68,8 @@ impl Coalescer {
         Some(ReadUnderWay::enter(group.reads(), number, epoch))
     }
 
-    /// Returns what is known of the caller who has a key; `read`: if what it asks for was ever written to, unless nothing is
-    /// sent for it.
+    /// Returns what is known of the caller who has a key. `read`: `Some` if what it asks for was ever written to, unless nothing
+    /// is sent for it.
     #[inline(always)]
     pub(super) fn requester(
         self: &Arc<Self>,

@@ -176,15 +176,15 @@ impl<B> Reader<B> {
         error.map(Err)
     }
 
-    /// Reads from disk, in a thread of the runtime if there is one, and it is not to be done here and now. Returns what was read
-    /// already.
+    /// Reads from disk: on a thread of the runtime; where there is none, or with `inline`, on this thread, and then returns what
+    /// was read.
     fn read<R>(&mut self, read: R, inline: bool) -> Option<Result<Bytes, BodyError>>
     where
         R: FnOnce() -> io::Result<Bytes> + Send + 'static,
     {
         match Handle::try_current() {
             Ok(runtime) if !inline => self.reading = Some(runtime.spawn_blocking(read)),
-            // No runtime's thread.
+            // Here and now.
             _ => return self.has_read(read()),
         }
         None
@@ -219,8 +219,8 @@ fn park<B>(mut state: MutexGuard<'_, State<B>>, place: usize, waits: WaitFor, wa
     deadline
 }
 
-/// Polls the inner body, which this reader has taken out, outside the lock (invariant 6). `Ready(None)`: it has ended. `waker` is
-/// asked for this reader's if it is to wait; should that panic, the body goes on for the others.
+/// Polls the inner body, which this reader has taken out, outside the lock (invariant 6). `Ready(None)`: it has ended. If the
+/// reader is to wait, `waker` returns a waker of its task; should that panic, the body goes on for the others.
 fn poll_body<B>(
     stream: &Arc<Stream<B>>,
     place: usize,
@@ -314,7 +314,7 @@ mod tests {
         *,
     };
 
-    /// `None`: it is pending, and wakes in mid-poll.
+    /// What each poll comes to. `None`: it is pending, and wakes its task in mid-poll.
     struct Scripted(VecDeque<Option<&'static str>>);
 
     impl Body for Scripted {
@@ -333,7 +333,7 @@ mod tests {
         }
     }
 
-    /// Without unsafe code no waker panics as it is cloned, so what would clone it does.
+    /// No waker of safe code panics as it is cloned, so the function that would clone it panics here.
     #[test]
     fn a_waker_that_panics_as_it_is_cloned_ends_the_body_for_nobody() {
         let (body, hints) = (Origin::new(Scripted([None, Some("abc")].into())), Hints::default());
