@@ -1,4 +1,4 @@
-//! The layer, as the options say, and the one service of it.
+//! The layer that the options describe, and its one service.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -15,10 +15,11 @@ use crate::{options::Options, upstream::Upstream};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
-/// What all requests go through, and the live page about it, if the options ask for one.
+/// Returns the service that all requests go through, and the live page about it, if the options ask for one; `None`: every
+/// request goes upstream.
 ///
-/// One service, of which each thread has a clone with connections of its own: requests are not marked for others of its group
-/// to see (S2), which took some 300 bytes of each client that waits, and 700 instructions.
+/// Each thread has a clone of this one service. With a service of its own for each thread, requests would be marked for the
+/// other services of the group to see (S2): that takes some 300 bytes of each client that waits, and 700 instructions.
 pub(crate) fn service(
     options: &Options,
     fleet: Option<Fleet>,

@@ -85,9 +85,11 @@ impl Proxy {
         self.status.as_ref().map(|status| status.address)
     }
 
-    /// Returns a layer as the one that all requests go through, with its group; `None` if the options say that none coalesce.
+    /// Returns a layer with the settings and the group of the service that all requests go through; `None` if the options say
+    /// that none coalesce.
     ///
-    /// Made for the call: while a layer holds the group, each request is marked for another service of it to see.
+    /// It is made anew by each call, and the proxy keeps none: while there is a layer that could make another service of the
+    /// group, each request is marked for that service to see.
     #[must_use]
     pub fn layer(&self) -> Option<HttpSingleflightLayer> {
         let group = self.service.as_ref()?.group().clone();

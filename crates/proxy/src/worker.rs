@@ -129,6 +129,7 @@ impl Worker {
         let (server, upstream) = (Server::new(&options), Upstream::new(&options));
         match service {
             Some(mut service) => {
+                // Each thread has connections of its own.
                 *service.get_mut() = upstream;
                 server.serve(clients, service).await;
             }

@@ -20,9 +20,9 @@ use crate::{
 /// process that waits, in a cluster over the bus between its nodes too.
 const TOLD: usize = 8 * 1024;
 
-/// What is read of long messages at a time, in KiB: half of what servers let lie for a connection that is subscribed to
-/// anything (`client-output-buffer-limit`, `pubsub`). They cut it off when the answers to one burst of reads exceed that limit
-/// by some, and all that was asked on it fails.
+/// How much of long messages is read at a time, in KiB. Servers cut off a connection that is subscribed to anything when more
+/// than 32 MB lie ready for it, or more than 8 MB for a minute (`client-output-buffer-limit`, `pubsub`), and then all that was
+/// asked on it fails. This is half of the lower limit.
 const READ: u32 = 4 * 1024;
 
 /// Redis or Valkey as the engine of a fleet.
@@ -45,7 +45,7 @@ struct Parts {
     /// What this process is called where waiters are noted: `n` or `p`, for those that are told and those that poll, and
     /// the number of its inbox.
     waiter: String,
-    /// For what is read of long messages, in KiB.
+    /// Bounds how much of long messages is read at a time; one permit for each KiB.
     reads: Semaphore,
 }
 
@@ -81,7 +81,7 @@ impl RedisEngine {
 
     /// Reads a message of that many bytes.
     async fn read(self, result: String, length: u32) -> Result<Peek, Unavailable> {
-        // Never closed.
+        // It cannot fail, since nobody closes the semaphore.
         let _share = self.0.reads.acquire_many(length.div_ceil(1024).min(READ)).await;
         let mut link = self.0.link.clone();
         let read: RedisResult<Option<Vec<u8>>> = redis::cmd("GET").arg(result).query_async(&mut link).await;
@@ -92,6 +92,7 @@ impl RedisEngine {
 
 /// What a look has found.
 enum Found {
+    /// All that there is to know.
     All(Peek),
     /// A message of so many bytes, which is yet to be read.
     Long(u32),

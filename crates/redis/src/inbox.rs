@@ -22,7 +22,7 @@ pub struct Inbox(Arc<Parts>);
 struct Parts {
     /// 16 hexadecimal digits.
     number: String,
-    /// One for each fleet on this connection; empty until the first asks for news: what comes sooner is nobody's.
+    /// One for each fleet on this connection; empty until the first asks for news: what comes before that is for nobody.
     news: Mutex<Vec<News>>,
 }
 
@@ -51,7 +51,7 @@ impl Inbox {
     }
 
     fn hear(&self, push: PushInfo) {
-        // Whoever is told is woken, and so it is done without the lock.
+        // To tell a fleet wakes its callers, so the lock is released before.
         let fleets = self.fleets().clone();
         match push.kind {
             PushKind::Message => {
