@@ -122,7 +122,7 @@ impl HttpObserver for Nothing {
 }
 
 #[test]
-fn one_that_is_observed_takes_one_more() {
+fn a_lone_response_that_is_observed_takes_one_allocation_more() {
     let unobserved = more_allocations(HttpSingleflightLayer::new());
     let observed = more_allocations(HttpSingleflightLayer::new().observe(Nothing));
     assert!(observed <= unobserved + 1.0, "{observed} more allocations for each response, and {unobserved} unobserved");

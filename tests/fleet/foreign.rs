@@ -307,7 +307,7 @@ async fn f7_news_without_end_keeps_no_follower_longer_than_max_wait() {
 /// News of its own flight is lost, and there is always some of another one.
 #[tokio::test(start_paused = true)]
 async fn a_follower_looks_at_its_flight_however_much_it_is_told_of_others() {
-    let engine = Gossips::default();
+    let engine = NewsOfOthers::default();
     let (backend, group) = (Backend::new(), [(); 2].map(|()| Group::<u32, String>::new()));
     let fleets = [(); 2].map(|()| Fleet::new(engine.clone(), SECRET));
     let calls = [0, 1].map(|at| {
@@ -316,7 +316,7 @@ async fn a_follower_looks_at_its_flight_however_much_it_is_told_of_others() {
     });
     settle().await;
     backend.open();
-    let gossip = async {
+    let others = async {
         loop {
             let name = engine.name.lock().unwrap().expect("somebody has joined");
             let news = engine.news.lock().unwrap().clone();
@@ -329,26 +329,26 @@ async fn a_follower_looks_at_its_flight_however_much_it_is_told_of_others() {
     let ended = Instant::now();
     tokio::select! {
         outcome = follower => assert_eq!(outcome.unwrap().value, "7: run 0"),
-        () = gossip => {}
+        () = others => {}
     }
     assert!(ended.elapsed() < Duration::from_millis(500), "{:?}", ended.elapsed());
 }
 
 /// An engine whose own news is lost, and through which others tell theirs.
 #[derive(Clone)]
-struct Gossips {
+struct NewsOfOthers {
     well: MemoryEngine,
     name: Arc<Mutex<Option<Name>>>,
     news: Arc<Mutex<Vec<News>>>,
 }
 
-impl Default for Gossips {
+impl Default for NewsOfOthers {
     fn default() -> Self {
         Self { well: MemoryEngine::new(), name: Arc::default(), news: Arc::default() }
     }
 }
 
-impl Engine for Gossips {
+impl Engine for NewsOfOthers {
     fn join(&self, join: Join) -> Reply<Joined> {
         *self.name.lock().unwrap() = Some(join.name);
         self.well.join(join)

@@ -10,7 +10,7 @@ use syn::{
 
 use crate::{crates::sources, imports::is_for_tests};
 
-/// The file. The field and what the table keeps are private to the files below it, so that the compiler knows the others.
+/// The file. The stage, and what the table keeps, are private to this file and those below it: elsewhere the compiler sees to it.
 const ROOM: &str = "group/lifecycle.rs";
 
 /// What the table of a shard keeps flights in, and the table itself, by the names that they have.

@@ -31,7 +31,7 @@ fn no_file_is_long() {
 }
 
 #[test]
-fn tests_are_not_counted() {
+fn lines_of_tests_are_not_counted() {
     let text = "fn f() {}\n#[cfg(test)]\nmod tests {\n fn g() {}\n}\n";
     assert_eq!(length(text), 1);
 }
