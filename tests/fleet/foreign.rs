@@ -184,7 +184,7 @@ async fn f5_f7_an_engine_of_others_fails_nobody_and_keeps_nobody() {
 
 /// As from a process of another version, which may lead again: each caller would wait for what it cannot read.
 #[tokio::test(start_paused = true)]
-async fn f6_a_message_that_was_refused_is_waited_for_once_a_second() {
+async fn f6_after_a_refused_message_nobody_waits_for_the_next_one_for_a_second() {
     let engine = Arc::new(Foreign::new(Wrong::Nonsense));
     let [leads, follows] = [(); 2].map(|()| Fleet::new(Shared(Arc::clone(&engine)), SECRET));
     let work = || async {

@@ -30,7 +30,7 @@ impl Changes {
         self.lines.push(place.span().start().line);
     }
 
-    /// `Flight`, or in a method of it `Self`.
+    /// Says whether the path is that of a flight, or `Self` in a method of one, and the stage is one of the fields.
     fn is_of_a_flight<'a>(path: &Path, mut fields: impl Iterator<Item = &'a Member>) -> bool {
         let is_flight = path.segments.last().is_some_and(|name| name.ident == "Flight" || name.ident == "Self");
         is_flight && fields.any(is_named_stage)
