@@ -53,8 +53,8 @@ pub(super) struct Core {
     pub(super) watchers: Watchers,
     /// The process is about to exit: nobody asks any more.
     pub(super) draining: AtomicBool,
-    /// The runtime that has asked last, or else that in which the fleet was made: where the engine is told of writes by threads
-    /// that have none.
+    /// The runtime that has asked last, or else that in which the fleet was made. In it the engine is told of writes on threads
+    /// that have no runtime.
     #[cfg(feature = "http")]
     pub(super) runtime: Mutex<Option<Spawner>>,
 }

@@ -147,7 +147,8 @@ where
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
     E: Send + Sync + 'static,
 {
-    /// Returns what comes next after a call that has been answered so: its body is read ahead where the head does not tell.
+    /// Returns the stage after the call. Where the head of the answer does not tell who may have it, some of the body is read
+    /// ahead.
     #[inline(always)]
     fn answered(requester: &Requester, result: Result<Response<RB>, E>, began: Option<Instant>) -> Self {
         let response = match result {

@@ -169,6 +169,7 @@ where
 }
 
 impl<B> Reader<B> {
+    /// Leaves the stream, to whose end this reader has come; returns the error if it is one.
     fn end(&mut self, error: Option<BodyError>) -> Item {
         self.failed = error.is_some();
         self.seat = None;
