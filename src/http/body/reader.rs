@@ -177,8 +177,7 @@ impl<B> Reader<B> {
         error.map(Err)
     }
 
-    /// Reads from disk: on a thread of the runtime; where there is none, or with `inline`, on this thread, and then returns what
-    /// was read.
+    /// Reads from disk, on a thread of the runtime; without one, or with `inline`, on this one, and returns what was read.
     fn read<R>(&mut self, read: R, inline: bool) -> Option<Result<Bytes, BodyError>>
     where
         R: FnOnce() -> io::Result<Bytes> + Send + 'static,
