@@ -47,6 +47,7 @@ pub(super) enum Place {
 impl Coalescer {
     pub(super) fn new(config: Arc<Config>, given: Option<HttpGroup>, routes: HttpGroup) -> Self {
         let observers = given.as_ref().unwrap_or(&routes).observers();
+        given.as_ref().unwrap_or(&routes).enter(&config);
         given.as_ref().unwrap_or(&routes).fleets().add(&config.fleet);
         config.observers.iter().for_each(|observed| observers.add(observed));
         let Config { window, stall, ref spill, .. } = *config;

@@ -232,7 +232,10 @@ where
                         Resolution::Value(answer, role, own) => {
                             let outcome = answer.take(role);
                             if let Some(own) = own {
-                                let step = State::step(&outcome.value.audience, &own, joined);
+                                let mut step = State::step(&outcome.value.audience, &own, joined);
+                                if let (Step::Take, Some(rule)) = (&step, own.requester().declines(&outcome.value)) {
+                                    step = Step::Alone(rule);
+                                }
                                 if !matches!(step, Step::Take) {
                                     own.requester().group().counts().count_declined();
                                 }

@@ -6,13 +6,16 @@ mod stats;
 use std::{
     any::Any,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use super::{
-    answer::Answer, counts::Counts, fence::Fences, key::HttpKey, membership::Fleets, observe::HttpObservers,
-    release::Releases, storm::ReadsUnderWay, unshareable::Unshareable,
+    answer::Answer, config::Config, counts::Counts, fence::Fences, key::HttpKey, membership::Fleets,
+    observe::HttpObservers, release::Releases, storm::ReadsUnderWay, unshareable::Unshareable,
 };
 use crate::{Group, Limits, Stats, observe::Observers};
 
@@ -61,6 +64,15 @@ struct Common {
     observers: Arc<HttpObservers>,
     /// Who is told of what is written.
     fleets: Arc<Fleets>,
+    layers: Arc<Layers>,
+}
+
+/// The settings of the layers whose services are in a group.
+#[derive(Default)]
+struct Layers {
+    /// The first layer's; held weakly, so that no others come to lie in the same place.
+    first: OnceLock<Weak<Config>>,
+    differ: AtomicBool,
 }
 
 /// The flights of one type of answer. Services of one group agree in it, as a rule, so the list has one node.
@@ -213,6 +225,21 @@ impl HttpGroup {
 
     pub(super) fn observers(&self) -> &Arc<HttpObservers> {
         &self.inner.common.observers
+    }
+
+    /// Notes the settings of a service of the group, before it has any request.
+    pub(super) fn enter(&self, config: &Arc<Config>) {
+        let layers = &self.inner.common.layers;
+        let first = layers.first.get_or_init(|| Arc::downgrade(config));
+        if !std::ptr::eq(first.as_ptr(), Arc::as_ptr(config)) {
+            layers.differ.store(true, Relaxed);
+        }
+    }
+
+    /// Returns whether a leader and its follower may have come by layers that were told otherwise.
+    #[inline]
+    pub(super) fn layers_differ(&self) -> bool {
+        self.inner.common.layers.differ.load(Relaxed)
     }
 
     pub(super) fn fences(&self) -> &Fences {

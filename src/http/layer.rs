@@ -97,7 +97,7 @@ impl<C> HttpSingleflightLayer<C> {
     }
 
     /// Makes all services of this layer share a group, which keeps its own limits. They must answer equal requests
-    /// alike.
+    /// alike. Layers of one group may have other settings: a follower gets no answer that its own layer would not share.
     ///
     /// # Examples
     ///

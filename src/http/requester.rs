@@ -6,7 +6,7 @@ use http::{HeaderName, StatusCode, response};
 use tokio::time::Instant;
 
 use super::{
-    answer::{Audience, Terms},
+    answer::{Answer, Audience, Terms},
     body::BodySource,
     coalescer::{Coalescer, Place},
     group::HttpGroup,
@@ -48,6 +48,23 @@ impl Requester {
     #[inline]
     pub(super) fn verdict(&self, head: &response::Parts, has_length: bool) -> Verdict {
         self.coalescer.config.policy.verdict(self.facts, AnswerHead { head, has_length })
+    }
+
+    /// Returns the rule by which this caller's own layer keeps from it what the layer of its leader would share.
+    #[inline]
+    pub(super) fn declines<RB, E>(&self, answer: &Answer<RB, E>) -> Option<Rule> {
+        if self.group().layers_differ() { self.judge_again(answer) } else { None }
+    }
+
+    #[cold]
+    fn judge_again<RB, E>(&self, answer: &Answer<RB, E>) -> Option<Rule> {
+        // S28: its own deadline was not the leader's.
+        let requester = Self { facts: self.facts.of_one_who_waited(), ..self.clone() };
+        let verdict = match &answer.result {
+            Ok((head, _)) => requester.verdict(head, answer.audience.has_length),
+            Err(_) => requester.coalescer.config.policy.verdict_on_error(requester.facts),
+        };
+        verdict.share.err()
     }
 
     /// Returns the claim to a body, as the layer was told to keep it.
@@ -96,7 +113,10 @@ impl Requester {
         if names.is_empty() && again == Again::Never {
             return Audience { rule: share.err(), has_length, fleet: FleetPart::default(), terms: None };
         }
-        names.retain(|name: &HeaderName| !self.coalescer.config.recipe.covers(name));
+        // What is in this key may be in the keys of followers by another layer, or not.
+        if !self.group().layers_differ() {
+            names.retain(|name: &HeaderName| !self.coalescer.config.recipe.covers(name));
+        }
         let compared = !names.is_empty() || again != Again::Never;
         let terms = compared.then(|| {
             let answered = Instant::now();

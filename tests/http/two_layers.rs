@@ -1,6 +1,6 @@
 //! Two services with one group: two layers, or one layer value that was asked twice.
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_test::task::spawn;
 use tower::{Layer, Service};
 use tower_singleflight::{
@@ -8,7 +8,7 @@ use tower_singleflight::{
     http::{HttpGroup, HttpSingleflight},
 };
 
-use crate::origin::{Held, Origin, RequestBody, get, ok, request, role, text};
+use crate::origin::{Answer, Held, Origin, RequestBody, get, ok, request, role, text};
 
 type Two = (HttpSingleflight<Origin<RequestBody>>, HttpSingleflight<Origin<RequestBody>>);
 
@@ -19,6 +19,17 @@ fn two(one: HttpSingleflightLayer, other: HttpSingleflightLayer) -> (Two, mpsc::
     let origin = Origin::new(sender);
     let services = (one.group(group.clone()).layer(origin.clone()), other.group(group).layer(origin));
     (services, held)
+}
+
+/// Waits for the call that a follower makes by itself.
+async fn own_call(
+    held: &mut mpsc::UnboundedReceiver<Held<RequestBody>>,
+    follower: &mut JoinHandle<Answer>,
+) -> Held<RequestBody> {
+    tokio::select! {
+        own = held.recv() => own.unwrap(),
+        _ = follower => panic!("it has got the leader's answer"),
+    }
 }
 
 #[tokio::test]
@@ -67,11 +78,51 @@ async fn s07_no_follower_gets_the_leaders_cookies_whichever_layer_it_came_throug
     let ((mut strips, mut keeps), mut held) =
         two(HttpSingleflightLayer::new().strip_set_cookie(), HttpSingleflightLayer::new());
     let (leader, follower) = (strips.call(get("/x")), keeps.call(get("/x")));
-    let calls = [leader, follower].map(tokio::spawn);
+    let [leader, mut follower] = [leader, follower].map(tokio::spawn);
     held.recv().await.unwrap().answer(ok(&[("set-cookie", "id=1")], "x"));
-    for call in calls {
-        let response = call.await.unwrap().unwrap();
-        assert_eq!(response.headers().contains_key("set-cookie"), role(&response) == Role::Leader);
+    assert_eq!(leader.await.unwrap().unwrap().headers()["set-cookie"], "id=1");
+    own_call(&mut held, &mut follower).await.answer(ok(&[("set-cookie", "id=2")], "y"));
+    assert_eq!(follower.await.unwrap().unwrap().headers()["set-cookie"], "id=2");
+}
+
+/// What one layer has in its keys, the requests of another may differ in and still meet.
+#[tokio::test]
+async fn s09_vary_counts_for_a_follower_whose_layer_leaves_the_field_out_of_the_key() {
+    let plain = HttpSingleflightLayer::new;
+    for (name, one, other) in [
+        ("x-tenant", plain(), plain().ignore_headers(["x-tenant"])),
+        ("cookie", plain().per_credential(), plain().ignore_cookies()),
+        ("referer", plain().key_header(http::header::REFERER), plain()),
+    ] {
+        let ((mut one, mut other), mut held) = two(one, other);
+        let calls = [one.call(get("/x")), other.call(request("GET", "/x", &[(name, "a=b")]))];
+        let [leader, mut follower] = calls.map(tokio::spawn);
+        held.recv().await.unwrap().answer(ok(&[("vary", name)], "of none"));
+        assert_eq!(text(leader.await.unwrap().unwrap()).await, "of none");
+        own_call(&mut held, &mut follower).await.answer(ok(&[("vary", name)], "its own"));
+        assert_eq!(text(follower.await.unwrap().unwrap()).await, "its own", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn s07_s05_d4_a_follower_gets_nothing_that_its_own_layer_keeps_for_the_leader() {
+    let plain = HttpSingleflightLayer::new;
+    for (layer, fields, status, head) in [
+        (plain().keep_header(http::HeaderName::from_static("x-secret")), &[][..], 200, &[("x-secret", "1")][..]),
+        (plain().share_authorized(), &[("authorization", "a")], 200, &[]),
+        (plain().share_server_errors(false), &[], 503, &[]),
+    ] {
+        let ((mut one, mut other), mut held) = two(plain(), layer);
+        let [leader, mut follower] = [one.call(get("/x")), other.call(request("GET", "/x", fields))].map(tokio::spawn);
+        let answer = |body| {
+            let mut answer = ok(head, body);
+            *answer.status_mut() = http::StatusCode::from_u16(status).unwrap();
+            answer
+        };
+        held.recv().await.unwrap().answer(answer("the leader's"));
+        assert_eq!(text(leader.await.unwrap().unwrap()).await, "the leader's");
+        own_call(&mut held, &mut follower).await.answer(answer("its own"));
+        assert_eq!(text(follower.await.unwrap().unwrap()).await, "its own");
     }
 }
 

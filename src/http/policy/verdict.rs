@@ -24,10 +24,8 @@ pub(in crate::http) struct RequestFacts {
     pub(in crate::http) head: bool,
 }
 
-#[cfg(feature = "fleet")]
 impl RequestFacts {
-    /// Returns what counts of a request where the answer was made for another, of another process: its own deadline was not
-    /// the other's (S28).
+    /// Returns what counts of a request where the answer was made for another: its own deadline was not the other's (S28).
     pub(in crate::http) const fn of_one_who_waited(self) -> Self {
         Self { deadline: false, ..self }
     }
