@@ -11,7 +11,7 @@ use crate::{
     origin::{Keyed, OriginBody, Plain, bench, get, get_with, ok, role, text},
 };
 
-const PERSONAL: [&str; 13] = [
+const PERSONAL: [&str; 22] = [
     "Set-Cookie",
     "Set-Cookie2",
     "Mcp-Session-Id",
@@ -25,6 +25,15 @@ const PERSONAL: [&str; 13] = [
     "DPoP-Nonce",
     "Authentication-Info",
     "Proxy-Authentication-Info",
+    "Authorization",
+    "Access-Token",
+    "X-Access-Token",
+    "Refresh-Token",
+    "X-Refresh-Token",
+    "Secure-Session-Challenge",
+    "Secure-Session-Registration",
+    "Sec-Session-Challenge",
+    "Sec-Session-Registration",
 ];
 
 #[tokio::test]

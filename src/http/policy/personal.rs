@@ -1,22 +1,5 @@
 //! Fields of an answer that are for one caller (S7), and those that name one exchange (S17).
 
-/// They hand out a session, a token or a nonce: an answer that has one of them is the leader's (S7).
-const PERSONAL: [&str; 13] = [
-    "set-cookie",
-    "set-cookie2",
-    "mcp-session-id",
-    "x-csrf-token",
-    "x-xsrf-token",
-    "csrf-token",
-    "x-auth-token",
-    "x-session-token",
-    "x-session-id",
-    "replay-nonce",
-    "dpop-nonce",
-    "authentication-info",
-    "proxy-authentication-info",
-];
-
 /// They name one exchange, for logs and traces: followers do not get the leader's (S17). One that ends in `*` stands for
 /// all that begin so.
 const EXCHANGE: [&str; 28] = [
@@ -50,9 +33,38 @@ const EXCHANGE: [&str; 28] = [
     "x-github-request-id",
 ];
 
-/// Returns whether an answer with this field is for its leader alone (S7), whatever the application adds to the list.
+/// Returns whether a field hands out a session, a token or a nonce: an answer that has it is for its leader alone (S7),
+/// whatever the application adds to the list.
+//
+// Each field of each answer is looked up: the compiler makes a step by length of this, where a list is gone through.
 pub(super) fn is_personal(name: &str) -> bool {
-    PERSONAL.contains(&name)
+    matches!(
+        name,
+        "set-cookie"
+            | "set-cookie2"
+            | "mcp-session-id"
+            | "x-csrf-token"
+            | "x-xsrf-token"
+            | "csrf-token"
+            | "x-auth-token"
+            | "x-session-token"
+            | "x-session-id"
+            // Those who renew a token say the new one in them.
+            | "authorization"
+            | "access-token"
+            | "x-access-token"
+            | "refresh-token"
+            | "x-refresh-token"
+            // What the client has to prove next (RFC 8555; RFC 9449; RFC 9110, section 11.6.3; device bound sessions).
+            | "replay-nonce"
+            | "dpop-nonce"
+            | "authentication-info"
+            | "proxy-authentication-info"
+            | "secure-session-challenge"
+            | "secure-session-registration"
+            | "sec-session-challenge"
+            | "sec-session-registration"
+    )
 }
 
 /// Returns whether a field names one exchange (S17).

@@ -36,6 +36,15 @@ async fn s7_what_is_handed_out_to_one_caller_reaches_nobody_else() {
         "dpop-nonce",
         "authentication-info",
         "proxy-authentication-info",
+        "authorization",
+        "access-token",
+        "x-access-token",
+        "refresh-token",
+        "x-refresh-token",
+        "secure-session-challenge",
+        "secure-session-registration",
+        "sec-session-challenge",
+        "sec-session-registration",
     ];
     for name in names {
         // Each caller's own, which it gets.

@@ -4,7 +4,7 @@ use http::HeaderName;
 
 use super::{ALL, Again, Policy, RequestFacts, Rule, follower_head, judge, response, verdict};
 
-const PERSONAL: [&str; 13] = [
+const PERSONAL: [&str; 22] = [
     "Set-Cookie",
     "Set-Cookie2",
     "Mcp-Session-Id",
@@ -18,6 +18,15 @@ const PERSONAL: [&str; 13] = [
     "DPoP-Nonce",
     "Authentication-Info",
     "Proxy-Authentication-Info",
+    "Authorization",
+    "Access-Token",
+    "X-Access-Token",
+    "Refresh-Token",
+    "X-Refresh-Token",
+    "Secure-Session-Challenge",
+    "Secure-Session-Registration",
+    "Sec-Session-Challenge",
+    "Sec-Session-Registration",
 ];
 
 #[test]
