@@ -46,9 +46,10 @@ pub(super) enum Place {
 
 impl Coalescer {
     pub(super) fn new(config: Arc<Config>, given: Option<HttpGroup>, routes: HttpGroup) -> Self {
-        let observers = given.as_ref().unwrap_or(&routes).observers();
-        given.as_ref().unwrap_or(&routes).enter(&config);
-        given.as_ref().unwrap_or(&routes).fleets().add(&config.fleet);
+        let group = given.as_ref().unwrap_or(&routes);
+        let observers = group.observers();
+        group.enter(&config);
+        group.fleets().add(&config.fleet);
         config.observers.iter().for_each(|observed| observers.add(observed));
         let Config { window, stall, ref spill, .. } = *config;
         let observer = observers.any().map(|_| observers.of_bodies());

@@ -96,6 +96,16 @@ trait AnyFlights: Send + Sync {
     fn forget_where(&self, predicate: &dyn Fn(&HttpKey) -> bool) -> usize;
 }
 
+impl Layers {
+    #[cold]
+    fn enter(&self, config: &Arc<Config>) {
+        let first = self.first.get_or_init(|| Arc::downgrade(config));
+        if !std::ptr::eq(first.as_ptr(), Arc::as_ptr(config)) {
+            self.differ.store(true, Relaxed);
+        }
+    }
+}
+
 impl<RB: Send + 'static, E: Send + Sync + 'static> AnyFlights for Flights<RB, E> {
     fn as_any(&self) -> &dyn Any {
         self
@@ -228,11 +238,12 @@ impl HttpGroup {
     }
 
     /// Notes the settings of a service of the group, before it has any request.
+    #[inline]
     pub(super) fn enter(&self, config: &Arc<Config>) {
         let layers = &self.inner.common.layers;
-        let first = layers.first.get_or_init(|| Arc::downgrade(config));
-        if !std::ptr::eq(first.as_ptr(), Arc::as_ptr(config)) {
-            layers.differ.store(true, Relaxed);
+        // As for all services of one layer, which a router makes for each connection.
+        if !layers.first.get().is_some_and(|first| std::ptr::eq(first.as_ptr(), Arc::as_ptr(config))) {
+            layers.enter(config);
         }
     }
 
