@@ -14,7 +14,7 @@ use super::{
 use crate::{
     FlightId,
     observe::{LeaderCall, Watch},
-    panic::catch,
+    panic::{catch, discard},
     trace,
 };
 
@@ -76,17 +76,34 @@ impl<K, T> AfterUnlock<'_, K, T> {
         }
         own
     }
+
+    /// The same, for one to whom neither the key nor the work belongs, nor an outcome: a panic of their drop is another caller's,
+    /// and goes no further. Each is dropped by itself: two panics at once would end the process.
+    pub(super) fn run_for_others(mut self) {
+        let (closed, key, unwanted, own) = (self.closed.take(), self.key.take(), self.unwanted.take(), self.own.take());
+        let rest = catch(|| self.run());
+        if let Some(Closed { work, then }) = closed {
+            discard(work);
+            discard(then);
+        }
+        discard(unwanted);
+        discard(own);
+        discard(key);
+        if let Err(payload) = rest {
+            resume_unwind(payload);
+        }
+    }
 }
 
 /// The work of a flight that is being dropped, ended or not; the fields are dropped in this order (invariant 5).
 pub(super) struct Closed<'a, K, T> {
-    _work: Ending<T>,
-    _then: DropGuard<'a, K, T>,
+    work: Ending<T>,
+    then: DropGuard<'a, K, T>,
 }
 
 impl<'a, K, T> Closed<'a, K, T> {
     pub(super) fn new(shard: &'a Shard<K, T>, flight: FlightRef, work: Ending<T>) -> Self {
-        Self { _work: work, _then: DropGuard { shard, flight } }
+        Self { work, then: DropGuard { shard, flight } }
     }
 }
 

@@ -98,7 +98,7 @@ impl<K, T> Follower<K, T> {
 
     fn leave(&mut self, goes_alone: bool) {
         let Some(outcome) = self.outcome.take_if(|outcome| !outcome.is_told()) else { return };
-        self.shard.lock().leave_as_follower(&outcome, self.parked, goes_alone).run();
+        self.shard.lock().leave_as_follower(&outcome, self.parked, goes_alone).run_for_others();
     }
 }
 

@@ -5,10 +5,7 @@ use std::{borrow::Borrow, hash::Hash, sync::Arc};
 #[cfg(all(feature = "fleet", feature = "http"))]
 use super::reentrancy;
 use super::{Group, flight_ref::FlightRef, shard::Shard};
-use crate::{
-    FlightId,
-    panic::{DiscardEach, catch, discard},
-};
+use crate::{FlightId, panic::DiscardEach};
 
 impl<K: Clone, T> Group<K, T> {
     /// Makes later callers of all keys that satisfy the predicate start anew; returns how many flights were forgotten.
@@ -52,9 +49,7 @@ impl<K: Clone, T> Group<K, T> {
                 let mut locked = shard.lock();
                 let is_there = locked.get(*at).is_some_and(|flight| flight.is_joinable());
                 if is_there {
-                    let after = locked.set_aside(at.slot);
-                    // The key is another caller's, and others are still to be forgotten.
-                    let _ = catch(|| after.run()).map_err(discard);
+                    locked.set_aside(at.slot).run_for_others();
                 }
                 is_there
             };
@@ -154,7 +149,7 @@ impl<K: Hash + Eq, T> Group<K, T> {
         if !allowed(at.id(shard.number), flight.callers) {
             return Some(false);
         }
-        locked.set_aside(slot).run();
+        locked.set_aside(slot).run_for_others();
         Some(true)
     }
 }

@@ -16,7 +16,8 @@ use super::{
     work::Work,
 };
 use crate::{
-    Event, FlightId, Reason, Role, context::Context, observe::LeaderCall, rare::Rare, sync::Spawner, trace::WaitSpan,
+    Event, FlightId, Reason, Role, context::Context, observe::LeaderCall, panic::discard, rare::Rare, sync::Spawner,
+    trace::WaitSpan,
 };
 
 /// How a caller wants to be registered.
@@ -196,7 +197,10 @@ where
         if let Some(spawner) = spawner {
             launch(spawner, Arc::clone(self), led.flight);
         }
-        drop(led.old_key);
+        // It is another caller's.
+        if let Some(old_key) = led.old_key {
+            discard(old_key);
+        }
         Joined::Leader(leader)
     }
 

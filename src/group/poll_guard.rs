@@ -67,7 +67,7 @@ impl<K, T> Drop for PollGuard<'_, K, T> {
     #[inline]
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            self.shard.lock().return_work(self.flight, work).run();
+            self.shard.lock().return_work(self.flight, work).run_for_others();
         }
     }
 }

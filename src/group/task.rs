@@ -116,7 +116,7 @@ impl<K, T> Future for Task<K, T> {
             }
             if let Poll::Ready(ending) = work.poll(cx) {
                 // With no callers left the outcome is for nobody.
-                drop(shard.lock().land(self.flight, ending, Driver::Task).run());
+                shard.lock().land(self.flight, ending, Driver::Task).run_for_others();
                 return Poll::Ready(());
             }
             if !registered {
@@ -162,13 +162,13 @@ impl<K, T> Task<K, T> {
         let Some(timer) = &mut self.deadline else { return };
         // Where there are no timers, nothing would tell when the time is over: it is over at once.
         if timer.poll(cx).is_ready() {
-            self.shard.lock().expire(self.flight, timer.deadline()).run();
+            self.shard.lock().expire(self.flight, timer.deadline()).run_for_others();
         }
     }
 }
 
 impl<K, T> Drop for Task<K, T> {
     fn drop(&mut self) {
-        self.shard.lock().lose(self.flight).run();
+        self.shard.lock().lose(self.flight).run_for_others();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     future::{pending, poll_fn},
+    hash::{Hash, Hasher},
     mem::forget,
     panic::{AssertUnwindSafe, catch_unwind, panic_any},
     sync::{
@@ -10,11 +11,12 @@ use std::{
     },
     task::Poll,
     thread,
+    time::Duration,
 };
 
 use futures_util::FutureExt;
 use tokio_test::{assert_pending, assert_ready, task};
-use tower_singleflight::{Group, Limits};
+use tower_singleflight::{Group, Limits, Outcome, Reason, Role};
 
 use crate::work::{never, settle};
 
@@ -179,12 +181,6 @@ async fn a_call_that_is_polled_after_its_end_says_so_and_disturbs_no_flight() {
 
 #[tokio::test]
 async fn work_that_panics_as_it_is_dropped_frees_its_key() {
-    struct Bad;
-    impl Drop for Bad {
-        fn drop(&mut self) {
-            panic!("dropped badly");
-        }
-    }
     let group: Group<&str, u32> = Group::new();
     let mut call = task::spawn(group.call("key", || async {
         let _bad = Bad;
@@ -194,4 +190,79 @@ async fn work_that_panics_as_it_is_dropped_frees_its_key() {
     assert!(catch_unwind(AssertUnwindSafe(|| drop(call))).is_err());
     assert!(group.is_empty());
     assert_eq!(group.call("key", || async { 7 }).await.value, 7);
+}
+
+/// Panics as it is dropped, whatever else unwinds.
+struct Bad;
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        panic!("dropped badly");
+    }
+}
+
+/// All of them are equal; some panic when they are dropped.
+#[derive(Clone)]
+struct Key {
+    panics: bool,
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        assert!(!self.panics, "a key panics on purpose");
+    }
+}
+
+const GOOD: Key = Key { panics: false };
+const BAD: Key = Key { panics: true };
+
+impl PartialEq for Key {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+/// Returns the last caller of a flight whose leader has left behind a key and work that panic as they are dropped.
+async fn last_caller(group: &Group<Key, u32>) -> impl Future<Output = Outcome<u32>> + Unpin {
+    let mut leader = task::spawn(group.call(BAD, || async {
+        let _bad = Bad;
+        pending().await
+    }));
+    assert_pending!(leader.poll());
+    let follower = group.call(GOOD, || async { 7 });
+    settle().await;
+    drop(leader);
+    follower
+}
+
+/// By itself it would have dropped neither.
+#[tokio::test(start_paused = true)]
+async fn the_last_caller_of_a_flight_is_failed_by_no_panic_of_its_leaders_key_and_work() {
+    let group = Group::new();
+    let left = last_caller(&group).await;
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(left))).is_ok(), "it leaves");
+    assert!(group.is_empty());
+
+    let group = Group::with_limits(Limits::new().max_wait(Duration::from_secs(1)));
+    let waits_too_long = last_caller(&group).await;
+    let alone = AssertUnwindSafe(waits_too_long).catch_unwind().await.expect("it runs its own work");
+    assert_eq!((alone.value, alone.role), (7, Role::Alone(Reason::WaitedTooLong)));
+    assert!(group.is_empty());
+}
+
+#[tokio::test]
+async fn who_forgets_a_flight_is_failed_by_no_panic_of_its_key() {
+    let group = Group::new();
+    let forgotten = group.call(BAD, pending::<u32>);
+    assert!(catch_unwind(AssertUnwindSafe(|| group.forget(&GOOD))).expect("it forgets"));
+    let unshared = group.call(BAD, pending::<u32>);
+    assert!(catch_unwind(AssertUnwindSafe(|| group.forget_unshared(&GOOD))).expect("it forgets"));
+    drop((forgotten, unshared));
+    assert!(group.is_empty());
 }
