@@ -29,8 +29,8 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on, or a thread cannot be started. The error says which. Options that name a fleet
-    /// are for [`start_in_fleet`](Self::start_in_fleet).
+    /// If the address cannot be listened on, or a thread cannot be started; or if there is to be none. The error says which.
+    /// Options that name a fleet are for [`start_in_fleet`](Self::start_in_fleet).
     ///
     /// # Panics
     ///
@@ -60,6 +60,9 @@ impl Proxy {
     }
 
     fn start_with(options: &Options, threads: usize, fleet: Option<Fleet>) -> io::Result<Self> {
+        if threads == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a proxy needs a thread at least"));
+        }
         let said = |what: String| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
         let listening = server::listen(options.listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (address, listener) = listening.map_err(said(format!("cannot listen on {}", options.listen)))?;

@@ -90,3 +90,10 @@ async fn what_does_not_end_in_its_grace_does_not_hold_the_end_up() {
     proxy.stop.send(()).unwrap();
     timeout(LONG, proxy.done).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_proxy_without_threads_does_not_start() {
+    let options = Proxy::options(([127, 0, 0, 1], 9).into(), &[]);
+    let refused = singleflight_proxy::Proxy::start(&options, 0).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+}
