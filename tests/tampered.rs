@@ -14,12 +14,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, timeout};
 use tower_singleflight::{
     Group,
-    fleet::{
-        Closed, Codec, Engine, FenceScope, Fleet, FleetSettings, Join, Joined, MemoryEngine, Name, News, Peek,
-        PostcardCodec, Reply, Token,
-    },
+    fleet::{Codec, Engine, Fleet, FleetSettings, MemoryEngine, Name, News, Peek, PostcardCodec, Reply, Token},
 };
 
+#[macro_use]
+#[path = "fleet/pass_on.rs"]
+mod pass_on;
 #[allow(dead_code)]
 #[path = "fleet/process.rs"]
 mod process;
@@ -108,21 +108,7 @@ impl Tampered {
 }
 
 impl Engine for Tampered {
-    fn join(&self, join: Join) -> Reply<Joined> {
-        self.well.join(join)
-    }
-
-    fn renew(&self, name: Name, token: Token, lease: Duration) -> Reply<bool> {
-        self.well.renew(name, token, lease)
-    }
-
-    fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed> {
-        self.well.close(name, token, pending, refuse)
-    }
-
-    fn hold(&self, name: Name, token: Token, pending: Duration) -> Reply<()> {
-        self.well.hold(name, token, pending)
-    }
+    pass_on!(join renew close hold fence);
 
     fn land(&self, name: Name, token: Token, message: Bytes, keep: Duration) -> Reply<()> {
         let (landed, hands) = (self.well.land(name, token, message.clone(), keep), Arc::clone(&self.hands));
@@ -146,10 +132,6 @@ impl Engine for Tampered {
                 other => other,
             })
         })
-    }
-
-    fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()> {
-        self.well.fence(scope, keep)
     }
 
     fn news(&self, to: News) -> bool {

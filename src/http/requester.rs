@@ -59,10 +59,10 @@ impl Requester {
     #[cold]
     fn judge_again<RB, E>(&self, answer: &Answer<RB, E>) -> Option<Rule> {
         // S28: its own deadline was not the leader's.
-        let requester = Self { facts: self.facts.of_one_who_waited(), ..self.clone() };
+        let (policy, facts) = (&self.coalescer.config.policy, self.facts.of_one_who_waited());
         let verdict = match &answer.result {
-            Ok((head, _)) => requester.verdict(head, answer.audience.has_length),
-            Err(_) => requester.coalescer.config.policy.verdict_on_error(requester.facts),
+            Ok((head, _)) => policy.verdict(facts, AnswerHead { head, has_length: answer.audience.has_length }),
+            Err(_) => policy.verdict_on_error(facts),
         };
         verdict.share.err()
     }

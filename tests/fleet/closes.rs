@@ -8,14 +8,10 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::time::Instant;
 use tower_singleflight::{
     Group,
-    fleet::{
-        Closed, Engine, Faults, FenceScope, Fleet, Join, Joined, MemoryEngine, Name, News, Peek, Reply, Token,
-        Unavailable,
-    },
+    fleet::{Closed, Engine, Faults, Fleet, MemoryEngine, Name, Reply, Token, Unavailable},
 };
 
 use crate::{
@@ -46,13 +42,7 @@ impl LosesCloses {
 }
 
 impl Engine for LosesCloses {
-    fn join(&self, join: Join) -> Reply<Joined> {
-        self.well.join(join)
-    }
-
-    fn renew(&self, name: Name, token: Token, lease: Duration) -> Reply<bool> {
-        self.well.renew(name, token, lease)
-    }
+    pass_on!(join renew hold land peek fence news);
 
     fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed> {
         let is_lost = self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
@@ -60,26 +50,6 @@ impl Engine for LosesCloses {
             return Box::pin(async { Err(Unavailable::new("connection reset")) });
         }
         self.well.close(name, token, pending, refuse)
-    }
-
-    fn hold(&self, name: Name, token: Token, pending: Duration) -> Reply<()> {
-        self.well.hold(name, token, pending)
-    }
-
-    fn land(&self, name: Name, token: Token, message: Bytes, keep: Duration) -> Reply<()> {
-        self.well.land(name, token, message, keep)
-    }
-
-    fn peek(&self, name: Name, token: Token) -> Reply<Peek> {
-        self.well.peek(name, token)
-    }
-
-    fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()> {
-        self.well.fence(scope, keep)
-    }
-
-    fn news(&self, to: News) -> bool {
-        self.well.news(to)
     }
 }
 

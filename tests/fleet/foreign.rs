@@ -73,6 +73,8 @@ impl Foreign {
 }
 
 impl Engine for Foreign {
+    pass_on!(news);
+
     fn join(&self, join: Join) -> Reply<Joined> {
         self.joins.fetch_add(1, Relaxed);
         let answer = match self.wrong {
@@ -129,10 +131,6 @@ impl Engine for Foreign {
             _ => self.reply(self.well.fence(scope, keep)),
         }
     }
-
-    fn news(&self, to: News) -> bool {
-        self.well.news(to)
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +152,7 @@ async fn f5_f7_an_engine_of_others_fails_nobody_and_keeps_nobody() {
         let settings = FleetSettings::new().max_wait(Duration::from_secs(1));
         let backend = Backend::new();
         let nodes = [(); 3].map(|()| {
-            let fleet = Fleet::with_settings(Shared(Arc::clone(&engine)), SECRET, settings.clone()).unwrap();
+            let fleet = Fleet::with_settings(Shared { well: Arc::clone(&engine) }, SECRET, settings.clone()).unwrap();
             (Group::<u32, String>::new(), fleet)
         });
         let calls = nodes.each_ref().map(|(group, fleet)| {
@@ -186,7 +184,7 @@ async fn f5_f7_an_engine_of_others_fails_nobody_and_keeps_nobody() {
 #[tokio::test(start_paused = true)]
 async fn f6_after_a_refused_message_nobody_waits_for_the_next_one_for_a_second() {
     let engine = Arc::new(Foreign::new(Wrong::Nonsense));
-    let [leads, follows] = [(); 2].map(|()| Fleet::new(Shared(Arc::clone(&engine)), SECRET));
+    let [leads, follows] = [(); 2].map(|()| Fleet::new(Shared { well: Arc::clone(&engine) }, SECRET));
     let work = || async {
         tokio::time::sleep(Duration::from_secs(3)).await;
         "led".to_owned()
@@ -210,7 +208,7 @@ async fn who_follows_where_the_engine_cannot_tell_what_runs_joins_once_in_a_leas
     let engine = Arc::new(Foreign::new(Wrong::CannotTell));
     let backend = Backend::new();
     let calls = [(); 2].map(|()| {
-        let (fleet, backend) = (Fleet::new(Shared(Arc::clone(&engine)), SECRET), backend.clone());
+        let (fleet, backend) = (Fleet::new(Shared { well: Arc::clone(&engine) }, SECRET), backend.clone());
         tokio::spawn(fleet.call(&Group::<u32, String>::new(), 7, PostcardCodec::new(), move || backend.run(7)))
     });
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -232,7 +230,7 @@ async fn a_write_is_told_again_to_an_engine_that_has_panicked() {
     };
 
     let engine = Arc::new(Foreign::new(Wrong::PanicsFencing));
-    let fleet = Fleet::new(Shared(Arc::clone(&engine)), SECRET);
+    let fleet = Fleet::new(Shared { well: Arc::clone(&engine) }, SECRET);
     let mut node: Plain = bench(HttpSingleflightLayer::new().fleet(fleet, "pages"));
     let write = ask(&mut node, request("POST", "http://h/x", &[])).await;
     node.next().await.answer(ok(&[], "written"));
@@ -246,40 +244,12 @@ async fn a_write_is_told_again_to_an_engine_that_has_panicked() {
     assert_eq!(crate::http::fleet(&response), Some(tower_singleflight::fleet::FleetRole::Led));
 }
 
-struct Shared(Arc<Foreign>);
+struct Shared {
+    well: Arc<Foreign>,
+}
 
 impl Engine for Shared {
-    fn join(&self, join: Join) -> Reply<Joined> {
-        self.0.join(join)
-    }
-
-    fn renew(&self, name: Name, token: Token, lease: Duration) -> Reply<bool> {
-        self.0.renew(name, token, lease)
-    }
-
-    fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed> {
-        self.0.close(name, token, pending, refuse)
-    }
-
-    fn hold(&self, name: Name, token: Token, pending: Duration) -> Reply<()> {
-        self.0.hold(name, token, pending)
-    }
-
-    fn land(&self, name: Name, token: Token, message: Bytes, keep: Duration) -> Reply<()> {
-        self.0.land(name, token, message, keep)
-    }
-
-    fn peek(&self, name: Name, token: Token) -> Reply<Peek> {
-        self.0.peek(name, token)
-    }
-
-    fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()> {
-        self.0.fence(scope, keep)
-    }
-
-    fn news(&self, to: News) -> bool {
-        self.0.news(to)
-    }
+    pass_on!(join renew close hold land peek fence news);
 }
 
 /// Each look brings news that something may have been missed.
@@ -349,33 +319,11 @@ impl Default for NewsOfOthers {
 }
 
 impl Engine for NewsOfOthers {
+    pass_on!(renew close hold land peek fence);
+
     fn join(&self, join: Join) -> Reply<Joined> {
         *self.name.lock().unwrap() = Some(join.name);
         self.well.join(join)
-    }
-
-    fn renew(&self, name: Name, token: Token, lease: Duration) -> Reply<bool> {
-        self.well.renew(name, token, lease)
-    }
-
-    fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed> {
-        self.well.close(name, token, pending, refuse)
-    }
-
-    fn hold(&self, name: Name, token: Token, pending: Duration) -> Reply<()> {
-        self.well.hold(name, token, pending)
-    }
-
-    fn land(&self, name: Name, token: Token, message: Bytes, keep: Duration) -> Reply<()> {
-        self.well.land(name, token, message, keep)
-    }
-
-    fn peek(&self, name: Name, token: Token) -> Reply<Peek> {
-        self.well.peek(name, token)
-    }
-
-    fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()> {
-        self.well.fence(scope, keep)
     }
 
     fn news(&self, to: News) -> bool {

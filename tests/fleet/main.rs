@@ -1,5 +1,8 @@
 //! Flights that many processes share. Each process is a group and a `Fleet` of its own, all on one engine.
 
+#[macro_use]
+mod pass_on;
+
 mod behind_drops;
 mod call;
 mod closes;
