@@ -158,7 +158,7 @@ pub enum Event<'a> {
         /// As above.
         label: Option<&'a str>,
     },
-    /// A call ends with the panic of the work, raised again in its caller.
+    /// A call ends with a panic in its caller: that of the work, raised again, or of a value as it was cloned for it.
     Panicked {
         /// The caller followed another's flight.
         follower: bool,

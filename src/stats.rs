@@ -4,7 +4,8 @@ use std::ops::AddAssign;
 
 /// What a group has done since it was made, and what is under way: returned by [`Group::stats`](crate::Group::stats).
 ///
-/// A call is counted once, when it is made: as one that leads, follows or goes alone.
+/// A call is counted once, when it is made: as one that leads, follows or goes alone. Observers are told the same: once all calls
+/// have ended, each number here is that of the [`Event`](crate::Event)s.
 ///
 /// # Examples
 ///
@@ -32,11 +33,12 @@ pub struct Stats {
     /// Of those that followed: those that ran their own work after all, since they had waited too long, or the outcome was
     /// lost or not for them.
     pub released: u64,
-    /// Of those that followed: those that left before the end.
+    /// Of those that followed: those that left before they had the outcome.
     pub left: u64,
-    /// Of those that followed: those in which the panic of the work was raised again.
+    /// Of those that followed: those in which the panic of the work was raised again, or that of a value as it was cloned for
+    /// them.
     pub panicked: u64,
-    /// Flights that were dropped since their last caller had left.
+    /// Flights that were dropped since their last caller had left, less those that had been lost.
     pub abandoned: u64,
     /// Flights whose task died without an outcome: its runtime was shut down.
     pub lost: u64,

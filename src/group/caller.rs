@@ -145,15 +145,7 @@ where
                 },
                 State::Joined(Joined::Alone(_, reason)) => Part::Alone(*reason, None),
                 State::Alone(work, _) => {
-                    let ended = if self.watching.is_on() {
-                        catch(|| work.as_mut().poll_end(cx)).unwrap_or_else(|payload| {
-                            self.watching.panicked();
-                            resume_unwind(payload)
-                        })
-                    } else {
-                        work.as_mut().poll_end(cx)
-                    };
-                    ready!(ended);
+                    ready!(work.as_mut().poll_end(cx));
                     let done = State::Done(self.role());
                     match replace(&mut self.state, done) {
                         State::Alone(work, _) => Part::Value(PartValue::Own(work)),
@@ -166,7 +158,6 @@ where
                 Part::Value(value) => return Poll::Ready(Resolution::Value(value, self.role(), self.leave())),
                 Part::Panic(payload) => {
                     drop(self.leave());
-                    self.watching.panicked();
                     resume_unwind(payload);
                 }
                 Part::Alone(reason, note) => (reason, note),
@@ -191,6 +182,26 @@ where
     where
         W: Work<T>,
     {
+        if self.watching.is_on() { self.poll_watched(cx) } else { self.poll_to_outcome(cx) }
+    }
+
+    /// Likewise; tells the observers if the poll panics, whatever it is that panics in it.
+    #[inline(never)]
+    fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>>
+    where
+        W: Work<T>,
+    {
+        catch(|| self.poll_to_outcome(cx)).unwrap_or_else(|payload| {
+            self.watching.panicked();
+            resume_unwind(payload)
+        })
+    }
+
+    #[inline]
+    fn poll_to_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>>
+    where
+        W: Work<T>,
+    {
         loop {
             match ready!(self.poll_resolution(cx, None)) {
                 // The observers are told first, so that the outcome is made where it is returned; no code of the user's runs in
@@ -200,10 +211,10 @@ where
                     return Poll::Ready(Outcome { value: work.into_value(), role, callers: 1 });
                 }
                 // In a function of its own, so that an outcome that nobody observes is made where it is returned.
-                Resolution::Value(value, role, _) if self.watching.is_on() => {
-                    return Poll::Ready(self.observed_outcome(value, role));
+                Resolution::Value(value, role, unneeded) if self.watching.is_on() => {
+                    return Poll::Ready(self.observed_outcome(value, role, unneeded));
                 }
-                Resolution::Value(value, role, _) => return Poll::Ready(value.take(role)),
+                Resolution::Value(value, role, unneeded) => return Poll::Ready(value.take(role, unneeded)),
                 Resolution::Alone(work, reason, _) => {
                     self.state = State::Alone(work.boxed_alone(CallContext::default()), reason)
                 }
@@ -212,8 +223,8 @@ where
     }
 
     #[cold]
-    fn observed_outcome(&mut self, value: PartValue<T>, role: Role) -> Outcome<T> {
-        let outcome = value.take(role);
+    fn observed_outcome(&mut self, value: PartValue<T>, role: Role, unneeded: Option<W>) -> Outcome<T> {
+        let outcome = value.take(role, unneeded);
         self.watching.answered(role, outcome.callers);
         outcome
     }

@@ -94,11 +94,13 @@ impl<K, T> Follower<K, T> {
     pub(super) fn release(&mut self, reason: Reason) {
         self.span.end(|| reason.name());
         self.leave(true);
+        self.outcome = None;
     }
 
-    fn leave(&mut self, goes_alone: bool) {
-        let Some(outcome) = self.outcome.take_if(|outcome| !outcome.is_told()) else { return };
-        self.shard.lock().leave_as_follower(&outcome, self.parked, goes_alone).run_for_others();
+    fn leave(&self, goes_alone: bool) {
+        if let Some(outcome) = &self.outcome {
+            self.shard.lock().leave_as_follower(outcome, self.parked, goes_alone).run_for_others();
+        }
     }
 }
 

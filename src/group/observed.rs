@@ -49,6 +49,7 @@ impl<K, T> Group<K, T> {
             stats += shard.lock().stats();
         }
         stats.alone += self.inner.keyless.get();
+        stats.panicked += self.inner.shards.unserved();
         stats.observers_off = self.inner.observers.off();
         stats
     }

@@ -28,6 +28,8 @@ pub(super) struct Shard<K, T> {
     pub(super) limits: Limits,
     /// The group's.
     pub(super) observers: Arc<Observers>,
+    /// The group's: followers that got no value though their flight had landed with one, since code of the user's panicked.
+    pub(super) unserved: Arc<AtomicU64>,
 }
 
 /// A shard whose lock is held. Every transition of a flight takes it by value, so that nothing is left to be run or
@@ -42,11 +44,16 @@ pub(super) struct Locked<'a, K, T> {
 pub(super) type Launch<K, T> = fn(Spawner, Arc<Shard<K, T>>, FlightRef);
 
 impl<K, T> Shard<K, T> {
-    pub(super) fn new(limits: Limits, flights: Option<Arc<AtomicUsize>>, observers: Arc<Observers>) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        flights: Option<Arc<AtomicUsize>>,
+        observers: Arc<Observers>,
+        unserved: Arc<AtomicU64>,
+    ) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let joinable = Counter::new(flights.map(|count| (count, limits.max_flights)));
         let number = NonZeroU64::MIN.saturating_add(NUMBER.fetch_add(1, Relaxed));
-        Self { table: ShardMutex::new(Table::new(joinable)), number, limits, observers }
+        Self { table: ShardMutex::new(Table::new(joinable)), number, limits, observers, unserved }
     }
 
     #[inline]

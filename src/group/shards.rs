@@ -1,6 +1,9 @@
 //! The shards of a group.
 
-use std::sync::{Arc, OnceLock, atomic::AtomicUsize};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
 
 use super::shard::Shard;
 use crate::{Limits, observe::Observers, threads::threads};
@@ -21,13 +24,14 @@ pub(super) struct Shards<K, T> {
     /// How many flights the group has, where a limit asks for it.
     flights: Option<Arc<AtomicUsize>>,
     observers: Arc<Observers>,
+    unserved: Arc<AtomicU64>,
 }
 
 impl<K, T> Shards<K, T> {
     pub(super) fn new(limits: Limits, observers: Arc<Observers>) -> Self {
         let shards = (0..(PER_THREAD * threads()).next_power_of_two()).map(|_| OnceLock::new()).collect();
         let flights = (limits.max_flights != usize::MAX).then(Arc::default);
-        Self { shards, limits, flights, observers }
+        Self { shards, limits, flights, observers, unserved: Arc::default() }
     }
 
     /// Returns the shard that keys with this hash belong to.
@@ -40,7 +44,13 @@ impl<K, T> Shards<K, T> {
 
     #[cold]
     fn make(&self) -> Arc<Shard<K, T>> {
-        Arc::new(Shard::new(self.limits, self.flights.clone(), Arc::clone(&self.observers)))
+        let (observers, unserved) = (Arc::clone(&self.observers), Arc::clone(&self.unserved));
+        Arc::new(Shard::new(self.limits, self.flights.clone(), observers, unserved))
+    }
+
+    /// Returns how many followers got no value though their flight had landed with one.
+    pub(super) fn unserved(&self) -> u64 {
+        self.unserved.load(Relaxed)
     }
 
     /// Returns those that a key has come to; in the others there is nothing.

@@ -1,13 +1,19 @@
 //! The outcome of a shared flight, as all its callers but the leader get it.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    mem::forget,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use super::{
     flight_ref::FlightRef,
     work::{BoxedWork, Note},
 };
 use crate::{
-    Outcome, Reason, Role,
+    Outcome, Reason, Role, Stats,
     panic::{Payload, Text},
 };
 
@@ -17,6 +23,8 @@ pub(crate) struct SharedOutcome<T> {
     told: OnceLock<Told<T>>,
     /// Where the flight is: here, so that not each follower has to hold it.
     pub(super) flight: FlightRef,
+    /// The group's.
+    unserved: Arc<AtomicU64>,
 }
 
 /// How a flight ended, as it is told to all; the leader reads it only if everybody got the value.
@@ -30,6 +38,17 @@ pub(super) enum Told<T> {
     Panicked(Text),
     /// There is no outcome: followers go alone.
     Lost,
+}
+
+impl<T> Told<T> {
+    /// Returns what followers count as that are told this; `None`: as saved.
+    pub(super) fn count<'a>(&self, stats: &'a mut Stats) -> Option<&'a mut u64> {
+        match self {
+            Self::Shared { .. } => None,
+            Self::NotShareable(_) | Self::Lost => Some(&mut stats.released),
+            Self::Panicked(_) => Some(&mut stats.panicked),
+        }
+    }
 }
 
 /// What one caller gets of an ending: `Told` is for all, and this for one.
@@ -61,12 +80,21 @@ pub(crate) enum PartValue<T> {
 }
 
 impl<T> SharedOutcome<T> {
-    pub(super) fn new(flight: FlightRef) -> Self {
-        Self { told: OnceLock::new(), flight }
+    pub(super) fn new(flight: FlightRef, unserved: &Arc<AtomicU64>) -> Self {
+        Self { told: OnceLock::new(), flight, unserved: Arc::clone(unserved) }
     }
 
     pub(super) fn is_told(&self) -> bool {
         self.told.get().is_some()
+    }
+
+    /// Takes back what a follower was counted as when it was told, if it was; returns whether it was.
+    pub(super) fn uncount(&self, stats: &mut Stats) -> bool {
+        let Some(told) = self.told.get() else { return false };
+        if let Some(count) = told.count(stats) {
+            *count -= 1;
+        }
+        true
     }
 
     /// Says how the flight ended. A flight ends once.
@@ -87,24 +115,39 @@ impl<T> SharedOutcome<T> {
 }
 
 impl<T: Clone> PartValue<T> {
-    /// Gives one caller the value. Never called under a lock (invariant 6).
+    /// Gives one caller the value, and drops the work that it had ready. Never called under a lock (invariant 6).
     #[inline]
-    pub(crate) fn take(self, role: Role) -> Outcome<T> {
+    pub(crate) fn take<W>(self, role: Role, unneeded: Option<W>) -> Outcome<T> {
         match self {
             Self::Own(work) => Outcome { value: work.into_value(), role, callers: 1 },
-            Self::Shared(outcome) => outcome.take(role),
+            Self::Shared(outcome) => outcome.take(role, unneeded),
         }
     }
 }
 
 impl<T: Clone> SharedOutcome<T> {
     /// Gives one caller the value; the last one needs no clone.
-    fn take(self: Arc<Self>, role: Role) -> Outcome<T> {
-        let own = if Arc::strong_count(&self) > 1 { Err(self) } else { Arc::try_unwrap(self) };
-        let told = own.map_or_else(|outcome| outcome.told.get().cloned(), |outcome| outcome.told.into_inner());
-        match told {
+    fn take<W>(self: Arc<Self>, role: Role, unneeded: Option<W>) -> Outcome<T> {
+        let on_panic = OnPanic { unserved: &self.unserved, role };
+        drop(unneeded);
+        let told = if Arc::strong_count(&self) > 1 { self.told.get().cloned() } else { None };
+        forget(on_panic);
+        match told.or_else(|| Arc::into_inner(self)?.told.into_inner()) {
             Some(Told::Shared { value, callers }) => Outcome { value, role, callers },
             _ => unreachable!("only a value is shared"),
         }
+    }
+}
+
+/// Counts a follower that gets no value, since code of the user's panics. To be forgotten once that has returned.
+struct OnPanic<'a> {
+    unserved: &'a AtomicU64,
+    role: Role,
+}
+
+impl Drop for OnPanic<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.unserved.fetch_add(u64::from(self.role == Role::Follower), Relaxed);
     }
 }

@@ -230,7 +230,7 @@ where
                     };
                     match resolution {
                         Resolution::Value(answer, role, own) => {
-                            let outcome = answer.take(role);
+                            let outcome = answer.take(role, None::<()>);
                             if let Some(own) = own {
                                 let mut step = State::step(&outcome.value.audience, &own, joined);
                                 if let (Step::Take, Some(rule)) = (&step, own.requester().declines(&outcome.value)) {

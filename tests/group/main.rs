@@ -22,6 +22,7 @@ mod observe_odd;
 mod panics;
 mod runtimes;
 mod stats;
+mod told_and_counted;
 mod tombstones;
 mod try_call;
 mod unlocked;

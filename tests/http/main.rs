@@ -44,6 +44,7 @@ mod status;
 #[cfg(feature = "status")]
 mod status_page;
 mod storm;
+mod told_and_counted;
 mod tonic_client;
 mod two_layers;
 mod variants;

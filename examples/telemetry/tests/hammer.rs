@@ -79,6 +79,13 @@ fn the_sum_of_all_roles_is_the_number_of_calls_on_two_threads() {
     for (role, counted) in [("leader", stats.led), ("follower", stats.followed), ("alone", stats.alone)] {
         assert_eq!(sum("singleflight.calls", Some(("role", role))), counted, "{role}");
     }
+    assert_eq!(sum("singleflight.released", None), stats.released);
+    for (name, counted) in [("singleflight.left", stats.left), ("singleflight.panicked", stats.panicked)] {
+        assert_eq!(sum(name, Some(("follower", "true"))), counted, "{name}");
+    }
+    for (end, counted) in [("abandoned", stats.abandoned), ("lost", stats.lost)] {
+        assert_eq!(sum("singleflight.flights", Some(("end", end))), counted, "{end}");
+    }
     assert_eq!(sum("singleflight.flights", None), stats.led, "each flight has one end");
     let ended = ["singleflight.wait.duration", "singleflight.left", "singleflight.panicked"];
     assert_eq!(ended.map(|name| sum(name, None)).iter().sum::<u64>(), made, "each call has one end");

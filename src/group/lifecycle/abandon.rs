@@ -1,7 +1,5 @@
 //! How a flight ends whose work has not: its last caller has left, or its task has died.
 
-use std::mem::replace;
-
 use tokio::time::Instant;
 
 use super::flight::{Ending, Stage};
@@ -28,7 +26,6 @@ impl<'a, K, T> Locked<'a, K, T> {
         let keep = flight.finish || (flight.polled && on_abandon != OnAbandon::Cancel);
         let launching = if keep && flight.stage == Stage::Solo { Spawner::current() } else { None };
         if !keep || (flight.stage == Stage::Solo && launching.is_none()) {
-            self.table.stats.abandoned += 1;
             return (None, self.close(at, End::Abandoned, after));
         }
         after.report = launching.as_ref().and_then(|_| Report::on_move(self.shard, flight));
@@ -49,7 +46,6 @@ impl<'a, K, T> Locked<'a, K, T> {
         if flight.grace() != Some(deadline) {
             return if flight.deadline() == Some(deadline) { self.overtake(at) } else { after };
         }
-        self.table.stats.abandoned += 1;
         self.close(at, End::Abandoned, after)
     }
 
@@ -59,13 +55,11 @@ impl<'a, K, T> Locked<'a, K, T> {
         let table = &mut *self.table;
         let mut after = AfterUnlock::nothing();
         let Some(flight) = table.get(at).filter(|flight| flight.stage == Stage::Shared) else { return after };
-        let led = flight.leader;
-        let again = replace(&mut flight.lost, true);
-        table.stats.lost += u64::from(!again);
-        after.lost = Some(at.id(self.shard.number));
-        if !led {
+        after.lost = Some(at.id(self.shard.number)).filter(|_| !flight.over);
+        if !flight.leader {
             return self.close(at, End::Lost, after);
         }
+        table.count_end(at.slot, End::Lost);
         after.report = Report::on_end(self.shard, table.at(at.slot), End::Lost);
         let (key, successor) = table.release_key(at.slot);
         let (flight, stats) = table.at_counted(at.slot);
@@ -80,6 +74,7 @@ impl<'a, K, T> Locked<'a, K, T> {
     /// flight that waits for its turn has the key from now on, and starts when the drop is done (invariant 5).
     fn close(mut self, at: FlightRef, how: End, mut after: AfterUnlock<'a, K, T>) -> AfterUnlock<'a, K, T> {
         self.table.uncount(at.slot);
+        self.table.count_end(at.slot, how);
         let flight = self.table.at(at.slot);
         after.report = Report::on_end(self.shard, flight, how);
         let next = flight.next();

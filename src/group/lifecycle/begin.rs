@@ -13,7 +13,8 @@ use crate::group::{
 use crate::observe::LeaderCall;
 
 impl<K, T> Locked<'_, K, T> {
-    /// none => (Solo | Shared): with a key, the flight is listed in the place of `old` (invariant 1).
+    /// none => (Solo | Shared): with a key, the flight is listed in the place of `old` (invariant 1); without one it is the work of
+    /// a caller that goes alone.
     #[inline(always)]
     pub(in crate::group) fn lead(
         mut self,
@@ -24,11 +25,15 @@ impl<K, T> Locked<'_, K, T> {
     ) -> Led<K> {
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
-        table.stats.led += u64::from(key.is_some());
+        let is_alone = key.is_none();
+        table.stats.led += u64::from(!is_alone);
         // A tombstone: the new work starts when the old one's drop is done (invariant 5).
         let tombstone = old.filter(|old| !table.at(*old).is_running());
         let old_key = old.and_then(|old| table.unlist(old));
         let flight = table.insert(|serial| Flight::new(new, serial, key));
+        if is_alone {
+            table.at(flight.slot).over = true;
+        }
         // Set afterwards, so that nothing is moved where nobody watches.
         if let Some(leader_call) = leader_call {
             table.at(flight.slot).leader_call = Some(leader_call.clone());
@@ -42,6 +47,7 @@ impl<K, T> Locked<'_, K, T> {
 
     /// Solo, Shared => Shared: one more follower.
     pub(in crate::group) fn follow(mut self, at: FlightRef, finish: bool) -> Followed<T> {
+        let unserved = &self.shard.unserved;
         let (flight, stats) = self.table.at_counted(at.slot);
         stats.followed += 1;
         flight.callers += 1;
@@ -50,7 +56,7 @@ impl<K, T> Locked<'_, K, T> {
         flight.enter(Stage::Shared);
         let waiting = flight.waiting_mut();
         waiting.grace = None;
-        let outcome = Arc::clone(waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at))));
+        let outcome = Arc::clone(waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at, unserved))));
         Followed { outcome, moves }
     }
 }

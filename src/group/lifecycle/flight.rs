@@ -37,8 +37,9 @@ pub(in crate::group) struct Flight<K, T> {
     pub(super) scoped: bool,
     /// A `spawn` asked for the work to run to its end.
     pub(super) finish: bool,
-    /// It has lost a task, and been counted for it; its leader may have left the work to another one since.
-    pub(super) lost: bool,
+    /// Its end has been counted and told, though its work may go on for the leader alone; or it is no flight, but work of one
+    /// that goes alone.
+    pub(super) over: bool,
     /// Live callers: those who joined less those who left or got the outcome.
     pub(in crate::group) callers: usize,
     /// The leader is one of them.
@@ -144,7 +145,7 @@ impl<K, T> Flight<K, T> {
             polled: false,
             scoped,
             finish: spawned,
-            lost: false,
+            over: false,
             callers: 1,
             leader: true,
             leader_waker: None,
@@ -248,10 +249,8 @@ impl<K, T> Flight<K, T> {
 
     /// Ends the flight for its followers, if it has ever had any, and counts those that get no value.
     pub(super) fn tell(&self, how: Told<T>, stats: &mut Stats) {
-        match how {
-            Told::Shared { .. } => {}
-            Told::NotShareable(_) | Told::Lost => stats.released += self.followers() as u64,
-            Told::Panicked(_) => stats.panicked += self.followers() as u64,
+        if let Some(count) = how.count(stats) {
+            *count += self.followers() as u64;
         }
         if let Some(outcome) = self.waiting.as_ref().and_then(|waiting| waiting.outcome.as_ref()) {
             outcome.tell(how);

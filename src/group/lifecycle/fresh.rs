@@ -89,6 +89,7 @@ pub(super) fn release_next<'a, K, T>(
     after.report = Report::on_end(shard, flight, End::NotShareable);
     let note = if flight.followers() > 0 { work.note() } else { None };
     table.uncount(next);
+    table.count_end(next, End::NotShareable);
     let (flight, stats) = table.at_counted(next);
     flight.tell(Told::NotShareable(note), stats);
     flight.callers = 1;

@@ -27,7 +27,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         if flight.callers > 0 { (None, after) } else { self.last_caller_left(at, after) }
     }
 
-    /// A follower leaves that has not been told the outcome, unless it has been meanwhile.
+    /// A follower leaves that has not seen the outcome. If it has been told all the same, what it was told does not count.
     pub(in crate::group) fn leave_as_follower(
         mut self,
         outcome: &SharedOutcome<T>,
@@ -36,13 +36,13 @@ impl<'a, K, T> Locked<'a, K, T> {
     ) -> AfterUnlock<'a, K, T> {
         let at = outcome.flight;
         let mut after = AfterUnlock::nothing();
-        // Told while the lock was waited for: a lost flight is its leader's alone.
-        if outcome.is_told() || self.table.get(at).is_none() {
-            return after;
-        }
-        let (flight, stats) = self.table.at_counted(at.slot);
+        let stats = &mut self.table.stats;
         stats.released += u64::from(goes_alone);
         stats.left += u64::from(!goes_alone);
+        if outcome.uncount(stats) || self.table.get(at).is_none() {
+            return after;
+        }
+        let flight = self.table.at(at.slot);
         flight.callers -= 1;
         after.waker = parked.and_then(|parked| flight.waiting_mut().waiters.try_remove(parked.index()));
         if flight.callers > 0 || !flight.is_running() {

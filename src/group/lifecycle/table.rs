@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Borrow,
+    mem::replace,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -11,11 +12,11 @@ use std::{
 use hashbrown::HashTable;
 
 use super::flight::Flight;
-use crate::Stats;
 use crate::group::{
     flight_ref::FlightRef,
     slots::{FIRST, Slots},
 };
+use crate::{End, Stats};
 
 /// Guarded by the shard's lock. Flights stay in `flights` until they have ended and their leader is gone, also when the
 /// index does not list them any more.
@@ -96,6 +97,17 @@ impl<K, T> Table<K, T> {
     /// The same, with what is counted of its group.
     pub(super) fn at_counted(&mut self, slot: usize) -> (&mut Flight<K, T>, &mut Stats) {
         (&mut self.flights[slot], &mut self.stats)
+    }
+
+    /// Counts how a flight ends whose work has not, unless it has had an end before.
+    pub(super) fn count_end(&mut self, slot: usize, how: End) {
+        let (flight, stats) = self.at_counted(slot);
+        let is_first = !replace(&mut flight.over, true);
+        match how {
+            End::Abandoned => stats.abandoned += u64::from(is_first),
+            End::Lost => stats.lost += u64::from(is_first),
+            End::Panicked | End::NotShareable => {}
+        }
     }
 
     /// Puts a flight in, and lists it if it has a key, which the index has not.

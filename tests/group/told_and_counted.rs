@@ -1,0 +1,234 @@
+//! What observers are told of flights and callers, and what `stats` counts of them, is the same.
+
+use std::{
+    future::ready,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+};
+
+use futures_util::FutureExt;
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::yield_now,
+};
+use tokio_test::{assert_pending, task};
+use tower_singleflight::{End, Event, Group, Limits, Observer, Reason, Role};
+
+use crate::work::{Work, never, settle};
+
+/// Counts as `stats` does.
+#[derive(Default)]
+pub(crate) struct Told {
+    led: AtomicU64,
+    followed: AtomicU64,
+    alone: AtomicU64,
+    released: AtomicU64,
+    left: AtomicU64,
+    panicked: AtomicU64,
+    abandoned: AtomicU64,
+    lost: AtomicU64,
+    /// Ends of calls, and of flights.
+    ended: AtomicU64,
+    over: AtomicU64,
+}
+
+impl Observer for Told {
+    fn on(&self, event: &Event<'_>) {
+        let count = |to: &AtomicU64, is: bool| {
+            to.fetch_add(u64::from(is), SeqCst);
+        };
+        match *event {
+            Event::Led { again, .. } => {
+                count(&self.led, !again);
+                count(&self.released, again);
+            }
+            Event::Joined { again, .. } => count(&self.followed, !again),
+            Event::Alone { .. } => count(&self.alone, true),
+            Event::Released { .. } => count(&self.released, true),
+            Event::Left { follower, .. } => count(&self.left, follower),
+            Event::Panicked { follower, .. } => count(&self.panicked, follower),
+            Event::Ended { how, .. } => {
+                count(&self.abandoned, how == End::Abandoned);
+                count(&self.lost, how == End::Lost);
+            }
+            _ => {}
+        }
+        let ends = matches!(event, Event::Answered { .. } | Event::Left { .. } | Event::Panicked { .. });
+        count(&self.ended, ends);
+        count(&self.over, matches!(event, Event::Landed { .. } | Event::Ended { .. }));
+    }
+}
+
+impl Told {
+    /// Everybody is gone: each call and each flight has ended, and `stats` says the same.
+    #[track_caller]
+    pub(crate) fn assert_agrees<K, T>(&self, group: &Group<K, T>) {
+        let stats = group.stats();
+        let Self { led, followed, alone, released, left, panicked, abandoned, lost, ended, over } = self;
+        let told = [led, followed, alone, released, left, panicked, abandoned, lost].map(|count| count.load(SeqCst));
+        let counted = [
+            stats.led,
+            stats.followed,
+            stats.alone,
+            stats.released,
+            stats.left,
+            stats.panicked,
+            stats.abandoned,
+            stats.lost,
+        ];
+        assert_eq!(told, counted, "led, followed, alone, released, left, panicked; abandoned, lost");
+        assert_eq!((ended.load(SeqCst), over.load(SeqCst)), (stats.calls(), stats.led));
+        assert_eq!((stats.in_flight, stats.callers, stats.waiting), (0, 0, 0));
+        assert!(group.is_empty());
+    }
+}
+
+fn told<K: 'static, T: 'static>(limits: Limits) -> (Group<K, T>, Arc<Told>) {
+    let told = Arc::new(Told::default());
+    (Group::with_limits(limits).observed(Arc::clone(&told)), told)
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().build().expect("a runtime starts")
+}
+
+#[test]
+fn a_flight_that_was_lost_is_not_abandoned_too_when_its_leader_leaves() {
+    let (group, told) = told(Limits::new());
+    let work = Work::default();
+    let dead = runtime();
+    let calls = dead.block_on(async { [group.call("key", work.run(1)), group.call("key", work.run(2))] });
+    drop(dead);
+    drop(calls);
+    assert_eq!((group.stats().lost, group.stats().abandoned), (1, 0));
+    told.assert_agrees(&group);
+}
+
+/// Its task runs work that no flight runs.
+#[test]
+fn what_a_spawn_runs_alone_is_no_flight_that_can_be_lost() {
+    let (group, told) = told::<_, u32>(Limits::new().max_flights(1));
+    let dead = runtime();
+    let calls = dead.block_on(async { [group.spawn("key", never), group.spawn("other", never)] });
+    assert!(!calls[1].is_leader());
+    drop(dead);
+    drop(calls);
+    assert_eq!((group.stats().led, group.stats().alone, group.stats().lost), (1, 1, 1));
+    told.assert_agrees(&group);
+}
+
+/// The flight has landed, and they leave before they have seen it.
+#[tokio::test]
+async fn followers_that_leave_when_it_has_landed_have_left_whatever_it_came_to() {
+    let (group, told) = told(Limits::new());
+    let work = Work::default();
+    let calls = [(); 3].map(|()| group.call("key", work.run(1)));
+    work.gate.notify_one();
+    settle().await;
+    drop(calls);
+    assert_eq!((group.stats().left, group.stats().saved()), (2, 0));
+
+    let calls = [(); 3].map(|()| group.call("key", || async { panic!("no luck") }));
+    settle().await;
+    drop(calls);
+    assert_eq!((group.stats().left, group.stats().panicked), (4, 0));
+
+    let mut calls: Vec<_> = (0..3).map(|_| group.call("key", work.run(1))).collect();
+    drop(calls.remove(0));
+    work.gate.notify_one();
+    settle().await;
+    let kept = calls.remove(0);
+    drop(calls);
+    assert_eq!(kept.await.value, 1);
+    assert_eq!((group.stats().left, group.stats().saved()), (5, 1));
+    told.assert_agrees(&group);
+}
+
+#[test]
+fn followers_that_leave_when_it_is_lost_have_left() {
+    let (group, told) = told(Limits::new());
+    let work = Work::default();
+    let dead = runtime();
+    let [leader, follower, other] = dead.block_on(async { [(); 3].map(|()| group.call("key", work.run(1))) });
+    drop(dead);
+    drop(follower);
+    let alive = runtime();
+    work.gate.notify_one();
+    assert_eq!(alive.block_on(leader).value, 1);
+    work.gate.notify_one();
+    assert_eq!(alive.block_on(other).role, Role::Alone(Reason::Lost));
+    assert_eq!((group.stats().left, group.stats().released), (1, 1));
+    told.assert_agrees(&group);
+}
+
+/// A value that cannot be copied; the last to have it needs no copy.
+#[derive(Debug)]
+struct Uncopied;
+
+impl Clone for Uncopied {
+    fn clone(&self) -> Self {
+        resume_unwind(Box::new("a value that cannot be copied"))
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_panics_as_it_is_copied_is_a_panic_in_those_who_get_none() {
+    let (group, told) = told(Limits::new());
+    let calls = [(); 3].map(|()| {
+        group.call("key", || async {
+            yield_now().await;
+            Uncopied
+        })
+    });
+    let mut failed = Vec::new();
+    for call in calls {
+        failed.push(AssertUnwindSafe(call).catch_unwind().await.is_err());
+    }
+    assert_eq!(failed, [true, true, false]);
+    assert_eq!((group.stats().panicked, group.stats().saved()), (1, 1));
+    told.assert_agrees(&group);
+}
+
+/// Work that its caller does not need.
+struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        resume_unwind(Box::new("work that panics as it is dropped"));
+    }
+}
+
+#[tokio::test]
+async fn a_followers_own_work_that_panics_as_it_is_dropped_is_a_panic_in_the_follower() {
+    let (group, told) = told(Limits::new());
+    let leader = group.call("key", || ready(1).boxed());
+    let unused = PanicsOnDrop;
+    let follower = group.call("key", move || {
+        let _unused = &unused;
+        ready(2).boxed()
+    });
+    assert_eq!(leader.await.value, 1);
+    assert!(AssertUnwindSafe(follower).catch_unwind().await.is_err());
+    assert_eq!((group.stats().panicked, group.stats().saved()), (1, 0));
+    told.assert_agrees(&group);
+}
+
+/// As above, but it leaves.
+#[tokio::test]
+async fn a_follower_that_leaves_and_panics_has_left() {
+    let (group, told) = told(Limits::new());
+    let leader = group.call("key", || ready(1).boxed());
+    let unused = PanicsOnDrop;
+    let mut follower = task::spawn(group.call("key", move || {
+        let _unused = &unused;
+        ready(2).boxed()
+    }));
+    assert_pending!(follower.poll());
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(follower))).is_err());
+    assert_eq!(leader.await.value, 1);
+    assert_eq!(group.stats().left, 1);
+    told.assert_agrees(&group);
+}

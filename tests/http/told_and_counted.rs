@@ -1,0 +1,212 @@
+//! What observers are told of flights and requests, and what `stats` counts of them, is the same.
+
+use std::{
+    convert::Infallible,
+    error::Error,
+    fmt,
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, poll};
+use http::{Request, Response};
+use http_body_util::Full;
+use tokio::task::{JoinSet, yield_now};
+use tower::{Layer, Service, service_fn};
+use tower_singleflight::{
+    End, Event, HttpSingleflightLayer, Limits, Observer,
+    http::{HttpEvent, HttpGroup, HttpObserver},
+};
+
+use crate::origin::{bench, get, get_with, ok};
+
+/// Counts as `stats` does: led, followed, alone, released, left, panicked, abandoned, lost; then ends of calls, and flights under way.
+#[derive(Default)]
+struct Told([AtomicU64; 10]);
+
+impl Observer for Told {
+    fn on(&self, event: &Event<'_>) {
+        let count = |at: usize, is: bool| {
+            self.0[at].fetch_add(u64::from(is), SeqCst);
+        };
+        match *event {
+            Event::Led { again, .. } => {
+                count(0, !again);
+                count(3, again);
+            }
+            Event::Joined { again, .. } => count(1, !again),
+            Event::Alone { .. } => count(2, true),
+            Event::Released { .. } => count(3, true),
+            Event::Left { follower, .. } => count(4, follower),
+            Event::Panicked { follower, .. } => count(5, follower),
+            Event::Ended { how, .. } => {
+                count(6, how == End::Abandoned);
+                count(7, how == End::Lost);
+            }
+            _ => {}
+        }
+        count(8, matches!(event, Event::Answered { .. } | Event::Left { .. } | Event::Panicked { .. }));
+        match event {
+            Event::Led { .. } => count(9, true),
+            Event::Landed { .. } | Event::Ended { .. } => {
+                self.0[9].fetch_sub(1, SeqCst);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl HttpObserver for Told {
+    fn on_http(&self, _: &HttpEvent<'_>) {}
+}
+
+impl Told {
+    /// All requests are over.
+    #[track_caller]
+    fn assert_agrees(&self, group: &HttpGroup) {
+        let stats = group.stats();
+        let told = self.0.each_ref().map(|count| count.load(SeqCst));
+        let counted = [
+            stats.led,
+            stats.followed,
+            stats.alone,
+            stats.released,
+            stats.left,
+            stats.panicked,
+            stats.abandoned,
+            stats.lost,
+            stats.calls(),
+            0,
+        ];
+        assert_eq!(told, counted, "led, followed, alone, released, left, panicked, abandoned, lost; ended, under way");
+        assert_eq!((stats.in_flight, stats.callers, stats.waiting), (0, 0, 0));
+        assert!(group.is_empty());
+    }
+}
+
+fn observed() -> (HttpSingleflightLayer, Arc<Told>) {
+    let told = Arc::new(Told::default());
+    (HttpSingleflightLayer::new().observe(Arc::clone(&told)), told)
+}
+
+/// An error that cannot be copied; the last to have it needs no copy.
+#[derive(Debug)]
+struct Uncopied;
+
+impl Clone for Uncopied {
+    fn clone(&self) -> Self {
+        resume_unwind(Box::new("an error that cannot be copied"))
+    }
+}
+
+impl fmt::Display for Uncopied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an error that cannot be copied")
+    }
+}
+
+impl Error for Uncopied {}
+
+#[tokio::test]
+async fn an_error_that_panics_as_it_is_copied_is_a_panic_in_those_who_get_none() {
+    let (layer, told) = observed();
+    let mut service = layer.layer(service_fn(async |_: Request<Full<Bytes>>| {
+        yield_now().await;
+        Err::<Response<Full<Bytes>>, _>(Uncopied)
+    }));
+    let calls = [(); 3].map(|()| service.call(get("/x")));
+    let mut failed = Vec::new();
+    for call in calls {
+        failed.push(AssertUnwindSafe(call).catch_unwind().await.is_err());
+    }
+    assert_eq!(failed, [true, true, false]);
+    assert_eq!((service.group().stats().panicked, service.group().stats().saved()), (1, 1));
+    told.assert_agrees(service.group());
+}
+
+/// Its answer would be for its leader alone, and so it was released beside the flight before it.
+#[tokio::test]
+async fn s13_d3_a_flight_whose_followers_went_alone_is_not_abandoned_when_its_leader_leaves() {
+    let (layer, told) = observed();
+    let mut bench = bench(layer);
+    let reload = || get_with("/x", &[("cache-control", "no-cache")]);
+    let mut first = bench.call(get("/x"));
+    assert!(first.poll().is_pending());
+    let held = bench.next().await;
+    let mut waiting = [(); 2].map(|()| bench.call(reload()));
+    waiting.iter_mut().for_each(|call| assert!(call.poll().is_pending()));
+    held.answer(ok(&[("cache-control", "private")], "mine"));
+    first.await.unwrap();
+    waiting.iter_mut().for_each(|call| assert!(call.poll().is_pending()));
+    drop(waiting);
+    assert_eq!((bench.group.stats().abandoned, bench.group.stats().released), (0, 1));
+    told.assert_agrees(&bench.group);
+}
+
+/// Answers of all kinds, by the number of the request.
+async fn answer(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let kind = request.headers().get("user-agent").and_then(|kind| kind.to_str().ok()?.parse::<u32>().ok());
+    yield_now().await;
+    let answer = Response::builder();
+    let answer = match kind.unwrap_or_default() % 11 {
+        0 => answer.header("cache-control", "private"),
+        1 => answer.header("vary", "user-agent"),
+        2 => answer.header("set-cookie", "a=b"),
+        3 => answer.status(403),
+        4 => answer.status(503),
+        5 => resume_unwind(Box::new("on purpose")),
+        6 => answer.header("vary", "*"),
+        7 => answer.status(206),
+        _ => answer,
+    };
+    Ok(answer.body(Full::from("rows")).unwrap())
+}
+
+/// Eight tasks on two threads, with all that may become of a request mixed in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_is_what_is_counted_in_a_melee() {
+    const TASKS: u32 = 8;
+    const CALLS: u32 = 1_500;
+    let told = Arc::new(Told::default());
+    let group = HttpGroup::with_limits(Limits::new().max_followers(5));
+    let layer = HttpSingleflightLayer::new()
+        .group(group.clone())
+        .observe(Arc::clone(&told))
+        .remember_unshareable(std::time::Duration::ZERO)
+        .release_limit(3);
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let mut service = layer.layer(service_fn(answer));
+        tasks.spawn(async move {
+            for number in 0..CALLS {
+                let kind = (task * 7 + number * 5) % 23;
+                let request = Request::get(format!("/{}", number % 3)).header("user-agent", kind.to_string());
+                let request = match kind {
+                    20 => request.header("cache-control", "no-cache"),
+                    21 => request.header("cookie", "a=b"),
+                    _ => request,
+                };
+                let mut call = service.call(request.body(Full::default()).unwrap());
+                if number % 13 == 0 {
+                    let _ = poll!(AssertUnwindSafe(&mut call).catch_unwind());
+                    yield_now().await;
+                } else {
+                    let _ = AssertUnwindSafe(call).catch_unwind().await;
+                }
+            }
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.expect("panics are caught");
+    }
+    // What callers left last may be dropped a moment later.
+    while !group.is_empty() {
+        yield_now().await;
+    }
+    assert_eq!(group.stats().calls(), u64::from(TASKS * CALLS));
+    told.assert_agrees(&group);
+}
