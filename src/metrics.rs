@@ -100,13 +100,13 @@ impl Metered {
     }
 
     fn flights(&self) -> &Flights {
-        self.flights.get_or_init(|| Flights::new(&self.group))
+        once(&self.flights, || Flights::new(&self.group))
     }
 
     /// Lets the figures of a label be raised.
     fn with_route(&self, label: Option<&str>, raise: impl FnOnce(&Route)) {
         match label.filter(|_| self.per_route) {
-            None => raise(self.calls.get_or_init(|| Route::new(&self.group, None))),
+            None => raise(once(&self.calls, || Route::new(&self.group, None))),
             Some(label) => raise(&self.route(label)),
         }
     }
@@ -121,11 +121,19 @@ impl Metered {
             return Arc::clone(other);
         }
         drop(routes);
-        // Made before the lock is taken: a recorder is the application's.
+        // Made before the lock is taken, and dropped after it if another thread was sooner: a recorder is the application's.
         let made = Arc::new(Route::new(&self.group, Some(label)));
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(routes.entry(label.into()).or_insert(made))
+        Arc::clone(routes.entry(label.into()).or_insert_with(|| Arc::clone(&made)))
     }
+}
+
+/// Returns what is made once. Not made within the cell: the recorder may call the group meanwhile, and ask for the same.
+fn once<V>(cell: &OnceLock<V>, make: impl FnOnce() -> V) -> &V {
+    cell.get().unwrap_or_else(|| {
+        let made = make();
+        cell.get_or_init(|| made)
+    })
 }
 
 impl Observer for Metered {

@@ -7,6 +7,7 @@ use metrics::{Gauge, Histogram, describe_counter, describe_gauge, describe_histo
 use super::{
     Metered,
     handles::{ByName, labels},
+    once,
 };
 use crate::fleet::{FleetEvent, FleetOperation};
 
@@ -39,7 +40,7 @@ impl Metered {
     pub fn fleet(&self) -> impl Fn(&FleetEvent) + Send + Sync + use<> {
         let (group, figures) = (Arc::clone(&self.group), OnceLock::new());
         move |event| {
-            let Figures { calls, joining, closing, untold } = figures.get_or_init(|| Figures::new(&group));
+            let Figures { calls, joining, closing, untold } = once(&figures, || Figures::new(&group));
             match *event {
                 FleetEvent::Asked(role) => calls.increment(role.name()),
                 FleetEvent::Waited { operation: FleetOperation::Join, time } => joining.record(time),

@@ -147,7 +147,7 @@ pub(super) struct ByName {
     name: &'static str,
     label: &'static str,
     labels: Vec<Label>,
-    /// A leaf lock: what is counted is registered before it is taken.
+    /// A leaf lock: what is counted is registered and raised without it.
     counters: RwLock<HashMap<&'static str, Counter>>,
 }
 
@@ -157,15 +157,17 @@ impl ByName {
     }
 
     pub(super) fn increment(&self, value: &'static str) {
-        let counters = self.counters.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counter) = counters.get(value) {
+        let known = self.counters.read().unwrap_or_else(PoisonError::into_inner).get(value).cloned();
+        if let Some(counter) = known {
             return counter.increment(1);
         }
-        drop(counters);
         let labels = self.labels.iter().cloned().chain([Label::from_static_parts(self.label, value)]);
         let counter = counter!(self.name, labels.collect::<Vec<_>>());
         counter.increment(1);
-        self.counters.write().unwrap_or_else(PoisonError::into_inner).entry(value).or_insert(counter);
+        let mut counters = self.counters.write().unwrap_or_else(PoisonError::into_inner);
+        counters.entry(value).or_insert_with(|| counter.clone());
+        // Before what another thread was sooner to register.
+        drop(counters);
     }
 }
 
