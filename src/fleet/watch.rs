@@ -56,7 +56,7 @@ pub(super) type Watchers = Observers<Watcher>;
 
 pub(super) fn tell(watchers: &Watchers, event: &FleetEvent) {
     if let Some(watchers) = watchers.any() {
-        watchers.each(|watcher| watcher(event));
+        watchers.each(usize::MAX, |watcher| watcher(event));
     }
 }
 

@@ -39,7 +39,7 @@ mod whole;
 pub(in crate::http) use self::gather::{Gather, Gathered};
 pub use self::{error::BodyError, large::LargeBodies, shared_body::SharedBody, source::BodySource, spill::SpillStore};
 pub(in crate::http) use self::{
-    observe::{BodyEvent, BodyObserver},
+    observe::{BodyEvent, BodyObservers},
     read_ahead::{Ahead, ReadAhead},
     settings::Settings,
     shared_body::Watch,

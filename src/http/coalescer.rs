@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, request, response};
 
 use super::{
-    body,
+    body::{self, BodyObservers},
     config::{Config, Grpc, Kind},
     group::HttpGroup,
     key::original_uri,
@@ -45,16 +45,22 @@ pub(super) enum Place {
 }
 
 impl Coalescer {
+    /// Returns one that changes nothing of its groups until it [`enter`](Self::enter)s them.
     pub(super) fn new(config: Arc<Config>, given: Option<HttpGroup>, routes: HttpGroup) -> Self {
-        let group = given.as_ref().unwrap_or(&routes);
-        let observers = group.observers();
-        group.enter(&config);
-        group.fleets().add(&config.fleet);
-        config.observers.iter().for_each(|observed| observers.add(observed));
+        let observers: Arc<dyn BodyObservers> = given.as_ref().unwrap_or(&routes).observers().clone();
         let Config { window, stall, ref spill, .. } = *config;
-        let observer = observers.any().map(|_| observers.of_bodies());
-        let body_settings = Arc::new(body::Settings { window, stall, spill: spill.clone(), observer });
+        let body_settings =
+            Arc::new(body::Settings { window, stall, spill: spill.clone(), observers: Some(observers) });
         Self { config, body_settings, given, routes, own: OnceLock::new() }
+    }
+
+    /// Notes in the group that a service of these settings is to have its flights there, and who observes them.
+    pub(super) fn enter(self) -> Self {
+        let group = self.marking();
+        group.enter(&self.config);
+        group.fleets().add(&self.config.fleet);
+        self.config.observers.iter().for_each(|observed| group.observers().add(observed));
+        self
     }
 
     /// Says in which group a request is: nothing but the URI it was asked for tells two routes of one layer value apart.

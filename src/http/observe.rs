@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    body::{BodyEvent, BodyObserver},
+    body::{BodyEvent, BodyObservers},
     rule::Rule,
 };
 use crate::{
     Observer,
     observe::{Observed, Observers},
+    sync::{Mutex, lock},
 };
 
 /// Is told what happens to the flights and the requests of an HTTP layer: for metrics, logs and pages of one's own.
@@ -107,12 +108,16 @@ impl HttpObserved {
 pub(super) struct HttpObservers {
     flights: Arc<Observers>,
     http: Observers<dyn HttpObserver>,
+    /// A leaf lock, held while one is added.
+    adding: Mutex<()>,
 }
 
 impl HttpObservers {
+    /// Adds one, unless it is there already. Both lists have them in the same order, and whoever is in the first is in the second.
     pub(super) fn add(&self, observed: &HttpObserved) {
-        self.flights.add(&observed.flights);
+        let _adding = lock(&self.adding);
         self.http.add(&observed.http);
+        self.flights.add(&observed.flights);
     }
 
     /// Returns whether there are any.
@@ -125,25 +130,28 @@ impl HttpObservers {
         &self.flights
     }
 
-    /// Returns what tells them of bodies.
-    #[cold]
-    pub(super) fn of_bodies(self: &Arc<Self>) -> Arc<BodyObserver> {
-        let observers = Arc::clone(self);
-        BodyObserver::new(move |event| {
-            observers.tell(&match event {
-                BodyEvent::Held(bytes) => HttpEvent::Held { bytes },
-                BodyEvent::Cut(readers) => HttpEvent::Lagged { readers },
-                BodyEvent::Ended(readers) => HttpEvent::BodyEnded { readers },
-            })
-        })
-    }
-
     pub(super) fn off(&self) -> usize {
         self.flights.off()
     }
 
+    /// Tells the first so many of them: those who were there when what the event is about began.
     #[cold]
-    pub(super) fn tell(&self, event: &HttpEvent<'_>) {
-        self.http.each(|observer| observer.on_http(event));
+    pub(super) fn tell(&self, first: usize, event: &HttpEvent<'_>) {
+        self.http.each(first, |observer| observer.on_http(event));
+    }
+}
+
+impl BodyObservers for HttpObservers {
+    fn count(&self) -> usize {
+        self.http.count()
+    }
+
+    fn tell(&self, first: usize, event: BodyEvent) {
+        let event = match event {
+            BodyEvent::Held(bytes) => HttpEvent::Held { bytes },
+            BodyEvent::Cut(readers) => HttpEvent::Lagged { readers },
+            BodyEvent::Ended(readers) => HttpEvent::BodyEnded { readers },
+        };
+        self.tell(first, &event);
     }
 }

@@ -56,14 +56,14 @@ impl HttpWatch {
 
     /// A rule kept the request from the flight that there is, and the group has told that it goes alone.
     pub(super) fn kept_apart(&self, observers: &HttpObservers, rule: Rule) {
-        observers.tell(&HttpEvent::Bypassed { rule, label: self.0.label() });
+        observers.tell(self.0.told(), &HttpEvent::Bypassed { rule, label: self.0.label() });
     }
 
     /// A follower goes alone after all.
     pub(super) fn released(&self, observers: &HttpObservers, reason: Reason, rule: Option<Rule>) {
         self.0.released(reason, rule.map_or(reason.name(), Rule::name));
         if let Some(rule) = rule {
-            observers.tell(&HttpEvent::Released { rule, label: self.0.label() });
+            observers.tell(self.0.told(), &HttpEvent::Released { rule, label: self.0.label() });
         }
     }
 

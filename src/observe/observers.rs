@@ -73,10 +73,10 @@ impl<O: ?Sized> Observers<O> {
         }
     }
 
-    /// Tells each of them something. Never called under a lock (invariant 6).
+    /// Tells each of the first so many of them something. Never called under a lock (invariant 6).
     #[cfg(any(feature = "fleet", feature = "http"))]
-    pub(crate) fn each(&self, tell: impl Fn(&O)) {
-        self.nodes().for_each(|node| node.observed.tell(&tell).unwrap_or_default());
+    pub(crate) fn each(&self, first: usize, tell: impl Fn(&O)) {
+        self.nodes().take(first).for_each(|node| node.observed.tell(&tell).unwrap_or_default());
     }
 
     /// Returns how many there are.

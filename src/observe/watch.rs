@@ -47,6 +47,12 @@ impl Watch {
         &self.call
     }
 
+    /// Returns how many observers are told of the call, from the first on.
+    #[cfg(feature = "http")]
+    pub(crate) fn told(&self) -> usize {
+        self.call.told
+    }
+
     pub(crate) fn label(&self) -> Option<&str> {
         self.label.as_deref()
     }

@@ -30,6 +30,7 @@ mod nested;
 mod nesting;
 mod observe;
 mod observe_bodies;
+mod observe_late;
 mod oddities;
 mod passed_late;
 mod personal;

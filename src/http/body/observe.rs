@@ -13,25 +13,39 @@ pub(in crate::http) enum BodyEvent {
     Ended(usize),
 }
 
-/// Who is told; one for all bodies of a layer.
-pub(in crate::http) struct BodyObserver(Box<dyn Fn(BodyEvent) + Send + Sync>);
+/// Those who watch the bodies of a layer. They become more, never less.
+pub(in crate::http) trait BodyObservers: Send + Sync {
+    /// Returns how many there are.
+    fn count(&self) -> usize;
 
-impl BodyObserver {
-    pub(in crate::http) fn new(told: impl Fn(BodyEvent) + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self(Box::new(told)))
+    /// Tells the first so many of them. Never called under a lock (invariant 6).
+    fn tell(&self, first: usize, event: BodyEvent);
+}
+
+/// One body as those see it who watched when it was shared: who is told that something is kept is told that it has gone.
+pub(super) struct BodyWatch {
+    observers: Arc<dyn BodyObservers>,
+    told: usize,
+}
+
+impl BodyWatch {
+    /// Begins as a body is shared; `None` if nobody watches.
+    pub(super) fn begin(observers: Arc<dyn BodyObservers>) -> Option<Self> {
+        let told = observers.count();
+        (told > 0).then_some(Self { observers, told })
     }
 
     /// Tells what there is to tell: 0 is nothing.
     pub(super) fn tell(&self, held: isize, cut: usize, readers: usize) {
-        let told = &self.0;
+        let tell = |event| self.observers.tell(self.told, event);
         if held != 0 {
-            told(BodyEvent::Held(held));
+            tell(BodyEvent::Held(held));
         }
         if cut > 0 {
-            told(BodyEvent::Cut(cut));
+            tell(BodyEvent::Cut(cut));
         }
         if readers > 1 {
-            told(BodyEvent::Ended(readers));
+            tell(BodyEvent::Ended(readers));
         }
     }
 }

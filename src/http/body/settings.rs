@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{observe::BodyObserver, spill::SpillStore};
+use super::{observe::BodyObservers, spill::SpillStore};
 
 /// How a body is shared; one for all bodies of a layer.
 #[derive(Clone)]
@@ -11,12 +11,12 @@ pub(in crate::http) struct Settings {
     pub(in crate::http) window: usize,
     pub(in crate::http) stall: Duration,
     pub(in crate::http) spill: SpillStore,
-    /// `Some` if anybody watches.
-    pub(in crate::http) observer: Option<Arc<BodyObserver>>,
+    /// `Some` if there may be any.
+    pub(in crate::http) observers: Option<Arc<dyn BodyObservers>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { window: 1 << 20, stall: Duration::from_secs(5), spill: SpillStore::default(), observer: None }
+        Self { window: 1 << 20, stall: Duration::from_secs(5), spill: SpillStore::default(), observers: None }
     }
 }

@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::{
     checked::Missing,
     error::BodyError,
+    observe::BodyWatch,
     origin::{Hints, Origin},
     part::Part,
     reader::Reader,
@@ -138,9 +139,11 @@ impl<B: Body> Clone for BodySource<B> {
         };
         let reader = match claim.take() {
             Some(Handle::Lone(body)) => {
-                let Settings { window, stall, spill, observer } = self.settings.as_deref().cloned().unwrap_or_default();
+                let Settings { window, stall, spill, observers } =
+                    self.settings.as_deref().cloned().unwrap_or_default();
                 let (missing, log) = (Missing::new(self.announced, &hints), Log::new(spill.store().cloned()));
-                Reader::first(Arc::new(Stream::new(body, missing, hints, log, window, stall, observer)))
+                let watch = observers.and_then(BodyWatch::begin);
+                Reader::first(Arc::new(Stream::new(body, missing, hints, log, window, stall, watch)))
             }
             Some(Handle::Shared(reader)) => reader,
             None => unreachable!("a claim is taken out under its lock only"),

@@ -7,7 +7,7 @@ use super::{
     deferred::Deferred,
     end::End,
     error::BodyError,
-    observe::BodyObserver,
+    observe::BodyWatch,
     origin::{Hints, Origin},
     spill::Log,
     state::State,
@@ -21,7 +21,8 @@ use crate::{
 /// One body, shared by its readers.
 pub(super) struct Stream<B> {
     state: Mutex<State<B>>,
-    observer: Option<Arc<BodyObserver>>,
+    /// `Some` if anybody watches.
+    watch: Option<BodyWatch>,
 }
 
 impl<B> Stream<B> {
@@ -32,9 +33,9 @@ impl<B> Stream<B> {
         log: Log,
         window: usize,
         stall: Duration,
-        observer: Option<Arc<BodyObserver>>,
+        watch: Option<BodyWatch>,
     ) -> Self {
-        Self { state: Mutex::new(State::new(body, missing, hints, log, window, stall)), observer }
+        Self { state: Mutex::new(State::new(body, missing, hints, log, window, stall)), watch }
     }
 
     /// Does what was put off. Never called under the lock (invariant 6).
@@ -44,8 +45,8 @@ impl<B> Stream<B> {
         if cut > 0 {
             trace::lagged(cut);
         }
-        if let Some(observer) = &self.observer {
-            observer.tell(held, cut, readers);
+        if let Some(watch) = &self.watch {
+            watch.tell(held, cut, readers);
         }
     }
 

@@ -63,7 +63,7 @@ impl Watcher {
         routes: &HttpGroup,
     ) -> Shadow {
         let (given, routes) = (given.map(|given| self.beside(given)), self.beside(routes));
-        Shadow { watcher: self.clone(), coalescer: Arc::new(Coalescer::new(Arc::clone(config), given, routes)) }
+        Shadow { watcher: self.clone(), coalescer: Arc::new(Coalescer::new(Arc::clone(config), given, routes).enter()) }
     }
 }
 

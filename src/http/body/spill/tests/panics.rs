@@ -24,26 +24,37 @@ use super::{
 };
 use crate::http::body::{
     BodySource,
-    observe::{BodyEvent, BodyObserver},
+    observe::{BodyEvent, BodyObservers},
     settings::Settings,
 };
+
+/// What is kept in memory.
+#[derive(Default)]
+struct Held(AtomicIsize);
+
+impl BodyObservers for Held {
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn tell(&self, _: usize, event: BodyEvent) {
+        if let BodyEvent::Held(bytes) = event {
+            self.0.fetch_add(bytes, SeqCst);
+        }
+    }
+}
 
 /// Who waits for room has it then, and what is kept in memory is counted right.
 #[tokio::test(start_paused = true)]
 async fn frames_that_panic_as_they_are_dropped_hold_nobody_up() {
-    let (store, held) = (SpillStore::on(good(), 1 << 30, 1 << 30), Arc::new(AtomicIsize::new(0)));
+    let (store, held) = (SpillStore::on(good(), 1 << 30, 1 << 30), Arc::new(Held::default()));
     let body = Frames::new(1_000, FRAME, true);
     let (whole, alive) = (body.whole(), Arc::clone(&body.alive));
     alive.panics.store(true, SeqCst);
-    let (count, began) = (Arc::clone(&held), Instant::now());
-    let observer = BodyObserver::new(move |event| {
-        if let BodyEvent::Held(bytes) = event {
-            count.fetch_add(bytes, SeqCst);
-        }
-    });
+    let began = Instant::now();
     let source = BodySource::new(body).settings(Arc::new(Settings {
         spill: store.clone(),
-        observer: Some(observer),
+        observers: Some(held.clone()),
         ..Settings::default()
     }));
     let slow = source.clone().into_reader();
@@ -51,7 +62,7 @@ async fn frames_that_panic_as_they_are_dropped_hold_nobody_up() {
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert!(store.used() > whole as u64 / 2);
     drop(slow);
-    until(|| alive.now.load(SeqCst) == 0 && held.load(SeqCst) == 0 && store.used() == 0).await;
+    until(|| alive.now.load(SeqCst) == 0 && held.0.load(SeqCst) == 0 && store.used() == 0).await;
 }
 
 /// Also those that all have read before they are written.
