@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, header, request};
+use bytes::Bytes;
+use http::{HeaderName, Method, header, request};
 
 use super::{
     coalescer::{Coalescer, Place},
-    config::{Config, Grpc, Kind},
+    config::{Config, ContentIf, Grpc, Kind},
     content::RequestContent,
     key::{Beside, HttpKey, epoch, fenced},
     passed::{Inside, Lines, Passed},
@@ -175,11 +176,11 @@ impl Coalescer {
         let beside = Beside { content: content.read(), epoch, passed, above };
         let key = config.recipe.key(parts, beside, |name, value| admitting.look_at(name, value))?;
         let admission = admitting.done(&parts.headers)?;
-        match (&config.content_if, content) {
-            (Some(content_if), RequestContent::Read(content)) if !content_if(parts, content) => Err(Rule::D11Content),
-            _ if storms && admission == Admission::Coalesce => Ok((Admission::Fresh, key)),
-            _ => Ok((admission, key)),
+        if config.content_if.as_ref().is_some_and(|content_if| !lets_share(content_if, parts, content)) {
+            return Err(Rule::D11Content);
         }
+        let waits_for_next = storms && admission == Admission::Coalesce;
+        Ok((if waits_for_next { Admission::Fresh } else { admission }, key))
     }
 
     /// Returns what is in a request's key beside its head.
@@ -211,7 +212,18 @@ impl Coalescer {
 
     /// Returns whether a request's content is read for its key: of at least so many bytes, where at most `max` are read.
     pub(super) fn reads_content(&self, parts: &request::Parts, kind: Kind, at_least: u64, max: usize) -> bool {
-        let admits = || self.config.policy.admit(parts, policy::Content::Keyed, kind.grpc == Grpc::OptedIn).is_ok();
+        let admits =
+            || self.config.policy.admit(parts, policy::Content::Keyed(None), kind.grpc == Grpc::OptedIn).is_ok();
         at_least <= max as u64 && kind.wanted && admits()
+    }
+}
+
+/// Asks whether a request's content lets it share (D11). Where a method was opted in for the sake of its content, no content
+/// is one like any other; a `GET` has none as a rule, and is not asked about.
+fn lets_share(content_if: &ContentIf, parts: &request::Parts, content: &RequestContent) -> bool {
+    match content {
+        RequestContent::Read(content) => content_if(parts, content),
+        RequestContent::Empty => matches!(parts.method, Method::GET | Method::HEAD) || content_if(parts, &Bytes::new()),
+        _ => true,
     }
 }

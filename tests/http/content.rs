@@ -224,3 +224,37 @@ async fn s15_no_content_of_another_type_is_another_question() {
     assert_eq!(bench.count().await, 2);
     drop(calls);
 }
+
+/// The length that is announced is no part of the key, and who answers may look at it.
+#[tokio::test]
+async fn s15_content_of_another_length_than_is_announced_goes_alone() {
+    let query = |length: &str| {
+        let request = Request::builder().method("QUERY").uri("/x").header("content-length", length);
+        request.body(Full::new(Bytes::from_static(b"abc"))).unwrap()
+    };
+    for (lengths, expected) in [
+        (["3", "3"], 1),
+        (["99", "3"], 2),
+        (["3", "2"], 2),
+        (["99", "99"], 2),
+        (["0", "3"], 2),
+        (["03", "3"], 2),
+        (["x", "3"], 2),
+    ] {
+        let mut bench: Keyed = bench(layer());
+        let calls = lengths.map(|length| bench.call(query(length)));
+        assert_eq!(bench.count().await, expected, "{lengths:?}");
+        for _ in 0..expected {
+            let held = bench.next().await;
+            let seen = held.request.headers()["content-length"].to_str().unwrap().to_owned();
+            held.answer(ok(&[("x-seen", &seen)], ""));
+        }
+        for (call, length) in calls.into_iter().zip(lengths) {
+            let response = call.await.unwrap();
+            assert_eq!(response.headers()["x-seen"], *length, "{lengths:?}");
+            let alone = (length != "3").then_some(Rule::S15Content);
+            assert_eq!(coalesced(&response).rule, alone, "{length}");
+        }
+        assert!(bench.group.is_empty());
+    }
+}

@@ -136,3 +136,50 @@ async fn s21_a_mutation_fences_whatever_rule_sent_it_alone() {
         assert!(bench.group.is_empty());
     }
 }
+
+/// The kind: a method that was opted in for the sake of its content, and comes without any. Whether that is known at once, or
+/// only once it was read, makes no difference.
+#[tokio::test]
+async fn d11_no_content_is_asked_about_as_any_other() {
+    let layer = |shares: bool| {
+        let layer = HttpSingleflightLayer::new().methods([Method::POST, Method::from_bytes(b"QUERY").unwrap()]);
+        layer.content_if(move |_, content| if content.is_empty() { shares } else { content.starts_with(b"query") })
+    };
+    for (method, shares, runs) in
+        [("POST", false, 2), ("POST", true, 1), ("QUERY", false, 2), ("GET", false, 1), ("HEAD", false, 1)]
+    {
+        let request = || Request::builder().method(method).uri("http://a/pay").body(Full::default()).unwrap();
+        let mut bench: Keyed = bench(layer(shares).content_key(64));
+        let calls = [bench.call(request()), bench.call(request())];
+        assert_eq!(bench.count().await, runs, "{method}, {shares}");
+        for _ in 0..runs {
+            bench.next().await.answer(ok(&[], "done"));
+        }
+        for call in calls {
+            let response = call.await.unwrap();
+            let rule = response.extensions().get::<Coalesced>().unwrap().rule;
+            assert_eq!(rule, (runs == 2).then_some(Rule::D11Content), "{method}");
+        }
+        assert!(bench.group.is_empty());
+        let parts = request().into_parts().0;
+        assert_eq!(layer(shares).content_key(64).explain(&parts, &parts).would_share(), runs == 1, "{method}");
+    }
+    // Such a write fences what is read there (S21), and where no content is read at all, it is asked about too.
+    let post = |content: &'static str| Request::post("http://a/pay").body(Full::from(content)).unwrap();
+    let mut bench: Keyed = bench(layer(false).content_key(64));
+    let before = bench.call(post("query"));
+    let reading = bench.next().await;
+    let write = bench.call(post(""));
+    bench.next().await.answer(ok(&[], ""));
+    write.await.unwrap();
+    let after = bench.call(post("query"));
+    assert_eq!(bench.count().await, 3);
+    bench.next().await.answer(ok(&[], "new"));
+    reading.answer(ok(&[], "old"));
+    assert_eq!(text(before.await.unwrap()).await, "old");
+    assert_eq!(text(after.await.unwrap()).await, "new");
+    let mut heads: crate::origin::Plain = crate::origin::bench(layer(false));
+    let calls = [heads.call(post("")), heads.call(post(""))];
+    assert_eq!(heads.count().await, 2);
+    drop(calls);
+}

@@ -29,9 +29,9 @@ impl RequestContent {
     pub(in crate::http) const fn known(&self) -> policy::Content {
         match self {
             Self::Empty => policy::Content::Empty,
-            Self::Read(_) => policy::Content::Keyed,
+            Self::Read(content) => policy::Content::Keyed(Some(content.len())),
             #[cfg(feature = "dry-run")]
-            Self::Digested => policy::Content::Keyed,
+            Self::Digested => policy::Content::Keyed(None),
             Self::Unknown => policy::Content::Unknown,
         }
     }

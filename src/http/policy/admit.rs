@@ -13,9 +13,20 @@ use crate::http::{key::are_all_named, rule::Rule};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum Content {
     Empty,
-    /// It is in the key.
-    Keyed,
+    /// It is in the key, and of this length in bytes, if that is known already.
+    Keyed(Option<usize>),
     Unknown,
+}
+
+impl Content {
+    /// Returns whether a `Content-Length` says what is known. It is no part of the key.
+    fn is_of_length(self, said: &HeaderValue) -> bool {
+        match self {
+            Self::Empty => said == "0",
+            Self::Keyed(Some(length)) => *said == length.to_string(),
+            Self::Keyed(None) | Self::Unknown => true,
+        }
+    }
 }
 
 /// What a request may do that need not go alone.
@@ -129,7 +140,8 @@ impl Admitting<'_> {
         match name {
             // S15: the field says that there is content, and who reads it next may believe it.
             "transfer-encoding" => alone(*content == Content::Empty, Rule::S15Content),
-            "content-length" => alone(*content == Content::Empty && value != "0", Rule::S15Content),
+            // So it may where there is content, of another length.
+            "content-length" => alone(!content.is_of_length(value), Rule::S15Content),
             // S5: RFC 9111, section 3.5.
             "proxy-authorization" => alone(policy.credentials.keeps_proxys(), Rule::S5Authorization),
             "cookie" => {

@@ -13,7 +13,7 @@ fn s01_s15_methods_and_content() {
     let admit = |method, content| Policy::default().admit(&request(method, &[]), content, false);
     for method in ["GET", "HEAD"] {
         assert_eq!(admit(method, Content::Empty), Ok(Admission::Coalesce));
-        assert_eq!(admit(method, Content::Keyed), Ok(Admission::Coalesce));
+        assert_eq!(admit(method, Content::Keyed(None)), Ok(Admission::Coalesce));
         assert_eq!(admit(method, Content::Unknown), Err(Rule::S15Content));
     }
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "QUERY", "get"] {
@@ -21,7 +21,7 @@ fn s01_s15_methods_and_content() {
     }
     let query = Method::from_bytes(b"QUERY").unwrap();
     let policy = Policy { methods: vec![query], ..Policy::default() };
-    assert_eq!(policy.admit(&request("QUERY", &[]), Content::Keyed, false), Ok(Admission::Coalesce));
+    assert_eq!(policy.admit(&request("QUERY", &[]), Content::Keyed(Some(3)), false), Ok(Admission::Coalesce));
 }
 
 #[test]
