@@ -15,7 +15,7 @@ use super::{
     body::{Ahead, LargeBodies, ReadAhead},
     grpc_web,
     key::HttpKey,
-    policy::{Again, Verdict},
+    policy::{GrpcVerdict, Verdict},
     requester::Requester,
     rule::Rule,
 };
@@ -104,13 +104,13 @@ impl AtHead {
             // The call has failed (D4), by its deadline perhaps (S28).
             (Until::Message, Brought::Failed) => {
                 let failed = policy.verdict_on_error(requester.facts);
-                Some((failed.share.err(), failed.again))
+                Some(GrpcVerdict { rule: failed.share.err(), again: failed.again, fails: true })
             }
         };
         self.until = Until::Head;
-        if let Some((rule, again)) = found {
-            self.verdict.share = rule.map_or(Ok(()), Err);
-            self.verdict.again = if policy.share_server_errors { again } else { Again::Never };
+        if let Some(GrpcVerdict { rule, again, fails }) = found {
+            let verdict = &mut self.verdict;
+            (verdict.share, verdict.again, verdict.fails) = (rule.map_or(Ok(()), Err), again, fails);
         }
         true
     }

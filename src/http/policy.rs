@@ -22,7 +22,7 @@ pub(super) use self::{
     admit::{Admission, Content, is_unsafe},
     cache_status::{CacheName, Forwarded},
     follower::follower_head,
-    verdict::{Again, AnswerHead, GRPC_STATUS, RequestFacts, Verdict},
+    verdict::{Again, AnswerHead, GRPC_STATUS, GrpcVerdict, RequestFacts, Verdict},
 };
 
 /// What a layer was told of sharing.

@@ -96,7 +96,7 @@ impl Requester {
             // A failing or overloaded origin is no reason to send it the next burst (D4), and what one caller brought
             // says nothing of others.
             Err(Rule::S28Deadline | Rule::S30Http10) => {}
-            Err(_) if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => {}
+            Err(_) if verdict.fails || status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => {}
             // A session is handed out to who has none: that says more of the caller than of the page.
             Err(Rule::S7Personal) if self.released => unshareable.remember(key, config.remember, Evidence::Weak),
             Err(_) if self.released => unshareable.remember(key, config.remember, Evidence::Strong),
@@ -108,7 +108,7 @@ impl Requester {
     /// Likewise; remembers nothing.
     #[inline]
     pub(super) fn audience(&self, verdict: Verdict, has_length: bool, began: Option<Instant>) -> Audience {
-        let Verdict { share, mut names, again } = verdict;
+        let Verdict { share, mut names, again, .. } = verdict;
         // As with most answers, there is nothing to compare.
         if names.is_empty() && again == Again::Never {
             return Audience { rule: share.err(), has_length, fleet: FleetPart::default(), terms: None };

@@ -130,3 +130,79 @@ async fn s28_a_leaders_deadline_in_a_trailers_frame_of_grpc_web_is_its_own() {
         assert!(bench.group.is_empty());
     }
 }
+
+/// A unary answer of this status: in the head, in trailers, or in a trailers frame of gRPC-Web.
+fn of_status(code: &'static str, form: usize) -> Response<OriginBody> {
+    match form {
+        0 => ok(&[("grpc-status", code)], ""),
+        1 => in_trailers(code, None),
+        _ => Response::new(OriginBody::full([b"\x80\0\0\0\0grpc-status:", code.as_bytes()].concat())),
+    }
+}
+
+/// D4: gRPC has its failures in other places than HTTP, and they are no others.
+#[tokio::test(start_paused = true)]
+async fn d4_d9_a_grpc_failure_is_the_leaders_alone_if_the_layer_was_told_so() {
+    for form in 0..3 {
+        for (code, strict, expected) in
+            [("14", false, 1), ("14", true, 3), ("2", true, 3), ("13", true, 3), ("5", true, 1), ("0", true, 1)]
+        {
+            let mut bench: Keyed =
+                bench(HttpSingleflightLayer::new().share_server_errors(!strict).grpc(["/pkg.Service/Get"]));
+            let calls = [(); 3].map(|()| bench.call(grpc("pkg.Service/Get", &[])));
+            let tasks = calls.map(|call| tokio::spawn(call.into_inner()));
+            let mut answered = 0;
+            while answered < bench.count().await {
+                bench.next().await.answer(of_status(code, form));
+                answered += 1;
+            }
+            assert_eq!(answered, expected, "{code}, {strict}, form {form}");
+            for task in tasks {
+                task.await.unwrap().unwrap();
+            }
+            // A failure says nothing of the next answer: who comes next shares.
+            let calls = [(); 3].map(|()| bench.call(grpc("pkg.Service/Get", &[])));
+            assert_eq!(bench.count().await, expected + 1, "{code}, {strict}, form {form}");
+            drop(calls);
+        }
+    }
+}
+
+/// D9: a status that may be due to the leader's own call lets followers try again, whatever was said of failures.
+#[tokio::test(start_paused = true)]
+async fn d9_a_grpc_status_about_one_call_lets_others_try_again_though_failures_are_not_shared() {
+    for form in 0..3 {
+        let mut bench: Keyed =
+            bench(HttpSingleflightLayer::new().share_server_errors(false).grpc(["/pkg.Service/Get"]));
+        let calls = [(); 4].map(|()| bench.call(grpc("pkg.Service/Get", &[])));
+        let tasks = calls.map(|call| tokio::spawn(call.into_inner()));
+        bench.next().await.answer(of_status("16", form));
+        assert_eq!(bench.count().await, 2, "form {form}");
+        bench.next().await.answer(of_status("0", form));
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(bench.count().await, 2, "form {form}");
+    }
+}
+
+/// D3, as with 429: no key is remembered of a service that has too much to do.
+#[tokio::test(start_paused = true)]
+async fn d3_an_overloaded_grpc_service_is_not_sent_the_next_burst() {
+    for form in 0..3 {
+        for (code, remembered) in [("8", false), ("4", false), ("1", false), ("16", true), ("7", true)] {
+            let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
+            let calls = [(); 3].map(|()| bench.call(grpc("pkg.Service/Get", &[])));
+            let tasks = calls.map(|call| tokio::spawn(call.into_inner()));
+            for _ in 0..3 {
+                bench.next().await.answer(of_status(code, form));
+            }
+            for task in tasks {
+                task.await.unwrap().unwrap();
+            }
+            let calls = [(); 3].map(|()| bench.call(grpc("pkg.Service/Get", &[])));
+            assert_eq!(bench.count().await, if remembered { 6 } else { 4 }, "{code}, form {form}");
+            drop(calls);
+        }
+    }
+}

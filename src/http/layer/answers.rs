@@ -11,8 +11,8 @@ use crate::http::{
 };
 
 impl<C> HttpSingleflightLayer<C> {
-    /// Sets whether failures, statuses 500 to 599 and errors, reach those who wait (default); else they try for
-    /// themselves.
+    /// Sets whether failures reach those who wait (default): statuses 500 to 599, errors, and the gRPC statuses 2, 10, 13, 14 and
+    /// 15. Else they try for themselves.
     ///
     /// # Examples
     ///

@@ -39,6 +39,17 @@ pub(in crate::http) struct Verdict {
     /// The request fields in which followers must agree with the leader (S9), to have the answer or a second try.
     pub(in crate::http) names: Vec<HeaderName>,
     pub(in crate::http) again: Again,
+    /// Its gRPC status says that the service fails or has too much to do, which says nothing of the next answer (D3).
+    pub(in crate::http) fails: bool,
+}
+
+/// What a gRPC status means for followers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) struct GrpcVerdict {
+    /// Keeps the answer from them, if it is there.
+    pub(in crate::http) rule: Option<Rule>,
+    pub(in crate::http) again: Again,
+    pub(in crate::http) fails: bool,
 }
 
 /// Whether a follower may ask among its like once more, before the answer reaches it (D9).
@@ -78,7 +89,7 @@ pub(in crate::http) struct AnswerHead<'a> {
 impl Verdict {
     /// Returns the verdict on an answer that is the leader's, and nobody's second chance.
     const fn nobody(rule: Rule) -> Self {
-        Self { share: Err(rule), names: Vec::new(), again: Again::Never }
+        Self { share: Err(rule), names: Vec::new(), again: Again::Never, fails: false }
     }
 }
 
@@ -103,7 +114,7 @@ impl Policy {
             (true, true) => Err(Rule::S28Deadline),
             (true, false) => Ok(()),
         };
-        Verdict { share, names: Vec::new(), again: Again::IfLate }
+        Verdict { share, names: Vec::new(), again: Again::IfLate, fails: false }
     }
 
     /// Says with whom an answer may be shared.
@@ -120,13 +131,13 @@ impl Policy {
             return Verdict::nobody(Rule::S9Vary);
         }
         let status = answer.head.status.as_u16();
-        let grpc = head.grpc.and_then(|status| grpc_verdict(facts, status));
+        let grpc = head.grpc.and_then(|status| self.grpc_verdict(facts, status));
         let again = match (status, grpc) {
             // Its fault, as far as anyone can tell.
             (400 | 401 | 403 | 407 | 408 | 411..=417 | 421 | 425 | 428 | 429 | 431, _) => Again::Always,
             (500..=599, _) if !self.share_server_errors => Again::Never,
             (499..=599, _) => Again::IfLate,
-            (_, Some((_, again))) => again,
+            (_, Some(grpc)) => grpc.again,
             // A connection of HTTP/1.0 is its leader's own.
             (..) if facts.http10 && !answer.has_length => Again::Always,
             (..) => Again::Never,
@@ -136,7 +147,7 @@ impl Policy {
         let by_credentials = self.credentials == Credentials::ByResponse && !head.said.is_for_all();
         let share = if facts.deadline && matches!(status, 408 | 499 | 504) {
             Err(Rule::S28Deadline)
-        } else if let Some((Some(rule), _)) = grpc {
+        } else if let Some(GrpcVerdict { rule: Some(rule), .. }) = grpc {
             Err(rule)
         } else if head.said.unstored && !(500..=599).contains(&status) {
             Err(Rule::S8CacheControl)
@@ -163,7 +174,7 @@ impl Policy {
         if by_credentials {
             compare(header::AUTHORIZATION);
         }
-        Verdict { share, names, again }
+        Verdict { share, names, again, fails: grpc.is_some_and(|grpc| grpc.fails) }
     }
 
     /// Says likewise what trailers mean that come in place of a message.
@@ -171,12 +182,35 @@ impl Policy {
         &self,
         facts: RequestFacts,
         trailers: &HeaderMap,
-    ) -> Option<(Option<Rule>, Again)> {
+    ) -> Option<GrpcVerdict> {
         // S7: nobody's second chance, as with a head.
         if self.hands_out(trailers) {
-            return Some((Some(Rule::S7Personal), Again::Never));
+            return Some(GrpcVerdict { rule: Some(Rule::S7Personal), again: Again::Never, fails: false });
         }
-        grpc_verdict(facts, trailers.get(&GRPC_STATUS)?.as_bytes())
+        self.grpc_verdict(facts, trailers.get(&GRPC_STATUS)?.as_bytes())
+    }
+
+    /// Says what a gRPC status means for followers: the rule that keeps the answer from them, if one does, and whether they
+    /// may try again; `None` for success, and for an answer to what all have asked.
+    pub(super) fn grpc_verdict(&self, facts: RequestFacts, status: &[u8]) -> Option<GrpcVerdict> {
+        let (rule, again, fails) = match status {
+            // Cancelled, deadline exceeded, resource exhausted (S28).
+            b"1" | b"4" | b"8" if facts.deadline => (Some(Rule::S28Deadline), Again::IfLate, true),
+            // About one call's deadline or rate, as the statuses of S10 are.
+            b"1" | b"4" | b"8" => (Some(Rule::S10Status), Again::Always, true),
+            // Likewise, about its credentials.
+            b"7" | b"16" => (Some(Rule::S10Status), Again::Always, false),
+            // Unknown, aborted, internal, unavailable, data loss: failures (D4).
+            b"2" | b"10" | b"13" | b"14" | b"15" => (None, Again::IfLate, true),
+            _ => return None,
+        };
+        Some(match again {
+            // D4: as with 5xx.
+            Again::IfLate if !self.share_server_errors => {
+                GrpcVerdict { rule: rule.or(Some(Rule::D4Failure)), again: Again::Never, fails }
+            }
+            _ => GrpcVerdict { rule, again, fails },
+        })
     }
 
     /// Returns whether any of these is a field that keeps an answer for its leader alone (S7).
@@ -245,20 +279,6 @@ impl Policy {
             600.. => false,
         };
         if shares { Ok(()) } else { Err(Rule::S10Status) }
-    }
-}
-
-/// Says what a gRPC status means for followers: the rule that keeps the answer from them, if one does, and whether they
-/// may try again; `None` for success, and for an answer to what all have asked.
-pub(super) fn grpc_verdict(facts: RequestFacts, status: &[u8]) -> Option<(Option<Rule>, Again)> {
-    match status {
-        // Cancelled, deadline exceeded, resource exhausted (S28).
-        b"1" | b"4" | b"8" if facts.deadline => Some((Some(Rule::S28Deadline), Again::IfLate)),
-        // About one call's deadline, credentials or rate, as the statuses of S10 are.
-        b"1" | b"4" | b"7" | b"8" | b"16" => Some((Some(Rule::S10Status), Again::Always)),
-        // Unknown, aborted, internal, unavailable, data loss: failures (D4).
-        b"2" | b"10" | b"13" | b"14" | b"15" => Some((None, Again::IfLate)),
-        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use http::{Version, header::AUTHORIZATION};
 
 use super::{ALL, Again, AnswerHead, Policy, RequestFacts, Rule, judge, matching, request, response};
-use crate::http::policy::{Credentials, verdict::grpc_verdict};
+use crate::http::policy::{Credentials, GrpcVerdict};
 
 fn of(facts: RequestFacts, status: u16, fields: &[(&str, &str)]) -> (super::Share, Again) {
     judge(&Policy::default(), facts, &response(status, fields))
@@ -121,8 +121,16 @@ fn s28_d4_grpc_statuses() {
         ("x", ALL, Again::Never),
     ] {
         assert_eq!(of(facts(false), 200, &[("grpc-status", status)]), (share.clone(), again), "{status}");
-        let in_trailers = grpc_verdict(facts(false), status.as_bytes()).unwrap_or((None, Again::Never));
-        assert_eq!(in_trailers, (share.err(), again), "{status}");
+        let policy = Policy::default();
+        let in_trailers = policy.grpc_verdict(facts(false), status.as_bytes());
+        let in_trailers = in_trailers.map_or((None, Again::Never), |GrpcVerdict { rule, again, .. }| (rule, again));
+        assert_eq!(in_trailers, (share.clone().err(), again), "{status}");
+        // D4: what is a failure is the leader's alone, if the layer was told so, and all others stay as they are.
+        let strict = Policy { share_server_errors: false, ..policy };
+        let strictly = judge(&strict, facts(false), &response(200, &[("grpc-status", status)]));
+        let failed = again == Again::IfLate;
+        let expected = if failed { (Err(Rule::D4Failure), Again::Never) } else { (share, again) };
+        assert_eq!(strictly, expected, "{status}");
     }
 }
 
