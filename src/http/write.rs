@@ -244,10 +244,12 @@ fn reference<'a>(authority: Option<&[u8]>, base: &str, reference: &'a str) -> Op
     if let Some(rest) = rest {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (host, path) = rest.split_at(end);
+        // What stands before it says who asks, and not where.
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
         let host = without_default_port(host.as_bytes());
         let same = authority.is_some_and(|authority| without_default_port(authority).eq_ignore_ascii_case(host));
         let path = path.split('?').next().unwrap_or_default();
-        return same.then_some(if path.is_empty() { "/" } else { path }.into());
+        return same.then(|| without_dots(path).into());
     }
     let path = reference.split('?').next().unwrap_or_default();
     if path.starts_with('/') {
@@ -303,6 +305,14 @@ mod tests {
             ("../items/7", Some("/items/7")),
             ("http://a", Some("/")),
             ("http://a:80/items/7", Some("/items/7")),
+            ("http://a:/items/7", Some("/items/7")),
+            ("http://a/items/../items/./7", Some("/items/7")),
+            ("//a/../items/7", Some("/items/7")),
+            ("http://a/items/7/..?x", Some("/items/")),
+            ("http://ann:secret@a/items/7", Some("/items/7")),
+            ("//ann@A:80/items/7", Some("/items/7")),
+            ("http://a@b/items/7", None),
+            ("http://a?x", Some("/")),
             ("http://a:8080/items/7", None),
             ("http://b/items/7", None),
             ("//b/items/7", None),
