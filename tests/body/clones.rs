@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::sync::Notify;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Service, ServiceBuilder, service_fn};
@@ -119,5 +119,48 @@ fn a_clone_of_a_body_that_waits_is_woken_too() {
     for body in [&mut one, &mut two] {
         assert!(body.is_woken());
         assert_eq!(text(body.enter(|cx, body| body.poll_frame(cx))), "a");
+    }
+}
+
+/// A body that panics if it is polled behind its end.
+fn ending(last: Option<&'static str>, frames: u8) -> impl Body<Data = Bytes, Error = std::io::Error> + Send + Unpin {
+    let frames = (0..frames).map(|_| Ok(Frame::data(Bytes::from_static(b"row"))));
+    let last = last.map(|last| Err(std::io::Error::other(last)));
+    let mut items = frames.chain(last).map(Some).chain([None]);
+    StreamBody::new(futures_util::stream::poll_fn(move |_| Poll::Ready(items.next().expect("it has not ended"))))
+}
+
+/// S16, guarantee 1: who is cloned at the end is told the same end, by the body or by the source itself, whether others have read
+/// along or nobody.
+#[tokio::test]
+async fn a_clone_that_is_made_behind_the_end_has_the_same_end() {
+    for (others, frames, last) in
+        [(0, 0, None), (0, 2, None), (0, 0, Some("cut")), (0, 2, Some("cut")), (1, 2, None), (1, 2, Some("cut"))]
+    {
+        let case = format!("{others} others, {frames} frames, {last:?}");
+        let mut source = BodySource::new(ending(last, frames));
+        let others: Vec<_> = (0..others).map(|_| source.clone()).collect();
+        for _ in 0..frames {
+            assert_eq!(source.frame().await.unwrap().unwrap().into_data().unwrap(), "row", "{case}");
+        }
+        let end = source.frame().await;
+        assert_eq!(end.map(|end| end.unwrap_err().to_string()).as_deref(), last, "{case}");
+        // Once told, it has nothing more to say.
+        assert!(source.frame().await.is_none(), "{case}");
+        for mut clone in [source.clone(), source.clone().clone()] {
+            assert_eq!(clone.is_end_stream(), last.is_none(), "{case}");
+            assert_eq!(clone.size_hint().exact(), last.is_none().then_some(0), "{case}");
+            let end = clone.frame().await;
+            assert_eq!(end.map(|end| end.unwrap_err().to_string()).as_deref(), last, "{case}");
+            assert!(clone.frame().await.is_none(), "{case}");
+        }
+        let read = source.clone().into_reader().collect().await;
+        assert_eq!(read.err().map(|error| error.to_string()).as_deref(), last, "{case}");
+        // The one that was told is told nothing more as a reader.
+        assert!(source.into_reader().frame().await.is_none(), "{case}");
+        for other in others {
+            let read = other.into_reader().collect().await;
+            assert_eq!(read.err().map(|error| error.to_string()).as_deref(), last, "{case}");
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! One reader: takes the frames there are, polls the inner body for the next, or waits.
 
+mod disk;
+
 use std::{
     error::Error,
     io,
+    mem::replace,
     panic::resume_unwind,
     pin::Pin,
     sync::Arc,
@@ -11,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
+use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
     checked::{Checked, Source},
@@ -35,8 +38,10 @@ use crate::{
 pub(super) struct Reader<B> {
     /// `None` after the end.
     seat: Option<Seat<B>>,
-    /// The end was an error.
-    failed: bool,
+    /// The end was this error.
+    failed: Option<BodyError>,
+    /// It has yet to be told: this reader is a clone of one that has ended in it.
+    untold: bool,
     /// For when this reader waits for room.
     stall: Stall,
     /// What it is reading from disk.
@@ -54,7 +59,12 @@ impl<B> Reader<B> {
     /// Returns the first reader of a stream.
     pub(super) fn first(stream: Arc<Stream<B>>) -> Self {
         let place = stream.lock().enter(None);
-        Self { seat: Some(Seat { stream, place }), failed: false, stall: Stall::default(), reading: None }
+        Self { seat: Some(Seat { stream, place }), ..Self::at_end(None) }
+    }
+
+    /// Returns a reader that has come to the end, and was told so.
+    pub(super) fn at_end(failed: Option<BodyError>) -> Self {
+        Self { seat: None, failed, untold: false, stall: Stall::default(), reading: None }
     }
 
     /// Lets this reader be cut as soon as the window is full.
@@ -73,13 +83,13 @@ impl<B> Reader<B> {
 
     /// After an error a reader is not at its end, whenever it is asked.
     pub(super) fn is_end_stream(&self) -> bool {
-        self.seat.as_ref().map_or(!self.failed, |seat| seat.stream.lock().is_over(seat.place))
+        self.seat.as_ref().map_or(self.failed.is_none(), |seat| seat.stream.lock().is_over(seat.place))
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
         match &self.seat {
             Some(seat) => seat.stream.lock().size_hint(seat.place),
-            None if self.failed => SizeHint::new(),
+            None if self.failed.is_some() => SizeHint::new(),
             None => SizeHint::with_exact(0),
         }
     }
@@ -107,7 +117,9 @@ where
                     Err(_) => inline = true,
                 }
             }
-            let Some(Seat { stream, place }) = &self.seat else { return Poll::Ready(None) };
+            let Some(Seat { stream, place }) = &self.seat else {
+                return Poll::Ready(self.failed.clone().filter(|_| replace(&mut self.untold, false)).map(Err));
+            };
             let mut state = stream.lock();
             let waits = match state.next(*place) {
                 Step::Take(part, deferred) => {
@@ -171,39 +183,10 @@ where
 impl<B> Reader<B> {
     /// Leaves the stream, to whose end this reader has come; returns the error if it is one.
     fn end(&mut self, error: Option<BodyError>) -> Item {
-        self.failed = error.is_some();
+        self.failed.clone_from(&error);
         self.seat = None;
         self.stall = Stall::default();
         error.map(Err)
-    }
-
-    /// Reads from disk, on a thread of the runtime; without one, or with `inline`, on this one, and returns what was read.
-    fn read<R>(&mut self, read: R, inline: bool) -> Option<Result<Bytes, BodyError>>
-    where
-        R: FnOnce() -> io::Result<Bytes> + Send + 'static,
-    {
-        match Handle::try_current() {
-            Ok(runtime) if !inline => self.reading = Some(runtime.spawn_blocking(read)),
-            // Here and now.
-            _ => return self.has_read(read()),
-        }
-        None
-    }
-
-    /// Moves on past what was read from disk, or ends, if it could not be read; nothing if it was cut meanwhile.
-    fn has_read(&mut self, read: io::Result<Bytes>) -> Option<Result<Bytes, BodyError>> {
-        let Seat { stream, place } = self.seat.as_ref()?;
-        let Ok(data) = read else {
-            // Before anything is dropped, which may panic (invariant 7).
-            self.failed = true;
-            self.seat = None;
-            return Some(Err(BodyError::lagged()));
-        };
-        let mut state = stream.lock();
-        let deferred = state.has_read(*place, data.len() as u64)?;
-        drop(state);
-        stream.run(deferred);
-        Some(Ok(data))
     }
 }
 
@@ -278,14 +261,14 @@ where
     Poll::Ready(part)
 }
 
-/// Claims another reader, beside this one.
+/// Claims another reader, beside this one: behind an error, one that ends in the same.
 impl<B> Clone for Reader<B> {
     fn clone(&self) -> Self {
         let seat = self.seat.as_ref().map(|Seat { stream, place }| {
             let place = stream.lock().enter(Some(*place));
             Seat { stream: Arc::clone(stream), place }
         });
-        Self { seat, failed: self.failed, stall: Stall::default(), reading: None }
+        Self { seat, untold: self.failed.is_some(), ..Self::at_end(self.failed.clone()) }
     }
 }
 

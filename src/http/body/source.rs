@@ -5,6 +5,7 @@ mod options;
 use std::{
     error::Error,
     fmt,
+    mem::replace,
     pin::Pin,
     sync::{Arc, PoisonError},
     task::{Context, Poll},
@@ -25,7 +26,10 @@ use super::{
     spill::Log,
     stream::Stream,
 };
-use crate::sync::{Mutex, lock};
+use crate::{
+    panic::discard,
+    sync::{Mutex, lock},
+};
 
 /// A body of which each clone is a reader of its own, from the first frame on.
 ///
@@ -168,9 +172,17 @@ where
         match self.claim() {
             Handle::Lone(body) => {
                 let polled = body.pin().poll_part(cx).map_ok(Part::into_frame);
-                if let Poll::Ready(Some(Ok(frame))) = &polled {
-                    let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-                    self.announced = self.announced.map(|bytes| bytes.saturating_sub(length));
+                match &polled {
+                    Poll::Pending => {}
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                        self.announced = self.announced.map(|bytes| bytes.saturating_sub(length));
+                    }
+                    // The body is not polled again, by a clone neither, that goes on from here.
+                    Poll::Ready(end) => {
+                        let error = end.as_ref().and_then(|end| end.as_ref().err()).cloned();
+                        discard(replace(self.claim(), Handle::Shared(Reader::at_end(error))));
+                    }
                 }
                 polled
             }
