@@ -19,6 +19,8 @@ struct Sums {
     held: AtomicIsize,
     ended: AtomicUsize,
     lagged: AtomicUsize,
+    /// What told of no bytes or of no reader; that of a body's end is of two at least, since fewer share nothing.
+    idle: AtomicUsize,
 }
 
 impl Observer for Sums {
@@ -27,6 +29,13 @@ impl Observer for Sums {
 
 impl HttpObserver for Sums {
     fn on_http(&self, event: &HttpEvent<'_>) {
+        let idle = match *event {
+            HttpEvent::Held { bytes } => bytes == 0,
+            HttpEvent::BodyEnded { readers } => readers < 2,
+            HttpEvent::Lagged { readers } => readers == 0,
+            _ => false,
+        };
+        self.idle.fetch_add(usize::from(idle), Relaxed);
         match *event {
             HttpEvent::Held { bytes } => _ = self.held.fetch_add(bytes, Relaxed),
             HttpEvent::BodyEnded { readers } => _ = self.ended.fetch_add(readers, Relaxed),
@@ -41,6 +50,7 @@ impl Sums {
     fn assert(&self, held: isize, ended: usize, lagged: usize) {
         let now = [self.held.load(Relaxed), self.ended.load(Relaxed) as isize, self.lagged.load(Relaxed) as isize];
         assert_eq!(now, [held, ended as isize, lagged as isize], "held, ended, lagged");
+        assert_eq!(self.idle.load(Relaxed), 0, "told of nothing");
     }
 }
 
