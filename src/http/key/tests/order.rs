@@ -47,6 +47,16 @@ fn s27_the_lines_of_one_field_are_in_order() {
     assert!(lines("1", "2") == swapped);
 }
 
+/// They have one rank, and are in order by their whole names alone.
+#[test]
+fn s27_fields_whose_names_all_end_alike_may_come_in_any_order() {
+    let fields = &FIELDS[..3];
+    let whole = plain("http://a/x", fields).expect("a key");
+    for order in orders(fields) {
+        assert!(plain("http://a/x", &order) == Some(whole.clone()), "{order:?}");
+    }
+}
+
 /// More than are kept without an allocation.
 #[test]
 fn s27_many_fields_may_come_in_any_order() {
