@@ -149,10 +149,11 @@ impl Coalescer {
     #[inline]
     pub(super) fn count_alone(&self, place: Place, rule: Rule, reason: Reason, watch: Option<&HttpWatch>) {
         self.group(place).counts().count_alone();
-        trace::alone(rule);
         if let Some(watch) = watch {
             watch.bypassed(self.marking().observers(), reason, rule);
         }
+        // Behind the observers, who are told what has been counted: a subscriber may panic.
+        trace::alone(rule);
     }
 
     /// Returns what is known of a request from the services of this layer value that it has passed.

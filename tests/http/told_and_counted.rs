@@ -210,3 +210,26 @@ async fn what_is_told_is_what_is_counted_in_a_melee() {
     assert_eq!(group.stats().calls(), u64::from(TASKS * CALLS));
     told.assert_agrees(&group);
 }
+
+#[cfg(feature = "tracing")]
+#[tokio::test]
+async fn a_request_that_a_rule_sends_alone_is_told_though_a_subscriber_panics_about_it() {
+    use std::panic::catch_unwind;
+
+    use tracing::{Event, Subscriber};
+    use tracing_subscriber::{Layer as _, Registry, layer, layer::SubscriberExt};
+
+    struct Broken;
+    impl<S: Subscriber> layer::Layer<S> for Broken {
+        fn on_event(&self, _: &Event<'_>, _: layer::Context<'_, S>) {
+            resume_unwind(Box::new("a subscriber panics on purpose"));
+        }
+    }
+    let _default = tracing::subscriber::set_default(Registry::default().with(Broken.boxed()));
+    let (layer, told) = observed();
+    let mut bench = bench(layer);
+    let sends = AssertUnwindSafe(|| drop(bench.call(get_with("/x", &[("cookie", "a=b")]))));
+    assert!(catch_unwind(sends).is_err());
+    assert_eq!(bench.group.stats().alone, 1);
+    told.assert_agrees(&bench.group);
+}
