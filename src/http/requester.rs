@@ -53,16 +53,20 @@ impl Requester {
     /// Returns the rule by which this caller's own layer keeps from it what the layer of its leader would share.
     #[inline]
     pub(super) fn declines<RB, E>(&self, answer: &Answer<RB, E>) -> Option<Rule> {
-        if self.group().layers_differ() { self.judge_again(answer) } else { None }
+        if !self.group().layers_differ() {
+            return None;
+        }
+        self.judge_again(answer.result.as_ref().ok().map(|(head, _)| head), answer.audience.has_length)
     }
 
+    /// Likewise, where the layers of the group differ; `None` stands for the head of an error.
     #[cold]
-    fn judge_again<RB, E>(&self, answer: &Answer<RB, E>) -> Option<Rule> {
+    pub(super) fn judge_again(&self, head: Option<&response::Parts>, has_length: bool) -> Option<Rule> {
         // S28: its own deadline was not the leader's.
         let (policy, facts) = (&self.coalescer.config.policy, self.facts.of_one_who_waited());
-        let verdict = match &answer.result {
-            Ok((head, _)) => policy.verdict(facts, AnswerHead { head, has_length: answer.audience.has_length }),
-            Err(_) => policy.verdict_on_error(facts),
+        let verdict = match head {
+            Some(head) => policy.verdict(facts, AnswerHead { head, has_length }),
+            None => policy.verdict_on_error(facts),
         };
         verdict.share.err()
     }

@@ -10,3 +10,4 @@ mod kept;
 mod reloads;
 mod saved;
 mod transparent;
+mod two_layers;

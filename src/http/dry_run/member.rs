@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{StatusCode, response};
 use tokio::time::{Duration, Instant};
 
 use super::{
@@ -59,6 +59,8 @@ pub(super) struct Answered {
     /// `None` of an error, and once it is in the record.
     pub(super) head: Option<Head>,
     pub(super) judged: Judged,
+    /// What followers by other layers of the group judge again; `Some` where there may be such, until it has been judged.
+    pub(super) again: Option<Arc<response::Parts>>,
     /// When the call was polled first, if it did not answer at once.
     pub(super) began: Option<Instant>,
     pub(super) took: Duration,

@@ -3,7 +3,7 @@
 use std::{mem::replace, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, request, response};
+use http::{HeaderMap, Method, Request, Response, request, response};
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -222,7 +222,8 @@ impl Watched {
         let judged = if is_open { Judged::Open } else { Judged::of(&said, head.status) };
         let config = &requester.coalescer.config;
         let compared = Head::of(head, &config.policy, &watcher.told().ignored, watcher.digester());
-        watcher.answered(id, self.answered(Some(compared), judged));
+        let again = requester.group().layers_differ().then(|| Arc::new(copy(head)));
+        watcher.answered(id, self.answered(Some(compared), judged, again));
         if !watcher.is_watched(id) {
             return None;
         }
@@ -235,8 +236,8 @@ impl Watched {
         Some(passing)
     }
 
-    fn answered(&self, head: Option<Head>, judged: Judged) -> Answered {
-        Answered { head, judged, began: self.began, took: self.called.elapsed() }
+    fn answered(&self, head: Option<Head>, judged: Judged, again: Option<Arc<response::Parts>>) -> Answered {
+        Answered { head, judged, again, began: self.began, took: self.called.elapsed() }
     }
 
     /// The service has failed.
@@ -244,7 +245,7 @@ impl Watched {
         let Some(id) = self.id.take() else { return };
         let watcher = &self.shadow.watcher;
         watcher.guarded(|| {
-            watcher.answered(id, self.answered(None, Judged::Failed));
+            watcher.answered(id, self.answered(None, Judged::Failed, None));
             watcher.ended(id, Ending::Failed);
         });
     }
@@ -262,6 +263,13 @@ impl Drop for Watched {
 /// Returns whether a request without content is in the sample if its target is: then what is not costs no key.
 fn is_sampled_by_target(method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD) && !is_unsafe(method, headers)
+}
+
+/// Returns what a layer judges of a head: without extensions, which are the application's.
+fn copy(head: &response::Parts) -> response::Parts {
+    let (mut copy, ()) = Response::new(()).into_parts();
+    (copy.status, copy.headers) = (head.status, head.headers.clone());
+    copy
 }
 
 fn way(plan: Plan) -> Way {

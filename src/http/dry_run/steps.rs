@@ -2,6 +2,7 @@
 
 use std::{hash::BuildHasher, sync::Arc};
 
+use http::response;
 use tokio::time::Instant;
 
 use super::member::Id;
@@ -24,6 +25,14 @@ pub(super) struct Waiting {
     pub(super) fresh: bool,
 }
 
+/// What a shadow flight has landed with.
+pub(super) struct Landed {
+    pub(super) audience: Audience,
+    /// What followers judge again that came by another layer of the group, a head or an error (`Some(None)`); `None`: there was no
+    /// other layer when the answer came.
+    pub(super) again: Option<Option<Arc<response::Parts>>>,
+}
+
 /// What it does next.
 pub(super) enum Next {
     /// It has a share in the leader's answer.
@@ -36,7 +45,8 @@ pub(super) enum Next {
 
 impl Waiting {
     /// Says what a follower does with what its flight has landed with, as the layer's own followers do.
-    pub(super) fn next(self, audience: &Audience, now: Instant, hasher: &KeyHasher) -> (Id, Next) {
+    pub(super) fn next(self, landed: &Landed, now: Instant, hasher: &KeyHasher) -> (Id, Next) {
+        let Landed { audience, again } = landed;
         let Self { id, requester, joined, mut tried, fresh } = self;
         let waited = now.saturating_duration_since(joined);
         if !fresh && requester.group().max_wait().is_some_and(|most| waited > most) {
@@ -44,7 +54,11 @@ impl Waiting {
         }
         let released = |rule| Next::Alone(Arc::new(Requester { released: true, ..(*requester).clone() }), Some(rule));
         let requester = match audience.step(&requester.key, requester.facts.http10, joined, tried) {
-            Step::Take => return (id, Next::Take),
+            Step::Take => {
+                let again = again.as_ref().filter(|_| requester.group().layers_differ());
+                let declines = again.and_then(|head| requester.judge_again(head.as_deref(), audience.has_length));
+                return (id, declines.map_or(Next::Take, released));
+            }
             Step::Alone(rule) => return (id, released(rule)),
             Step::Again => {
                 tried.again = true;

@@ -20,6 +20,7 @@ use std::{
 use hashbrown::HashTable;
 use tokio::time::Instant;
 
+pub(super) use self::landing::ToJudge;
 use super::{
     member::{Flight, Id, Member, Stage},
     pair::Pair,

@@ -21,7 +21,8 @@ use super::{
     route::Route,
     routes::{Event, Routes},
     settings::DryRun,
-    table::{Effects, Table, Way},
+    steps::Landed,
+    table::{Effects, Table, ToJudge, Way},
 };
 use crate::{
     hasher::KeyHasher,
@@ -219,15 +220,20 @@ impl Watcher {
 
     /// Judges a request's answer, as the layer would have; its flight lands, if it leads one.
     fn judge(&self, id: Id, effects: &mut Effects) {
-        let Some((requester, judged, began)) = lock(&self.known.table).to_judge(id) else { return };
-        let audience = match judged {
-            Judged::Open => return,
-            Judged::Failed => requester.judge_error(began),
-            Judged::Stands { verdict, status, has_length } => requester.judge(verdict, status, has_length, began),
+        let Some(ToJudge { requester, judged, began, again }) = lock(&self.known.table).take_to_judge(id) else {
+            return;
         };
-        let (speaks_for_next, now) = (audience.speaks_for_next(), Instant::now());
+        let (audience, again) = match judged {
+            Judged::Open => return,
+            Judged::Failed => (requester.judge_error(began), Some(None)),
+            Judged::Stands { verdict, status, has_length } => {
+                (requester.judge(verdict, status, has_length, began), again.map(Some))
+            }
+        };
+        let landed = Landed { audience, again };
+        let (speaks_for_next, now) = (landed.audience.speaks_for_next(), Instant::now());
         let Some(waiting) = lock(&self.known.table).land(id, speaks_for_next, now, effects) else { return };
-        let steps = waiting.into_iter().map(|one| one.next(&audience, now, &self.known.hasher)).collect();
+        let steps = waiting.into_iter().map(|one| one.next(&landed, now, &self.known.hasher)).collect();
         lock(&self.known.table).landed(id, steps, now, effects);
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::response;
 use tokio::time::Instant;
 
 use super::{COMPARED, Effects, Table, Way};
@@ -13,6 +14,15 @@ use crate::http::{
     },
     requester::Requester,
 };
+
+/// What is to be judged of an answer.
+pub(in crate::http::dry_run) struct ToJudge {
+    pub(in crate::http::dry_run) requester: Arc<Requester>,
+    pub(in crate::http::dry_run) judged: Judged,
+    /// When its call was polled first, if it did not answer at once.
+    pub(in crate::http::dry_run) began: Option<Instant>,
+    pub(in crate::http::dry_run) again: Option<Arc<response::Parts>>,
+}
 
 impl Table {
     /// The head of a member's own answer is there, or an error.
@@ -46,16 +56,18 @@ impl Table {
         }
     }
 
-    /// Returns what is to be judged of a member's answer; `None` while its flight waits for its turn.
-    pub(in crate::http::dry_run) fn to_judge(&self, id: Id) -> Option<(Arc<Requester>, Judged, Option<Instant>)> {
-        let member = self.members.get(&id)?;
-        let answered = member.answered.as_ref()?;
+    /// Takes what is to be judged of a member's answer, and the head that some of its followers judge again; `None` while its
+    /// flight waits for its turn, or its body is still to say something.
+    pub(in crate::http::dry_run) fn take_to_judge(&mut self, id: Id) -> Option<ToJudge> {
+        let member = self.members.get_mut(&id)?;
         if member.flight().is_some_and(|flight| flight.waits.is_some()) {
             return None;
         }
+        let answered = member.answered.as_mut().filter(|answered| !matches!(answered.judged, Judged::Open))?;
         // The layer would have begun its call no sooner than it asked for the flight.
         let began = answered.began.map(|began| began.max(member.since));
-        Some((Arc::clone(&member.requester), answered.judged.clone(), began))
+        let again = answered.again.take();
+        Some(ToJudge { requester: Arc::clone(&member.requester), judged: answered.judged.clone(), began, again })
     }
 
     /// Leading => Landing: its answer has been judged, and nobody joins any more; returns the followers, if it leads. What
