@@ -150,3 +150,22 @@ pub(super) struct Followed<T> {
     /// From now on the flight's task polls the work.
     pub(super) moves: bool,
 }
+
+/// What a follower that has left leaves to be done.
+#[must_use = "a waker waits to be dropped, and perhaps work"]
+pub(super) enum Left<'a, K, T> {
+    /// Others are on the flight still, or it has ended: only its own waker is there. Apart, since many may leave at once.
+    Others(Option<Waker>),
+    /// It was the last.
+    Last(Box<AfterUnlock<'a, K, T>>),
+}
+
+impl<K, T> Left<'_, K, T> {
+    #[inline]
+    pub(super) fn run(self) {
+        match self {
+            Self::Others(waker) => drop(waker),
+            Self::Last(after) => after.run_for_others(),
+        }
+    }
+}

@@ -99,7 +99,7 @@ impl<K, T> Follower<K, T> {
 
     fn leave(&self, goes_alone: bool) {
         if let Some(outcome) = &self.outcome {
-            self.shard.lock().leave_as_follower(outcome, self.parked, goes_alone).run_for_others();
+            self.shard.lock().leave_as_follower(outcome, self.parked, goes_alone).run();
         }
     }
 }

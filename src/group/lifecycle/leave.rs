@@ -1,7 +1,11 @@
 //! How callers leave a flight before they have its outcome.
 
 use crate::group::{
-    after_unlock::AfterUnlock, flight_ref::FlightRef, park::WaiterRef, shard::Locked, shared_outcome::SharedOutcome,
+    after_unlock::{AfterUnlock, Left},
+    flight_ref::FlightRef,
+    park::WaiterRef,
+    shard::Locked,
+    shared_outcome::SharedOutcome,
 };
 use crate::sync::Spawner;
 
@@ -33,23 +37,22 @@ impl<'a, K, T> Locked<'a, K, T> {
         outcome: &SharedOutcome<T>,
         parked: Option<WaiterRef>,
         goes_alone: bool,
-    ) -> AfterUnlock<'a, K, T> {
+    ) -> Left<'a, K, T> {
         let at = outcome.flight;
-        let mut after = AfterUnlock::nothing();
         let stats = &mut self.table.stats;
         stats.released += u64::from(goes_alone);
         stats.left += u64::from(!goes_alone);
         if outcome.uncount(stats) || self.table.get(at).is_none() {
-            return after;
+            return Left::Others(None);
         }
         let flight = self.table.at(at.slot);
         flight.callers -= 1;
-        after.waker = parked.and_then(|parked| flight.waiting_mut().waiters.try_remove(parked.index()));
+        let waker = parked.and_then(|parked| flight.waiting_mut().waiters.try_remove(parked.index()));
         if flight.callers > 0 || !flight.is_running() {
-            return after;
+            return Left::Others(waker);
         }
-        let (launching, after) = self.last_caller_left(at, after);
+        let (launching, after) = self.last_caller_left(at, AfterUnlock { waker, ..AfterUnlock::nothing() });
         debug_assert!(launching.is_none(), "a flight with a follower has its task");
-        after
+        Left::Last(Box::new(after))
     }
 }
