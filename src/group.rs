@@ -10,6 +10,7 @@ mod follower;
 mod forget;
 mod fresh;
 mod join;
+mod join_mode;
 #[cfg(feature = "http")]
 mod layered;
 mod leader;

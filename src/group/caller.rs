@@ -7,10 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::time::Instant;
-
 use super::{
-    follower::FollowerExtras,
     join::{Fallback, Joined},
     leader::Leader,
     shard::Shard,
@@ -24,7 +21,6 @@ use crate::{
     observe::Watch,
     panic::catch,
     sync::Spawner,
-    timer::Timer,
 };
 
 /// A caller, from its registration on: it waits on its flight, or runs its own work.
@@ -45,15 +41,7 @@ enum State<K, T, W> {
 
 impl<K, T, W> Caller<K, T, W> {
     #[inline]
-    pub(super) fn new(
-        mut joined: Joined<K, T, W>,
-        deadline: impl FnOnce() -> Option<Instant>,
-        watching: Watching,
-    ) -> Self {
-        if let Joined::Follower(_, fallback) = &mut joined {
-            let wait = |at| Box::new(FollowerExtras { wait: Some(Timer::at(at)), spawned: None });
-            *fallback.extras = deadline().map(wait);
-        }
+    pub(super) fn new(joined: Joined<K, T, W>, watching: Watching) -> Self {
         Self { state: State::Joined(joined), watching }
     }
 

@@ -2,11 +2,7 @@
 
 use std::hash::Hash;
 
-use super::{
-    Call, Group,
-    caller::Caller,
-    join::{JoinMode, Joined},
-};
+use super::{Call, Group, caller::Caller, join::Joined, join_mode::JoinMode};
 use crate::{Reason, context::Context};
 
 impl<K, T> Group<K, T>
@@ -117,7 +113,7 @@ where
         match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, watching.profile().as_ref()) {
             // Nobody was told of it, and nobody is.
             Joined::Alone(_, Reason::MayNotJoin) => None,
-            joined => Some(Call::new(Caller::new(joined, || None, watching))),
+            joined => Some(Call::new(Caller::new(joined, watching))),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, hash::Hash};
 
-use super::{Group, call::Call, join::JoinMode};
+use super::{Group, call::Call, join_mode::JoinMode};
 
 impl<K: Hash + Eq, T> Group<K, T> {
     /// Returns how many live callers wait for the key's next run, behind the one that is under way; 0 when none do.

@@ -2,10 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{
     after_unlock::Followed,
     flight_ref::FlightRef,
     follower::{Follower, FollowerExtras},
+    join_mode::JoinMode,
     leader::Leader,
     lifecycle::{Flight, New},
     place::{MaxWait, Place},
@@ -17,42 +20,8 @@ use super::{
 };
 use crate::{
     Event, FlightId, Reason, Role, context::Context, observe::LeaderCall, panic::discard, rare::Rare, sync::Spawner,
-    trace::WaitSpan,
+    timer::Timer, trace::WaitSpan,
 };
-
-/// How a caller wants to be registered.
-pub(super) struct JoinMode {
-    /// It does not follow: beside a flight that it could follow, it goes alone.
-    leads: bool,
-    /// It does not even go alone there: then it is no call, and is not counted.
-    tries: bool,
-    /// `Some`: it joins no flight whose work has begun, and waits behind that one, for so long at most (invariant 13).
-    fresh: Option<MaxWait>,
-    /// Go's `DoChan`: the flight runs to its end, in a task from the start.
-    spawner: Option<Spawner>,
-}
-
-impl JoinMode {
-    /// It joins a flight, or leads one where there is none.
-    pub(super) const JOIN_OR_LEAD: Self = Self { leads: false, tries: false, fresh: None, spawner: None };
-    #[cfg(feature = "http")]
-    pub(super) const LEAD_ONLY: Self = Self { leads: true, ..Self::JOIN_OR_LEAD };
-
-    /// It leads where there is no flight, and else is no call.
-    pub(super) const TRY_LEAD: Self = Self { leads: true, tries: true, ..Self::JOIN_OR_LEAD };
-
-    pub(super) fn fresh(max_wait: MaxWait) -> Self {
-        Self { fresh: Some(max_wait), ..Self::JOIN_OR_LEAD }
-    }
-
-    pub(super) fn is_fresh(&self) -> bool {
-        self.fresh.is_some()
-    }
-
-    pub(super) fn spawned(self, spawner: Spawner) -> Self {
-        Self { spawner: Some(spawner), ..self }
-    }
-}
 
 /// A caller that leads a flight behind the one that runs.
 struct Behind<'a, K, W> {
@@ -129,7 +98,7 @@ where
         mode: JoinMode,
         profile: Option<&Profile<'_>>,
     ) -> Joined<K, T, W> {
-        let JoinMode { leads, tries, fresh, mut spawner } = mode;
+        let JoinMode { leads, tries, fresh, since, mut spawner } = mode;
         let finish = spawner.is_some();
         let from = reentrancy::current();
         let unwatched = if profile.is_some() { None } else { LeaderCall::now(self.limits.join_window.is_some()) };
@@ -173,8 +142,9 @@ where
                     if let Some(seen) = seen {
                         follower.wait_in(seen.span(at.id(self.number)));
                     }
+                    let extras = if self.limits.max_wait.is_some() { self.limited(fresh, since) } else { Rare::NONE };
                     drop(key);
-                    return Joined::Follower(follower, Fallback { work, extras: Rare::NONE });
+                    return Joined::Follower(follower, Fallback { work, extras });
                 }
             }
         }
@@ -202,6 +172,15 @@ where
             discard(old_key);
         }
         Joined::Leader(leader)
+    }
+
+    /// Limits how long a follower waits for the flight. Who was content to wait behind a run (`fresh`) waits for its own flight
+    /// as it would for work of its own: to go alone would be to begin later.
+    #[cold]
+    fn limited(&self, fresh: Option<MaxWait>, since: Option<Instant>) -> Rare<FollowerExtras> {
+        let max_wait = self.limits.max_wait.filter(|_| fresh.is_none());
+        let deadline = max_wait.and_then(|max_wait| since.unwrap_or_else(Instant::now).checked_add(max_wait));
+        deadline.map(|at| Box::new(FollowerExtras { wait: Some(Timer::at(at)), spawned: None })).into()
     }
 
     /// Leads a flight that waits behind the one that runs, whose work has begun (invariant 13).

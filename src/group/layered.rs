@@ -4,7 +4,7 @@ use std::{hash::Hash, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Group, caller::Caller, join::JoinMode, profile::Profile, watching::Watching, work::Work};
+use super::{Group, caller::Caller, join_mode::JoinMode, profile::Profile, watching::Watching, work::Work};
 use crate::context::Context;
 
 impl<K, T> Group<K, T>
@@ -32,10 +32,10 @@ where
         wait: Duration,
         profile: Option<&Profile<'_>>,
     ) -> Caller<K, T, W> {
-        let (shard, hash) = self.shard(&key);
         let wait = self.inner.limits.max_wait.map_or(wait, |limit| limit.min(wait));
+        let (shard, hash) = self.shard(&key);
         let mode = JoinMode::fresh(Some(wait));
-        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), || None, Watching::NONE)
+        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), Watching::NONE)
     }
 
     /// [`call`](Self::call), for work of a caller that called before, and has waited since.
@@ -47,12 +47,8 @@ where
         profile: Option<&Profile<'_>>,
     ) -> Caller<K, T, W> {
         let (shard, hash) = self.shard(&key);
-        let deadline = || self.inner.limits.max_wait.and_then(|wait| called.checked_add(wait));
-        Caller::new(
-            shard.join(hash, key, work, Context::default(), JoinMode::JOIN_OR_LEAD, profile),
-            deadline,
-            Watching::NONE,
-        )
+        let mode = JoinMode::since(called);
+        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), Watching::NONE)
     }
 
     #[inline]
@@ -64,6 +60,6 @@ where
         profile: Option<&Profile<'_>>,
     ) -> Caller<K, T, W> {
         let (shard, hash) = self.shard(&key);
-        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), || self.deadline(), Watching::NONE)
+        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), Watching::NONE)
     }
 }

@@ -2,16 +2,7 @@
 
 use std::hash::Hash;
 
-use tokio::time::Instant;
-
-use super::{
-    Group,
-    call::Call,
-    caller::Caller,
-    join::{JoinMode, Joined},
-    watching::Watching,
-    work::Work,
-};
+use super::{Group, call::Call, caller::Caller, join::Joined, join_mode::JoinMode, watching::Watching, work::Work};
 use crate::{Reason, context::Context, sync::Spawner};
 
 impl<K, T> Group<K, T>
@@ -27,24 +18,22 @@ where
         let (shard, hash) = self.shard(&key);
         let profile = watching.profile();
         let joined = shard.join(hash, key, work, context, JoinMode::JOIN_OR_LEAD, profile.as_ref());
-        Call::new(Caller::new(joined, || self.deadline(), watching))
+        Call::new(Caller::new(joined, watching))
     }
 
-    /// [`call_fresh`](Self::call_fresh), likewise. Once its flight's work has begun, the caller waits for that without a limit,
-    /// as it would for work of its own: to go alone would be to begin later.
+    /// [`call_fresh`](Self::call_fresh), likewise.
     pub(crate) fn run_fresh_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
         let watching = self.watching();
         let context = Context::of_call(self.scope.as_ref());
         let (shard, hash) = self.shard(&key);
         let mode = JoinMode::fresh(self.inner.limits.max_wait);
         let joined = shard.join(hash, key, work, context, mode, watching.profile().as_ref());
-        Call::new(Caller::new(joined, || None, watching))
+        Call::new(Caller::new(joined, watching))
     }
 
     /// [`spawn`](Self::spawn), in one of its modes.
     #[track_caller]
     pub(super) fn run_spawned<W: Work<T>>(&self, key: K, work: W, mode: JoinMode) -> Call<K, T, W> {
-        let fresh = mode.is_fresh();
         let Some(spawner) = Spawner::current() else {
             panic!("`Group::spawn` starts a task: call it from within a tokio runtime");
         };
@@ -57,10 +46,7 @@ where
                 let context = Context::of_call(self.scope.as_ref());
                 Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner), watching)
             }
-            (joined, _) => {
-                let deadline = || self.deadline().filter(|_| !fresh);
-                Caller::new(joined, deadline, watching).spawned(self.scope.as_ref())
-            }
+            (joined, _) => Caller::new(joined, watching).spawned(self.scope.as_ref()),
         })
     }
 
@@ -80,10 +66,5 @@ where
     /// Runs work that is no call of the group's: nothing is counted, and nobody is told.
     pub(crate) fn run_beside<W: Work<T>>(work: W) -> Call<K, T, W> {
         Call::new(Caller::alone(work, Reason::NoKey, Watching::NONE))
-    }
-
-    /// Returns until when a follower that joins now waits.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.inner.limits.max_wait.and_then(|wait| Instant::now().checked_add(wait))
     }
 }
