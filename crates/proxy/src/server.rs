@@ -81,6 +81,7 @@ impl Server {
         let mut either = auto::Builder::new(Streams { idle });
         either.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(BUFFER);
         either.http2().timer(TokioTimer::new()).keep_alive_interval(idle).keep_alive_timeout(idle.min(PONG));
+        either.http2().max_header_list_size(BUFFER as u32);
         let mut http1 = http1::Builder::new();
         http1.timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(BUFFER);
         Arc::new(Self {

@@ -165,3 +165,43 @@ async fn a_cut_is_a_reset_to_http_1_0() {
     let whole = Proxy::start(whole, &[]).raw("GET / HTTP/1.0\r\n\r\n").await;
     assert!(whole.ends_with("\r\n\r\nhello"), "{whole}");
 }
+
+#[tokio::test]
+async fn an_answer_of_many_fields_or_large_ones_goes_through() {
+    let fields: String = (0..900).map(|n| format!("X-{n}: {n}\r\n")).collect();
+    let long = "x".repeat(60 << 10);
+    for fields in [fields, format!("X-0: 0\r\nX-899: {long}\r\nX-1: {long}\r\n")] {
+        let answer = get(format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{fields}\r\nok").leak()).await;
+        assert!(answer.starts_with("http/1.1 200 ") && answer.ends_with("\r\n\r\nok"), "{}", &answer[..100]);
+        assert!(answer.contains("\r\nx-0: 0\r\n") && answer.contains("\r\nx-899: "));
+    }
+    // Beyond that it is refused, in one line.
+    let fields: String = (0..2000).map(|n| format!("X-{n}: {n}\r\n")).collect();
+    let answer = get(format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{fields}\r\nok").leak()).await;
+    assert!(answer.starts_with("http/1.1 502 "), "{}", &answer[..100]);
+}
+
+#[tokio::test]
+async fn large_fields_go_through_in_either_version() {
+    let long: &'static str = "x".repeat(50 << 10).leak();
+    let origin = origin(move |request| async move {
+        let length = request.headers()["x-long"].len();
+        Response::builder().header("x-long", long).header("x-seen", length).body(full("ok")).unwrap()
+    })
+    .await;
+    for options in [&[][..], &["--h2"]] {
+        let proxy = Proxy::start(origin, options);
+        for h2 in [false, true] {
+            let answer = ask(h2, proxy.request("/").header("x-long", long), "").await;
+            assert_eq!(answer.status(), StatusCode::OK, "{options:?}, {h2}");
+            assert_eq!(answer.headers()["x-long"], long, "{options:?}, {h2}");
+            assert_eq!(answer.headers()["x-seen"], long.len().to_string(), "{options:?}, {h2}");
+            // What is larger still is refused, perhaps before the client has sent all of it.
+            let version = if h2 { Version::HTTP_2 } else { Version::HTTP_11 };
+            let more = proxy.request("/").version(version).header("x-long", long.repeat(4)).body(Full::default());
+            let refused = timeout(LONG, client(h2).request(more.unwrap())).await.unwrap();
+            let status = refused.map_or(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, |refused| refused.status());
+            assert_eq!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "{options:?}, {h2}");
+        }
+    }
+}

@@ -123,7 +123,8 @@ where
                 async { Ok::<_, Infallible>(answer.await) }
             });
             tokio::spawn(async move {
-                let builder = auto::Builder::new(TokioExecutor::new());
+                let mut builder = auto::Builder::new(TokioExecutor::new());
+                builder.http2().max_header_list_size(1 << 20);
                 let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
             });
         }
@@ -163,7 +164,7 @@ fn full(text: &'static str) -> Body {
 }
 
 fn client(h2: bool) -> Client<hyper_util::client::legacy::connect::HttpConnector, Full<Bytes>> {
-    Client::builder(TokioExecutor::new()).http2_only(h2).build_http()
+    Client::builder(TokioExecutor::new()).http2_only(h2).http2_max_header_list_size(1 << 20).build_http()
 }
 
 async fn ask(h2: bool, request: http::request::Builder, body: &'static str) -> Response<Incoming> {
