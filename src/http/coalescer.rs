@@ -26,7 +26,8 @@ use crate::{Reason, Role, rare::Rare, trace};
 /// What all clones of a service have in common.
 pub(super) struct Coalescer {
     pub(super) config: Arc<Config>,
-    pub(super) body_settings: Arc<body::Settings>,
+    /// Made for the first body, as with `own`.
+    body_settings: OnceLock<Arc<body::Settings>>,
     /// What the application gave, for all requests.
     given: Option<HttpGroup>,
     /// The layer value's: for requests that show the URI they were asked for, by which routes are told apart.
@@ -47,20 +48,29 @@ pub(super) enum Place {
 impl Coalescer {
     /// Returns one that changes nothing of its groups until it [`enter`](Self::enter)s them.
     pub(super) fn new(config: Arc<Config>, given: Option<HttpGroup>, routes: HttpGroup) -> Self {
-        let observers: Arc<dyn BodyObservers> = given.as_ref().unwrap_or(&routes).observers().clone();
-        let Config { window, stall, ref spill, .. } = *config;
-        let body_settings =
-            Arc::new(body::Settings { window, stall, spill: spill.clone(), observers: Some(observers) });
-        Self { config, body_settings, given, routes, own: OnceLock::new() }
+        Self { config, body_settings: OnceLock::new(), given, routes, own: OnceLock::new() }
     }
 
     /// Notes in the group that a service of these settings is to have its flights there, and who observes them.
-    pub(super) fn enter(self) -> Self {
+    #[inline]
+    pub(super) fn enter(&self) {
         let group = self.marking();
         group.enter(&self.config);
         group.fleets().add(&self.config.fleet);
         self.config.observers.iter().for_each(|observed| group.observers().add(observed));
-        self
+    }
+
+    /// Returns how the bodies of answers are shared.
+    #[inline]
+    pub(super) fn body_settings(&self) -> &Arc<body::Settings> {
+        self.body_settings.get_or_init(|| self.make_body_settings())
+    }
+
+    #[cold]
+    fn make_body_settings(&self) -> Arc<body::Settings> {
+        let observers: Arc<dyn BodyObservers> = self.marking().observers().clone();
+        let Config { window, stall, ref spill, .. } = *self.config;
+        Arc::new(body::Settings { window, stall, spill: spill.clone(), observers: Some(observers) })
     }
 
     /// Says in which group a request is: nothing but the URI it was asked for tells two routes of one layer value apart.

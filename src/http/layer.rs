@@ -257,7 +257,9 @@ impl<S, C: HttpContent> Layer<S> for HttpSingleflightLayer<C> {
     fn layer(&self, inner: S) -> Self::Service {
         let shadow = self.watcher.as_ref();
         let shadow = shadow.map(|watcher| watcher.shadow(&self.config, self.group.as_ref(), &self.routes));
-        self.content.wrap(HttpSingleflight::new(inner, Arc::new(self.coalescer().enter()), shadow))
+        let coalescer = Arc::new(self.coalescer());
+        coalescer.enter();
+        self.content.wrap(HttpSingleflight::new(inner, coalescer, shadow))
     }
 }
 

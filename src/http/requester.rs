@@ -74,7 +74,7 @@ impl Requester {
     /// Returns the claim to a body, as the layer was told to keep it.
     #[inline(always)]
     pub(super) fn source<RB>(&self, body: BodySource<RB>) -> BodySource<RB> {
-        body.settings(Arc::clone(&self.coalescer.body_settings))
+        body.settings(Arc::clone(self.coalescer.body_settings()))
     }
 
     /// Judges an error of the wrapped service.

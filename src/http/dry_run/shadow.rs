@@ -63,7 +63,9 @@ impl Watcher {
         routes: &HttpGroup,
     ) -> Shadow {
         let (given, routes) = (given.map(|given| self.beside(given)), self.beside(routes));
-        Shadow { watcher: self.clone(), coalescer: Arc::new(Coalescer::new(Arc::clone(config), given, routes).enter()) }
+        let coalescer = Arc::new(Coalescer::new(Arc::clone(config), given, routes));
+        coalescer.enter();
+        Shadow { watcher: self.clone(), coalescer }
     }
 }
 
