@@ -50,8 +50,9 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.policy.methods.extend(methods))
     }
 
-    /// Asks this of every request whose content is in the key, and of every one without content that is neither `GET` nor `HEAD`;
-    /// `false` sends it alone, as a write (S21): GraphQL mutations, say, which the [recipe](crate::guide::recipes#graphql-queries-share-mutations-do-not) tells from queries.
+    /// Asks this of every request whose content is in the key, and of every one without content that is neither `GET` nor
+    /// `HEAD`; `false` sends it alone, as a write (S21): GraphQL mutations, say, which the
+    /// [recipe](crate::guide::recipes#graphql-queries-share-mutations-do-not) tells from queries.
     ///
     /// Say what may share, not what may not: what you did not think of then goes alone.
     ///
