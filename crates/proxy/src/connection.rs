@@ -18,7 +18,8 @@ use hyper::{
     service::HttpService,
 };
 use hyper_util::server::conn::auto::{self, HttpServerConnExec};
-use tokio::{net::TcpStream, sync::watch, time::timeout};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::pace::Streams;
 
@@ -74,12 +75,13 @@ where
     }
 }
 
-/// Serves a connection to its end. It is boxed since an async block would keep room for it twice.
-pub(crate) async fn serve<C: Graceful>(mut connection: Pin<Box<C>>, mut stop: watch::Receiver<()>) {
+/// Serves a connection to its end. It is boxed since an async block would keep room for it twice; what waits for the stop is
+/// small, since a task takes a multiple of 128 bytes of each client.
+pub(crate) async fn serve<C: Graceful>(mut connection: Pin<Box<C>>, stop: CancellationToken) {
     tokio::select! {
         // A client that breaks off is no event.
         _ = connection.as_mut() => return,
-        _ = stop.changed() => connection.as_mut().graceful_shutdown(),
+        () = stop.cancelled_owned() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }
@@ -88,7 +90,7 @@ pub(crate) async fn serve<C: Graceful>(mut connection: Pin<Box<C>>, mut stop: wa
 /// who sends half of HTTP/2's preface never comes to that.
 pub(crate) async fn serve_if_asked<C: Graceful>(
     connection: Pin<Box<C>>,
-    stop: watch::Receiver<()>,
+    stop: CancellationToken,
     asked: Arc<AtomicBool>,
     idle: Duration,
 ) {

@@ -25,9 +25,10 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::{mpsc, watch},
+    sync::mpsc,
     time::timeout,
 };
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
 use crate::{
@@ -106,18 +107,24 @@ impl Server {
         S::Future: Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        let (stopping, _) = watch::channel(());
+        let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
         while let Some(client) = clients.recv().await {
-            tokio::spawn(Arc::clone(&self).connection(client, service.clone(), stopping.subscribe()));
+            let connection = Arc::clone(&self).connection(client, service.clone(), stop.clone(), connections.clone());
+            connections.spawn(connection);
         }
-        // Nobody to tell: nothing under way.
-        let _ = stopping.send(());
+        stop.cancel();
+        connections.close();
         // What does not end in time is cut off with the process.
-        let _ = timeout(self.grace, stopping.closed()).await;
+        let _ = timeout(self.grace, connections.wait()).await;
     }
 
-    async fn connection<S, B>(self: Arc<Self>, client: Accepted, service: S, mut stop: watch::Receiver<()>)
-    where
+    async fn connection<S, B>(
+        self: Arc<Self>,
+        client: Accepted,
+        service: S,
+        stop: CancellationToken,
+        connections: TaskTracker,
+    ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + ForClient
             + Clone
@@ -134,7 +141,7 @@ impl Server {
         let _ = stream.set_nodelay(true);
         let http1 = tokio::select! {
             http1 = speaks_http1(&stream, self.idle) => http1,
-            _ = stop.changed() => None,
+            () = stop.cancelled() => None,
         };
         let Some(http1) = http1 else { return };
         let (quiet, service) = (self.quiet, service.for_client(address.ip()));
@@ -156,7 +163,7 @@ impl Server {
             });
             let connection = Box::pin(self.http1.serve_connection(io, respond).with_upgrades());
             // This task has room for much that is not needed any more.
-            tokio::spawn(serve(connection, stop));
+            connections.spawn(serve(connection, stop));
         } else {
             let asked = Arc::new(AtomicBool::new(false));
             let flag = Arc::clone(&asked);
@@ -171,7 +178,7 @@ impl Server {
                 respond(request, wire)
             });
             let connection = Box::pin(self.either.serve_connection_with_upgrades(io, respond).into_owned());
-            tokio::spawn(serve_if_asked(connection, stop, asked, self.idle));
+            connections.spawn(serve_if_asked(connection, stop, asked, self.idle));
         }
     }
 }
