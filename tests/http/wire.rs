@@ -106,6 +106,18 @@ async fn seen(shape: &Shape, versions: &[Version], late: [usize; CLIENTS]) -> (V
     (seen, calls, took)
 }
 
+/// Returns what all clients of one version saw, and how many calls the origin got. On a machine so busy that a failure takes
+/// longer than the least time to be late in, who came late to it would try again (D9): then it asks anew.
+async fn seen_soon(shape: &Shape, version: Version, late: [usize; CLIENTS]) -> (Vec<Vec<u8>>, usize) {
+    for _ in 0..50 {
+        let (seen, calls, took) = seen(shape, &[version; CLIENTS], late).await;
+        if shape.status < 500 || took < Duration::from_millis(25) {
+            return (seen, calls);
+        }
+    }
+    panic!("this machine is too busy for {shape:?}")
+}
+
 fn callers(bench: &Bench<Heads, Incoming>, shape: &Shape, version: Version) -> usize {
     let mut request =
         if version == Version::HTTP_2 { get_with("http://a/x", &[]) } else { get_with("/x", &[("host", "a")]) };
@@ -140,7 +152,7 @@ async fn all_see_what_each_would_alone(version: Version) {
         stages.extend((1..=steps).map(|step| [0, step, 0]));
         stages.extend([[steps, 0, 1.min(steps)], [steps; 3]]);
         for late in stages {
-            let (seen, calls, took) = seen(shape, &[version; CLIENTS], late).await;
+            let (seen, calls) = seen_soon(shape, version, late).await;
             for (client, bytes) in seen.iter().enumerate() {
                 let (text, alone) = (String::from_utf8_lossy(bytes), String::from_utf8_lossy(&alone));
                 let case = format!("{version:?} {shape:?}, client {client} of {late:?}");
@@ -158,10 +170,6 @@ async fn all_see_what_each_would_alone(version: Version) {
             }
             // S30: one that breaks off would look whole.
             let shared = version != Version::HTTP_10 || shape.has_length();
-            // D9: who came late to a failure that took so long tries again, which happens on a busy machine.
-            if shared && calls == 2 && shape.status >= 500 && took >= Duration::from_millis(25) {
-                continue;
-            }
             assert_eq!(calls, if shared { 1 } else { CLIENTS }, "{version:?} {shape:?} {late:?}");
         }
     }
