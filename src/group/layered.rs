@@ -33,9 +33,7 @@ where
         profile: Option<&Profile<'_>>,
     ) -> Caller<K, T, W> {
         let wait = self.inner.limits.max_wait.map_or(wait, |limit| limit.min(wait));
-        let (shard, hash) = self.shard(&key);
-        let mode = JoinMode::fresh(Some(wait));
-        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), Watching::NONE)
+        self.run_layered(key, work, JoinMode::fresh(Some(wait)), profile)
     }
 
     /// [`call`](Self::call), for work of a caller that called before, and has waited since.
@@ -46,9 +44,7 @@ where
         work: W,
         profile: Option<&Profile<'_>>,
     ) -> Caller<K, T, W> {
-        let (shard, hash) = self.shard(&key);
-        let mode = JoinMode::since(called);
-        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), Watching::NONE)
+        self.run_layered(key, work, JoinMode::since(called), profile)
     }
 
     #[inline]
