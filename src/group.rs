@@ -85,7 +85,7 @@ use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, strip
 /// # Examples
 ///
 /// ```
-/// # #[tokio::main]
+/// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// use tower_singleflight::Group;
 ///

@@ -49,7 +49,7 @@ use crate::{
 /// # Examples
 ///
 /// ```
-/// # #[tokio::main]
+/// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// use std::convert::Infallible;
 /// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};

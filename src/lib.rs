@@ -25,7 +25,7 @@
 //! ```
 //!
 //! ```
-//! # #[tokio::main]
+//! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! use tower_singleflight::{Group, Role};
 //!

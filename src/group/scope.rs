@@ -24,7 +24,7 @@ impl<K, T> Group<K, T> {
     /// # Examples
     ///
     /// ```
-    /// # #[tokio::main]
+    /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// use tower_singleflight::Group;
     ///

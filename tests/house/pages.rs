@@ -134,3 +134,14 @@ fn every_program_of_the_recipes_is_on_their_page_and_runs_in_ci() {
         assert!(RECIPES.contains(&format!("-p recipes --bin {program}`")), "{program} is not in docs/recipes.md");
     }
 }
+
+#[test]
+fn every_example_of_the_pages_runs_on_one_thread() {
+    let mut files = below(&root().join("docs"), &["md"]);
+    files.extend(below(&root().join("src"), &["rs"]));
+    for file in files {
+        // On two threads a run may end before all who are to join it have called.
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("# #[tokio::main]"), "{} wants `flavor = \"current_thread\"`", file.display());
+    }
+}
