@@ -1,6 +1,6 @@
 //! A herd of HTTP clients at servers on a real database: without the layer, with it, and with a fleet of them.
 //!
-//! `cargo run --release -p stampede -- --help`
+//! `cargo run -p stampede -- --help`
 
 mod chart;
 mod database;
