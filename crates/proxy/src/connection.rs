@@ -1,13 +1,13 @@
 //! One client's connection: what it speaks, how long it may be silent, how it ends.
 
 use std::{
-    future::Future,
-    io,
+    future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use hyper_util::server::conn::auto::{self, HttpServerConnExec};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::pace::Streams;
+use crate::{pace::Streams, wire::Wire};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -29,15 +29,31 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Returns whether a connection speaks HTTP/1, by its first bytes, which stay there; `false` if it may not, `None` if
-/// nothing comes in time.
+/// nothing comes in time, or has come when the proxy stops.
 ///
 /// hyper-util tells the versions apart too, but by reading: what it then gives back makes hyper grow its buffer to
 /// 16 KiB, per client.
-pub(crate) async fn speaks_http1(stream: &TcpStream, idle: Duration) -> Option<bool> {
+pub(crate) async fn speaks_http1(
+    stream: TcpStream,
+    idle: Duration,
+    stop: &CancellationToken,
+) -> Option<(TcpStream, bool)> {
     let mut bytes = [0; PREFACE.len()];
-    let read: io::Result<usize> = timeout(idle, stream.peek(&mut bytes)).await.ok()?;
-    let count = read.ok().filter(|count| *count > 0)?;
-    Some(!PREFACE.starts_with(&bytes[..count]))
+    let come = tokio::select! {
+        biased;
+        read = timeout(idle, stream.peek(&mut bytes)) => Some(read.ok()?.ok()?),
+        () = stop.cancelled() => None,
+    };
+    let (stream, count) = match come {
+        Some(count) => (stream, count),
+        None => {
+            // The runtime may not know yet of what has come.
+            let stream = stream.into_std().ok()?;
+            let count = stream.peek(&mut bytes).ok()?;
+            (TcpStream::from_std(stream).ok()?, count)
+        }
+    };
+    (count > 0).then(|| (stream, !PREFACE.starts_with(&bytes[..count])))
 }
 
 /// A connection that can be told to end with what is under way.
@@ -75,26 +91,37 @@ where
     }
 }
 
-/// Serves a connection to its end. It is boxed since an async block would keep room for it twice; what waits for the stop is
-/// small, since a task takes a multiple of 128 bytes of each client.
-pub(crate) async fn serve<C: Graceful>(mut connection: Pin<Box<C>>, stop: CancellationToken) {
+/// Serves a connection to its end; once the proxy stops, that is when what had arrived before has been answered.
+///
+/// It is boxed since an async block would keep room for it twice; what waits for the stop is small, since a task takes a
+/// multiple of 128 bytes of each client.
+pub(crate) async fn serve<C: Graceful>(mut connection: Pin<Box<C>>, wire: Arc<Wire>) {
     tokio::select! {
+        biased;
         // A client that breaks off is no event.
         _ = connection.as_mut() => return,
-        () = stop.cancelled_owned() => connection.as_mut().graceful_shutdown(),
+        () = wire.stop.cancelled() => wire.read_at_once(),
     }
-    let _ = connection.await;
+    // hyper closes a connection that is between two requests, even if the next one lies in the socket or has begun to come.
+    let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
+        Poll::Pending if wire.has_begun() => Poll::Pending,
+        polled => Poll::Ready(polled.is_ready()),
+    });
+    if !ended.await {
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
 }
 
 /// Serves a connection that is given up if it asks for nothing: hyper's own timer starts when the version is known, and
 /// who sends half of HTTP/2's preface never comes to that.
 pub(crate) async fn serve_if_asked<C: Graceful>(
     connection: Pin<Box<C>>,
-    stop: CancellationToken,
+    wire: Arc<Wire>,
     asked: Arc<AtomicBool>,
     idle: Duration,
 ) {
-    let mut served = pin!(serve(connection, stop));
+    let mut served = pin!(serve(connection, wire));
     if timeout(idle, served.as_mut()).await.is_err() && asked.load(Relaxed) {
         served.await;
     }

@@ -5,11 +5,12 @@
 //! becomes a NUL, which hyper refuses in every place.
 
 use std::{
-    io,
+    io::{self, Read},
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, ReadBuf},
     net::TcpStream,
@@ -30,6 +31,24 @@ enum Place {
     Size { size: u64, extension: bool },
     /// Behind a head that is no request: HTTP/2's preface, or what hyper has refused.
     Raw,
+}
+
+/// Reads what has come. If it is to be read at once, the system is asked too: the runtime knows only of what had come when
+/// it last asked.
+fn poll_read(
+    stream: &mut TcpStream,
+    at_once: bool,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let read = Pin::new(&mut *stream).poll_read(cx, buffer);
+    if read.is_ready() || !at_once {
+        return read;
+    }
+    match (&*SockRef::from(&*stream)).read(buffer.initialize_unfilled()) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        read => Poll::Ready(read.map(|count| buffer.advance(count))),
+    }
 }
 
 /// Follows the lines of a connection's requests.
@@ -54,7 +73,7 @@ impl Default for Lines {
 impl Lines {
     pub(crate) fn poll_read(
         &mut self,
-        stream: Pin<&mut TcpStream>,
+        stream: &mut TcpStream,
         wire: &Wire,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
@@ -71,14 +90,20 @@ impl Lines {
         if self.has_rest() {
             self.take_rest(buffer);
         } else {
-            ready!(stream.poll_read(cx, buffer))?;
+            ready!(poll_read(stream, wire.reads_at_once(), cx, buffer))?;
         }
         let passed = before + self.follow(&mut buffer.filled_mut()[before..]);
         if passed < buffer.filled().len() {
             self.rest.splice(..0, buffer.filled()[passed..].iter().copied());
             buffer.set_filled(passed);
         }
+        wire.read(self.is_in_head());
         Poll::Ready(Ok(()))
+    }
+
+    /// Returns whether a request has begun to come whose head has not come to its end.
+    fn is_in_head(&self) -> bool {
+        matches!(self.place, Place::Head { begun, trailers: false } if begun || !self.empty)
     }
 
     pub(crate) fn has_rest(&self) -> bool {

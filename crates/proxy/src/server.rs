@@ -50,7 +50,7 @@ use crate::{
 const BUFFER: usize = 64 << 10;
 
 /// How many connections may wait to be taken in: a herd arrives at once.
-const BACKLOG: u32 = 4096;
+pub(crate) const BACKLOG: u32 = 4096;
 
 /// How long a client of HTTP/2 may take to say that it is there.
 const PONG: Duration = Duration::from_secs(20);
@@ -95,7 +95,7 @@ impl Server {
         })
     }
 
-    /// Serves clients until no more can come, then gives those under way `grace` to end.
+    /// Serves clients until no more can come, then answers what has arrived, and gives what is under way `grace` to end.
     pub(crate) async fn serve<S, B>(self: Arc<Self>, mut clients: mpsc::UnboundedReceiver<Accepted>, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -139,11 +139,7 @@ impl Server {
         let Ok(stream) = TcpStream::from_std(stream) else { return };
         // A socket that cannot do without the delay does with it.
         let _ = stream.set_nodelay(true);
-        let http1 = tokio::select! {
-            http1 = speaks_http1(&stream, self.idle) => http1,
-            () = stop.cancelled() => None,
-        };
-        let Some(http1) = http1 else { return };
+        let Some((stream, http1)) = speaks_http1(stream, self.idle, &stop).await else { return };
         let (quiet, service) = (self.quiet, service.for_client(address.ip()));
         let keyed = self.key_address.then_some(ClientAddress(address.ip()));
         let respond = move |mut request: Request<Incoming>, wire: Option<Arc<Wire>>| {
@@ -153,8 +149,9 @@ impl Server {
             let line = (!quiet).then(|| Box::new(Line::new(&request)));
             Answer::new(service.clone().call(request), line, wire)
         };
-        let wire = Arc::new(Wire::new());
+        let wire = Arc::new(Wire::new(stop));
         let io = TokioIo::new(Socket::new(stream, self.idle, Arc::clone(&wire), place));
+        let served = Arc::clone(&wire);
         if http1 {
             let respond = service_fn(move |mut request| {
                 wire.asked(&request);
@@ -163,7 +160,7 @@ impl Server {
             });
             let connection = Box::pin(self.http1.serve_connection(io, respond).with_upgrades());
             // This task has room for much that is not needed any more.
-            connections.spawn(serve(connection, stop));
+            connections.spawn(serve(connection, served));
         } else {
             let asked = Arc::new(AtomicBool::new(false));
             let flag = Arc::clone(&asked);
@@ -178,7 +175,10 @@ impl Server {
                 respond(request, wire)
             });
             let connection = Box::pin(self.either.serve_connection_with_upgrades(io, respond).into_owned());
-            connections.spawn(serve_if_asked(connection, stop, asked, self.idle));
+            connections.spawn(serve_if_asked(connection, served, asked, self.idle));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,7 +72,7 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { stream, wire, lines, .. } = self.get_mut();
         if !wire.is_upgraded() {
-            return lines.poll_read(Pin::new(stream), wire, cx, buffer);
+            return lines.poll_read(stream, wire, cx, buffer);
         }
         if lines.has_rest() {
             lines.take_rest(buffer);

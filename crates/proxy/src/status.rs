@@ -11,6 +11,7 @@ use tokio::{
     task::JoinSet,
     time::sleep,
 };
+use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tower_singleflight::http::StatusPage;
 
@@ -54,7 +55,7 @@ impl Status {
 }
 
 async fn connection(stream: TcpStream, page: StatusPage, place: OwnedSemaphorePermit) {
-    let wire = Arc::new(Wire::new());
+    let wire = Arc::new(Wire::new(CancellationToken::new()));
     let io = TokioIo::new(Socket::new(stream, IDLE, Arc::clone(&wire), place));
     let answer = service_fn(move |request: Request<Incoming>| {
         wire.asked(&request);

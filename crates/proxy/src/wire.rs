@@ -7,6 +7,7 @@ use std::sync::atomic::{
 
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Body;
+use tokio_util::sync::CancellationToken;
 
 /// No request has been seen since this was last looked at.
 const UNTOLD: u64 = u64::MAX;
@@ -20,6 +21,12 @@ pub(crate) struct Wire {
     /// Whether the last request was HTTP/1.0.
     old: AtomicBool,
     upgraded: AtomicBool,
+    /// Whether the head of a request has come in part.
+    begun: AtomicBool,
+    /// When the proxy stops.
+    pub(crate) stop: CancellationToken,
+    /// Whether what has arrived is read at once.
+    at_once: AtomicBool,
     /// Whether an answer is under way whose end nothing but the end of the connection tells.
     fragile: AtomicBool,
 }
@@ -32,11 +39,15 @@ pub(crate) enum Content {
 }
 
 impl Wire {
-    pub(crate) fn new() -> Self {
+    /// Returns that of a connection that ends with what is under way after this stop.
+    pub(crate) fn new(stop: CancellationToken) -> Self {
         Self {
             content: AtomicU64::new(UNTOLD),
             old: AtomicBool::new(false),
             upgraded: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
+            stop,
+            at_once: AtomicBool::new(false),
             fragile: AtomicBool::new(false),
         }
     }
@@ -68,6 +79,24 @@ impl Wire {
     /// The answer has ended as it should.
     pub(crate) fn ended(&self) {
         self.fragile.store(false, Release);
+    }
+
+    /// Told with each read whether it has left a head half read.
+    pub(crate) fn read(&self, begun: bool) {
+        self.begun.store(begun, Release);
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Acquire)
+    }
+
+    /// From now on, each read takes all that has arrived, known to the runtime or not.
+    pub(crate) fn read_at_once(&self) {
+        self.at_once.store(true, Release);
+    }
+
+    pub(crate) fn reads_at_once(&self) -> bool {
+        self.at_once.load(Acquire)
     }
 
     pub(crate) fn is_upgraded(&self) -> bool {

@@ -4,7 +4,7 @@
 //! So a request that nobody shares is served on one thread, as in nginx; only a shared flight crosses threads: its work
 //! runs where its second caller is.
 
-use std::{future::Future, io, pin::pin, sync::Arc, thread, time::Duration};
+use std::{future::Future, io, iter, pin::pin, sync::Arc, thread, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -14,7 +14,12 @@ use tokio::{
 };
 use tower_singleflight::{fleet::Fleet, http::HttpSingleflight};
 
-use crate::{accepted::Accepted, options::Options, server::Server, upstream::Upstream};
+use crate::{
+    accepted::Accepted,
+    options::Options,
+    server::{BACKLOG, Server},
+    upstream::Upstream,
+};
 
 /// How many files the proxy needs that are no connections.
 const OTHER_FILES: u64 = 64;
@@ -77,13 +82,19 @@ impl Workers {
         let mut stop = pin!(stop);
         for worker in clients.iter().cycle() {
             let accepted = tokio::select! {
-                accepted = accept(&listener, &places) => accepted,
+                biased;
                 () = &mut stop => break,
+                accepted = accept(&listener, &places) => accepted,
             };
             // If the worker's thread has died, its clients are closed.
             let _ = worker.send(accepted);
         }
-        drop((listener, clients));
+        // Clients that nobody has taken in yet may have asked; there is a bound, since others may come meanwhile.
+        let arrived = arrived(listener, &places).take(BACKLOG as usize);
+        for (accepted, worker) in arrived.zip(clients.iter().cycle()) {
+            let _ = worker.send(accepted);
+        }
+        drop(clients);
         ended.recv().await;
     }
 }
@@ -99,6 +110,18 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
             Err(_) => sleep(Duration::from_millis(10)).await,
         }
     }
+}
+
+/// Takes in those who have come, as far as there are places, and closes the listener.
+fn arrived(listener: TcpListener, places: &Arc<Semaphore>) -> impl Iterator<Item = Accepted> {
+    // The runtime may not know yet of all who have come; the system does.
+    let listener = listener.into_std();
+    iter::from_fn(move || {
+        let place = Arc::clone(places).try_acquire_owned().ok()?;
+        let (stream, address) = listener.as_ref().ok()?.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some(Accepted { stream, address, place })
+    })
 }
 
 /// What one thread needs.
@@ -140,5 +163,42 @@ impl Worker {
             fleet.drain(options.grace.into()).await;
         }
         drop(alive);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::ready,
+        io::{Read, Write},
+        net::TcpStream,
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::server::listen;
+
+    #[tokio::test]
+    async fn clients_that_nobody_has_taken_in_yet_are_answered_as_far_as_there_are_places() {
+        for (places, answered) in [("600", 20), ("3", 3)] {
+            let options = ["proxy", "--quiet", "--upstream", "http://a", "--grace", "600000", "--clients", places];
+            let options = Options::read(options.map(Into::into)).unwrap();
+            let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
+            let address = listener.local_addr().unwrap();
+            let clients = (0..20).map(|_| {
+                let mut client = TcpStream::connect(address).unwrap();
+                client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+                client.write_all(b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n").unwrap();
+                client
+            });
+            let clients: Vec<_> = clients.collect();
+            // Stopped before it has begun.
+            Workers::start(&options, None, None, 2).unwrap().serve(listener, ready(())).await;
+            let answers = clients.into_iter().filter_map(|mut client| {
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).ok().filter(|_| answer.starts_with("HTTP/1.1 200 OK\r\n"))
+            });
+            assert_eq!(answers.count(), answered);
+        }
     }
 }
