@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use tokio_util::task::TaskTracker;
 use tower::Layer;
 use tower_singleflight::{
     HttpSingleflightLayer, Limits,
@@ -25,14 +26,16 @@ pub(crate) fn service(
     fleet: Option<Fleet>,
 ) -> Option<(HttpSingleflight<Upstream>, Option<StatusPage>)> {
     let layer = layer(options, HttpGroup::with_limits(limits(options)), fleet.clone())?;
+    // Each worker puts its own in place of this one.
+    let upstream = Upstream::new(options, TaskTracker::new());
     if options.status.is_none() {
-        return Some((layer.layer(Upstream::new(options)), None));
+        return Some((layer.layer(upstream), None));
     }
-    let upstream = options.upstream().to_string();
-    let page = StatusPage::new().named(&upstream);
-    let service = layer.observe(page.clone()).layer(Upstream::new(options));
+    let name = options.upstream().to_string();
+    let page = StatusPage::new().named(&name);
+    let service = layer.observe(page.clone()).layer(upstream);
     let counted = service.clone();
-    let page = page.group(&upstream, move || counted.group().stats());
+    let page = page.group(&name, move || counted.group().stats());
     let page = match fleet.zip(options.fleet_name.as_ref()) {
         Some((fleet, name)) => page.fleet(name, fleet),
         None => page,

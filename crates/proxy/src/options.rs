@@ -103,7 +103,7 @@ pub struct Options {
     /// two parts of a body, and how long an idle upstream connection is kept, in ms.
     #[arg(long, default_value = "60000")]
     pub(crate) idle: Millis,
-    /// How long requests that have arrived may take to end after a signal to stop, in ms.
+    /// How long requests that have arrived, and upgraded connections, may take to end after a signal to stop, in ms.
     #[arg(long, default_value = "10000")]
     pub(crate) grace: Millis,
     /// Serve a live page at this address and port: calls by role, flights under way, waits. It has no login: loopback only,

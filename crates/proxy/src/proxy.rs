@@ -99,7 +99,8 @@ impl Proxy {
         coalesce::layer(&self.options, group, self.fleet.clone())
     }
 
-    /// Serves clients until `stop` is ready, then gives requests under way the grace time of the options to end.
+    /// Serves clients until `stop` is ready, then gives requests that have arrived, and upgraded connections, the grace time of
+    /// the options to end.
     ///
     /// # Cancel safety
     ///

@@ -95,9 +95,14 @@ impl Server {
         })
     }
 
-    /// Serves clients until no more can come, then answers what has arrived, and gives what is under way `grace` to end.
-    pub(crate) async fn serve<S, B>(self: Arc<Self>, mut clients: mpsc::UnboundedReceiver<Accepted>, service: S)
-    where
+    /// Serves clients until no more can come, then answers what has arrived, and gives what is under way `grace` to end. These
+    /// are the connections to wait for, those that have switched protocols among them.
+    pub(crate) async fn serve<S, B>(
+        self: Arc<Self>,
+        mut clients: mpsc::UnboundedReceiver<Accepted>,
+        service: S,
+        connections: TaskTracker,
+    ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + ForClient
             + Clone
@@ -107,7 +112,7 @@ impl Server {
         S::Future: Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
+        let stop = CancellationToken::new();
         while let Some(client) = clients.recv().await {
             let connection = Arc::clone(&self).connection(client, service.clone(), stop.clone(), connections.clone());
             connections.spawn(connection);

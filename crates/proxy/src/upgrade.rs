@@ -3,10 +3,12 @@
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
+use tokio_util::task::TaskTracker;
 
-/// Joins the client's connection and the upstream's once both have switched protocols.
-pub(crate) fn join(client: OnUpgrade, upstream: OnUpgrade) {
-    tokio::spawn(async move {
+/// Joins the client's connection and the upstream's once both have switched protocols. They count as one of these
+/// connections until they end.
+pub(crate) fn join(connections: &TaskTracker, client: OnUpgrade, upstream: OnUpgrade) {
+    connections.spawn(async move {
         if let Ok((client, upstream)) = tokio::try_join!(client, upstream) {
             // Either side may break off at any time; then both are done.
             let _ = copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;

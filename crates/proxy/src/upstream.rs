@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode, Version, header, uri::Authority};
 use http_body_util::{Either, Full};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
+use tokio_util::task::TaskTracker;
 use tower::Service;
 use tower_singleflight::http::HttpSingleflight;
 
@@ -37,12 +38,16 @@ struct Route {
     sender: Sender,
     authority: Authority,
     version: Version,
+    /// Those that switch protocols are counted there.
+    connections: TaskTracker,
 }
 
 impl Upstream {
-    pub(crate) fn new(options: &Options) -> Self {
+    /// Returns the upstream of a worker that has these connections.
+    pub(crate) fn new(options: &Options, connections: TaskTracker) -> Self {
         let version = if options.h2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        let route = Route { sender: Sender::new(options), authority: options.upstream.0.clone(), version };
+        let (sender, authority) = (Sender::new(options), options.upstream.0.clone());
+        let route = Route { sender, authority, version, connections };
         Self { route: Arc::new(route), client: None }
     }
 }
@@ -117,7 +122,7 @@ impl Route {
                 return Err(Failure(StatusCode::BAD_GATEWAY, "the upstream switches protocols unasked"));
             };
             fields::begin_hop(response.headers_mut(), hop, Version::HTTP_11);
-            upgrade::join(upgrade, hyper::upgrade::on(&mut response));
+            upgrade::join(&self.connections, upgrade, hyper::upgrade::on(&mut response));
         }
         fields::via(response.headers_mut(), received);
         Ok(response.map(|body| Either::Left(Lively::new(body, self.sender.idle))))

@@ -12,6 +12,7 @@ use tokio::{
     sync::{Barrier, Semaphore, mpsc},
     time::sleep,
 };
+use tokio_util::task::TaskTracker;
 use tower_singleflight::{fleet::Fleet, http::HttpSingleflight};
 
 use crate::{
@@ -149,14 +150,15 @@ impl Worker {
 
     async fn serve(self) {
         let Self { options, service, fleet, clients, alive } = self;
-        let (server, upstream) = (Server::new(&options), Upstream::new(&options));
+        let (server, connections) = (Server::new(&options), TaskTracker::new());
+        let upstream = Upstream::new(&options, connections.clone());
         match service {
             Some(mut service) => {
                 // Each thread has connections of its own.
                 *service.get_mut() = upstream;
-                server.serve(clients, service).await;
+                server.serve(clients, service, connections).await;
             }
-            None => server.serve(clients, upstream).await,
+            None => server.serve(clients, upstream, connections).await,
         }
         // What was answered here may not have reached those who wait for it at other proxies.
         if let Some(fleet) = fleet {

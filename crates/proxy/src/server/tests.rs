@@ -64,7 +64,7 @@ impl Client {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"rows"))))
         });
         let (proxy, clients) = mpsc::unbounded_channel();
-        let served = tokio::spawn(server.serve(clients, service));
+        let served = tokio::spawn(server.serve(clients, service, TaskTracker::new()));
         proxy.send(Accepted { stream: other.try_clone().unwrap(), address, place }).unwrap();
         Self { stream, other, proxy, served }
     }

@@ -12,6 +12,7 @@ mod stale;
 mod stale_h2;
 mod status;
 mod stopping;
+mod switching;
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -106,43 +106,6 @@ async fn a_request_is_streamed_too() {
     assert_eq!(&answer, b"HTTP/1.1 200");
 }
 
-#[tokio::test]
-async fn an_upgraded_connection_runs_both_ways() {
-    let origin = origin(|mut request| async move {
-        assert_eq!(request.headers()[header::UPGRADE], "echo");
-        assert_eq!(request.headers()[header::CONNECTION], "upgrade");
-        tokio::spawn(async move {
-            let mut upgraded = TokioIo::new(hyper::upgrade::on(&mut request).await.unwrap());
-            let (mut reader, mut writer) = tokio::io::split(&mut upgraded);
-            tokio::io::copy(&mut reader, &mut writer).await.unwrap();
-            writer.shutdown().await.unwrap();
-        });
-        let switching = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
-        switching
-            .header(header::UPGRADE, "echo")
-            .header(header::CONNECTION, "upgrade")
-            .body(Empty::new().boxed_unsync())
-            .unwrap()
-    })
-    .await;
-    for options in [&[][..], &["--no-coalesce"]] {
-        let proxy = Proxy::start(origin, options);
-        let request = proxy.request("/chat").header(header::UPGRADE, "echo").header(header::CONNECTION, "Upgrade");
-        let response = ask(false, request, "").await;
-        assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
-        assert_eq!(response.headers()[header::UPGRADE], "echo");
-        let mut upgraded = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
-        for message in ["hello", "again"] {
-            upgraded.write_all(message.as_bytes()).await.unwrap();
-            let mut echoed = [0; 5];
-            timeout(LONG, upgraded.read_exact(&mut echoed)).await.unwrap().unwrap();
-            assert_eq!(echoed, message.as_bytes());
-        }
-        upgraded.shutdown().await.unwrap();
-        assert_eq!(timeout(LONG, upgraded.read(&mut [0])).await.unwrap().unwrap(), 0, "the end comes back too");
-    }
-}
-
 /// One client does not read before the other has read all: what it has yet to read lies on the disk meanwhile.
 #[tokio::test]
 async fn a_large_download_waits_on_disk_for_a_client_that_reads_later() {
