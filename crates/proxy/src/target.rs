@@ -1,7 +1,7 @@
 //! For whom a request is, and where it goes.
 
 use http::{
-    HeaderValue, Request, Uri, Version, header,
+    HeaderValue, Method, Request, Uri, Version, header,
     uri::{Authority, PathAndQuery, Scheme},
 };
 
@@ -28,13 +28,46 @@ pub(crate) fn host<B>(request: &Request<B>) -> Result<Option<HeaderValue>, &'sta
     Ok(authority.and_then(|authority| HeaderValue::from_str(authority).ok()).or_else(|| line.cloned()))
 }
 
-/// Aims a request at the upstream: its scheme and authority, with the path and the query untouched.
-pub(crate) fn aim<B>(request: &mut Request<B>, upstream: &Authority) {
+/// Aims a request at the upstream: its scheme and authority, with the path and the query as they came, or as they have to be
+/// sent where there is no path. The error says why the target is none of this method's.
+pub(crate) fn aim<B>(request: &mut Request<B>, upstream: &Authority) -> Result<(), &'static str> {
+    let options = request.method() == Method::OPTIONS;
+    let pathless = request.version() != Version::HTTP_2 && has_no_path(request.uri());
     let mut parts = request.uri().clone().into_parts();
+    let path = match parts.path_and_query {
+        // RFC 9112, section 3.2.3.
+        None => return Err("only CONNECT may ask for an authority alone"),
+        // RFC 9112, section 3.2.4.
+        Some(path) if path == "*" && !options => return Err("only OPTIONS may ask for *"),
+        Some(_) if options && pathless => PathAndQuery::from_static("*"),
+        // RFC 9112, section 3.2.1.
+        Some(path) if path.as_str().starts_with('?') => path.to_string().parse().unwrap_or(path),
+        Some(path) => path,
+    };
+    parts.path_and_query = Some(path);
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(upstream.clone());
-    parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }
+    Ok(())
+}
+
+/// Returns whether a target of HTTP/1 has neither path nor query, such as `http://a`.
+///
+/// `Uri` gives such a target the path `/`, which is none of the target's own bytes: in memory it does not follow the authority.
+fn has_no_path(target: &Uri) -> bool {
+    let parts = target.authority().zip(target.path_and_query());
+    parts.is_some_and(|(authority, path)| {
+        path == "/" && authority.as_str().as_bytes().as_ptr_range().end != path.as_str().as_ptr()
+    })
+}
+
+/// Returns a target of HTTP/1 as text, without a path if it has none.
+pub(crate) fn text(target: &Uri) -> String {
+    let mut text = target.to_string();
+    if has_no_path(target) {
+        text.pop();
+    }
+    text
 }

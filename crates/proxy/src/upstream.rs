@@ -73,8 +73,9 @@ impl Route {
         client: Option<&fields::Client>,
     ) -> Result<Option<OnUpgrade>, Failure> {
         let received = request.version();
-        let host = target::host(request).map_err(|why| Failure(StatusCode::BAD_REQUEST, why))?;
-        target::aim(request, &self.authority);
+        let bad = |why| Failure(StatusCode::BAD_REQUEST, why);
+        let host = target::host(request).map_err(bad)?;
+        target::aim(request, &self.authority).map_err(bad)?;
         *request.version_mut() = self.version;
 
         let headers = request.headers_mut();

@@ -1,5 +1,7 @@
 //! Fields that end at the proxy, and the request that it makes of a client's.
 
+use http::Uri;
+
 use super::*;
 
 #[tokio::test]
@@ -70,8 +72,62 @@ async fn a_host_that_two_servers_could_read_two_ways_is_refused() {
     }
     let answer = proxy.raw("GET http://real/x HTTP/1.1\r\nHost: other\r\nConnection: close\r\n\r\n").await;
     assert!(answer.contains("seen-host: real\r\n"), "{answer}");
-    let answer = proxy.raw("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
-    assert!(answer.contains("seen: HTTP/1.1 OPTIONS *\r\n"), "{answer}");
     let answer = proxy.raw("GET / HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn each_form_of_a_target_is_sent_as_it_has_to_be() {
+    let origin = echo().await;
+    for (options, version, server) in [(&[][..], "1.1", ""), (&["--h2"], "2.0", &format!("http://{origin}")[..])] {
+        let proxy = Proxy::start(origin, options);
+        for (asked, sent) in [
+            ("OPTIONS *", "OPTIONS *"),
+            ("OPTIONS http://a", "OPTIONS *"),
+            ("OPTIONS http://a:80", "OPTIONS *"),
+            ("OPTIONS http://a/", "OPTIONS /"),
+            ("OPTIONS http://a?b", "OPTIONS /?b"),
+            ("OPTIONS /", "OPTIONS /"),
+            ("GET http://a", "GET /"),
+            ("GET http://a?b", "GET /?b"),
+            ("POST http://a", "POST /"),
+            ("GET /*", "GET /*"),
+        ] {
+            let answer = proxy.raw(&format!("{asked} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).await;
+            let seen = format!("seen: HTTP/{version} {}", sent.replace(' ', &format!(" {server}")));
+            assert!(answer.contains(&format!("{seen}\r\n")), "{asked}: {answer}");
+        }
+        // Over HTTP/2 a path is never left out.
+        for (path, sent) in [("*", "*"), ("/", "/"), ("/a?b", "/a?b")] {
+            let server = proxy.address.to_string();
+            let target = Uri::builder().scheme("http").authority(server.as_str()).path_and_query(path).build().unwrap();
+            let answer = ask(true, Request::options(target), "").await;
+            let seen = answer.headers()["seen"].to_str().unwrap();
+            assert!(seen.starts_with(&format!("HTTP/{version} OPTIONS ")) && seen.ends_with(sent), "{path}: {seen}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_is_none_of_its_methods_is_refused() {
+    let proxy = Proxy::start(echo().await, &[]);
+    for (asked, status) in [
+        ("GET *", 400),
+        ("HEAD *", 400),
+        ("TRACE *", 400),
+        ("GET a:80", 400),
+        ("OPTIONS a:80", 400),
+        ("POST a", 400),
+        ("CONNECT a:80", 501),
+        ("CONNECT /", 501),
+    ] {
+        let answer = proxy.raw(&format!("{asked} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{asked}: {answer}");
+    }
+    let server = proxy.address.to_string();
+    let target = Uri::builder().scheme("http").authority(server.as_str()).path_and_query("*").build().unwrap();
+    assert_eq!(ask(true, Request::get(target), "").await.status(), StatusCode::BAD_REQUEST);
+    let answer = ask(true, Request::connect(server), "").await;
+    assert_eq!(answer.status(), StatusCode::NOT_IMPLEMENTED);
+    assert!(text(answer).await.contains("no tunnels"));
 }
