@@ -5,8 +5,9 @@ mod added;
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
     sync::{
-        Arc,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc::channel,
     },
     time::Duration,
 };

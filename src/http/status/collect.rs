@@ -12,7 +12,7 @@ use super::{
     history::SECONDS,
     recorder::Recorder,
     routes::Route,
-    snapshot::{FlightOf, GroupOf, Now, RouteOf, SectionOf, Snapshot, millis},
+    snapshot::{FlightOf, GroupOf, Now, RouteOf, Said, SectionOf, Snapshot, millis},
     sources::Sources,
     stripe::{Counts, FlightCounts},
     waits::Scratch,
@@ -25,9 +25,9 @@ const FLIGHTS: usize = 10;
 /// Bytes of a section of the application's; the rest is cut off.
 const TEXT: usize = 16 << 10;
 
-impl Snapshot {
-    /// Asks the application, then adds up the stripes one after the other: exact at rest.
-    pub(super) fn take(recorder: &Recorder, sources: &Sources) -> Self {
+impl Said {
+    /// Asks the application.
+    pub(super) fn of(sources: &Sources) -> Self {
         let groups = sources.groups.iter().filter_map(|source| {
             let stats = source.ask.tell(|ask| ask())?;
             Some(GroupOf::new(Arc::clone(&source.name), stats))
@@ -40,8 +40,13 @@ impl Snapshot {
             text.truncate(cut_at(&text, TEXT).len());
             Some(SectionOf { title: Arc::clone(&source.name), text })
         });
-        let sections = sections.collect();
+        Self { groups, fleets, sections: sections.collect() }
+    }
+}
 
+impl Snapshot {
+    /// Adds up the stripes one after the other: exact at rest.
+    pub(super) fn take(recorder: &Recorder, said: Arc<Said>) -> Self {
         let now = Instant::now();
         let up = now.duration_since(recorder.made);
         let whole = up.as_secs().min(SECONDS) as usize;
@@ -78,9 +83,7 @@ impl Snapshot {
             now: under_way(recorder, &known, now, &all, flights),
             seconds,
             routes: routes.collect(),
-            groups,
-            fleets,
-            sections,
+            said,
         }
     }
 }

@@ -50,7 +50,7 @@ fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
     if let Some([led, followed, alone]) = snapshot.seconds.last() {
         writeln!(text, "last second led {led} followed {followed} alone {alone}")?;
     }
-    for group in &snapshot.groups {
+    for group in &snapshot.said.groups {
         writeln!(
             text,
             "group {} flights {} callers {} waiting {} observers_off {}",
@@ -61,7 +61,7 @@ fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
             group.observers_off
         )?;
     }
-    snapshot.fleets.iter().try_for_each(|fleet| write_fleet(text, fleet))?;
+    snapshot.said.fleets.iter().try_for_each(|fleet| write_fleet(text, fleet))?;
     writeln!(text)?;
     writeln!(
         text,
@@ -71,7 +71,7 @@ fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
     let mut routes: Vec<_> = snapshot.routes.iter().collect();
     routes.sort_by_key(|route| Reverse(route.calls.calls));
     routes.into_iter().try_for_each(|route| write_route(text, route))?;
-    for section in &snapshot.sections {
+    for section in &snapshot.said.sections {
         writeln!(text, "\n{}", one_line(&section.title))?;
         section.text.lines().try_for_each(|line| writeln!(text, "{}", one_line(line)))?;
     }

@@ -4,7 +4,7 @@ use std::{
     io::Write,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -12,7 +12,12 @@ use std::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{clients::Clients, recorder::Recorder, snapshot::Snapshot, sources::Sources};
+use super::{
+    clients::Clients,
+    recorder::Recorder,
+    snapshot::{Said, Snapshot},
+    sources::Sources,
+};
 use crate::sync::{Mutex, lock};
 
 /// How often there is a new snapshot.
@@ -30,6 +35,10 @@ pub(super) struct Shown {
     begun: AtomicU64,
     /// A leaf lock.
     latest: Mutex<Option<(u64, Arc<Taken>)>>,
+    /// Somebody asks the application.
+    is_asked: AtomicBool,
+    /// What the application has said last. A leaf lock.
+    said: Mutex<Arc<Said>>,
 }
 
 /// A snapshot, and what is sent of it.
@@ -40,7 +49,15 @@ pub(super) struct Taken {
 
 impl Shown {
     pub(super) fn new(recorder: Arc<Recorder>, sources: Sources) -> Self {
-        Self { recorder, sources, clients: Clients::default(), begun: AtomicU64::new(0), latest: Mutex::new(None) }
+        Self {
+            recorder,
+            sources,
+            clients: Clients::default(),
+            begun: AtomicU64::new(0),
+            latest: Mutex::new(None),
+            is_asked: AtomicBool::new(false),
+            said: Mutex::default(),
+        }
     }
 
     /// Returns when there will be a newer snapshot.
@@ -56,7 +73,7 @@ impl Shown {
     }
 
     /// Returns the snapshot of this period, which the first caller makes; no lock is held meanwhile, since the application is
-    /// asked. Who comes just then gets the one before, if that is not old.
+    /// asked. Who comes just then gets the one before, if that is not old, or else makes one of what the application said before.
     pub(super) fn latest(&self) -> Arc<Taken> {
         let period = self.period();
         let is_first = self.begun.fetch_max(period, Relaxed) < period;
@@ -66,12 +83,28 @@ impl Shown {
                 return taken;
             }
         }
-        let taken = Arc::new(Taken { snapshot: Snapshot::take(&self.recorder, &self.sources), event: OnceLock::new() });
+        self.ask();
+        let said = Arc::clone(&lock(&self.said));
+        // To ask may have taken a while.
+        let period = self.period();
+        let taken = Arc::new(Taken { snapshot: Snapshot::take(&self.recorder, said), event: OnceLock::new() });
         let mut latest = lock(&self.latest);
-        if latest.as_ref().is_none_or(|(made, _)| *made < period) {
+        if latest.as_ref().is_none_or(|(made, _)| *made <= period) {
             *latest = Some((period, Arc::clone(&taken)));
         }
         taken
+    }
+
+    /// Asks the application, unless somebody does so already: then what it said before stands. So text of the application's may
+    /// be made of the page, and one that never comes holds up one caller and no more.
+    fn ask(&self) {
+        if self.is_asked.swap(true, Relaxed) {
+            return;
+        }
+        let said = Arc::new(Said::of(&self.sources));
+        let before = std::mem::replace(&mut *lock(&self.said), said);
+        self.is_asked.store(false, Relaxed);
+        drop(before);
     }
 }
 

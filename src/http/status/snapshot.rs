@@ -27,6 +27,13 @@ pub(super) struct Snapshot {
     /// In each whole second, the latest last: calls that led, followed and went alone.
     pub(super) seconds: Vec<Calls>,
     pub(super) routes: Vec<RouteOf>,
+    #[serde(flatten)]
+    pub(super) said: Arc<Said>,
+}
+
+/// What the application has said.
+#[derive(Default, Serialize)]
+pub(super) struct Said {
     pub(super) groups: Vec<GroupOf>,
     pub(super) fleets: Vec<FleetOf>,
     pub(super) sections: Vec<SectionOf>,

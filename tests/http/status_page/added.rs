@@ -109,3 +109,52 @@ async fn names_may_be_empty_huge_or_not_ascii() {
     assert!(plain.contains("レポート") && plain.contains("two lines"), "{plain}");
     assert!(plain.chars().all(|letter| letter == '\n' || !letter.is_control()));
 }
+
+/// Each asked the other without end, and the process ended when the stack did.
+#[tokio::test(start_paused = true)]
+async fn text_that_is_made_of_the_page_does_not_ask_for_itself() {
+    let page = StatusPage::new();
+    let shown = Arc::new(OnceLock::<StatusPage>::new());
+    let page = page.group("none", || Group::<u64, u64>::new().stats()).section("Page", {
+        let shown = Arc::clone(&shown);
+        move || plain(shown.get().unwrap()).now_or_never().unwrap()
+    });
+    shown.set(page.clone()).unwrap();
+    let text = snapshot(&page).await["sections"][0]["text"].to_string();
+    assert!(text.contains("tower-singleflight") && !text.contains("\\nPage\\n"), "{text}");
+    advance(Duration::from_millis(250)).await;
+    let text = snapshot(&page).await["sections"][0]["text"].to_string();
+    assert_eq!((text.matches("\\nPage\\n").count(), text.matches("group none").count()), (1, 1), "{text}");
+}
+
+/// One caller is held up, who has asked; each of the others was, too.
+#[tokio::test(start_paused = true)]
+async fn text_that_does_not_come_holds_up_nobody_but_who_has_asked_for_it() {
+    let (asked, asks) = channel();
+    let (answer, answers) = channel();
+    let (asked, answers) = (Mutex::new(asked), Mutex::new(answers));
+    let page = StatusPage::new().section("Pool", move || {
+        asked.lock().unwrap().send(()).unwrap();
+        answers.lock().unwrap().recv().unwrap()
+    });
+    answer.send("3 idle".to_owned()).unwrap();
+    assert_eq!(snapshot(&page).await["sections"][0]["text"], "3 idle");
+    asks.recv().unwrap();
+
+    advance(Duration::from_secs(2)).await;
+    let (waiting, runtime) = (page.clone(), tokio::runtime::Handle::current());
+    let waiting = std::thread::spawn(move || {
+        let _paused = runtime.enter();
+        snapshot(&waiting).now_or_never().unwrap()
+    });
+    asks.recv().unwrap();
+    for _ in 0..10 {
+        advance(Duration::from_millis(500)).await;
+        assert_eq!(snapshot(&page).await["sections"][0]["text"], "3 idle", "as it was said before");
+    }
+    answer.send("2 idle".to_owned()).unwrap();
+    assert_eq!(waiting.join().unwrap()["sections"][0]["text"], "2 idle");
+    advance(Duration::from_millis(250)).await;
+    answer.send("1 idle".to_owned()).unwrap();
+    assert_eq!(snapshot(&page).await["sections"][0]["text"], "1 idle");
+}
