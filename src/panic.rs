@@ -54,6 +54,12 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(code))
 }
 
+/// Runs code of those who only watch: a panic of it goes no further.
+#[cfg(feature = "tracing")]
+pub(crate) fn quietly<R>(code: impl FnOnce() -> R) -> Option<R> {
+    catch(code).map_err(discard).ok()
+}
+
 /// Drops what belongs to user code. A panic of that goes no further, and its payload is leaked, lest it panic in its
 /// turn.
 pub(crate) fn discard<V>(value: V) {

@@ -1,17 +1,48 @@
 //! The seam to `tracing` for flights and those who wait for them: without the feature nothing is compiled for it.
+//!
+//! Nobody fails since a subscriber panics: its panic goes no further than from here.
 
 #[cfg(feature = "tracing")]
 mod platform {
-    use std::{sync::Arc, time::Duration};
+    use std::{mem::replace, ops::Deref, sync::Arc, time::Duration};
 
     use tracing::{Level, Span, field::Empty, level_filters::LevelFilter, span, warn};
 
-    use crate::FlightId;
+    use crate::{
+        FlightId,
+        panic::{discard, quietly},
+    };
+
+    /// A span that is held, until it is dropped. Then a subscriber's code runs, which may panic.
+    #[derive(Debug)]
+    pub(crate) struct HeldSpan(Span);
+
+    impl HeldSpan {
+        /// Returns the current one, if there is one.
+        pub(crate) fn current() -> Option<Self> {
+            quietly(|| Some(Self(Span::current())).filter(|span| !span.is_none())).flatten()
+        }
+    }
+
+    impl Deref for HeldSpan {
+        type Target = Span;
+
+        fn deref(&self) -> &Span {
+            &self.0
+        }
+    }
+
+    impl Drop for HeldSpan {
+        #[inline]
+        fn drop(&mut self) {
+            discard(replace(&mut self.0, Span::none()));
+        }
+    }
 
     /// The span in which a flight's leader called. It is in an `Arc`, since a subscriber's code runs where a span is cloned, and
     /// this is cloned under a lock (invariant 6).
     #[derive(Clone, Debug)]
-    pub(crate) struct LeaderSpan(Option<Arc<Span>>);
+    pub(crate) struct LeaderSpan(Option<Arc<HeldSpan>>);
 
     impl LeaderSpan {
         /// Returns whether a span can be current: one load.
@@ -26,9 +57,8 @@ mod platform {
         }
 
         #[cold]
-        fn of_thread() -> Option<Arc<Span>> {
-            let span = Span::current();
-            (!span.is_none()).then(|| Arc::new(span))
+        fn of_thread() -> Option<Arc<HeldSpan>> {
+            HeldSpan::current().map(Arc::new)
         }
 
         pub(crate) fn is_some(&self) -> bool {
@@ -45,14 +75,16 @@ mod platform {
 
         #[cold]
         fn record(span: &Span, flight: FlightId, callers: usize) {
-            span.record("flight", tracing::field::display(flight));
-            span.record("callers", callers);
+            quietly(|| {
+                span.record("flight", tracing::field::display(flight));
+                span.record("callers", callers);
+            });
         }
     }
 
     /// The span of a follower, from its joining to its end; `None` if nobody listens.
     #[derive(Debug, Default)]
-    pub(crate) struct WaitSpan(Option<Box<Span>>);
+    pub(crate) struct WaitSpan(Option<Box<HeldSpan>>);
 
     impl WaitSpan {
         /// Returns whether anybody may listen: one load.
@@ -70,12 +102,13 @@ mod platform {
             callers: usize,
         ) -> Self {
             let age_ms = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-            let span = span!(Level::DEBUG, "singleflight.wait", %flight, age_ms, callers, outcome = Empty);
-            if span.is_disabled() {
-                return Self(None);
-            }
+            let begin =
+                || HeldSpan(span!(Level::DEBUG, "singleflight.wait", %flight, age_ms, callers, outcome = Empty));
+            let Some(span) = quietly(begin).filter(|span| !span.is_disabled()) else { return Self(None) };
             if let Some(leader) = leader.and_then(|leader| leader.0.as_ref()) {
-                span.follows_from(leader.id());
+                quietly(|| {
+                    span.follows_from(leader.id());
+                });
             }
             Self(Some(Box::new(span)))
         }
@@ -91,7 +124,9 @@ mod platform {
         #[cold]
         fn record(&mut self, outcome: &'static str) {
             if let Some(span) = self.0.take() {
-                span.record("outcome", outcome);
+                quietly(|| {
+                    span.record("outcome", outcome);
+                });
             }
         }
     }
@@ -108,18 +143,18 @@ mod platform {
     #[cfg(feature = "http")]
     #[cold]
     fn log_alone(rule: crate::http::Rule) {
-        tracing::debug!(rule = rule.name(), "a rule sends a request alone");
+        quietly(|| tracing::debug!(rule = rule.name(), "a rule sends a request alone"));
     }
 
     /// A flight has lost its task.
     pub(crate) fn lost(flight: FlightId) {
-        warn!(%flight, "the task of a flight died without an outcome");
+        quietly(|| warn!(%flight, "the task of a flight died without an outcome"));
     }
 
     /// Readers were cut.
     #[cfg(feature = "http")]
     pub(crate) fn lagged(readers: usize) {
-        warn!(readers, "readers of a shared body were cut: they held the others up");
+        quietly(|| warn!(readers, "readers of a shared body were cut: they held the others up"));
     }
 }
 
@@ -172,6 +207,8 @@ mod platform {
     pub(crate) fn lagged(_: usize) {}
 }
 
+#[cfg(feature = "tracing")]
+pub(crate) use platform::HeldSpan;
 pub(crate) use platform::{LeaderSpan, WaitSpan, lost};
 #[cfg(feature = "http")]
 pub(crate) use platform::{alone, lagged};

@@ -4,9 +4,11 @@
 mod platform {
     use tracing::{Span, level_filters::LevelFilter};
 
+    use crate::trace::HeldSpan;
+
     /// A span that work is polled in; `None` if there is none.
     #[derive(Debug, Default)]
-    pub(in crate::context) struct CallSpan(Option<Span>);
+    pub(in crate::context) struct CallSpan(Option<HeldSpan>);
 
     impl CallSpan {
         /// Returns whether no span can be current: one load.
@@ -16,11 +18,7 @@ mod platform {
         }
 
         pub(in crate::context) fn current() -> Self {
-            if Self::nobody_listens() {
-                return Self(None);
-            }
-            let span = Span::current();
-            Self((!span.is_none()).then_some(span))
+            Self(if Self::nobody_listens() { None } else { HeldSpan::current() })
         }
 
         pub(in crate::context) fn is_none(&self) -> bool {
@@ -30,7 +28,7 @@ mod platform {
         /// Runs a poll in the span; enters it only where it is not the current one already.
         pub(in crate::context) fn run<R>(&self, poll: impl FnOnce() -> R) -> R {
             match &self.0 {
-                Some(span) if Span::current() != *span => span.in_scope(poll),
+                Some(span) if Span::current() != **span => span.in_scope(poll),
                 _ => poll(),
             }
         }

@@ -67,7 +67,6 @@ impl<'a> Report<'a> {
 
     #[cold]
     pub(super) fn tell(self) {
-        // Before the span: a subscriber may panic.
         self.observers.tell(self.leader_call.told, &self.event);
         match self.event {
             Event::Landed { flight, callers, .. } => self.leader_call.span.landed(flight, callers),
@@ -97,7 +96,6 @@ pub(super) fn tell_landed_alone<K, T>(
     if let Some(watch) = watch {
         watch.lands(leader_call, took);
     }
-    // Before the span: a subscriber may panic.
     shard.observers.tell(leader_call.told, &event);
     if lands {
         leader_call.span.landed(flight, 1);

@@ -75,29 +75,6 @@ fn an_observer_is_told_that_a_flight_has_begun_before_its_task_dies_on_a_dead_ru
     assert!(group.is_empty());
 }
 
-#[cfg(feature = "tracing")]
-#[tokio::test]
-async fn a_follower_leaves_though_its_subscriber_panics() {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-
-    use tracing::{Subscriber, span};
-    use tracing_subscriber::{Layer, Registry, layer, layer::SubscriberExt};
-
-    struct Broken;
-    impl<S: Subscriber> Layer<S> for Broken {
-        fn on_record(&self, _: &span::Id, _: &span::Record<'_>, _: layer::Context<'_, S>) {
-            panic!("a subscriber panics on purpose");
-        }
-    }
-    let _default = tracing::subscriber::set_default(Registry::default().with(Broken));
-    let group: Group<_, u32> = Group::new();
-    let (leader, follower) = (group.call("key", pending), group.call("key", never));
-    assert!(catch_unwind(AssertUnwindSafe(|| drop(follower))).is_err());
-    assert_eq!(group.callers("key"), 1);
-    drop(leader);
-    assert!(group.is_empty());
-}
-
 /// Whatever was under way when it was added: an end without its beginning would make gauges go below nothing.
 #[tokio::test(start_paused = true)]
 async fn an_observer_that_is_added_late_is_told_of_what_begins_from_then_on() {

@@ -10,19 +10,19 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::time::advance;
+use tokio::{runtime::Builder, time::advance};
 use tokio_test::{assert_pending, task::spawn};
 use tower::{Layer, Service, service_fn};
 use tower_singleflight::{Group, Limits, SingleflightLayer};
 use tracing::{
-    Subscriber,
+    Event, Subscriber,
     field::{Empty, Field, Visit},
     span::{Attributes, Id, Record},
     subscriber::DefaultGuard,
 };
 use tracing_subscriber::{Registry, layer::Context, layer::SubscriberExt, registry::LookupSpan};
 
-use crate::work::never;
+use crate::{recorder::Recorder, work::never};
 
 /// Writes down what is recorded in spans, each flight by its number in order.
 #[derive(Clone, Default)]
@@ -140,4 +140,73 @@ async fn the_span_of_a_follower_says_how_its_wait_has_ended() {
     recorded.assert_recorded(&[&JOINED[..], &["singleflight.wait: outcome WaitedTooLong"]].concat());
     drop(leader);
     assert!(group.is_empty());
+}
+
+/// Panics at one thing that happens to spans.
+struct Broken(&'static str);
+
+impl Broken {
+    fn at(&self, what: &str) {
+        if self.0 == what {
+            panic!("a subscriber panics on purpose");
+        }
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Broken {
+    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        self.at(context.metadata(id).map_or("", |metadata| metadata.name()));
+    }
+
+    fn on_record(&self, _: &Id, _: &Record<'_>, _: Context<'_, S>) {
+        self.at("record");
+    }
+
+    fn on_follows_from(&self, _: &Id, _: &Id, _: Context<'_, S>) {
+        self.at("follows");
+    }
+
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        self.at("event");
+    }
+
+    fn on_close(&self, _: Id, _: Context<'_, S>) {
+        self.at("close");
+    }
+}
+
+/// Spans of ours, and what is recorded in those of callers, would else be failures that a caller would not have had alone.
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_panics_fails_nobody_and_all_is_counted() {
+    for what in ["nothing", "singleflight.wait", "record", "follows", "event", "close"] {
+        let _guard = tracing::subscriber::set_default(Registry::default().with(Broken(what)));
+        let told = Arc::new(Recorder::default());
+        let group = Group::new().observed(told.clone());
+        // The last handle of each caller's span is the flight's.
+        let leader = request().in_scope(|| group.call("key", || async { 1 }));
+        let followers = [(); 2].map(|()| group.call("key", never));
+        drop(group.call("key", never));
+        assert_eq!(leader.await.callers, 3, "{what}");
+        for follower in followers {
+            assert_eq!(follower.await.value, 1, "{what}");
+        }
+        let lone = request().in_scope(|| group.call("key", || async { 2 }));
+        assert_eq!(lone.await.value, 2, "{what}");
+        let leaves = request().in_scope(|| group.call("key", never));
+        drop(leaves);
+
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let lost = {
+            let _inside = runtime.enter();
+            request().in_scope(|| [(); 2].map(|()| group.call("key", || async { 3 })))
+        };
+        std::thread::spawn(|| drop(runtime)).join().unwrap();
+        for call in lost {
+            assert_eq!(call.await.value, 3, "{what}");
+        }
+        let stats = group.stats();
+        assert_eq!((stats.led, stats.followed, stats.left, stats.released), (4, 4, 1, 1), "{what}");
+        assert_eq!((stats.lost, stats.abandoned, stats.observers_off), (1, 1, 0), "{what}");
+        assert!(group.is_empty());
+    }
 }

@@ -211,25 +211,61 @@ async fn what_is_told_is_what_is_counted_in_a_melee() {
     told.assert_agrees(&group);
 }
 
+/// Panics about what is said, and about spans that begin.
+#[cfg(feature = "tracing")]
+struct Broken;
+
+#[cfg(feature = "tracing")]
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Broken {
+    fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        resume_unwind(Box::new("a subscriber panics on purpose"));
+    }
+
+    fn on_new_span(
+        &self,
+        _: &tracing::span::Attributes<'_>,
+        _: &tracing::span::Id,
+        _: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        resume_unwind(Box::new("a subscriber panics on purpose"));
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn broken() -> tracing::subscriber::DefaultGuard {
+    use tracing_subscriber::{Layer as _, layer::SubscriberExt};
+
+    tracing::subscriber::set_default(tracing_subscriber::Registry::default().with(Broken.boxed()))
+}
+
 #[cfg(feature = "tracing")]
 #[tokio::test]
-async fn a_request_that_a_rule_sends_alone_is_told_though_a_subscriber_panics_about_it() {
-    use std::panic::catch_unwind;
-
-    use tracing::{Event, Subscriber};
-    use tracing_subscriber::{Layer as _, Registry, layer, layer::SubscriberExt};
-
-    struct Broken;
-    impl<S: Subscriber> layer::Layer<S> for Broken {
-        fn on_event(&self, _: &Event<'_>, _: layer::Context<'_, S>) {
-            resume_unwind(Box::new("a subscriber panics on purpose"));
-        }
-    }
-    let _default = tracing::subscriber::set_default(Registry::default().with(Broken.boxed()));
+async fn a_request_that_a_rule_sends_alone_goes_though_a_subscriber_panics_about_it() {
+    let _default = broken();
     let (layer, told) = observed();
     let mut bench = bench(layer);
-    let sends = AssertUnwindSafe(|| drop(bench.call(get_with("/x", &[("cookie", "a=b")]))));
-    assert!(catch_unwind(sends).is_err());
+    let call = bench.call(get_with("/x", &[("cookie", "a=b")]));
+    bench.next().await.answer(ok(&[], "x"));
+    call.await.unwrap();
     assert_eq!(bench.group.stats().alone, 1);
+    told.assert_agrees(&bench.group);
+}
+
+/// Its second flight was counted as another call.
+#[cfg(feature = "tracing")]
+#[tokio::test]
+async fn s9_a_second_try_is_no_second_call_though_a_subscriber_panics_about_it() {
+    let _default = broken();
+    let (layer, told) = observed();
+    let mut bench = bench(layer);
+    let calls = ["a", "b", "b"].map(|value| bench.call(get_with("/x", &[("referer", value)])));
+    let tasks = calls.map(|call| tokio::spawn(async { call.await.unwrap() }));
+    for _ in 0..2 {
+        bench.next().await.answer(ok(&[("vary", "referer")], "x"));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!((bench.group.stats().calls(), bench.group.stats().saved()), (3, 1));
     told.assert_agrees(&bench.group);
 }
