@@ -4,12 +4,13 @@ use std::{
     fmt,
     hash::Hash,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use tower_service::Service;
 
-use crate::{dry_run::Watched, group::Call, outcome::Inspect, work::ServiceWork};
+use crate::{dry_run::Watched, group::Call, observe::Inspects, work::ServiceWork};
 
 /// The response future of [`Singleflight`](crate::Singleflight): it waits for the outcome of its flight.
 ///
@@ -23,13 +24,13 @@ use crate::{dry_run::Watched, group::Call, outcome::Inspect, work::ServiceWork};
 #[must_use = "futures do nothing unless you await or poll them"]
 pub struct ResponseFuture<S, K, Req, T> {
     call: Call<K, T, ServiceWork<S, K, Req, T>>,
-    inspect: Option<Inspect>,
+    inspect: Option<Arc<Inspects>>,
     /// `Some` if the layer only tries what it would do, until the outcome is there.
     watched: Option<Watched<K, T>>,
 }
 
 impl<S, K, Req, T> ResponseFuture<S, K, Req, T> {
-    pub(crate) fn new(call: Call<K, T, ServiceWork<S, K, Req, T>>, inspect: Option<Inspect>) -> Self {
+    pub(crate) fn new(call: Call<K, T, ServiceWork<S, K, Req, T>>, inspect: Option<Arc<Inspects>>) -> Self {
         Self { call, inspect, watched: None }
     }
 
@@ -56,7 +57,7 @@ where
         }
         let outcome = ready!(self.call.poll_outcome(cx));
         if let Some(inspect) = &self.inspect {
-            inspect(outcome.role, outcome.callers);
+            inspect.tell(outcome.role, outcome.callers);
         }
         if let Some(watched) = self.watched.take() {
             watched.end(&outcome.value);

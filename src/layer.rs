@@ -13,8 +13,12 @@ use futures_util::future::BoxFuture;
 use tower_layer::Layer;
 
 use crate::{
-    Group, Limits, Observer, Singleflight, context::Scope, dry_run::Shadow, group::ShareIf, layer_fleet::LayerFleet,
-    observe::Observed, outcome::Inspect,
+    Group, Limits, Observer, Singleflight,
+    context::Scope,
+    dry_run::Shadow,
+    group::ShareIf,
+    layer_fleet::LayerFleet,
+    observe::{Inspect, Inspects, Observed},
 };
 
 /// Coalesces concurrent calls with equal keys into one call of the wrapped service.
@@ -245,7 +249,8 @@ impl<S, F: Clone, K, T> Layer<S> for SingleflightLayer<F, K, T> {
         if let Some(scope) = &self.scope {
             group = group.scoped(scope.clone());
         }
-        let (share_if, inspect) = (self.share_if.clone(), self.inspect.clone());
+        let share_if = self.share_if.clone();
+        let inspect = self.inspect.as_ref().map(|inspect| Inspects::new(Arc::clone(inspect), group.observers()));
         let of_service =
             |shadow: &Shadow<K, T>| shadow.of_service(share_if.clone(), self.group.is_none(), group.limits());
         let shadow = self.shadow.as_ref().map(of_service);

@@ -1,6 +1,7 @@
 //! What a group tells those who watch it.
 
 mod flight_id;
+mod inspect;
 #[cfg(any(feature = "http", feature = "metrics"))]
 #[allow(dead_code, reason = "not each of those who have labels needs all of it")]
 pub(crate) mod label;
@@ -12,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use self::flight_id::FlightId;
 pub(crate) use self::{
+    inspect::{Inspect, Inspects},
     leader_call::LeaderCall,
     observers::{Observed, Observers},
     watch::Watch,

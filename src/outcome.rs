@@ -1,10 +1,5 @@
 //! What a caller gets, and how it came by it.
 
-use std::sync::Arc;
-
-/// What `inspect` was given: told role and callers, once per call that ends with an outcome.
-pub(crate) type Inspect = Arc<dyn Fn(Role, usize) + Send + Sync>;
-
 /// The answer of a flight, with the part that this caller had in it.
 ///
 /// `role` and `callers` are frozen when the flight lands: every caller that gets its outcome sees the same `callers`.

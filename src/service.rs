@@ -3,13 +3,14 @@
 use std::{
     fmt,
     hash::Hash,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use tower_service::Service;
 
 use crate::{
-    Group, KeyFn, ResponseFuture, dry_run::Shadow, group::ShareIf, layer_fleet::LayerFleet, outcome::Inspect,
+    Group, KeyFn, ResponseFuture, dry_run::Shadow, group::ShareIf, layer_fleet::LayerFleet, observe::Inspects,
     work::ServiceWork,
 };
 
@@ -35,7 +36,7 @@ pub struct Singleflight<S, F, K, T> {
     key_fn: F,
     group: Group<K, T>,
     share_if: Option<ShareIf<T>>,
-    inspect: Option<Inspect>,
+    inspect: Option<Arc<Inspects>>,
     /// `Some` if the layer only tries what it would do.
     shadow: Option<Shadow<K, T>>,
     /// `Some` if flights are shared with other processes.
@@ -70,7 +71,7 @@ impl<S, F, K, T> Singleflight<S, F, K, T> {
         key_fn: F,
         group: Group<K, T>,
         share_if: Option<ShareIf<T>>,
-        inspect: Option<Inspect>,
+        inspect: Option<Arc<Inspects>>,
         shadow: Option<Shadow<K, T>>,
     ) -> Self {
         Self { inner, key_fn, group, share_if, inspect, shadow, fleet: None }

@@ -42,7 +42,7 @@ pub struct Stats {
     pub abandoned: u64,
     /// Flights whose task died without an outcome: its runtime was shut down.
     pub lost: u64,
-    /// Observers that have panicked, and are told nothing any more.
+    /// Observers, and callbacks of `inspect` and `label`, that have panicked: they are told nothing any more.
     pub observers_off: usize,
     /// Flights that can be joined now.
     pub in_flight: usize,

@@ -129,7 +129,8 @@ impl Fleet {
 
     /// Returns what this process has done in its fleet, by whatever handle.
     pub fn stats(&self) -> FleetStats {
-        self.core.counts.get(self.core.breaker.is_open(), self.core.untold.count())
+        let Core { counts, breaker, untold, watchers, .. } = &*self.core;
+        counts.get(breaker.is_open(), untold.count(), watchers.off())
     }
 
     /// Returns how many of the flights in [`FleetStats::local`] ran without the fleet for this reason.
@@ -139,7 +140,7 @@ impl Fleet {
     }
 
     /// Lets an observer see what this process does in its fleet, by whatever handle: for metrics, say. It is called by the
-    /// callers themselves, and one that panics is told nothing any more.
+    /// callers themselves, and one that panics is told nothing any more; [`FleetStats::observers_off`] counts it.
     ///
     /// # Examples
     ///

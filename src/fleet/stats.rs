@@ -30,6 +30,8 @@ pub struct FleetStats {
     /// Paths and gRPC services with a write that the engine does not know of yet, now: their flights stay in this process.
     /// There are 1,024 of them at most; 1,025 says that there are more, and that the flights of all stay.
     pub untold: usize,
+    /// Observers that have panicked, and are told nothing any more.
+    pub observers_off: usize,
 }
 
 /// The same, while it is counted: one for each field of [`FleetStats`] that is a count and no sum.
@@ -75,7 +77,7 @@ impl Counts {
         self.local[reason as usize].load(Relaxed)
     }
 
-    pub(super) fn get(&self, skipping: bool, untold: usize) -> FleetStats {
+    pub(super) fn get(&self, skipping: bool, untold: usize, observers_off: usize) -> FleetStats {
         FleetStats {
             led: self.led.load(Relaxed),
             landed: self.landed.load(Relaxed),
@@ -87,6 +89,7 @@ impl Counts {
             unfenced: self.unfenced.load(Relaxed),
             skipping,
             untold,
+            observers_off,
         }
     }
 }

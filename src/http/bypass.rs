@@ -69,7 +69,7 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         forget(on_panic);
         drop(inside);
         let mut result = ready!(polled);
-        // The fences go up before anyone has the answer, and before `inspect`, which may panic.
+        // The fences go up before anyone has the answer, and before `inspect` is told.
         let mut at_end = None;
         if let Some(write) = this.write.as_ref() {
             let fencing = match &result {
@@ -118,9 +118,7 @@ fn tell<RB, E>(result: &mut Result<Response<RB>, E>, rule: Rule, coalescer: &Coa
     if watch.is_some() {
         HttpWatch::answered(watch, role, 1);
     }
-    if let Some(inspect) = &coalescer.config.inspect {
-        inspect(role, 1);
-    }
+    coalescer.inspected(role, 1);
     let forwarded = if rule == Rule::S1Method { Forwarded::Method } else { Forwarded::Bypass };
     let coalesced = Coalesced::new(role, Some(rule), FleetPart::default());
     // In place, since a response is large.

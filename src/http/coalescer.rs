@@ -152,7 +152,20 @@ impl Coalescer {
 
     #[inline(never)]
     fn watch_by(&self, observers: &HttpObservers, parts: &request::Parts) -> Rare<HttpWatch> {
-        HttpWatch::begin(observers, self.config.labels.of(parts))
+        HttpWatch::begin(observers, self.label(parts))
+    }
+
+    /// Returns what the layer calls requests of this kind.
+    pub(super) fn label(&self, parts: &request::Parts) -> Option<Arc<str>> {
+        self.config.labels.of(parts, self.marking().observers().of_flights())
+    }
+
+    /// Tells what `inspect` was given how a request has ended.
+    #[inline]
+    pub(super) fn inspected(&self, role: Role, callers: usize) {
+        if let Some(inspect) = &self.config.inspect {
+            self.marking().observers().of_flights().inspected(inspect, role, callers);
+        }
     }
 
     /// Counts a request that a rule sends alone, and tells the observers.
@@ -162,7 +175,6 @@ impl Coalescer {
         if let Some(watch) = watch {
             watch.bypassed(self.marking().observers(), reason, rule);
         }
-        // Behind the observers, who are told what has been counted: a subscriber may panic.
         trace::alone(rule);
     }
 

@@ -13,7 +13,7 @@ use super::{
     observe::HttpObserved,
     policy::{CacheName, Policy},
 };
-use crate::{Limits, context::Scope, outcome::Inspect};
+use crate::{Limits, context::Scope, observe::Inspect};
 
 /// Asked of each request before anything else.
 pub(super) type CoalesceIf = Arc<dyn Fn(&request::Parts) -> bool + Send + Sync>;

@@ -10,7 +10,7 @@ use std::{
 use http::request;
 
 use crate::observe::{
-    Observed,
+    Observed, Observers,
     label::{capped, cut},
 };
 
@@ -33,9 +33,9 @@ impl Labels {
         Self { label: Observed::new(label), known: Arc::default() }
     }
 
-    /// Returns the label of a request, if it has one.
-    pub(super) fn of(&self, parts: &request::Parts) -> Option<Arc<str>> {
-        let label = self.label.tell(|label| label(parts))??;
+    /// Returns the label of a request, if it has one. `observers`: those for whom it is, where it is counted if it panics.
+    pub(super) fn of(&self, parts: &request::Parts, observers: &Observers) -> Option<Arc<str>> {
+        let label = observers.ask(&self.label, |label| label(parts))??;
         let label = cut(&label);
         if label.is_empty() {
             return None;

@@ -28,9 +28,7 @@ pub(super) fn respond<RB, E>(
     if watch.is_some() {
         HttpWatch::answered(watch, role, outcome.callers);
     }
-    if let Some(inspect) = &coalescer.config.inspect {
-        inspect(role, outcome.callers);
-    }
+    coalescer.inspected(role, outcome.callers);
     if let Ok((head, _)) = &mut outcome.value.result {
         coalescer.head(head, Coalesced::new(role, rule, outcome.value.audience.fleet), forwarded);
     }

@@ -1,7 +1,5 @@
 //! Who is told what becomes of the calls.
 
-use std::sync::Arc;
-
 use super::SingleflightLayer;
 use crate::{Observer, Role, observe::Observed};
 
@@ -9,9 +7,8 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// Sets what is told the role and the number of callers, once per call that ends with an outcome: for counters and
     /// logs.
     ///
-    /// # Panics
-    ///
-    /// A panic of the callback is raised in the caller whose call has just ended.
+    /// A panic in it fails no caller. A callback that has panicked is told nothing any more;
+    /// [`Stats::observers_off`](crate::Stats::observers_off) counts it.
     ///
     /// # Examples
     ///
@@ -36,7 +33,7 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     where
         I: Fn(Role, usize) + Send + Sync + 'static,
     {
-        self.inspect = Some(Arc::new(inspect));
+        self.inspect = Some(Observed::new(inspect));
         self
     }
 

@@ -4,7 +4,7 @@ use std::{
     iter::successors,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -26,13 +26,21 @@ impl<O> Observed<O> {
 impl<O: ?Sized> Observed<O> {
     /// Tells it something; an observer that panics is told nothing any more. Never called under a lock (invariant 6).
     pub(crate) fn tell<R>(&self, tell: impl FnOnce(&O) -> R) -> Option<R> {
+        self.tell_or(tell, || ())
+    }
+
+    /// Likewise; says so when it is told nothing any more, once.
+    #[inline]
+    fn tell_or<R>(&self, tell: impl FnOnce(&O) -> R, on_off: impl FnOnce()) -> Option<R> {
         if self.off.load(Relaxed) {
             return None;
         }
         match catch(|| tell(&self.observer)) {
             Ok(said) => Some(said),
             Err(payload) => {
-                self.off.store(true, Relaxed);
+                if !self.off.swap(true, Relaxed) {
+                    on_off();
+                }
                 discard(payload);
                 None
             }
@@ -43,6 +51,8 @@ impl<O: ?Sized> Observed<O> {
 /// The observers of one group. Only added to, so that to look whether there is one takes no lock.
 pub(crate) struct Observers<O: ?Sized = dyn Observer> {
     first: OnceLock<Box<Node<O>>>,
+    /// How many callbacks have panicked that stand in no list.
+    callbacks_off: AtomicUsize,
 }
 
 struct Node<O: ?Sized> {
@@ -52,7 +62,7 @@ struct Node<O: ?Sized> {
 
 impl<O: ?Sized> Observers<O> {
     pub(crate) const fn new() -> Self {
-        Self { first: OnceLock::new() }
+        Self { first: OnceLock::new(), callbacks_off: AtomicUsize::new(0) }
     }
 
     /// Returns them if there are any.
@@ -84,9 +94,17 @@ impl<O: ?Sized> Observers<O> {
         self.nodes().count()
     }
 
-    /// Returns how many have panicked.
+    /// Returns how many have panicked, and callbacks with them.
     pub(crate) fn off(&self) -> usize {
-        self.nodes().filter(|node| node.observed.off.load(Relaxed)).count()
+        let observers = self.nodes().filter(|node| node.observed.off.load(Relaxed)).count();
+        observers + self.callbacks_off.load(Relaxed)
+    }
+
+    /// Asks a callback of a layer; one that panics is asked no more, and is counted here. Never called under a lock (invariant 6).
+    pub(crate) fn ask<C: ?Sized, R>(&self, callback: &Observed<C>, ask: impl FnOnce(&C) -> R) -> Option<R> {
+        callback.tell_or(ask, || {
+            self.callbacks_off.fetch_add(1, Relaxed);
+        })
     }
 
     fn nodes(&self) -> impl Iterator<Item = &Node<O>> {

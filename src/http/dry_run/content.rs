@@ -2,10 +2,10 @@
 
 use blake3::Hasher;
 use bytes::Bytes;
-use http::{HeaderMap, request};
+use http::{HeaderMap, HeaderValue, request};
 
 use super::{answer::Ending, member::Id, route::Route, routes::Event, table::Way, watcher::Watcher};
-use crate::http::{body::Watch, config::ContentIf, requester::Requester, rule::Rule};
+use crate::http::{body::Watch, config::ContentIf, policy::Content, requester::Requester, rule::Rule};
 
 /// A request whose content is being read by the service that answers it.
 pub(super) struct Reading {
@@ -25,6 +25,8 @@ pub(super) struct Waiting {
     pub(super) way: Way,
     /// How much content a key has at most, in bytes.
     pub(super) max: usize,
+    /// How long its `Content-Length` says that it is.
+    pub(super) announced: Vec<HeaderValue>,
     /// Is asked of the content, if it came in one piece.
     pub(super) content_if: Option<Asked>,
 }
@@ -43,7 +45,12 @@ impl Reading {
     }
 
     fn finish(&mut self) {
-        let Some(Waiting { id, route, mut requester, way, content_if, .. }) = self.waiting.take() else { return };
+        let Some(waiting) = self.waiting.take() else { return };
+        let Waiting { id, route, mut requester, way, announced, content_if, .. } = waiting;
+        let length = Content::Keyed(Some(self.length));
+        if !announced.iter().all(|said| length.is_of_length(said)) {
+            return self.give_up(id, Event::Alone(route, Some(Rule::S15Content)));
+        }
         match content_if {
             Some(Asked { content: None, .. }) if self.length > 0 => return self.give_up(id, Event::NotRead(route)),
             Some(Asked { content_if, parts, content })

@@ -3,7 +3,7 @@
 use std::{mem::replace, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, request, response};
+use http::{HeaderMap, Method, Request, Response, header, request, response};
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -141,7 +141,9 @@ impl Watched {
         let content_if = content_if.map(|content_if| Asked { content_if, parts: parts.clone(), content: None });
         let id = self.insert(parts, requester.clone(), 0)?;
         let way = way(plan);
-        let waiting = Waiting { id, route: route_of(&coalescer.config, parts), requester, way, max, content_if };
+        let announced = parts.headers.get_all(header::CONTENT_LENGTH).iter().cloned().collect();
+        let route = route_of(&coalescer, parts);
+        let waiting = Waiting { id, route, requester, way, max, announced, content_if };
         Some(Reading::new(watcher, waiting))
     }
 
@@ -159,7 +161,7 @@ impl Watched {
             Err(rule) => {
                 self.write = coalescer.write(parts, kind, place, rule);
                 if by_target || watcher.samples(parts.uri.path()).is_some() {
-                    watcher.alone(route_of(&coalescer.config, parts), rule);
+                    watcher.alone(route_of(coalescer, parts), rule);
                 }
                 None
             }
@@ -173,7 +175,7 @@ impl Watched {
         let member = Member {
             requester: Arc::clone(&requester),
             hash,
-            route: route_of(&coalescer.config, parts),
+            route: route_of(coalescer, parts),
             joined: self.called,
             since: self.called,
             tried: Tried::default(),

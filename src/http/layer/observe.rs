@@ -1,6 +1,6 @@
 //! Who is told what becomes of the requests.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use http::request;
 
@@ -15,15 +15,15 @@ use crate::{
         label::Labels,
         observe::{HttpObserved, HttpObserver},
     },
+    observe::Observed,
 };
 
 impl<C> HttpSingleflightLayer<C> {
     /// Sets what is told the role and the number of callers, once per request that ends with an answer or an error: for
     /// counters and logs. [`Coalesced`](crate::http::Coalesced) in the extensions of the response says more.
     ///
-    /// # Panics
-    ///
-    /// A panic of the callback is raised in the caller whose request has just been answered.
+    /// A panic in it fails no request. A callback that has panicked is told nothing any more;
+    /// [`Stats::observers_off`](crate::Stats::observers_off) counts it.
     ///
     /// # Examples
     ///
@@ -41,7 +41,7 @@ impl<C> HttpSingleflightLayer<C> {
     where
         I: Fn(Role, usize) + Send + Sync + 'static,
     {
-        self.with(|config| config.inspect = Some(Arc::new(inspect)))
+        self.with(|config| config.inspect = Some(Observed::new(inspect)))
     }
 
     /// Adds an observer of the layer's requests and flights: for metrics, logs and pages of one's own. It sees the group that

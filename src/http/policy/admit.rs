@@ -20,7 +20,7 @@ pub(in crate::http) enum Content {
 
 impl Content {
     /// Returns whether a `Content-Length` says what is known. It is no part of the key.
-    fn is_of_length(self, said: &HeaderValue) -> bool {
+    pub(in crate::http) fn is_of_length(self, said: &HeaderValue) -> bool {
         match self {
             Self::Empty => said == "0",
             Self::Keyed(Some(length)) => *said == length.to_string(),

@@ -39,8 +39,20 @@ impl StatusPage {
 
 impl FleetOf {
     fn new(fleet: Arc<str>, of: &Fleet) -> Self {
-        let FleetStats { led, landed, followed, local, without_engine, lost, bad_messages, unfenced, skipping, untold } =
-            of.stats();
+        let stats = of.stats();
+        let FleetStats {
+            led,
+            landed,
+            followed,
+            local,
+            without_engine,
+            lost,
+            bad_messages,
+            unfenced,
+            skipping,
+            untold,
+            ..
+        } = stats;
         let mut local_by = ByWhy::default();
         for reason in FleetReason::ALL {
             let flights = of.local(reason);

@@ -85,6 +85,22 @@ async fn s15_t21_equal_content_would_share_and_different_content_would_not() {
     assert_eq!(saved(layer(), || [vec![get(), get()], vec![query("a")]], echo).await, 1);
 }
 
+/// It would have saved what the layer sends alone.
+#[tokio::test(start_paused = true)]
+async fn s15_content_of_another_length_than_is_announced_would_go_alone() {
+    let rows: Answer = |_| ok(&[], "rows");
+    let announced = |lengths: &[&'static str]| {
+        let mut request = query("abc");
+        for length in lengths {
+            request.headers_mut().append("content-length", length.parse().unwrap());
+        }
+        request
+    };
+    for (lengths, shared) in [(&["3"][..], 1), (&["3", "3"], 1), (&["2"], 0), (&["3", "4"], 0), (&["03"], 0)] {
+        assert_eq!(saved(layer(), || [[lengths; 2].map(announced).into(), vec![]], rows).await, shared, "{lengths:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn d11_content_is_asked_about_where_it_comes_in_one_piece() {
     let rows: Answer = |_| ok(&[], "rows");
