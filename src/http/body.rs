@@ -43,5 +43,4 @@ pub(in crate::http) use self::{
     read_ahead::{Ahead, ReadAhead},
     settings::Settings,
     shared_body::Watch,
-    stall::Stall,
 };

@@ -13,8 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::body::Stall;
-use crate::sync::thread_local;
+use crate::{sync::thread_local, timer::Timer};
 
 thread_local! {
     /// Of the calls that the thread is polling, the limits that they count against.
@@ -29,8 +28,7 @@ pub(super) struct Releases(Arc<Semaphore>);
 pub(super) struct PermitWait {
     permit: Pin<Box<dyn Future<Output = Option<Permit>> + Send + Sync>>,
     /// Until when it waits; `None`: as long as it takes.
-    deadline: Option<Instant>,
-    timer: Stall,
+    timer: Option<Timer>,
 }
 
 /// Held by a caller that has waited in vain, while it makes its own call.
@@ -46,7 +44,7 @@ impl Releases {
         let permits = Arc::clone(&self.0);
         let permit = Box::pin(async move { permits.acquire_owned().await.ok().map(Permit) });
         let deadline = max_wait.and_then(|wait| Instant::now().checked_add(wait));
-        PermitWait { permit, deadline, timer: Stall::default() }
+        PermitWait { permit, timer: deadline.map(Timer::at) }
     }
 
     /// Returns whether the thread is polling a call that holds a permit. What is called from there counts with it: if
@@ -57,14 +55,15 @@ impl Releases {
 }
 
 impl PermitWait {
-    /// Waits for a permit; `None` once it has waited for long enough.
+    /// Waits for a permit; `None` once it has waited for long enough. Where there are no timers nothing would tell when that is: then
+    /// it does not wait.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Permit>> {
         if let Poll::Ready(permit) = self.permit.as_mut().poll(cx) {
             return Poll::Ready(permit);
         }
-        match self.deadline {
-            Some(deadline) if self.timer.has_elapsed(deadline, cx) => Poll::Ready(None),
-            _ => Poll::Pending,
+        match &mut self.timer {
+            Some(timer) => timer.poll(cx).map(|_| None),
+            None => Poll::Pending,
         }
     }
 }

@@ -101,3 +101,21 @@ async fn d10_the_release_limit_holds_for_those_who_have_waited_too_long() {
     assert_eq!(texts(tasks).await, vec!["rows"; 51]);
     assert!(bench.group.is_empty());
 }
+
+/// As a follower does not wait there for its flight: nothing would tell it when it has waited for long enough.
+#[test]
+fn d10_where_there_are_no_timers_nobody_waits_for_a_permit_that_may_be_waited_for_only_so_long() {
+    let without_timers = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    without_timers.block_on(async {
+        let limits = Limits::new().max_wait(Duration::from_secs(3600));
+        let layer = HttpSingleflightLayer::new().release_limit(1);
+        let mut bench: Plain = bench_in(layer, HttpGroup::with_limits(limits));
+        let tasks = herd(&mut bench, 4);
+        assert_eq!(bench.count().await, 4, "the first, and those who do not wait for it");
+        while !bench.held.is_empty() {
+            bench.next().await.answer(ok(&[], "rows"));
+        }
+        assert_eq!(texts(tasks).await, vec!["rows"; 4]);
+        assert!(bench.group.is_empty());
+    });
+}

@@ -10,7 +10,7 @@ use crate::timer::{NoTimers, Timer};
 ///
 /// Without a runtime, or on one that has no timers, it never elapses.
 #[derive(Default)]
-pub(in crate::http) struct Stall {
+pub(super) struct Stall {
     timer: Option<Timer>,
     /// The runtime has no timers.
     off: bool,
@@ -20,7 +20,7 @@ impl Stall {
     /// Returns whether the deadline has passed; if not, the task will be woken, perhaps too soon.
     ///
     /// An earlier deadline is left to pass before the timer is set anew: a reader waits often, and seldom long.
-    pub(in crate::http) fn has_elapsed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
+    pub(super) fn has_elapsed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         while !self.off && (self.timer.is_some() || Handle::try_current().is_ok()) {
             let is_new = self.timer.is_none();
             let timer = self.timer.get_or_insert_with(|| Timer::at(deadline));
