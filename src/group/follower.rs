@@ -1,17 +1,26 @@
 //! A caller that joined another's flight: how it waits, gets its part of the outcome, and leaves.
 
 use std::{
+    mem::forget,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use super::{
+    lifecycle::Leaving,
     park::{NeedsWaker, WaiterRef},
     reentrancy::Edge,
     shard::Shard,
     shared_outcome::{Part, SharedOutcome},
 };
-use crate::{Reason, context::Scope, rare::Rare, timer::Timer, trace::WaitSpan};
+use crate::{
+    Reason,
+    context::Scope,
+    panic::{catch, discard},
+    rare::Rare,
+    timer::Timer,
+    trace::WaitSpan,
+};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Follower<K, T> {
@@ -50,11 +59,20 @@ impl<K, T> Follower<K, T> {
     }
 
     /// Waits for the end of the flight: one poll to park, one to get it (invariant 9).
+    ///
+    /// # Panics
+    ///
+    /// With its waker, as it is cloned or dropped. Then the caller has left, as one whose call has panicked.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T>> {
         let Some(outcome) = &self.outcome else { panic!("a call was polled after it had completed") };
-        if !outcome.is_told() && Self::park(&self.shard, outcome, &mut self.parked, cx) {
-            return Poll::Pending;
+        if !outcome.is_told() {
+            let panicking = Panicking(self);
+            let parks = panicking.0.park(cx);
+            forget(panicking);
+            if parks {
+                return Poll::Pending;
+            }
         }
         match self.outcome.take() {
             Some(outcome) => {
@@ -67,7 +85,8 @@ impl<K, T> Follower<K, T> {
     }
 
     /// Parks the caller until the flight ends; returns false if it has ended just now.
-    fn park(shard: &Shard<K, T>, outcome: &SharedOutcome<T>, parked: &mut Option<WaiterRef>, cx: &Context<'_>) -> bool {
+    fn park(&mut self, cx: &Context<'_>) -> bool {
+        let Self { shard, outcome: Some(outcome), parked, .. } = self else { return false };
         // As a rule it parks once, with a waker that is cloned before the lock is taken.
         let mut spare = parked.is_none().then(|| cx.waker().clone());
         loop {
@@ -93,21 +112,30 @@ impl<K, T> Follower<K, T> {
     /// Leaves the flight for work of its own.
     pub(super) fn release(&mut self, reason: Reason) {
         self.span.end(|| reason.name());
-        self.leave(true);
-        self.outcome = None;
+        self.leave(Leaving::GoesAlone);
     }
 
-    fn leave(&self, goes_alone: bool) {
-        if let Some(outcome) = &self.outcome {
-            self.shard.lock().leave_as_follower(outcome, self.parked, goes_alone).run();
+    fn leave(&mut self, leaving: Leaving) {
+        if let Some(outcome) = self.outcome.take() {
+            self.shard.lock().leave_as_follower(&outcome, self.parked, leaving).run();
         }
+    }
+}
+
+/// Leaves for a follower whose poll unwinds. To be forgotten once it has returned.
+struct Panicking<'a, K, T>(&'a mut Follower<K, T>);
+
+impl<K, T> Drop for Panicking<'_, K, T> {
+    #[cold]
+    fn drop(&mut self) {
+        // Another waker may panic as well, and two panics at once would end the process.
+        let _ = catch(|| self.0.leave(Leaving::Panics)).map_err(discard);
     }
 }
 
 impl<K, T> Drop for Follower<K, T> {
     fn drop(&mut self) {
-        // Before the span ends: a subscriber may panic, and nobody would leave for this caller (invariant 8).
-        self.leave(false);
+        self.leave(Leaving::Leaves);
         self.span.end(|| "left");
     }
 }

@@ -54,6 +54,7 @@ use std::task::Waker;
 pub(super) use self::{
     flight::{Ending, Flight, New, Stage, Waiting},
     landing::Driver,
+    leave::Leaving,
     table::{Counter, Table},
 };
 use super::slots::FIRST;

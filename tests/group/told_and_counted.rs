@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
+    task::{Context, Wake, Waker},
 };
 
 use futures_util::FutureExt;
@@ -230,5 +231,31 @@ async fn a_follower_that_leaves_and_panics_has_left() {
     assert!(catch_unwind(AssertUnwindSafe(|| drop(follower))).is_err());
     assert_eq!(leader.await.value, 1);
     assert_eq!(group.stats().left, 1);
+    told.assert_agrees(&group);
+}
+
+/// A waker that panics as it is dropped.
+struct Worn(PanicsOnDrop);
+
+impl Wake for Worn {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// The observers were told that it panicked, and it was counted as one that left.
+#[tokio::test]
+async fn a_follower_whose_waker_panics_has_panicked_and_is_no_caller_any_more() {
+    let (group, told) = told(Limits::new());
+    let leader = group.call("key", || ready(1).boxed());
+    let mut follower = group.call("key", || ready(2).boxed());
+    let other = group.call("key", || ready(3).boxed());
+    let waker = Waker::from(Arc::new(Worn(PanicsOnDrop)));
+    assert!(follower.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    let parks = AssertUnwindSafe(|| follower.poll_unpin(&mut Context::from_waker(Waker::noop())));
+    assert!(catch_unwind(parks).is_err());
+    assert_eq!(group.callers("key"), 2);
+    drop(follower);
+    assert_eq!((leader.await.callers, other.await.value), (2, 1));
+    assert_eq!((group.stats().panicked, group.stats().left, group.stats().saved()), (1, 0, 1));
     told.assert_agrees(&group);
 }

@@ -9,6 +9,17 @@ use crate::group::{
 };
 use crate::sync::Spawner;
 
+/// Why a follower leaves.
+#[derive(Clone, Copy)]
+pub(in crate::group) enum Leaving {
+    /// Its caller has left.
+    Leaves,
+    /// It runs its own work.
+    GoesAlone,
+    /// Its call has panicked, though its flight's work has not.
+    Panics,
+}
+
 impl<'a, K, T> Locked<'a, K, T> {
     /// The leader leaves; returns where a task has to be started for work that goes on without it.
     pub(in crate::group) fn leave_as_leader(mut self, at: FlightRef) -> (Option<Spawner>, AfterUnlock<'a, K, T>) {
@@ -36,12 +47,15 @@ impl<'a, K, T> Locked<'a, K, T> {
         mut self,
         outcome: &SharedOutcome<T>,
         parked: Option<WaiterRef>,
-        goes_alone: bool,
+        leaving: Leaving,
     ) -> Left<'a, K, T> {
         let at = outcome.flight;
         let stats = &mut self.table.stats;
-        stats.released += u64::from(goes_alone);
-        stats.left += u64::from(!goes_alone);
+        *match leaving {
+            Leaving::Leaves => &mut stats.left,
+            Leaving::GoesAlone => &mut stats.released,
+            Leaving::Panics => &mut stats.panicked,
+        } += 1;
         if outcome.uncount(stats) || self.table.get(at).is_none() {
             return Left::Others(None);
         }
