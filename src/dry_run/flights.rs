@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use hashbrown::HashTable;
 use tokio::time::Instant;
 
-use super::flight::Flight;
+use super::flight::{Admitted, Flight, Wait};
 use crate::Limits;
 
 /// How many flights there are at most: whoever chooses the keys cannot make it grow.
@@ -66,7 +66,8 @@ pub(super) struct Asks<'a> {
 /// What becomes of a call.
 pub(super) enum Joins<T> {
     Leads(Arc<Flight<T>>),
-    Follows(Arc<Flight<T>>),
+    /// It asks to follow this flight, and waits for so long.
+    Follows(Arc<Flight<T>>, Wait, Admitted),
     /// A limit of the group sends it alone.
     Limited,
     /// There are too many flights to watch one more.
@@ -130,7 +131,10 @@ impl<K, T> Flights<K, T> {
             return (Joins::Limited, started);
         }
         if let Some(flight) = joined {
-            return (Joins::Follows(flight), started);
+            let wait = limits.max_wait.filter(|_| !fresh).map(|most| (now, most));
+            // Under the lock, without which the flight may land before.
+            let admitted = flight.join(wait, limits, now);
+            return (Joins::Follows(flight, wait, admitted), started);
         }
         if let Err(refused) = self.open.make_room(place, limits) {
             return (refused, started);

@@ -198,9 +198,7 @@ impl<K: Hash + Eq, T> Shadow<K, T> {
                 self.count(|stats| stats.led += 1);
                 Some((flight, Role::Leader { hash }))
             }
-            Joins::Follows(flight) => {
-                let wait = limits.max_wait.filter(|_| !fresh).map(|most| (now, most));
-                let Admitted { compared, late } = flight.join(wait, limits, now);
+            Joins::Follows(flight, wait, Admitted { compared, late }) => {
                 self.count(|stats| {
                     stats.waited_too_long += late;
                     *(if compared.is_some() { &mut stats.followed } else { &mut stats.limited }) += 1;

@@ -4,8 +4,10 @@ use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
     hash::{Hash, Hasher},
+    pin::Pin,
 };
 
+use futures_util::FutureExt;
 use tokio_test::task::spawn;
 use tower::{Layer, Service};
 use tower_singleflight::{Group, Limits, SingleflightLayer};
@@ -204,4 +206,28 @@ async fn a_key_that_panics_as_it_is_compared_takes_no_flights_room() {
     let stats = layer.dry_run_stats();
     assert_eq!((stats.led, stats.limited, stats.panicked), (4, 1, 0));
     drop(calls);
+}
+
+/// It had joined a flight that had landed: nothing was said of what became of it.
+#[tokio::test]
+async fn a_follower_whose_leader_lands_as_it_joins_would_have_been_saved() {
+    type Call = Pin<Box<dyn Future<Output = Outcome>>>;
+    thread_local!(static LEADER: RefCell<Option<Call>> = const { RefCell::new(None) });
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct Key(u8);
+    impl Drop for Key {
+        fn drop(&mut self) {
+            if let Some(leader) = LEADER.take() {
+                assert_eq!(leader.now_or_never(), Some(Ok(1)), "the leader's second poll");
+            }
+        }
+    }
+    let layer = SingleflightLayer::new(|request: &(u8, u32)| Some(Key(request.0))).dry_run(same);
+    let mut service = layer.layer(backend());
+    let mut leader = Box::pin(service.call((7, 1)));
+    assert!(futures_util::poll!(&mut leader).is_pending());
+    LEADER.set(Some(leader));
+    assert_eq!(service.call((7, 1)).await, Ok(1));
+    let stats = layer.dry_run_stats();
+    assert_eq!((stats.led, stats.followed, stats.saved, stats.same), (1, 1, 1, 1));
 }
