@@ -1,6 +1,10 @@
 //! A fleet as a group or a layer has it: with what encodes its keys and outcomes. The work of one key asks it before it runs.
 
-use std::{panic::resume_unwind, sync::Arc, time::Duration};
+use std::{
+    panic::resume_unwind,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -71,12 +75,14 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let (began, share) = (self.began.clone(), share_if.clone());
-        elsewhere(Closure::boxed(move || self.run(start, share), share_if, context), began)
+        let began = self.began.clone();
+        let share = share_if.map(|share_if| Arc::new(AskedOnce { share_if, said: OnceLock::new() }));
+        let as_it_lands = share.clone().map(|share| Arc::new(move |value: &T| share.ask(value)) as ShareIf<T>);
+        elsewhere(Closure::boxed(move || self.run(start, share), as_it_lands, context), began)
     }
 
     /// Gets the outcome of another process, or runs the work and lets other processes have its outcome.
-    async fn run<F, Fut>(self: Box<Self>, start: F, share_if: Option<ShareIf<T>>) -> T
+    async fn run<F, Fut>(self: Box<Self>, start: F, share_if: Option<Arc<AskedOnce<T>>>) -> T
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
@@ -100,7 +106,7 @@ where
                     ask.unreadable();
                     return start().await;
                 };
-                if share_if.as_ref().is_none_or(|share_if| share_if(&value)) {
+                if share_if.as_ref().is_none_or(|share_if| share_if.takes(&value)) {
                     ask.followed();
                     return value;
                 }
@@ -111,7 +117,7 @@ where
         let (value, lead) = lead.run(async { start().await }).await;
         // F3: before anybody has the outcome.
         if let Some(landing) = lead.close().await {
-            match catch(|| share_if.is_none_or(|share_if| share_if(&value))) {
+            match catch(|| share_if.is_none_or(|share_if| share_if.ask(&value))) {
                 // A value whose clone panics is for the callers of this process alone, as it would be without the fleet (F5).
                 Ok(true) => match unless_it_panics(|| Some(value.clone())) {
                     Some(value) => landing.land(encoded(codec, value)),
@@ -126,6 +132,28 @@ where
             }
         }
         value
+    }
+}
+
+/// Asks `share_if` once of the outcome that a flight lands with, for other processes and for the followers of this one.
+struct AskedOnce<T> {
+    share_if: ShareIf<T>,
+    said: OnceLock<bool>,
+}
+
+impl<T> AskedOnce<T> {
+    /// Returns whether others may have what the flight lands with.
+    fn ask(&self, value: &T) -> bool {
+        *self.said.get_or_init(|| (self.share_if)(value))
+    }
+
+    /// Returns whether the flight may land with the outcome of another process; if not, it lands with one of its own.
+    fn takes(&self, value: &T) -> bool {
+        let takes = (self.share_if)(value);
+        if takes {
+            let _ = self.said.set(true);
+        }
+        takes
     }
 }
 

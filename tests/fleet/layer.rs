@@ -1,6 +1,12 @@
 //! The generic layer, in two processes.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use tower::{Layer, Service, service_fn};
 use tower_singleflight::{
@@ -80,4 +86,36 @@ async fn what_share_if_keeps_for_the_leader_reaches_no_other_process() {
 #[should_panic(expected = "the name of a fleet is empty")]
 fn an_empty_name_is_an_error_where_it_is_given() {
     drop(process(&MemoryEngine::new(), &Backend::new(), " "));
+}
+
+/// Once for other processes, and once more as the flight landed here; also of the outcome of another process.
+#[tokio::test(start_paused = true)]
+async fn share_if_is_asked_once_of_what_a_flight_lands_with() {
+    for shares in [true, false] {
+        let (engine, backend) = (MemoryEngine::new(), Backend::new());
+        let asked = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+        let mut calls = Vec::new();
+        for asked in &asked {
+            let (asked, backend) = (Arc::clone(asked), backend.clone());
+            let layer = SingleflightLayer::new(|id: &u32| Some(*id)).share_if(move |_: &Answer| {
+                asked.fetch_add(1, SeqCst);
+                shares
+            });
+            let layer = layer.fleet(Fleet::new(engine.clone(), SECRET), "rows", PostcardCodec::new());
+            let mut service = layer.layer(service_fn(move |id: u32| {
+                let run = backend.clone().run(id);
+                async move { Ok(run.await) }
+            }));
+            calls.extend([service.call(8), service.call(8)].map(tokio::spawn));
+            settle().await;
+        }
+        backend.open();
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+        assert_eq!(asked.map(|asked| asked.load(SeqCst)), [1, 1], "shares: {shares}");
+        assert_eq!(backend.runs(), if shares { 1 } else { 4 });
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(engine.is_empty());
+    }
 }
