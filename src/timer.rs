@@ -10,6 +10,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{panic::catch, sync::Spawner};
 
+/// How far away a deadline is that an [`Instant`] does not reach: thirty years, as tokio has it.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 /// Fires at its deadline. The timer of the runtime is taken at the first poll.
 pub(crate) struct Timer {
     deadline: Instant,
@@ -26,10 +29,10 @@ impl Timer {
         Self { deadline, sleep: None }
     }
 
-    /// Returns a timer that fires after a time from now; at once if that is further away than an [`Instant`] goes.
+    /// Returns a timer that fires after a time from now; if an [`Instant`] does not go that far, after a very long time.
     pub(crate) fn after(time: Duration) -> Self {
         let now = Instant::now();
-        Self::at(now.checked_add(time).unwrap_or(now))
+        Self::at(now.checked_add(time).unwrap_or_else(|| now + FAR))
     }
 
     pub(crate) fn deadline(&self) -> Instant {

@@ -1,5 +1,7 @@
 //! `Fleet::call`: one run of the work for all processes.
 
+use std::time::Duration;
+
 use tower_singleflight::{Role, fleet::MemoryEngine};
 
 use crate::process::{processes, settle};
@@ -21,7 +23,7 @@ async fn ten_processes_with_a_hundred_callers_each_are_one_run() {
     let stats = processes.map(|process| process.fleet.stats());
     assert_eq!(stats.iter().map(|stats| stats.led).sum::<u64>(), 1);
     assert_eq!(stats.iter().map(|stats| stats.followed).sum::<u64>(), 9);
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(engine.is_empty());
 }
 
@@ -36,4 +38,29 @@ async fn a_lone_flight_takes_two_commands_and_encodes_nothing() {
     assert!(engine.is_empty());
     let stats = process.fleet.stats();
     assert_eq!((stats.led, stats.landed), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_of_the_fleet_that_panics_fails_no_call_and_is_counted_once() {
+    let engine = MemoryEngine::new();
+    let [process] = processes::<1>(&engine);
+    let observed = process.fleet.clone().observed(|_| panic!("an observer panics on purpose"));
+    process.backend.open();
+    for _ in 0..2 {
+        process.call(7).await.unwrap();
+        assert_eq!((observed.stats().observers_off, engine.is_empty()), (1, true));
+    }
+}
+
+/// It came back at once, as if the time had been none.
+#[tokio::test(start_paused = true)]
+async fn a_fleet_can_be_drained_for_as_long_as_it_takes() {
+    let engine = MemoryEngine::new();
+    let [process] = processes::<1>(&engine);
+    engine.takes(Duration::from_millis(20));
+    let call = process.call(7);
+    settle().await;
+    assert!(process.fleet.drain(Duration::MAX).await);
+    process.backend.open();
+    assert_eq!(call.await.unwrap().value, "7: run 0");
 }
