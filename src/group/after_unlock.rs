@@ -143,6 +143,16 @@ pub(super) struct Led<K> {
     pub(super) old_key: Option<K>,
 }
 
+/// A flight that has been led, and waits behind another one.
+#[must_use = "a key waits to be dropped, and perhaps two tasks to be started"]
+pub(super) struct WaitsBehind<'a, K> {
+    pub(super) led: Led<K>,
+    /// The one that runs.
+    pub(super) ahead: FlightRef,
+    /// What observers are told of that, if its task polls the work from now on.
+    pub(super) moved: Option<Report<'a>>,
+}
+
 /// A flight that has been joined.
 #[must_use = "perhaps a task waits to be started"]
 pub(super) struct Followed<T> {

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    after_unlock::Followed,
+    after_unlock::{Followed, WaitsBehind},
     flight_ref::FlightRef,
     follower::{Follower, FollowerExtras},
     join_mode::JoinMode,
     leader::Leader,
-    lifecycle::{Flight, New},
+    lifecycle::{Flight, New, TurnWait},
     place::{MaxWait, Place},
     profile::Profile,
     reentrancy,
@@ -193,8 +193,8 @@ where
     ) -> Joined<K, T, W> {
         let Behind { hash, key, work, context, max_wait, mut spawner, from, leader_call, profile } = behind;
         let finish = spawner.is_some();
-        let edge = match self.admit_behind(&mut locked, running, max_wait, from, &mut spawner) {
-            Ok(edge) => edge,
+        let (edge, driver) = match self.admit_behind(&mut locked, running, max_wait, from, &mut spawner) {
+            Ok(admitted) => admitted,
             Err(reason) => {
                 locked.stats.alone += 1;
                 locked.unlock();
@@ -204,10 +204,17 @@ where
         let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
         let work = work.boxed(context);
         let new = New { hash, work, spawned: finish, scoped, from };
-        let led = locked.wait_behind(running, new, leader_call, key, max_wait, spawner.is_some());
+        let wait = TurnWait { running, max_wait, has_task: spawner.is_some(), moves: driver.is_some() };
+        let WaitsBehind { led, ahead, moved } = locked.wait_behind(wait, new, leader_call, key);
         let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
         if let Some(profile) = profile {
             self.tell_led(led.flight, profile);
+        }
+        if let Some(moved) = moved {
+            moved.tell();
+        }
+        if let Some(driver) = driver {
+            launch(driver, Arc::clone(self), ahead);
         }
         if let Some(spawner) = spawner {
             launch(spawner, Arc::clone(self), led.flight);

@@ -53,6 +53,7 @@ use std::task::Waker;
 
 pub(super) use self::{
     flight::{Ending, Flight, New, Stage, Waiting},
+    fresh::TurnWait,
     landing::Driver,
     leave::Leaving,
     table::{Counter, Table},

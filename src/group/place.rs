@@ -87,8 +87,9 @@ impl<K, T> Shard<K, T> {
         self.edge(at, from)
     }
 
-    /// Says whether a flight may wait behind this one, whose work has begun. The edge that is returned stands until the new
-    /// flight has edges of its own.
+    /// Says whether a flight may wait behind this one, whose work has begun, and where a task is started for that work: who waits
+    /// would else depend on its leader being polled (invariant 7), as without a runtime it does. The edge that is returned stands
+    /// until the new flight has edges of its own.
     #[cold]
     pub(super) fn admit_behind(
         &self,
@@ -97,7 +98,7 @@ impl<K, T> Shard<K, T> {
         max_wait: MaxWait,
         from: Option<FlightId>,
         spawner: &mut Option<Spawner>,
-    ) -> Result<Option<Box<Edge>>, Reason> {
+    ) -> Result<(Option<Box<Edge>>, Option<Spawner>), Reason> {
         if max_wait.is_some_and(|max_wait| max_wait.is_zero()) {
             return Err(Reason::WaitedTooLong);
         }
@@ -105,9 +106,11 @@ impl<K, T> Shard<K, T> {
         if max_wait.is_some() && spawner.is_none() {
             *spawner = Some(Spawner::current().ok_or(Reason::NoRuntime)?);
         }
-        let ahead = FlightRef { slot: running, serial: locked.at(running).serial };
+        let flight = locked.at(running);
+        let driver = if flight.stage() == Stage::Solo { Spawner::current() } else { None };
+        let ahead = FlightRef { slot: running, serial: flight.serial };
         let edge = self.edge(ahead, from)?;
-        if locked.joinable.try_add(0) { Ok(edge) } else { Err(Reason::Full) }
+        if locked.joinable.try_add(0) { Ok((edge, driver)) } else { Err(Reason::Full) }
     }
 
     fn edge(&self, at: FlightRef, from: Option<FlightId>) -> Result<Option<Box<Edge>>, Reason> {

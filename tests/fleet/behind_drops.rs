@@ -46,6 +46,7 @@ async fn who_waits_for_a_drop_waits_for_nothing_else_when_it_is_forgotten() {
 
     assert!(!forgotten.is_woken(), "the older work is being dropped still");
     dropping.finish();
+    settle().await;
     assert!(forgotten.is_woken());
     assert_eq!(forgotten.into_inner().await.value, 1);
     assert!(group.is_empty());

@@ -230,6 +230,7 @@ async fn a_run_that_panics_lets_the_next_one_start() {
     let mut after = next(&group, &second, 2);
     assert_pending!(after.poll());
     gate.gate.notify_one();
+    settle().await;
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| before.poll())).is_err());
     assert!(after.is_woken());
     assert_pending!(after.poll());
@@ -244,7 +245,7 @@ async fn observers_are_told_of_a_flight_that_waits_as_of_any_other() {
     let (first, second) = (Work::default(), Work::default());
     let mut before = running(&group, &first, 1);
     let (mut leader, mut follower) = (next(&group, &second, 2), joined(&group, true));
-    recorder.assert_told(&["led 0", "led 1", "joined 1 at 0 ms, 2 callers", "moved 1"]);
+    recorder.assert_told(&["led 0", "led 1", "moved 0", "joined 1 at 0 ms, 2 callers", "moved 1"]);
     land(&first, [&mut before]).await;
     recorder.assert_told(&["landed 0 after 0 ms, 1 callers, alone", "answered Leader after 0 ms, 1 callers"]);
     land(&second, [&mut leader, &mut follower]).await;
@@ -285,4 +286,27 @@ async fn however_many_ask_one_runs_and_one_waits() {
     futures_util::future::join_all((0..1_000).map(call)).await;
     assert!(runs.starts() <= 51, "{} runs in a second", runs.starts());
     assert!(group.is_empty());
+}
+
+/// An arm of some `select!`, say, that is not looked at: it held up all who came behind it.
+#[tokio::test]
+async fn who_waits_for_the_next_run_does_not_depend_on_the_leader_of_this_one_being_polled() {
+    for spawned in [false, true] {
+        let (group, work) = (Group::new(), Work::default());
+        let mut leader = task::spawn(group.call("key", work.run(1)));
+        assert_pending!(leader.poll());
+        let fresh = if spawned { group.spawn_fresh("key", two) } else { group.call_fresh("key", two) };
+        work.gate.notify_one();
+        settle().await;
+        let mut fresh = task::spawn(fresh);
+        assert_eq!(assert_ready!(fresh.poll()).value, 2);
+        assert!(leader.is_woken());
+        let outcome = assert_ready!(leader.poll());
+        assert_eq!((outcome.value, outcome.role, outcome.callers), (1, Role::Leader, 1));
+        assert!(group.is_empty());
+    }
+}
+
+fn two() -> std::future::Ready<u32> {
+    std::future::ready(2)
 }

@@ -91,6 +91,7 @@ async fn past_the_join_window_the_flight_that_waits_is_the_next_one() {
         assert_eq!(assert_ready!(call.poll()).callers, 3);
     }
     first.gate.notify_one();
+    settle().await;
     assert_eq!(assert_ready!(before.poll()).value, 1);
 
     // A fresh caller past the window of a run behind which nobody waits leads at once.
@@ -155,6 +156,7 @@ async fn with_limits_of_zero_fresh_callers_go_alone() {
     let mut after = next(&group, &second, 2);
     assert_eq!(group.call_fresh("key", || async { 3 }).await.role, Role::Alone(Reason::Full));
     first.gate.notify_one();
+    settle().await;
     assert_eq!(assert_ready!(before.poll()).value, 1);
     second.gate.notify_one();
     assert_eq!(assert_ready!(after.poll()).value, 2);
@@ -361,6 +363,7 @@ async fn a_flight_whose_turn_has_come_waits_for_nobody() {
         group.call_fresh("key", move || async move { own.call("other", || async { 4 }).await.value }).boxed(),
     );
     first.gate.notify_one();
+    settle().await;
     assert_eq!(assert_ready!(before.poll()).value, 1);
     assert_eq!(assert_ready!(after.poll()).value, 4);
     let follower = group.call("key", || async { 9 });

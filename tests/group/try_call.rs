@@ -158,6 +158,7 @@ async fn past_the_join_window_it_is_none_where_a_flight_waits_for_the_next_run()
     assert_pending!(next.poll());
     assert_eq!((work.starts(), group.callers("key"), group.waiting("key")), (2, 1, 0));
     work.gate.notify_waiters();
+    settle().await;
     assert_eq!((assert_ready!(old.poll()).value, assert_ready!(next.poll()).value), (1, 2));
     assert!(group.is_empty());
 }
@@ -169,6 +170,7 @@ async fn it_is_none_beside_a_flight_that_takes_the_key_of_the_last_run_and_has_n
     assert_pending!(old.poll());
     let next = group.call_fresh("key", work.run(2));
     work.gate.notify_one();
+    settle().await;
     assert_eq!(assert_ready!(old.poll()).value, 1);
     assert_eq!(group.callers("key"), 1);
     assert!(group.try_call("key", never).is_none());

@@ -9,7 +9,7 @@ use super::{
     table::Table,
 };
 use crate::group::{
-    after_unlock::{AfterUnlock, Led},
+    after_unlock::{AfterUnlock, Led, WaitsBehind},
     flight_ref::FlightRef,
     reentrancy::Edge,
     report::Report,
@@ -19,19 +19,30 @@ use crate::group::{
 };
 use crate::{End, observe::LeaderCall};
 
+/// How a flight is to wait behind the one that runs.
+pub(in crate::group) struct TurnWait {
+    pub(in crate::group) running: usize,
+    pub(in crate::group) max_wait: Option<Duration>,
+    /// Its task starts at once.
+    pub(in crate::group) has_task: bool,
+    /// So does that of the one that runs, which has none yet.
+    pub(in crate::group) moves: bool,
+}
+
 impl<'a, K, T> Locked<'a, K, T> {
     /// none => (Solo | Shared): the flight waits behind one that runs, which the index lists (invariant 1), for so long at
     /// most. It is counted already, and has no key until its turn comes.
+    ///
+    /// Solo => Shared, of the one that runs, if it `moves`: its task polls the work from now on (invariant 7).
     #[cold]
     pub(in crate::group) fn wait_behind(
         mut self,
-        running: usize,
+        wait: TurnWait,
         new: New<T>,
         leader_call: Option<&LeaderCall>,
         key: K,
-        max_wait: Option<Duration>,
-        has_task: bool,
-    ) -> Led<K> {
+    ) -> WaitsBehind<'a, K> {
+        let TurnWait { running, max_wait, has_task, moves } = wait;
         let overtakes = max_wait.and_then(|max_wait| Instant::now().checked_add(max_wait));
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
@@ -39,7 +50,12 @@ impl<'a, K, T> Locked<'a, K, T> {
         let flight = table.insert(|serial| Flight::new(new, serial, None));
         table.at(flight.slot).leader_call = leader_call.cloned();
         let ahead = FlightRef { slot: running, serial: table.at(running).serial };
-        table.at(running).waiting_mut().successor = Some(flight.slot);
+        let runs = table.at(running);
+        runs.waiting_mut().successor = Some(flight.slot);
+        let moved = if moves { Report::on_move(self.shard, runs) } else { None };
+        if moves {
+            runs.enter(Stage::Shared);
+        }
         if has_task {
             table.at(flight.slot).enter(Stage::Shared);
         }
@@ -47,7 +63,8 @@ impl<'a, K, T> Locked<'a, K, T> {
         waiting.blocked_by = Some(running);
         let _edge = Edge::to_new(ahead.id(number), flight.id(number));
         waiting.turn = Some(Box::new(Turn { overtakes, _edge }));
-        Led { edge: from.map(|from| Edge::to_new(flight.id(number), from)), flight, old_key: Some(key) }
+        let led = Led { edge: from.map(|from| Edge::to_new(flight.id(number), from)), flight, old_key: Some(key) };
+        WaitsBehind { led, ahead, moved }
     }
 
     /// Solo, Shared => the same: the flight has waited for its turn for too long. It takes the key and starts beside the one
