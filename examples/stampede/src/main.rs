@@ -9,7 +9,7 @@ mod herd;
 mod options;
 mod server;
 
-use std::{error::Error, path::Path, process::ExitCode, time::Duration};
+use std::{error::Error, fs::OpenOptions, io, path::Path, process::ExitCode, time::Duration};
 
 use axum::Router;
 use clap::Parser;
@@ -63,6 +63,9 @@ async fn serve_one(serve: &Serve) -> Result<(), Fault> {
 #[tokio::main]
 async fn run(options: &Options) -> Result<(), Fault> {
     open_files(options.herd)?;
+    let named = |error: io::Error| format!("{}: {error}", options.svg.display());
+    // Whether the picture can be written is better known now than after the herds.
+    OpenOptions::new().append(true).create(true).open(&options.svg).map_err(named)?;
     let (mut layer, mut page) = (server::layer(), None);
     if let Some(address) = options.status {
         let (observed, shown) = layer.status_page();
