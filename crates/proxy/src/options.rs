@@ -45,11 +45,11 @@ Examples:
 #[derive(Clone, Debug, Parser)]
 #[command(name = "singleflight-proxy", version, after_help = UNSEEN)]
 pub struct Options {
-    /// Where to listen: an address and a port.
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    /// Where to listen: an IP address and a port.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
     /// Where requests go: http://host[:port].
-    #[arg(long)]
+    #[arg(long, value_name = "URL")]
     pub(crate) upstream: Origin,
     /// Speak HTTP/2 upstream, by prior knowledge; the client's Host goes as X-Forwarded-Host.
     #[arg(long)]
@@ -57,64 +57,66 @@ pub struct Options {
     /// Send every request upstream, for comparison.
     #[arg(long)]
     pub(crate) no_coalesce: bool,
-    /// Let requests with credentials or cookies coalesce with those that carry the same.
+    /// Let requests with credentials or cookies share an answer with those that carry the same.
     #[arg(long)]
     pub(crate) per_credential: bool,
-    /// Let only requests from the same address coalesce. Use it when the upstream looks at the address, which the proxy
+    /// Let only requests from the same address share an answer. Use it when the upstream looks at the address, which the proxy
     /// writes into X-Forwarded-For.
     #[arg(long)]
     pub(crate) key_address: bool,
-    /// Add Cache-Status under this name.
-    #[arg(long, value_parser = cache_name)]
+    /// Say in a field Cache-Status of each answer what became of the request, under this name (RFC 9211).
+    #[arg(long, value_name = "NAME", value_parser = cache_name)]
     pub(crate) cache_status: Option<String>,
-    /// How long a follower waits before it goes alone, in ms.
-    #[arg(long)]
+    /// How long a client waits for the answer to another's equal request, as a follower, before its own request goes
+    /// upstream, in ms. Default: as long as it takes.
+    #[arg(long, value_name = "MS")]
     pub(crate) max_wait: Option<Millis>,
-    /// How old a request under way may be for others to join it, in ms.
-    #[arg(long)]
+    /// How old a request under way may be for others to wait for its answer, in ms. Default: any age.
+    #[arg(long, value_name = "MS")]
     pub(crate) join_window: Option<Millis>,
     /// What is kept between the fastest and the slowest reader of a body, in bytes.
-    #[arg(long, default_value_t = 1 << 20, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = value_parser!(u32).range(1..))]
     pub(crate) window: u32,
     /// How long a reader may hold the others up, in ms.
-    #[arg(long, default_value = "5000")]
+    #[arg(long, value_name = "MS", default_value = "5000")]
     pub(crate) stall: Millis,
     /// How much of a body may go to temporary files when one client reads more slowly than others, in bytes; of all
     /// together four times that. 0: nothing, the others wait, at most for --stall.
-    #[arg(long, default_value_t = 1 << 30, value_parser = value_parser!(u64).range(..1 << 44))]
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, value_parser = value_parser!(u64).range(..1 << 44))]
     pub(crate) spill: u64,
     /// Where temporary files go. Default: where the system has them.
-    #[arg(long, value_parser = directory)]
+    #[arg(long, value_name = "DIRECTORY", value_parser = directory)]
     pub(crate) spill_dir: Option<PathBuf>,
-    /// How many released followers go upstream at a time.
-    #[arg(long, value_parser = value_parser!(u32).range(1..))]
+    /// How many requests go upstream at a time of those followers who may not have the answer that they have waited for.
+    /// Default: all of them.
+    #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
     pub(crate) release_limit: Option<u32>,
     /// How many clients are connected at a time; others wait. Default: half of the files that the system allows, so that
     /// each client has one left for its upstream connection.
-    #[arg(long, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
     pub(crate) clients: Option<u32>,
     /// How long to connect upstream, in ms.
-    #[arg(long, default_value = "2000")]
+    #[arg(long, value_name = "MS", default_value = "2000")]
     pub(crate) connect_timeout: Millis,
     /// How long the upstream may take for the head of its answer, in ms.
-    #[arg(long, default_value = "30000")]
+    #[arg(long, value_name = "MS", default_value = "30000")]
     pub(crate) timeout: Millis,
-    /// How long a client may take for a request's head, or read nothing of an answer that is there, the upstream between
-    /// two parts of a body, and how long an idle upstream connection is kept, in ms.
-    #[arg(long, default_value = "60000")]
+    /// How long a client may take to send the head of a request, and how long nothing may move, in ms: a client that reads
+    /// nothing of its answer, an upstream between two parts of a body, a kept upstream connection without a request.
+    #[arg(long, value_name = "MS", default_value = "60000")]
     pub(crate) idle: Millis,
     /// How long requests that have arrived, and upgraded connections, may take to end after a signal to stop, in ms.
-    #[arg(long, default_value = "10000")]
+    #[arg(long, value_name = "MS", default_value = "10000")]
     pub(crate) grace: Millis,
     /// Serve a live page at this address and port: calls by role, flights under way, waits. It has no login: loopback only,
     /// unless --status-public.
-    #[arg(long, conflicts_with = "no_coalesce")]
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "no_coalesce")]
     pub(crate) status: Option<SocketAddr>,
     /// Let --status be reached from other machines.
     #[arg(long, requires = "status")]
     pub(crate) status_public: bool,
-    /// A name that the live page may be asked for by, beside addresses and localhost; more than one if repeated. Other names
-    /// are refused, so that no web site that has its own name lead here can read it.
+    /// A host name under which the live page is reached, beside addresses and localhost; may be given more than once. Other
+    /// names are refused, so that no web site can read the page by letting its own name point here.
     #[arg(long, requires = "status", value_name = "NAME")]
     pub(crate) status_host: Vec<String>,
     /// Share requests with other proxies through this Redis or Valkey: redis://[user:password@]host[:port].
