@@ -105,20 +105,7 @@ async fn clients_inside_reach_the_upstream_however_many_are_outside() {
 #[tokio::test]
 async fn addresses_share_unless_the_key_has_them() {
     for (options, calls) in [(&[][..], 1), (&["--key-address"], 2)] {
-        let (arrived, mut arrivals) = mpsc::unbounded_channel();
-        let open = Arc::new(Semaphore::new(0));
-        let origin = {
-            let open = Arc::clone(&open);
-            origin(move |_| {
-                let (arrived, open) = (arrived.clone(), Arc::clone(&open));
-                async move {
-                    arrived.send(()).unwrap();
-                    open.acquire().await.unwrap().forget();
-                    Response::new(full("for all"))
-                }
-            })
-            .await
-        };
+        let (origin, mut arrivals, open) = gated("for all").await;
         let proxy = Proxy::start(origin, options);
         let mut clients = Vec::new();
         for address in ["127.0.0.1:0", "127.0.0.2:0"] {

@@ -150,6 +150,29 @@ async fn echo() -> SocketAddr {
     .await
 }
 
+/// Starts an origin that tells of each request, and answers one with this text for each permit.
+async fn gated(text: &'static str) -> (SocketAddr, mpsc::UnboundedReceiver<()>, Arc<Semaphore>) {
+    let (arrived, arrivals) = mpsc::unbounded_channel();
+    let open = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&open);
+    let address = origin(move |_| {
+        let (arrived, gate) = (arrived.clone(), Arc::clone(&gate));
+        async move {
+            arrived.send(()).unwrap();
+            gate.acquire().await.unwrap().forget();
+            Response::new(full(text))
+        }
+    });
+    (address.await, arrivals, open)
+}
+
+/// Waits until nobody new is taken in.
+async fn closed(address: SocketAddr) {
+    while TcpStream::connect(address).await.is_ok() {
+        yield_now().await;
+    }
+}
+
 async fn wait_until(mut condition: impl FnMut() -> bool) {
     timeout(LONG, async {
         while !condition() {

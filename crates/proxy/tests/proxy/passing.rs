@@ -33,20 +33,7 @@ async fn both_versions_of_http_go_through_on_either_side() {
 
 #[tokio::test]
 async fn equal_requests_of_both_versions_are_one_upstream() {
-    let (arrived, mut arrivals) = mpsc::unbounded_channel();
-    let open = Arc::new(Semaphore::new(0));
-    let origin = {
-        let open = Arc::clone(&open);
-        origin(move |_| {
-            let (arrived, open) = (arrived.clone(), Arc::clone(&open));
-            async move {
-                arrived.send(()).unwrap();
-                open.acquire().await.unwrap().forget();
-                Response::new(full("rates"))
-            }
-        })
-        .await
-    };
+    let (origin, mut arrivals, open) = gated("rates").await;
     let proxy = Proxy::start(origin, &["--cache-status", "proxy"]);
     let mut asked = JoinSet::new();
     for n in 0..21 {

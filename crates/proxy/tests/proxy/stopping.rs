@@ -4,20 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn what_is_under_way_ends_well_when_the_proxy_stops() {
-    let (arrived, mut arrivals) = mpsc::unbounded_channel();
-    let open = Arc::new(Semaphore::new(0));
-    let origin = {
-        let open = Arc::clone(&open);
-        origin(move |_| {
-            let (arrived, open) = (arrived.clone(), Arc::clone(&open));
-            async move {
-                arrived.send(()).unwrap();
-                open.acquire().await.unwrap().forget();
-                Response::new(full("in the end"))
-            }
-        })
-        .await
-    };
+    let (origin, mut arrivals, open) = gated("in the end").await;
     for h2 in [false, true] {
         let proxy = Proxy::start(origin, &["--grace", "600000", "--idle", "600000"]);
         // One asks for nothing, one has had its answer: they hold nothing up.
@@ -31,9 +18,7 @@ async fn what_is_under_way_ends_well_when_the_proxy_stops() {
         arrivals.recv().await.unwrap();
         proxy.stop.send(()).unwrap();
         // The listener goes first: then nobody new is taken in.
-        while TcpStream::connect(proxy.address).await.is_ok() {
-            yield_now().await;
-        }
+        closed(proxy.address).await;
         assert!(!proxy.done.is_finished());
         open.add_permits(1);
         assert_eq!(text(asked.await.unwrap()).await, "in the end");
@@ -44,20 +29,7 @@ async fn what_is_under_way_ends_well_when_the_proxy_stops() {
 
 #[tokio::test]
 async fn a_worker_without_clients_stays_for_those_of_others() {
-    let (arrived, mut arrivals) = mpsc::unbounded_channel();
-    let open = Arc::new(Semaphore::new(0));
-    let origin = {
-        let open = Arc::clone(&open);
-        origin(move |_| {
-            let (arrived, open) = (arrived.clone(), Arc::clone(&open));
-            async move {
-                arrived.send(()).unwrap();
-                open.acquire().await.unwrap().forget();
-                Response::new(full("in the end"))
-            }
-        })
-        .await
-    };
+    let (origin, mut arrivals, open) = gated("in the end").await;
     let proxy = Proxy::start(origin, &["--grace", "600000"]);
     let key = proxy.key("/");
     let leader = tokio::spawn(ask(false, proxy.request("/"), ""));
@@ -67,9 +39,7 @@ async fn a_worker_without_clients_stays_for_those_of_others() {
     leader.abort();
     wait_until(|| proxy.group.callers(&key) == 1).await;
     proxy.stop.send(()).unwrap();
-    while TcpStream::connect(proxy.address).await.is_ok() {
-        yield_now().await;
-    }
+    closed(proxy.address).await;
     open.add_permits(1);
     assert_eq!(text(follower.await.unwrap()).await, "in the end");
     timeout(LONG, proxy.done).await.unwrap().unwrap();

@@ -64,13 +64,6 @@ async fn an_upgraded_connection_runs_both_ways() {
     }
 }
 
-/// Waits until nobody new is taken in.
-async fn closed(address: SocketAddr) {
-    while TcpStream::connect(address).await.is_ok() {
-        yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn an_upgraded_connection_goes_on_when_the_proxy_stops() {
     for options in [&["--grace", "600000"][..], &["--grace", "600000", "--no-coalesce"]] {
