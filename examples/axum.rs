@@ -4,7 +4,6 @@
 
 use std::{
     error::Error,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -99,7 +98,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let runs = Runs::default();
     let app = app(Arc::clone(&runs));
     if let Some(address) = std::env::args().nth(1) {
-        let listener = TcpListener::bind(address.parse::<SocketAddr>()?).await?;
+        let listener = TcpListener::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
         println!("http://{}/reports/7", listener.local_addr()?);
         return Ok(axum::serve(listener, app).await?);
     }
@@ -113,7 +112,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let before = runs.load(Relaxed);
         let calls = users.iter().map(|user| call(app.clone(), route, *user));
         let answers: Result<Vec<_>, _> = join_all(calls).await.into_iter().collect();
-        println!("{route}: {} callers, {} runs", answers?.len(), runs.load(Relaxed) - before);
+        println!("{route}: callers {}, runs {}", answers?.len(), runs.load(Relaxed) - before);
     }
     Ok(())
 }

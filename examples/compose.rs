@@ -63,7 +63,7 @@ async fn main() {
     let layer = || SingleflightLayer::new(|id: &u64| Some(*id));
     let stack = ServiceBuilder::new;
     let report = |order: &str, answered: usize, meaning: &str| {
-        println!("{order:<24} {answered:>2} of 10 answered, {} calls: {meaning}", calls.swap(0, SeqCst));
+        println!("{order:<24} {answered:>2} of 10 answered, calls {:>2}: {meaning}", calls.swap(0, SeqCst));
     };
 
     let service = stack().timeout(Duration::from_millis(20)).layer(layer()).service(backend(0));

@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let layer =
         HttpSingleflightLayer::new().ignore_headers(["x-tenant"]).dry_run(DryRun::new().on_difference(|difference| {
             let inputs: Vec<_> = difference.inputs().map(|input| input.name()).collect();
-            println!("{}: two answers differ, and so do {inputs:?}", difference.route());
+            println!("{}: two answers differ; so do these inputs: {inputs:?}", difference.route());
         }));
     let app = Router::new()
         .route("/reports/{id}", get(report))

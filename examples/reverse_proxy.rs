@@ -1,13 +1,12 @@
 //! A reverse proxy that sends equal requests upstream once:
 //! `cargo run --example reverse_proxy -- 127.0.0.1:8080 127.0.0.1:3000`.
 //!
-//! Without arguments it shows what it does, on an upstream of its own. The package in `crates/proxy` is a proxy to run:
+//! Without two addresses it shows what it does, on an upstream of its own. The package in `crates/proxy` is a proxy to run:
 //! with timeouts, limits, a log, HTTP/2 and upgrades.
 
 use std::{
     convert::Infallible,
     error::Error,
-    net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
     time::Duration,
 };
@@ -73,8 +72,9 @@ fn proxy(upstream: Authority) -> Router {
 async fn main() -> Result<(), Fault> {
     let mut arguments = std::env::args().skip(1);
     let (Some(listen), Some(upstream)) = (arguments.next(), arguments.next()) else { return show().await };
-    let listener = TcpListener::bind(listen.parse::<SocketAddr>()?).await?;
-    Ok(axum::serve(listener, proxy(upstream.parse()?)).await?)
+    let listener = TcpListener::bind(&listen).await.map_err(|error| format!("{listen}: {error}"))?;
+    let upstream = upstream.parse().map_err(|error| format!("{upstream}: {error}"))?;
+    Ok(axum::serve(listener, proxy(upstream)).await?)
 }
 
 /// Ten clients ask at the same time, through the proxy, for a page that takes a while.

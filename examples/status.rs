@@ -4,7 +4,7 @@
 //! `-- 127.0.0.1:3000` it serves there, and sends herds until it is stopped. The login is `ann`, with the password
 //! `secret`.
 
-use std::{error::Error, net::SocketAddr, time::Duration};
+use std::{error::Error, time::Duration};
 
 use axum::{
     Router,
@@ -65,7 +65,7 @@ async fn herd(app: &Router) {
 async fn main() -> Result<(), Box<dyn Error>> {
     let app = app();
     if let Some(address) = std::env::args().nth(1) {
-        let listener = TcpListener::bind(address.parse::<SocketAddr>()?).await?;
+        let listener = TcpListener::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
         println!("http://{}/admin/singleflight", listener.local_addr()?);
         let herds = app.clone();
         tokio::spawn(async move {

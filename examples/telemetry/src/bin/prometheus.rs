@@ -1,7 +1,7 @@
 //! An axum server whose coalescing Prometheus can scrape: `cargo run -p telemetry --bin prometheus [ADDRESS]`, then
 //! `curl http://127.0.0.1:3000/metrics`.
 
-use std::{env::args, error::Error, net::SocketAddr, time::Duration};
+use std::{env::args, error::Error, time::Duration};
 
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -18,7 +18,7 @@ async fn report() -> &'static str {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let address: SocketAddr = args().nth(1).as_deref().unwrap_or("127.0.0.1:3000").parse()?;
+    let address = args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
     // Before the first request: figures are registered with the recorder that there is.
     let builder = PrometheusBuilder::new().with_recommended_naming(true).set_buckets(&SECONDS)?;
     let recorder = builder.install_recorder()?;
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/report/{id}", get(report))
         .layer(HttpSingleflightLayer::new().observe(Metered::new("public").per_route()))
         .route("/metrics", get(move || async move { recorder.render() }));
-    let listener = TcpListener::bind(address).await?;
+    let listener = TcpListener::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
     println!("http://{}/report/7 and /metrics", listener.local_addr()?);
     axum::serve(listener, app).await?;
     Ok(())
