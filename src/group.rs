@@ -63,7 +63,8 @@ use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, strip
 ///
 /// # Guarantees
 ///
-/// 1. At most one flight per key can be joined, and one that waits behind it by fresh callers; each one's work is run once.
+/// 1. A key has at most one flight that any caller can join, and one behind it that fresh callers can join. The work of
+///    each runs once.
 /// 2. A caller never gets an outcome that was complete before it called.
 /// 3. Whoever leaves, whoever is never polled, the others get the outcome; when all have left, the work is dropped.
 /// 4. A panic of the work reaches every caller; the key is free afterwards.

@@ -77,9 +77,9 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
 /// What happens to the flights and the callers of a group.
 ///
-/// A call begins with exactly one of `Led`, `Joined` and `Alone` whose `again` is false, where there is one, and ends with exactly one
-/// of `Answered`, `Panicked` and `Left`. Of a call that panics before it is registered, in its key or in a function that
-/// makes it, nothing is told. A flight begins with `Led`, and ends with exactly one of `Landed` and `Ended`.
+/// A call begins with exactly one of `Led`, `Joined` and `Alone` (an event whose `again` is set begins no call), and ends
+/// with exactly one of `Answered`, `Panicked` and `Left`. Of a call that panics before it is registered, in its key or in a
+/// function that makes it, nothing is told. A flight begins with `Led`, and ends with exactly one of `Landed` and `Ended`.
 /// Flights and calls that began before an observer was added are not told to it, as a rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]

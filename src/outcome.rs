@@ -91,8 +91,8 @@ pub enum Reason {
     /// The request has no key, so that nothing says which other requests are equal to it: the key function returned
     /// `None`, or a rule of HTTP sends the request alone.
     NoKey,
-    /// The request asks for an answer that is younger than itself (a browser's reload, say), and the flight under its key
-    /// began earlier.
+    /// The request asks for an answer that is younger than itself (a browser's reload), of an HTTP layer with
+    /// `reload_alone`, and the flight under its key began earlier.
     MayNotJoin,
     /// A limit was reached: `max_followers` on the flight, or `max_flights` in the group.
     Full,

@@ -42,9 +42,11 @@ where
     ///
     /// # Trade-offs
     ///
-    /// The run under way moves to a task of its own, as when somebody joins it: who waits for its end does not depend on its leader
-    /// being polled. (Outside a tokio runtime it does.) Where a run is stuck, those who wait for the next are stuck behind it. With [`max_wait`](crate::Limits::max_wait) they
-    /// start theirs beside it once the first of them has waited so long, all on one flight: one more run for each
+    /// The run under way moves to a task of its own, as when somebody joins it, so that who waits for its end does not
+    /// depend on its leader being polled. Outside a tokio runtime it does not move.
+    ///
+    /// Where a run is stuck, those who wait for the next are stuck behind it. With [`max_wait`](crate::Limits::max_wait)
+    /// they start theirs beside it once the first of them has waited so long, all on one flight: one more run for each
     /// `max_wait`. Nobody goes alone for it, and once their run has begun they wait for it as they would for a run of their
     /// own. The timer needs a tokio runtime; without one the caller goes alone. [`forget`](Self::forget) starts the next run
     /// beside the stuck one too, and so does the first call after the [`join_window`](crate::Limits::join_window) of that.

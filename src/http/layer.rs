@@ -121,8 +121,8 @@ impl<C> HttpSingleflightLayer<C> {
         self
     }
 
-    /// Returns the group that was given, or else the one of this value and its clones, for requests that show the URI they
-    /// were asked for: who is in flight.
+    /// Returns the group that was given, or else the one that this value and its clones have for requests that show the URI
+    /// they were asked for: to see who is in flight, and to forget or fence.
     pub fn get_group(&self) -> &HttpGroup {
         self.group.as_ref().unwrap_or(&self.routes)
     }
@@ -206,8 +206,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.release_limit = Some(calls.max(1)))
     }
 
-    /// Sets how long a key whose answer could not be shared sends its requests alone (default 10 s), or until one can
-    /// be.
+    /// Sets for how long the requests of a key go alone after an answer that could not be shared (default 10 s). An answer
+    /// that can be ends it sooner.
     ///
     /// # Examples
     ///

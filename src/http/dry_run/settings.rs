@@ -34,13 +34,13 @@ impl DryRun {
         Self { sample: (1, 1), compare: 1 << 20, watched: 4096, ignored: Vec::new(), on_difference: None }
     }
 
-    /// Watches the GET and HEAD requests of `n` targets of every `m`, chosen by a hash that is keyed at random: of one path
-    /// and query all are watched or none, for the life of the layer value; of one path alone, with
-    /// [`ignore_query`](crate::HttpSingleflightLayer::ignore_query). The others cost little more than that hash. Of
-    /// other requests, and of those with content, it watches `n` keys of every `m`. `sample(0, m)` watches none, as does
-    /// `sample(n, 0)`; an `n` above `m` watches all.
+    /// Watches `n` targets of every `m`, each with all of its `GET` and `HEAD` requests. A target is a path and its query; with
+    /// [`ignore_query`](crate::HttpSingleflightLayer::ignore_query) it is a path alone. A hash that is keyed at random
+    /// chooses them, for the life of the layer value; a request that is not watched costs little more than that hash. Of
+    /// requests with other methods, or with content, `n` keys of every `m` are watched.
     ///
-    /// A route that has few targets is in the sample with all of its requests or with none: watch such a one as a whole.
+    /// `sample(0, m)` and `sample(n, 0)` watch none; an `n` above `m` watches all. A route that has few targets may not be in
+    /// the sample at all: watch such a one with `sample(1, 1)`.
     pub fn sample(mut self, n: u32, m: u32) -> Self {
         self.sample = (n, m);
         self

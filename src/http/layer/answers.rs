@@ -11,8 +11,8 @@ use crate::http::{
 };
 
 impl<C> HttpSingleflightLayer<C> {
-    /// Sets whether failures reach those who wait (default): statuses 500 to 599, errors, and the gRPC statuses 2, 10, 13, 14 and
-    /// 15. Else they try for themselves.
+    /// Sets whether failures reach those who wait, as they do by default: statuses 500 to 599, errors, and the gRPC statuses
+    /// 2, 10, 13, 14 and 15. With `false`, those who wait for one try for themselves.
     ///
     /// # Examples
     ///

@@ -34,8 +34,8 @@ impl<C> HttpSingleflightLayer<C> {
     ///
     /// # Panics
     ///
-    /// None of the application's functions is seen to panic by a caller: who would not have been asked without the layer
-    /// fails nobody. The report counts them.
+    /// A panic of a function of the application's (`identity`, `key_fn` and the like) reaches no caller, since without the
+    /// layer it would not have been asked. The report counts such panics.
     ///
     /// # Examples
     ///

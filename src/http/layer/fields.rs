@@ -7,9 +7,9 @@ use http::{HeaderName, request, uri::Scheme};
 use super::HttpSingleflightLayer;
 
 impl<C> HttpSingleflightLayer<C> {
-    /// Makes a request field a part of the key that is not, since it is on
-    /// [the list](crate::guide::excepted_fields): `user-agent`, say, or `x-forwarded-for` where answers depend on the
-    /// address. All other fields are anyway.
+    /// Takes a request field off [the list](crate::guide::excepted_fields), so that it is a part of the key: `user-agent`,
+    /// say, or `x-forwarded-for` where answers depend on the address. Fields that are not on the list are in the key
+    /// anyway.
     ///
     /// # Examples
     ///
@@ -28,9 +28,9 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.recipe = take(&mut config.recipe).key_header(name))
     }
 
-    /// Leaves more request fields out of the key than [the list](crate::guide::excepted_fields) does: no answer may depend
-    /// on them, but by `Vary`. A name with a `*` at its end stands for all that begin so. A line whose value is odd counts
-    /// all the same, as with the fields of the list.
+    /// Leaves more request fields out of the key than [the list](crate::guide::excepted_fields) does: an answer that depends
+    /// on one of them must say so in `Vary`. A name with a `*` at its end stands for all that begin so. A line whose value
+    /// has unusual characters counts all the same, as with the fields of the list (S27).
     ///
     /// # Panics
     ///

@@ -11,8 +11,9 @@ impl<C> HttpSingleflightLayer<C> {
     /// Shares flights with the other processes of a fleet: equal requests that come to several machines at once are one call.
     ///
     /// Requests share a flight within the process first, as ever; only the call of its leader asks the fleet. `name` is the
-    /// name of what is behind the layer, and part of every name in the engine. Change it when what a request means changes:
-    /// with a new [`label`](Self::label) nothing changes, with another [`content_if`](Self::content_if) it may.
+    /// name of what is behind the layer, and part of every name in the engine. Change it when equal requests
+    /// come to mean something else, as they may with another [`content_if`](Self::content_if); a new [`label`](Self::label)
+    /// makes no difference.
     ///
     /// # Guarantees
     ///

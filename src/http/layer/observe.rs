@@ -56,8 +56,8 @@ impl<C> HttpSingleflightLayer<C> {
     }
 
     /// Returns the layer, observed by a new [`StatusPage`], and that page, which shows the layer's group, its fleet if it is
-    /// in one (feature `fleet`), and its dry run if it makes one (feature `dry-run`): the short form for one layer. To be asked
-    /// for after [`group`](Self::group), [`limits`](Self::limits), `fleet` and `dry_run`, which change what there is to show.
+    /// in one (feature `fleet`), and its dry run if it makes one (feature `dry-run`): the short form for one layer. Call it
+    /// after [`group`](Self::group), [`limits`](Self::limits), `fleet` and `dry_run`, which change what there is to show.
     ///
     /// # Examples
     ///
