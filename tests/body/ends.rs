@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_singleflight::{SharedBody, http::BodySource};
@@ -92,6 +92,37 @@ fn a_reader_that_has_yet_to_take_the_trailers_is_not_at_its_end() {
         let frame = assert_ready!(second.enter(|cx, body| body.poll_frame(cx))).unwrap().unwrap();
         assert_eq!(frame.into_trailers().unwrap(), trailers);
         assert!(second.is_end_stream());
+    }
+}
+
+/// As a body over HTTP/2 does, which hears of its end in a frame without data; who asks is told what the body alone would say.
+#[test]
+fn a_body_that_learns_of_its_end_in_a_poll_that_brings_nothing_is_over_for_all() {
+    #[derive(Default)]
+    struct Learning {
+        polled: bool,
+    }
+    impl Body for Learning {
+        type Data = Bytes;
+        type Error = Infallible;
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.polled = true;
+            Poll::Pending
+        }
+        fn size_hint(&self) -> SizeHint {
+            if self.polled { SizeHint::with_exact(0) } else { SizeHint::new() }
+        }
+        fn is_end_stream(&self) -> bool {
+            self.polled
+        }
+    }
+    let mut readers: [Reader<Learning>; 2] = readers(BodySource::new(Learning::default()));
+    for reader in &readers {
+        assert_eq!((reader.is_end_stream(), reader.size_hint().exact()), (false, None));
+    }
+    assert_pending!(readers[0].frame());
+    for reader in &readers {
+        assert_eq!((reader.is_end_stream(), reader.size_hint().exact()), (true, Some(0)));
     }
 }
 
