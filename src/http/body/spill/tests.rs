@@ -68,6 +68,26 @@ async fn with_room_to_spill_nobody_waits_and_nobody_is_cut() {
     }
 }
 
+/// So the disk has time while the rest of the window fills, and who is close behind does not read from it.
+#[tokio::test]
+async fn a_write_begins_at_three_quarters_of_the_window_and_leaves_a_quarter_in_memory() {
+    // A frame weighs 64 bytes more than its data.
+    const WINDOW: usize = 16 * (FRAME + 64);
+    let (held, hangs) = std::sync::mpsc::channel();
+    let disk = Fake { hangs: Some(Arc::new(Mutex::new(hangs))), ..good() };
+    let store = SpillStore::on(disk.clone(), 1 << 30, 1 << 30);
+    let source = BodySource::new(Frames::new(16, FRAME, true)).window(WINDOW).spill(store.clone());
+    let slow = source.clone().into_reader();
+    let mut fast = source.into_reader();
+    for taken in 1..=16 {
+        fast.frame().await.unwrap().unwrap();
+        let written = if taken > 12 { 8 * FRAME } else { 0 };
+        assert_eq!(store.used(), written as u64, "{taken} frames taken");
+    }
+    drop((held, slow, fast));
+    until(|| disk.files.load(SeqCst) == 0 && store.used() == 0).await;
+}
+
 /// What is there is not lost, and nobody waits for longer than without a disk.
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_takes_nothing_more_is_as_none() {
