@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::tokens::{elements, is_token};
+use super::tokens::elements;
 
 /// The most names that are compared; what has more of them is not meant for others. Origins are not always to be
 /// trusted, and each name costs every follower a look (S26).
@@ -12,7 +12,7 @@ const MOST: usize = 64;
 pub(super) fn vary(line: &[u8], names: &mut Vec<HeaderName>) -> Option<()> {
     for element in elements(line) {
         // A star is a star also within a name: it is a token, but no field is called so.
-        if element.contains(&b'*') || !is_token(element) {
+        if element.contains(&b'*') {
             return None;
         }
         let name = HeaderName::from_bytes(element).ok()?;
