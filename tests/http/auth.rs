@@ -1,7 +1,7 @@
 //! One layer value above and below an auth layer (S2).
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{Request, Response, header, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
@@ -25,6 +25,22 @@ where
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
+#[derive(Clone, Eq, Hash, PartialEq)]
+struct User(String);
+
+/// What an auth layer does.
+fn auth(mut request: Request<RequestBody>) -> Request<RequestBody> {
+    let mut user = String::from("nobody");
+    let api_key = header::HeaderName::from_static("x-api-key");
+    for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, api_key] {
+        if let Some(value) = request.headers_mut().remove(name) {
+            user = value.to_str().unwrap().to_owned();
+        }
+    }
+    request.extensions_mut().insert(User(user));
+    request
+}
+
 /// One layer value above and below a layer that turns credentials into an extension, as auth layers do; returns what
 /// Ann's and the other's requests got.
 async fn around_auth(
@@ -44,19 +60,6 @@ async fn around_auth(
             let _ = shows;
             request
         }
-    };
-    #[derive(Clone)]
-    struct User(String);
-    let auth = |mut request: Request<RequestBody>| {
-        let mut user = String::from("nobody");
-        let api_key = header::HeaderName::from_static("x-api-key");
-        for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, api_key] {
-            if let Some(value) = request.headers_mut().remove(name) {
-                user = value.to_str().unwrap().to_owned();
-            }
-        }
-        request.extensions_mut().insert(User(user));
-        request
     };
     let (sender, mut held) = mpsc::unbounded_channel::<Held<RequestBody>>();
     let mut service = ServiceBuilder::new()
@@ -144,4 +147,29 @@ async fn s02_what_tells_requests_apart_above_tells_them_apart_below() {
 async fn s02_two_services_of_a_value_share_what_is_anonymous() {
     let got = around_auth(HttpSingleflightLayer::new(), [true, true], get("http://a/x"), get("http://a/x")).await;
     assert_eq!(got, ["nobody", "nobody"]);
+}
+
+/// Though their credentials are gone there: the layer need not guess.
+#[tokio::test]
+async fn s02_below_an_auth_layer_one_users_requests_share_where_the_layer_is_told_who_asks() {
+    let user = |parts: &request::Parts| parts.extensions.get::<User>().cloned();
+    for layer in [HttpSingleflightLayer::new().identity(user), HttpSingleflightLayer::new().key_fn(user)] {
+        let (sender, mut held) = mpsc::unbounded_channel::<Held<RequestBody>>();
+        let mut service =
+            ServiceBuilder::new().layer(&layer).map_request(auth).layer(&layer).service(Origin::new(sender));
+        let mut asks = |user| spawn(service.call(get_with("http://a/x", &[("authorization", user)])));
+        let mut callers = ["ann", "bob", "ann"].map(|user| (user, asks(user)));
+        for (_, caller) in &mut callers {
+            assert!(caller.poll().is_pending());
+        }
+        for user in ["ann", "bob"] {
+            let held = held.recv().await.unwrap();
+            assert!(held.request.extensions().get() == Some(&User(user.into())));
+            held.answer(Response::new(OriginBody::full(user)));
+        }
+        assert!(held.try_recv().is_err(), "one call for each of the two");
+        for (user, caller) in callers {
+            assert_eq!(read(caller.await.unwrap()).await, user);
+        }
+    }
 }
