@@ -119,7 +119,7 @@ rules! {
     S12Condition,
     /// The request's Cache-Control says `no-store` or `only-if-cached`, or is not in order.
     S13CacheControl,
-    /// The request wants an answer from now on, and the flight that there is began before.
+    /// The request reloads, and may not have the answer of a flight that began before it came.
     S13Reload,
     /// The request asks for an upgrade or an interim answer, or its `Connection` lists a field that the next hop takes out.
     S14Connection,
