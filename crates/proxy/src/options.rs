@@ -102,7 +102,8 @@ pub struct Options {
     #[arg(long, value_name = "MS", default_value = "30000")]
     pub(crate) timeout: Millis,
     /// How long a client may take to send the head of a request, and how long nothing may move, in ms: a client that reads
-    /// nothing of its answer, an upstream between two parts of a body, a kept upstream connection without a request.
+    /// nothing of its answer, an upstream between two parts of a body, a kept upstream connection without a request. Upgraded
+    /// connections may be silent for longer; after this time the system probes whether the other side is still there.
     #[arg(long, value_name = "MS", default_value = "60000")]
     pub(crate) idle: Millis,
     /// How long requests that have arrived, and upgraded connections, may take to end after a signal to stop, in ms.

@@ -23,6 +23,7 @@ use crate::{
     fields,
     link::{Link, Linked},
     options::Options,
+    socket::probe_after,
 };
 
 /// How many fields an answer of HTTP/1 may have. hyper takes a hundred, and what has more would be a 502 that nobody has made.
@@ -51,6 +52,8 @@ impl Sender {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(options.connect_timeout.into()));
+        // For connections that switch protocols, on which an upstream may be silent for as long as it likes.
+        connector.set_keepalive(Some(probe_after(options.idle.into())));
         let linked: fn(TokioIo<TcpStream>) -> TokioIo<Linked> = Linked::new;
         let connector = MapResponse::new(connector, linked);
         let mut builder = Client::builder(TokioExecutor::new());

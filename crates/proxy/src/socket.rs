@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -18,6 +18,12 @@ use tokio::{
 };
 
 use crate::{lines::Lines, wire::Wire};
+
+/// Returns how long a connection is silent before the system looks whether the other side is still there: as long as anything
+/// else may stand still, in the seconds that systems count in.
+pub(crate) fn probe_after(idle: Duration) -> Duration {
+    idle.max(Duration::from_secs(1))
+}
 
 /// Small, since each client that waits has one.
 #[derive(Debug)]
@@ -30,13 +36,15 @@ pub(crate) struct Socket {
     lines: Lines,
     /// Whether closing would reset the connection.
     resets: bool,
+    /// Whether the system looks, now and then, whether the client is still there.
+    probed: bool,
     /// The place among the clients, which is free when the file is.
     _place: OwnedSemaphorePermit,
 }
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, idle: Duration, wire: Arc<Wire>, place: OwnedSemaphorePermit) -> Self {
-        Self { stream, idle, timer: None, wire, lines: Lines::default(), resets: false, _place: place }
+        Self { stream, idle, timer: None, wire, lines: Lines::default(), resets: false, probed: false, _place: place }
     }
 
     /// Makes the connection one that is reset when this process lets go of it, in whatever way, or a common one again.
@@ -45,6 +53,17 @@ impl Socket {
             // A socket that cannot is closed as usual.
             let _ = SockRef::from(&self.stream).set_linger(resets.then_some(Duration::ZERO));
             self.resets = resets;
+        }
+    }
+
+    /// Has the system find out when a client has vanished that has switched protocols: it may be silent for as long as it
+    /// likes, so no time of ours does.
+    fn probe(&mut self) {
+        if !self.probed {
+            let probes = TcpKeepalive::new().with_time(probe_after(self.idle));
+            // A socket that cannot goes without.
+            let _ = SockRef::from(&self.stream).set_tcp_keepalive(&probes);
+            self.probed = true;
         }
     }
 
@@ -69,8 +88,8 @@ impl Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, wire, lines, .. } = self.get_mut();
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, wire, lines, .. } = &mut *self;
         if !wire.is_upgraded() {
             return lines.poll_read(stream, wire, cx, buffer);
         }
@@ -78,7 +97,8 @@ impl AsyncRead for Socket {
             lines.take_rest(buffer);
             return Poll::Ready(Ok(()));
         }
-        Pin::new(stream).poll_read(cx, buffer)
+        self.probe();
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 

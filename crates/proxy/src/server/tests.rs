@@ -1,4 +1,5 @@
-//! What has arrived when the proxy stops: the bytes lie in the socket, and the runtime has not been told of them.
+//! What has arrived when the proxy stops: the bytes lie in the socket, and the runtime has not been told of them. And what the
+//! system is asked to see to.
 
 use std::{
     io::{Read, Write},
@@ -6,8 +7,11 @@ use std::{
     time::Instant,
 };
 
+use http::{StatusCode, header};
 use http_body_util::Full;
+use socket2::SockRef;
 use tokio::{
+    io::AsyncReadExt,
     sync::Semaphore,
     task::{JoinHandle, yield_now},
 };
@@ -58,10 +62,18 @@ impl Client {
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let options = ["proxy", "--quiet", "--upstream", "http://a", "--grace", grace, "--idle", "600000"];
         let server = Server::new(&Options::read(options.map(Into::into)).unwrap());
-        let service = service_fn(|_| async {
+        let service = service_fn(|request: Request<Incoming>| async {
             // As whoever asks upstream, it does not answer in its first poll.
             yield_now().await;
-            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"rows"))))
+            let mut response = Response::new(Full::new(Bytes::from_static(b"rows")));
+            if request.headers().contains_key(header::UPGRADE) {
+                *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+                tokio::spawn(async {
+                    let upgraded = hyper::upgrade::on(request).await.unwrap();
+                    TokioIo::new(upgraded).read_u8().await
+                });
+            }
+            Ok::<_, Infallible>(response)
         });
         let (proxy, clients) = mpsc::unbounded_channel();
         let served = tokio::spawn(server.serve(clients, service, TaskTracker::new()));
@@ -202,4 +214,22 @@ async fn a_request_of_http2_that_lies_in_the_socket_is_answered() {
         drop((client.stream, client.other));
         timeout(LONG, client.served).await.unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_client_that_has_switched_protocols_is_looked_for_when_it_is_silent() {
+    let mut client = Client::connect("600000");
+    client.sends(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(client.receives(b"rows").await);
+    // One that has not has its time.
+    assert!(!SockRef::from(&client.other).keepalive().unwrap());
+    client.sends(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n");
+    assert!(client.receives(b"HTTP/1.1 101 ").await);
+    let since = Instant::now();
+    while !SockRef::from(&client.other).keepalive().unwrap() {
+        assert!(since.elapsed() < LONG);
+        yield_now().await;
+    }
+    #[cfg(unix)]
+    assert_eq!(SockRef::from(&client.other).tcp_keepalive_time().unwrap(), Duration::from_secs(600));
 }
