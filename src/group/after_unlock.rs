@@ -4,11 +4,10 @@ use std::{panic::resume_unwind, sync::Arc, task::Waker};
 
 use super::{
     flight_ref::FlightRef,
-    lifecycle::{Ending, Flight, Waiting},
+    lifecycle::{Ending, Waiting},
     reentrancy::Edge,
     report::{self, Report},
-    shard::Shard,
-    shared_outcome::SharedOutcome,
+    shard::{Shard, ShardFlight, ShardOutcome},
     wake_list::WakeList,
 };
 use crate::{
@@ -25,7 +24,7 @@ pub(super) struct AfterUnlock<'a, K, T> {
     pub(super) closed: Option<Closed<'a, K, T>>,
     pub(super) key: Option<K>,
     pub(super) waker: Option<Waker>,
-    pub(super) gone: Option<Flight<K, T>>,
+    pub(super) gone: Option<ShardFlight<K, T>>,
     /// What nobody gets.
     pub(super) unwanted: Option<Ending<T>>,
     /// What the driver gets, if nobody else can have it; then the flight is gone.
@@ -35,7 +34,7 @@ pub(super) struct AfterUnlock<'a, K, T> {
     /// The flight that has lost its task.
     pub(super) lost: Option<FlightId>,
     /// What most flights do not have, and this one has no longer.
-    pub(super) waiting: Option<Box<Waiting<T>>>,
+    pub(super) waiting: Option<Box<Waiting<T, Shard<K, T>>>>,
     /// What is to be done for the flight that waited behind this one, if its callers were released with this one's.
     pub(super) next: Option<Box<Self>>,
 }
@@ -155,8 +154,8 @@ pub(super) struct WaitsBehind<'a, K> {
 
 /// A flight that has been joined.
 #[must_use = "perhaps a task waits to be started"]
-pub(super) struct Followed<T> {
-    pub(super) outcome: Arc<SharedOutcome<T>>,
+pub(super) struct Followed<K, T> {
+    pub(super) outcome: Arc<ShardOutcome<K, T>>,
     /// From now on the flight's task polls the work.
     pub(super) moves: bool,
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{lifecycle::Flight, turn::Turn};
 
-impl<K, T> Flight<K, T> {
+impl<K, T, S> Flight<K, T, S> {
     pub(super) fn turn(&self) -> Option<&Turn> {
         self.waiting.as_ref()?.turn.as_deref()
     }

@@ -3,11 +3,11 @@
 use std::{
     mem::replace,
     panic::resume_unwind,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use super::{
+    follower::SpawnedAlone,
     join::{Fallback, Joined},
     leader::Leader,
     shard::Shard,
@@ -57,8 +57,8 @@ impl<K, T, W> Caller<K, T, W> {
 
     /// Notes that `spawn` made it, in this scope if there is one: if it has to go alone, it does so in a task of its own.
     pub(super) fn spawned(mut self, scope: Option<&Scope>) -> Self {
-        if let State::Joined(Joined::Follower(_, fallback)) = &mut self.state {
-            fallback.extras.get_or_insert_default().spawned = Some(scope.cloned());
+        if let State::Joined(Joined::Follower(follower, fallback)) = &mut self.state {
+            fallback.extras.get_or_insert_default().spawned = follower.spawned_in(scope);
         }
         self
     }
@@ -74,13 +74,7 @@ impl<K, T, W> Caller<K, T, W> {
     }
 }
 
-/// What `spawn` needs to start work alone in a task of its own.
-struct SpawnedAlone<K, T> {
-    shard: Arc<Shard<K, T>>,
-    scope: Option<Scope>,
-}
-
-impl<W> Fallback<W> {
+impl<K, T, W> Fallback<K, T, W> {
     /// Returns why the follower waits no longer, once it does not.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
         let Some(wait) = self.extras.as_mut().and_then(|extras| extras.wait.as_mut()) else { return Poll::Pending };
@@ -90,9 +84,9 @@ impl<W> Fallback<W> {
 
 /// The result of waiting on a flight: a `Part` in which panics have been raised, with the work that the caller had ready.
 /// `Alone` hands the caller's own work back, not yet started.
-pub(crate) enum Resolution<T, W> {
+pub(crate) enum Resolution<K, T, W> {
     /// The value, to be taken, the caller's role, and the work that a follower did not need.
-    Value(PartValue<T>, Role, Option<W>),
+    Value(PartValue<T, Shard<K, T>>, Role, Option<W>),
     /// With the reason, and the note of the work whose value the caller may not have.
     #[allow(dead_code, reason = "only the HTTP layer reads the note")]
     Alone(W, Reason, Option<Note>),
@@ -110,7 +104,7 @@ where
         &mut self,
         cx: &mut Context<'_>,
         mut watch: Option<&mut Watch>,
-    ) -> Poll<Resolution<T, W>>
+    ) -> Poll<Resolution<K, T, W>>
     where
         W: Work<T>,
     {
@@ -211,7 +205,7 @@ where
     }
 
     #[cold]
-    fn observed_outcome(&mut self, value: PartValue<T>, role: Role, unneeded: Option<W>) -> Outcome<T> {
+    fn observed_outcome(&mut self, value: PartValue<T, Shard<K, T>>, role: Role, unneeded: Option<W>) -> Outcome<T> {
         let outcome = value.take(role, unneeded);
         self.watching.answered(role, outcome.callers);
         outcome
@@ -220,13 +214,13 @@ where
     /// If the caller followed, tells that it goes alone now. Returns what a task for its work needs, if `spawn` made it.
     #[cold]
     fn release(&mut self, reason: Reason) -> Option<SpawnedAlone<K, T>> {
-        let State::Joined(Joined::Follower(follower, fallback)) = &mut self.state else { return None };
+        let State::Joined(Joined::Follower(_, fallback)) = &mut self.state else { return None };
         self.watching.released(reason);
-        let scope = fallback.extras.as_mut()?.spawned.take()?;
-        Some(SpawnedAlone { shard: follower.shard(), scope })
+        fallback.extras.as_mut()?.spawned.take()
     }
 
     /// Leaves the flight, if the caller is on one; returns its work, if that has not been started.
+    #[inline]
     fn leave(&mut self) -> Option<W> {
         let done = State::Done(self.role());
         match replace(&mut self.state, done) {

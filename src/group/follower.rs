@@ -10,8 +10,8 @@ use super::{
     lifecycle::Leaving,
     park::{NeedsWaker, WaiterRef},
     reentrancy::Edge,
-    shard::Shard,
-    shared_outcome::{Part, SharedOutcome},
+    shard::{Shard, ShardOutcome},
+    shared_outcome::Part,
 };
 use crate::{
     Reason,
@@ -24,9 +24,8 @@ use crate::{
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Follower<K, T> {
-    shard: Arc<Shard<K, T>>,
     /// `None` once the caller has its part.
-    outcome: Option<Arc<SharedOutcome<T>>>,
+    outcome: Option<Arc<ShardOutcome<K, T>>>,
     /// The place among the flight's waiters, once the caller has parked.
     parked: Option<WaiterRef>,
     /// `Some` if the call was made by the work of another flight; held for its `Drop`.
@@ -35,22 +34,36 @@ pub(super) struct Follower<K, T> {
 }
 
 /// What few followers have, for when they go alone.
-#[derive(Default)]
-pub(super) struct FollowerExtras {
+pub(super) struct FollowerExtras<K, T> {
     /// The limit of the wait.
     pub(super) wait: Option<Timer>,
-    /// `Some` if the call was made by `spawn`: its own work runs to its end too, in this scope if there is one.
-    pub(super) spawned: Option<Option<Scope>>,
+    /// `Some` if the call was made by `spawn`: its own work runs to its end too.
+    pub(super) spawned: Option<SpawnedAlone<K, T>>,
+}
+
+/// What starts work alone in a task of its own.
+pub(super) struct SpawnedAlone<K, T> {
+    pub(super) shard: Arc<Shard<K, T>>,
+    /// The work runs in this scope, if there is one.
+    pub(super) scope: Option<Scope>,
+}
+
+impl<K, T> Default for FollowerExtras<K, T> {
+    fn default() -> Self {
+        Self { wait: None, spawned: None }
+    }
 }
 
 impl<K, T> Follower<K, T> {
     /// Stands for a caller that the flight has counted.
-    pub(super) fn new(shard: Arc<Shard<K, T>>, outcome: Arc<SharedOutcome<T>>, edge: Option<Box<Edge>>) -> Self {
-        Self { shard, outcome: Some(outcome), parked: None, _edge: edge.into(), span: WaitSpan::default() }
+    pub(super) fn new(outcome: Arc<ShardOutcome<K, T>>, edge: Option<Box<Edge>>) -> Self {
+        Self { outcome: Some(outcome), parked: None, _edge: edge.into(), span: WaitSpan::default() }
     }
 
-    pub(super) fn shard(&self) -> Arc<Shard<K, T>> {
-        Arc::clone(&self.shard)
+    /// Returns what starts the caller's own work in a task, in this scope if there is one; `None` once the caller has its part.
+    pub(super) fn spawned_in(&self, scope: Option<&Scope>) -> Option<SpawnedAlone<K, T>> {
+        let outcome = self.outcome.as_ref()?;
+        Some(SpawnedAlone { shard: Arc::clone(&outcome.shard), scope: scope.cloned() })
     }
 
     /// Sets the span of the wait.
@@ -64,7 +77,7 @@ impl<K, T> Follower<K, T> {
     ///
     /// With its waker, as it is cloned or dropped. Then the caller has left, as one whose call has panicked.
     #[inline]
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T, Shard<K, T>>> {
         let Some(outcome) = &self.outcome else { panic!("a call was polled after it had completed") };
         if !outcome.is_told() {
             let panicking = Panicking(self);
@@ -86,11 +99,11 @@ impl<K, T> Follower<K, T> {
 
     /// Parks the caller until the flight ends; returns false if it has ended just now.
     fn park(&mut self, cx: &Context<'_>) -> bool {
-        let Self { shard, outcome: Some(outcome), parked, .. } = self else { return false };
+        let Self { outcome: Some(outcome), parked, .. } = self else { return false };
         // As a rule it parks once, with a waker that is cloned before the lock is taken.
         let mut spare = parked.is_none().then(|| cx.waker().clone());
         loop {
-            let mut locked = shard.lock();
+            let mut locked = outcome.shard.lock();
             // Asked first: after a loss the flight may be there still, its leader's alone.
             let flight = if outcome.is_told() { None } else { locked.get(outcome.flight) };
             let Some(flight) = flight else {
@@ -117,7 +130,7 @@ impl<K, T> Follower<K, T> {
 
     fn leave(&mut self, leaving: Leaving) {
         if let Some(outcome) = self.outcome.take() {
-            self.shard.lock().leave_as_follower(&outcome, self.parked, leaving).run();
+            outcome.shard.lock().leave_as_follower(&outcome, self.parked, leaving).run();
         }
     }
 }

@@ -65,7 +65,7 @@ impl<K, T> Leader<K, T> {
         &mut self,
         cx: &mut Context<'_>,
         watch: impl FnOnce() -> Option<&'w mut Watch>,
-    ) -> Poll<Part<T>> {
+    ) -> Poll<Part<T, Shard<K, T>>> {
         self.registration.poll(&self.shard, cx, watch)
     }
 }
@@ -78,7 +78,7 @@ impl Registration {
         shard: &Shard<K, T>,
         cx: &mut Context<'_>,
         watch: impl FnOnce() -> Option<&'w mut Watch>,
-    ) -> Poll<Part<T>> {
+    ) -> Poll<Part<T, Shard<K, T>>> {
         loop {
             let mut locked = shard.lock();
             let Some(work) = self.take_work(&mut locked) else {
@@ -133,7 +133,7 @@ impl Registration {
 
     /// Waits for the landing, while the work is in another's hands; `None` if it is not any more.
     #[inline(never)]
-    fn wait<K, T>(&mut self, mut locked: Locked<'_, K, T>, cx: &mut Context<'_>) -> Option<Poll<Part<T>>> {
+    fn wait<K, T>(&mut self, mut locked: Locked<'_, K, T>, cx: &mut Context<'_>) -> Option<Poll<Part<T, Shard<K, T>>>> {
         let (shard, mut spare) = (locked.shard, None);
         loop {
             let Some(flight) = locked.get(self.flight) else {
@@ -209,7 +209,7 @@ impl Registration {
 }
 
 /// What the leader gets of an ending that nobody else gets.
-fn own_part<T>(ending: Ending<T>) -> Part<T> {
+fn own_part<T, S>(ending: Ending<T>) -> Part<T, S> {
     match ending {
         Ending::Value { work, .. } => Part::Value(PartValue::Own(work)),
         Ending::Panic(payload) => Part::Panic(payload),

@@ -83,7 +83,7 @@ impl Stage {
     }
 }
 
-impl<K, T> Flight<K, T> {
+impl<K, T, S> Flight<K, T, S> {
     /// Changes the stage.
     #[inline(always)]
     fn enter(&mut self, stage: Stage) {
@@ -92,7 +92,7 @@ impl<K, T> Flight<K, T> {
     }
 }
 
-impl<K, T> Table<K, T> {
+impl<K, T, S> Table<K, T, S> {
     /// Takes a flight off the index, if that lists it and not a successor (invariant 4). The caller takes the key out of the
     /// flight, and counts one less.
     #[inline(always)]
@@ -105,7 +105,7 @@ impl<K, T> Table<K, T> {
     }
 
     /// Solo, Shared, Dropping, Landed => gone: takes out a flight that has no key. It is to be dropped once the lock is released.
-    fn take_out(&mut self, slot: usize) -> Flight<K, T> {
+    fn take_out(&mut self, slot: usize) -> Flight<K, T, S> {
         debug_assert!(self.flights[slot].key.is_none(), "a flight is unlisted before it is taken out");
         let flight = self.flights.remove(slot);
         self.shrink();

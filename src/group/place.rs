@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use super::{
     flight_ref::FlightRef,
-    lifecycle::{Flight, Stage},
+    lifecycle::Stage,
     reentrancy::Edge,
-    shard::{Locked, Shard},
+    shard::{Locked, Shard, ShardFlight},
 };
 use crate::{FlightId, Reason, observe::LeaderCall, sync::Spawner};
 
@@ -44,7 +44,7 @@ impl<K, T> Shard<K, T> {
     #[inline]
     pub(super) fn place(
         &self,
-        flight: &Flight<K, T>,
+        flight: &ShardFlight<K, T>,
         slot: usize,
         fresh: Option<MaxWait>,
         call: Option<&LeaderCall>,
@@ -70,7 +70,7 @@ impl<K, T> Shard<K, T> {
     /// Says whether a follower may join: not where the flight would wait for itself, by the edge that is returned.
     pub(super) fn admit(
         &self,
-        flight: &Flight<K, T>,
+        flight: &ShardFlight<K, T>,
         at: FlightRef,
         from: Option<FlightId>,
         spawner: &mut Option<Spawner>,

@@ -4,9 +4,9 @@ use std::task::{Context, Poll};
 
 use super::{
     flight_ref::FlightRef,
-    lifecycle::{Ending, Flight},
+    lifecycle::Ending,
     reentrancy::CurrentFlight,
-    shard::Shard,
+    shard::{Shard, ShardFlight},
     work::BoxedWork,
 };
 use crate::panic::{catch, discard};
@@ -57,7 +57,7 @@ impl<'a, K, T> PollGuard<'a, K, T> {
     }
 
     /// Gives the work back under the lock.
-    pub(super) fn give_back(mut self, flight: &mut Flight<K, T>) {
+    pub(super) fn give_back(mut self, flight: &mut ShardFlight<K, T>) {
         flight.work = self.work.take();
         flight.note_elsewhere();
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     flight_ref::FlightRef,
-    lifecycle::{Ending, Flight},
-    shard::Shard,
+    lifecycle::Ending,
+    shard::{Shard, ShardFlight},
 };
 use crate::{
     End, Event, FlightId,
@@ -25,7 +25,7 @@ impl<'a> Report<'a> {
     #[inline]
     pub(super) fn on_landing<K, T>(
         shard: &'a Shard<K, T>,
-        flight: &mut Flight<K, T>,
+        flight: &mut ShardFlight<K, T>,
         ending: &Ending<T>,
     ) -> Option<Self> {
         let leader_call = flight.leader_call.take()?;
@@ -42,13 +42,13 @@ impl<'a> Report<'a> {
 
     /// Tells that a flight ends without its work having ended. This, too, takes `leader_call` out of the flight.
     #[inline]
-    pub(super) fn on_end<K, T>(shard: &'a Shard<K, T>, flight: &mut Flight<K, T>, how: End) -> Option<Self> {
+    pub(super) fn on_end<K, T>(shard: &'a Shard<K, T>, flight: &mut ShardFlight<K, T>, how: End) -> Option<Self> {
         let leader_call = flight.leader_call.take()?;
         Some(Self::now(shard, flight.serial, leader_call, |flight, took| Event::Ended { flight, how, took }))
     }
 
     /// Tells that the work goes on in a task, without a caller.
-    pub(super) fn on_move<K, T>(shard: &'a Shard<K, T>, flight: &Flight<K, T>) -> Option<Self> {
+    pub(super) fn on_move<K, T>(shard: &'a Shard<K, T>, flight: &ShardFlight<K, T>) -> Option<Self> {
         let leader_call = flight.leader_call.clone()?;
         Some(Self::now(shard, flight.serial, leader_call, |flight, _| Event::Moved { flight }))
     }

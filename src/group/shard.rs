@@ -11,7 +11,8 @@ use std::{
 
 use super::{
     flight_ref::FlightRef,
-    lifecycle::{Counter, Table},
+    lifecycle::{Counter, Flight, Table},
+    shared_outcome::SharedOutcome,
 };
 use crate::{
     Limits,
@@ -21,8 +22,8 @@ use crate::{
 
 /// A part of a group's keys. Padded, so that two shards never share a cache line (or an adjacent pair).
 #[repr(align(128))]
-pub(super) struct Shard<K, T> {
-    table: ShardMutex<Table<K, T>>,
+pub(crate) struct Shard<K, T> {
+    table: ShardMutex<Table<K, T, Self>>,
     /// Numbered through the process.
     pub(super) number: NonZeroU64,
     pub(super) limits: Limits,
@@ -36,8 +37,14 @@ pub(super) struct Shard<K, T> {
 /// dropped while it is held (invariant 6).
 pub(super) struct Locked<'a, K, T> {
     pub(super) shard: &'a Shard<K, T>,
-    pub(super) table: ShardMutexGuard<'a, Table<K, T>>,
+    pub(super) table: ShardMutexGuard<'a, Table<K, T, Shard<K, T>>>,
 }
+
+/// A flight of a shard: who waits for its outcome comes back to the shard through that.
+pub(super) type ShardFlight<K, T> = Flight<K, T, Shard<K, T>>;
+
+/// The outcome of such a flight.
+pub(super) type ShardOutcome<K, T> = SharedOutcome<T, Shard<K, T>>;
 
 /// Starts a flight's task. Kept as a pointer by who may need it, since `Drop` of a caller cannot state the bounds of a
 /// task.
@@ -69,15 +76,15 @@ impl<K, T> Locked<'_, K, T> {
 }
 
 impl<K, T> Deref for Locked<'_, K, T> {
-    type Target = Table<K, T>;
+    type Target = Table<K, T, Shard<K, T>>;
 
-    fn deref(&self) -> &Table<K, T> {
+    fn deref(&self) -> &Self::Target {
         &self.table
     }
 }
 
 impl<K, T> DerefMut for Locked<'_, K, T> {
-    fn deref_mut(&mut self) -> &mut Table<K, T> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.table
     }
 }

@@ -19,10 +19,12 @@ use crate::{
 
 /// Made when the first follower joins. Written once, at the landing and under the shard's lock (invariants 3, 11);
 /// afterwards followers read it without that lock, so that a landing with many followers does not queue them.
-pub(crate) struct SharedOutcome<T> {
+pub(crate) struct SharedOutcome<T, S> {
     told: OnceLock<Told<T>>,
-    /// Where the flight is: here, so that not each follower has to hold it.
+    /// Where the flight is, and in which shard: here, so that not each follower has to hold them. The type of the shard is a
+    /// parameter, since shards stand above their flights.
     pub(super) flight: FlightRef,
+    pub(super) shard: Arc<S>,
     /// The group's.
     unserved: Arc<AtomicU64>,
 }
@@ -52,15 +54,15 @@ impl<T> Told<T> {
 }
 
 /// What one caller gets of an ending: `Told` is for all, and this for one.
-pub(super) enum Part<T> {
-    Value(PartValue<T>),
+pub(super) enum Part<T, S> {
+    Value(PartValue<T, S>),
     /// To be raised again.
     Panic(Payload),
     /// The caller runs its own work; with the note of the work whose value it may not have.
     Alone(Reason, Option<Note>),
 }
 
-impl<T> Part<T> {
+impl<T, S> Part<T, S> {
     /// Returns what the wait came to, in a word.
     pub(super) fn name(&self) -> &'static str {
         match self {
@@ -72,16 +74,16 @@ impl<T> Part<T> {
 }
 
 /// A value, still where it landed; part of [`Part::Value`].
-pub(crate) enum PartValue<T> {
+pub(crate) enum PartValue<T, S> {
     /// In the ended work, for one caller alone.
     Own(BoxedWork<T>),
     /// For all.
-    Shared(Arc<SharedOutcome<T>>),
+    Shared(Arc<SharedOutcome<T, S>>),
 }
 
-impl<T> SharedOutcome<T> {
-    pub(super) fn new(flight: FlightRef, unserved: &Arc<AtomicU64>) -> Self {
-        Self { told: OnceLock::new(), flight, unserved: Arc::clone(unserved) }
+impl<T, S> SharedOutcome<T, S> {
+    pub(super) fn new(flight: FlightRef, shard: Arc<S>, unserved: &Arc<AtomicU64>) -> Self {
+        Self { told: OnceLock::new(), flight, shard, unserved: Arc::clone(unserved) }
     }
 
     pub(super) fn is_told(&self) -> bool {
@@ -104,7 +106,7 @@ impl<T> SharedOutcome<T> {
     }
 
     /// Says what the end is for one caller.
-    pub(super) fn part(self: Arc<Self>) -> Part<T> {
+    pub(super) fn part(self: Arc<Self>) -> Part<T, S> {
         match self.told.get() {
             Some(Told::Shared { .. }) => Part::Value(PartValue::Shared(self)),
             Some(Told::Panicked(text)) => Part::Panic(text.clone().into_payload()),
@@ -114,7 +116,7 @@ impl<T> SharedOutcome<T> {
     }
 }
 
-impl<T: Clone> PartValue<T> {
+impl<T: Clone, S> PartValue<T, S> {
     /// Gives one caller the value, and drops the work that it had ready. Never called under a lock (invariant 6).
     #[inline]
     pub(crate) fn take<W>(self, role: Role, unneeded: Option<W>) -> Outcome<T> {
@@ -125,7 +127,7 @@ impl<T: Clone> PartValue<T> {
     }
 }
 
-impl<T: Clone> SharedOutcome<T> {
+impl<T: Clone, S> SharedOutcome<T, S> {
     /// Gives one caller the value; the last one needs no clone.
     fn take<W>(self: Arc<Self>, role: Role, unneeded: Option<W>) -> Outcome<T> {
         let on_panic = OnPanic { unserved: &self.unserved, role };

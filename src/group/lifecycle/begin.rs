@@ -7,7 +7,7 @@ use crate::group::{
     after_unlock::{Followed, Led},
     flight_ref::FlightRef,
     reentrancy::Edge,
-    shard::Locked,
+    shard::{Locked, Shard},
     shared_outcome::SharedOutcome,
 };
 use crate::observe::LeaderCall;
@@ -46,7 +46,7 @@ impl<K, T> Locked<'_, K, T> {
     }
 
     /// Solo, Shared => Shared: one more follower.
-    pub(in crate::group) fn follow(mut self, at: FlightRef, finish: bool) -> Followed<T> {
+    pub(in crate::group) fn follow(mut self, at: FlightRef, shard: &Arc<Shard<K, T>>, finish: bool) -> Followed<K, T> {
         let unserved = &self.shard.unserved;
         let (flight, stats) = self.table.at_counted(at.slot);
         stats.followed += 1;
@@ -56,7 +56,9 @@ impl<K, T> Locked<'_, K, T> {
         flight.enter(Stage::Shared);
         let waiting = flight.waiting_mut();
         waiting.grace = None;
-        let outcome = Arc::clone(waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at, unserved))));
+        let outcome = Arc::clone(
+            waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at, Arc::clone(shard), unserved))),
+        );
         Followed { outcome, moves }
     }
 }

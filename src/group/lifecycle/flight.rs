@@ -22,7 +22,7 @@ use crate::group::{
 use crate::{FlightId, Stats, observe::LeaderCall, panic::Payload};
 
 /// The state of one flight, guarded by its shard's lock.
-pub(in crate::group) struct Flight<K, T> {
+pub(in crate::group) struct Flight<K, T, S> {
     /// Tells the flights apart that use one slot in turn (invariant 4).
     pub(in crate::group) serial: u64,
     pub(super) hash: u64,
@@ -49,13 +49,13 @@ pub(in crate::group) struct Flight<K, T> {
     /// When and where the leader called; `Some` only with a join window, or if somebody watches.
     pub(in crate::group) leader_call: Option<LeaderCall>,
     /// Made when it is first written to.
-    pub(in crate::group) waiting: Option<Box<Waiting<T>>>,
+    pub(in crate::group) waiting: Option<Box<Waiting<T, S>>>,
 }
 
 /// What most flights never need, kept apart: a solo flight costs less to move and to drop without it.
-pub(in crate::group) struct Waiting<T> {
+pub(in crate::group) struct Waiting<T, S> {
     /// Where the followers learn how it ended; `Some` once there has been one.
-    pub(in crate::group) outcome: Option<Arc<SharedOutcome<T>>>,
+    pub(in crate::group) outcome: Option<Arc<SharedOutcome<T, S>>>,
     /// What the leader alone gets; `Some` only in `Landed`, and `None` there too if it gets the same as all.
     pub(in crate::group) own: Option<Ending<T>>,
     /// The wakers of followers that wait for the end.
@@ -78,7 +78,7 @@ pub(in crate::group) struct Waiting<T> {
     pub(super) grace: Option<Instant>,
 }
 
-impl<T> Waiting<T> {
+impl<T, S> Waiting<T, S> {
     fn new() -> Self {
         let waiters = Slab::new();
         Self {
@@ -131,7 +131,7 @@ pub(in crate::group) struct New<T> {
     pub(in crate::group) from: Option<FlightId>,
 }
 
-impl<K, T> Flight<K, T> {
+impl<K, T, S> Flight<K, T, S> {
     /// Returns a flight with its leader registered.
     #[inline]
     pub(super) fn new(new: New<T>, serial: u64, key: Option<K>) -> Self {
@@ -158,7 +158,7 @@ impl<K, T> Flight<K, T> {
         self.stage
     }
 
-    pub(in crate::group) fn waiting_mut(&mut self) -> &mut Waiting<T> {
+    pub(in crate::group) fn waiting_mut(&mut self) -> &mut Waiting<T, S> {
         self.waiting.get_or_insert_with(|| Box::new(Waiting::new()))
     }
 

@@ -13,7 +13,7 @@ use crate::group::{
     flight_ref::FlightRef,
     reentrancy::Edge,
     report::Report,
-    shard::{Locked, Shard},
+    shard::{Locked, Shard, ShardFlight},
     shared_outcome::Told,
     turn::Turn,
 };
@@ -70,7 +70,7 @@ impl<'a, K, T> Locked<'a, K, T> {
     /// Solo, Shared => the same: the flight has waited for its turn for too long. It takes the key and starts beside the one
     /// that runs, which goes on for its callers (invariant 5).
     pub(super) fn overtake(mut self, at: FlightRef) -> AfterUnlock<'a, K, T> {
-        let waits = |flight: &&mut Flight<K, T>| flight.turn().is_some();
+        let waits = |flight: &&mut ShardFlight<K, T>| flight.turn().is_some();
         let running = self.table.get(at).filter(waits).and_then(|flight| flight.waiting.as_ref()?.blocked_by);
         match running {
             Some(running) => self.set_aside(running),
@@ -92,7 +92,7 @@ impl<'a, K, T> Locked<'a, K, T> {
 /// not know of the first. A flight that is to run to its end, or has no leader, takes its turn as ever.
 pub(super) fn release_next<'a, K, T>(
     shard: &'a Shard<K, T>,
-    table: &mut Table<K, T>,
+    table: &mut Table<K, T, Shard<K, T>>,
     running: usize,
     ending: &Ending<T>,
 ) -> Option<Box<AfterUnlock<'a, K, T>>> {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::table::Table;
 
-impl<K, T> Table<K, T> {
+impl<K, T, S> Table<K, T, S> {
     /// Unlists a flight, if the index lists it and not a successor (invariant 4); returns its key.
     #[inline]
     pub(super) fn unlist(&mut self, slot: usize) -> Option<K> {

@@ -10,7 +10,7 @@ use crate::group::{
     after_unlock::{AfterUnlock, Closed, WatchedLanding},
     flight_ref::FlightRef,
     report::Report,
-    shard::Locked,
+    shard::{Locked, ShardFlight},
     shared_outcome::Told,
     wake_list::WakeList,
 };
@@ -78,14 +78,14 @@ impl<'a, K, T> Locked<'a, K, T> {
     }
 
     /// Landed => gone: the leader takes its part.
-    pub(in crate::group) fn take_landed(mut self, at: FlightRef) -> Flight<K, T> {
+    pub(in crate::group) fn take_landed(mut self, at: FlightRef) -> ShardFlight<K, T> {
         self.table.take_out(at.slot)
     }
 }
 
 /// Publishes how the work ended to every caller still on the flight, once and for all (invariant 11). Returns what
 /// nobody will receive.
-fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>, stats: &mut Stats) -> Option<Ending<T>> {
+fn publish<K, T, S>(flight: &mut Flight<K, T, S>, ending: Ending<T>, stats: &mut Stats) -> Option<Ending<T>> {
     let (told, own, unwanted) = flight.divide(ending);
     flight.tell(told, stats);
     if flight.leader {
@@ -96,7 +96,7 @@ fn publish<K, T>(flight: &mut Flight<K, T>, ending: Ending<T>, stats: &mut Stats
     unwanted.or(own)
 }
 
-impl<K, T> Flight<K, T> {
+impl<K, T, S> Flight<K, T, S> {
     /// Divides an ending into what all are told, what the leader alone gets, and what nobody gets.
     fn divide(&self, ending: Ending<T>) -> (Told<T>, Option<Ending<T>>, Option<Ending<T>>) {
         match ending {

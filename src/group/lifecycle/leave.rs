@@ -4,8 +4,7 @@ use crate::group::{
     after_unlock::{AfterUnlock, Left},
     flight_ref::FlightRef,
     park::WaiterRef,
-    shard::Locked,
-    shared_outcome::SharedOutcome,
+    shard::{Locked, ShardOutcome},
 };
 use crate::sync::Spawner;
 
@@ -45,7 +44,7 @@ impl<'a, K, T> Locked<'a, K, T> {
     /// A follower leaves that has not seen the outcome. If it has been told all the same, what it was told does not count.
     pub(in crate::group) fn leave_as_follower(
         mut self,
-        outcome: &SharedOutcome<T>,
+        outcome: &ShardOutcome<K, T>,
         parked: Option<WaiterRef>,
         leaving: Leaving,
     ) -> Left<'a, K, T> {

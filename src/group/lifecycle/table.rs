@@ -20,8 +20,8 @@ use crate::{End, Stats};
 
 /// Guarded by the shard's lock. Flights stay in `flights` until they have ended and their leader is gone, also when the
 /// index does not list them any more.
-pub(in crate::group) struct Table<K, T> {
-    pub(super) flights: Slots<Flight<K, T>>,
+pub(in crate::group) struct Table<K, T, S> {
+    pub(super) flights: Slots<Flight<K, T, S>>,
     /// The slots of listed flights but for the first, which is looked at itself.
     pub(super) index: HashTable<usize>,
     /// The serial number of the newest flight.
@@ -69,7 +69,7 @@ impl Counter {
     }
 }
 
-impl<K, T> Table<K, T> {
+impl<K, T, S> Table<K, T, S> {
     pub(in crate::group) fn new(joinable: Counter) -> Self {
         Self { flights: Slots::new(), index: HashTable::new(), serial: 0, joinable, stats: Stats::default() }
     }
@@ -85,17 +85,17 @@ impl<K, T> Table<K, T> {
     }
 
     /// Returns the flight, while its end is still to come, or its leader to take it.
-    pub(in crate::group) fn get(&mut self, at: FlightRef) -> Option<&mut Flight<K, T>> {
+    pub(in crate::group) fn get(&mut self, at: FlightRef) -> Option<&mut Flight<K, T, S>> {
         self.flights.get_mut(at.slot).filter(|flight| flight.serial == at.serial)
     }
 
     /// Returns the flight in a slot that is known to be in use.
-    pub(in crate::group) fn at(&mut self, slot: usize) -> &mut Flight<K, T> {
+    pub(in crate::group) fn at(&mut self, slot: usize) -> &mut Flight<K, T, S> {
         &mut self.flights[slot]
     }
 
     /// The same, with what is counted of its group.
-    pub(super) fn at_counted(&mut self, slot: usize) -> (&mut Flight<K, T>, &mut Stats) {
+    pub(super) fn at_counted(&mut self, slot: usize) -> (&mut Flight<K, T, S>, &mut Stats) {
         (&mut self.flights[slot], &mut self.stats)
     }
 
@@ -114,7 +114,7 @@ impl<K, T> Table<K, T> {
     ///
     /// The counter has been raised for it.
     #[inline]
-    pub(super) fn insert(&mut self, flight: impl FnOnce(u64) -> Flight<K, T>) -> FlightRef {
+    pub(super) fn insert(&mut self, flight: impl FnOnce(u64) -> Flight<K, T, S>) -> FlightRef {
         self.serial += 1;
         let serial = self.serial;
         let slot = self.flights.insert_with(|| flight(serial));
@@ -137,7 +137,7 @@ impl<K, T> Table<K, T> {
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let is_listed = |flight: &Flight<K, T>| {
+        let is_listed = |flight: &Flight<K, T, S>| {
             flight.hash == hash && flight.key.as_ref().is_some_and(|listed| listed.borrow() == key)
         };
         if self.flights.first().is_some_and(is_listed) {
