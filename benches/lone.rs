@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     future::{Ready, ready},
     hint::black_box,
-    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -12,26 +11,13 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
-use tower::{Layer, Service};
+use tower::{Layer, Service, service_fn};
 use tower_singleflight::HttpSingleflightLayer;
 
-#[derive(Clone)]
-struct Origin;
-
-impl Service<Request<Full<Bytes>>> for Origin {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future {
-        let mut response = Response::new(Full::new(Bytes::from_static(b"an item")));
-        response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
-        ready(Ok(response))
-    }
+fn origin(_: Request<Full<Bytes>>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(b"an item")));
+    response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
+    ready(Ok(response))
 }
 
 fn request() -> Request<Full<Bytes>> {
@@ -42,15 +28,15 @@ fn request() -> Request<Full<Bytes>> {
 
 fn lone(c: &mut Criterion) {
     let mut bench = c.benchmark_group("lone");
-    let mut bare = Origin;
+    let mut bare = service_fn(origin);
     bench.bench_function("bare", |b| {
         b.iter_batched(request, |request| black_box(bare.call(request).now_or_never()), BatchSize::SmallInput);
     });
-    let mut layered = HttpSingleflightLayer::new().layer(Origin);
+    let mut layered = HttpSingleflightLayer::new().layer(service_fn(origin));
     bench.bench_function("layered", |b| {
         b.iter_batched(request, |request| black_box(layered.call(request).now_or_never()), BatchSize::SmallInput);
     });
-    let mut bypassing = HttpSingleflightLayer::new().coalesce_if(|_| false).layer(Origin);
+    let mut bypassing = HttpSingleflightLayer::new().coalesce_if(|_| false).layer(service_fn(origin));
     bench.bench_function("switched off", |b| {
         b.iter_batched(request, |request| black_box(bypassing.call(request).now_or_never()), BatchSize::SmallInput);
     });

@@ -5,37 +5,15 @@
 #[path = "memory/live.rs"]
 mod live;
 
-use std::{
-    convert::Infallible,
-    future::{Pending, pending},
-    task::{Context, Poll},
-};
+use std::{convert::Infallible, future::pending};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use tower::{Layer, Service};
+use tower::{Layer, Service, service_fn};
 use tower_singleflight::{HttpSingleflightLayer, http::DryRun};
 
 use self::live::live;
-
-/// Answers nobody, so that all calls are under way at once.
-#[derive(Clone)]
-struct Origin;
-
-impl Service<Request<Full<Bytes>>> for Origin {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Pending<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future {
-        pending()
-    }
-}
 
 fn request(key: u32) -> Request<Full<Bytes>> {
     let request = Request::get(format!("/reports/{key}")).header("host", "example.com").header("accept", "*/*");
@@ -45,7 +23,9 @@ fn request(key: u32) -> Request<Full<Bytes>> {
 
 /// Makes a call for each of these keys, all under way at once; returns the bytes that they take.
 fn under_way(layer: &HttpSingleflightLayer, keys: impl ExactSizeIterator<Item = u32>) -> isize {
-    let mut service = layer.layer(Origin);
+    // It answers nobody, so that all calls are under way at once.
+    let origin = |_: Request<Full<Bytes>>| pending::<Result<Response<Full<Bytes>>, Infallible>>();
+    let mut service = layer.layer(service_fn(origin));
     let mut calls = Vec::with_capacity(keys.len());
     let before = live();
     calls.extend(keys.map(|key| service.call(request(key))));

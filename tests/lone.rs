@@ -7,14 +7,13 @@ use std::{
     cell::Cell,
     convert::Infallible,
     future::{Ready, ready},
-    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use tower::{Layer, Service};
+use tower::{Layer, Service, service_fn};
 use tower_singleflight::{
     Event, HttpSingleflightLayer, Observer, Role,
     http::{HttpEvent, HttpObserver},
@@ -44,28 +43,15 @@ static ALLOCATOR: Counting = Counting;
 
 static DATA: &[u8] = b"the same bytes";
 
-#[derive(Clone)]
-struct Origin;
-
-impl Service<Request<Full<Bytes>>> for Origin {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future {
-        let mut response = Response::new(Full::new(Bytes::from_static(DATA)));
-        let headers = response.headers_mut();
-        headers.insert("content-type", http::HeaderValue::from_static("text/plain"));
-        headers.insert("cache-control", http::HeaderValue::from_static("max-age=60"));
-        // Every response of the layer carries what became of it. Where there are extensions already, as with servers and
-        // clients, that takes no map and no table, but a value.
-        response.extensions_mut().insert(Role::Leader);
-        ready(Ok(response))
-    }
+fn origin(_: Request<Full<Bytes>>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(DATA)));
+    let headers = response.headers_mut();
+    headers.insert("content-type", http::HeaderValue::from_static("text/plain"));
+    headers.insert("cache-control", http::HeaderValue::from_static("max-age=60"));
+    // Every response of the layer carries what became of it. Where there are extensions already, as with servers and
+    // clients, that takes no map and no table, but a value.
+    response.extensions_mut().insert(Role::Leader);
+    ready(Ok(response))
 }
 
 fn request(number: usize) -> Request<Full<Bytes>> {
@@ -93,13 +79,13 @@ where
 /// Returns the allocations of each call over those of one without the layer. The layer is dropped, as it is no longer needed:
 /// where it could make other services, requests are marked.
 fn more_allocations(layer: HttpSingleflightLayer) -> f64 {
-    let mut layered = layer.layer(Origin);
+    let mut layered = layer.layer(service_fn(origin));
     drop(layer);
     // Every shard of the group allocates its table once: by then each has had a key, wherever the hasher sends them.
     for hundred in 0..100 {
         allocations(&mut layered, 100 * hundred);
     }
-    let bare = allocations(&mut Origin, 10_000);
+    let bare = allocations(&mut service_fn(origin), 10_000);
     let with = allocations(&mut layered, 20_000);
     (with - bare) as f64 / 100.0
 }
