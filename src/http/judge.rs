@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    mem::take,
     task::{Context, Poll},
 };
 
@@ -13,9 +14,9 @@ use tokio::time::Instant;
 use super::{
     answer::Answer,
     body::{Ahead, LargeBodies, ReadAhead},
-    grpc_web,
+    grpc_web::{self, Trailers},
     key::HttpKey,
-    policy::{GrpcVerdict, Verdict},
+    policy::{Again, GrpcVerdict, Verdict},
     requester::Requester,
     rule::Rule,
 };
@@ -96,9 +97,14 @@ impl AtHead {
                 None
             }
             (Until::Message, Brought::Data(data)) if data.is_empty() => return false,
-            (Until::Message, Brought::Data(data)) => {
-                grpc_web::trailers(data).and_then(|trailers| policy.verdict_on_trailers(requester.facts, &trailers))
-            }
+            (Until::Message, Brought::Data(data)) => match grpc_web::trailers(data) {
+                Some(Trailers::Read(trailers)) => policy.verdict_on_trailers(requester.facts, &trailers),
+                Some(Trailers::Unread) => {
+                    self.keep_unread();
+                    return true;
+                }
+                None => None,
+            },
             (Until::Message, Brought::Trailers(trailers)) => policy.verdict_on_trailers(requester.facts, trailers),
             (Until::Message, Brought::End) => None,
             // The call has failed (D4), by its deadline perhaps (S28).
@@ -116,16 +122,39 @@ impl AtHead {
     }
 }
 
+impl AtHead {
+    /// Keeps an answer for its leader of which trailers may come that nobody can read: they may hand out anything (S7).
+    fn keep_unread(&mut self) {
+        self.until = Until::Head;
+        (self.verdict.share, self.verdict.again) = (Err(Rule::S7Personal), Again::Never);
+    }
+
+    /// Returns whether this is the beginning of trailers in place of a message, of which more has to come (gRPC-Web).
+    fn begins_trailers(&self, data: &[u8]) -> bool {
+        self.until == Until::Message && grpc_web::are_cut(data)
+    }
+}
+
 /// An answer of which some body is read ahead.
 pub(super) struct Judging<RB> {
     /// `None` once it has been judged.
     answer: Option<(response::Parts, ReadAhead<RB>)>,
     said: AtHead,
+    /// The beginning of a frame of trailers of gRPC-Web, which may come in pieces.
+    begun: Vec<u8>,
+    /// How many frames have been read.
+    frames: usize,
 }
+
+/// As much is read ahead of a frame of trailers, in bytes, and a frame of the body over.
+const MOST_TRAILERS: usize = 64 << 10;
+
+/// As many frames of the body are read ahead: empty ones, and pieces of a frame of trailers, which are kept for its readers.
+const MOST_FRAMES: usize = 256;
 
 impl<RB: Body> Judging<RB> {
     pub(super) fn new(head: response::Parts, body: RB, said: AtHead) -> Self {
-        Self { answer: Some((head, ReadAhead::new(body, said.announced))), said }
+        Self { answer: Some((head, ReadAhead::new(body, said.announced))), said, begun: Vec::new(), frames: 0 }
     }
 }
 
@@ -140,15 +169,37 @@ where
         began: Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<Answer<RB, E>> {
-        let Some((_, body)) = &mut self.answer else { panic!("an answer is judged once") };
-        while self.said.until != Until::Head {
+        let Self { answer: Some((_, body)), said, begun, frames } = self else { panic!("an answer is judged once") };
+        while said.until != Until::Head {
             let brought = match body.poll_next(cx) {
                 Poll::Ready(ahead) => ahead.into(),
                 // It is not there at once.
-                Poll::Pending if self.said.until != Until::Message => Brought::End,
+                Poll::Pending if said.until != Until::Message => Brought::End,
                 Poll::Pending => return Poll::Pending,
             };
-            self.said.correct(requester, brought);
+            *frames += 1;
+            let trailers;
+            let brought = match brought {
+                Brought::Data(_) if *frames > MOST_FRAMES || begun.len() > MOST_TRAILERS => {
+                    said.keep_unread();
+                    break;
+                }
+                Brought::Data(data) if !begun.is_empty() || said.begins_trailers(data) => {
+                    begun.extend_from_slice(data);
+                    if grpc_web::are_cut(begun) {
+                        continue;
+                    }
+                    trailers = Bytes::from(take(begun));
+                    Brought::Data(&trailers)
+                }
+                // It broke off within the frame.
+                Brought::End if !begun.is_empty() => {
+                    trailers = Bytes::from(take(begun));
+                    Brought::Data(&trailers)
+                }
+                brought => brought,
+            };
+            said.correct(requester, brought);
         }
         let Some((head, body)) = self.answer.take() else { unreachable!("it was there a moment ago") };
         let audience = requester.judge(self.said.verdict.clone(), head.status, self.said.has_length, began);

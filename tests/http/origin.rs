@@ -70,6 +70,10 @@ impl Frames {
         let _ = self.0.send(Ok(Frame::data(Bytes::from_static(data.as_bytes()))));
     }
 
+    pub(crate) fn bytes(&self, data: Vec<u8>) {
+        let _ = self.0.send(Ok(Frame::data(data.into())));
+    }
+
     pub(crate) fn trailers(&self, trailers: HeaderMap) {
         let _ = self.0.send(Ok(Frame::trailers(trailers)));
     }

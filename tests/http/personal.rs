@@ -1,5 +1,6 @@
 //! Answers for one (S7), fields of one exchange (S17), event streams (S29).
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt};
@@ -180,4 +181,72 @@ async fn s07_trailers_in_place_of_a_message_that_hand_out_a_session_keep_an_answ
             assert!(bench.group.is_empty());
         }
     }
+}
+
+/// Whatever brings gRPC-Web may cut its frames: a session that comes in the second piece is no other's.
+#[tokio::test]
+async fn s07_a_trailers_frame_in_pieces_is_judged_as_a_whole() {
+    let lines = "grpc-status: 5\r\nset-cookie: 1\r\n";
+    let frame = [&b"\x80\0\0\0"[..], &[lines.len() as u8], lines.as_bytes()].concat();
+    let text = BASE64_STANDARD.encode(&frame).into_bytes();
+    for frame in [frame, text] {
+        for at in [1, 4, 5, 8, 20, 24, frame.len() - 1] {
+            let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/p.S/Get"]));
+            let one = bench.call(grpc("p.S/Get", &[]));
+            let mut other = bench.call(grpc("p.S/Get", &[]));
+            let (frames, body) = OriginBody::streamed();
+            bench.next().await.answer(Response::new(body));
+            let (first, second) = frame.split_at(at);
+            frames.bytes(first.to_vec());
+            bench.settle().await;
+            assert_eq!(bench.count().await, 1, "it is not judged yet");
+            frames.bytes(second.to_vec());
+            drop(frames);
+            bench.settle().await;
+            let _ = other.poll();
+            assert_eq!(bench.count().await, 2, "cut at {at}");
+            bench.next().await.answer(ok(&[], "other"));
+            assert_eq!(one.await.unwrap().into_body().collect().await.unwrap().to_bytes(), frame);
+            assert_eq!(other.await.unwrap().into_body().collect().await.unwrap().to_bytes(), "other");
+            assert!(bench.group.is_empty());
+        }
+    }
+}
+
+/// Trailers that nobody has read are their leader's: compressed ones, ones that break off or do not end.
+#[tokio::test]
+async fn s07_a_trailers_frame_that_cannot_be_read_keeps_an_answer() {
+    let large = [&b"\x80\0\x10\0\0"[..], &b"x: 1\r\n".repeat(20_000)].concat();
+    for (frame, ends) in [(b"\x81\0\0\0\x01z".to_vec(), true), (b"\x80\0\0\0\x09x: 1".to_vec(), true), (large, false)] {
+        let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/p.S/Get"]));
+        let one = bench.call(grpc("p.S/Get", &[]));
+        let mut other = bench.call(grpc("p.S/Get", &[]));
+        let (frames, body) = OriginBody::streamed();
+        bench.next().await.answer(Response::new(body));
+        frame.chunks(40_000).for_each(|piece| frames.bytes(piece.to_vec()));
+        let still = (!ends).then_some(frames);
+        bench.settle().await;
+        let _ = other.poll();
+        assert_eq!(bench.count().await, 2);
+        bench.next().await.answer(ok(&[], "other"));
+        drop(still);
+        assert_eq!(one.await.unwrap().into_body().collect().await.unwrap().to_bytes(), frame);
+        assert_eq!(other.await.unwrap().into_body().collect().await.unwrap().to_bytes(), "other");
+        assert!(bench.group.is_empty());
+    }
+}
+
+/// They are kept for the readers, and a service may send any number of them.
+#[tokio::test]
+async fn s28_empty_frames_in_place_of_a_message_do_not_keep_a_head_back_for_ever() {
+    let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/p.S/Get"]));
+    let one = tokio::spawn(bench.call(grpc("p.S/Get", &[])).into_inner());
+    let (frames, body) = OriginBody::streamed();
+    bench.next().await.answer(Response::new(body));
+    (0..100_000).for_each(|_| frames.bytes(Vec::new()));
+    // A poll takes a hundred of them at most.
+    bench.settle().await;
+    assert!(one.is_finished());
+    drop(one.await.unwrap().unwrap());
+    assert!(bench.group.is_empty());
 }

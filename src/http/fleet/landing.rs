@@ -13,7 +13,8 @@ use crate::{
     http::{
         answer::Answer,
         body::{Gather, Gathered},
-        policy::{Again, follower_head, is_event_stream},
+        grpc_web::{self, Trailers},
+        policy::{Again, Policy, follower_head, is_event_stream},
         requester::Requester,
         rule::Rule,
     },
@@ -50,6 +51,7 @@ where
     (sent.status, sent.version, sent.headers) = (head.status, head.version, head.headers.clone());
     follower_head(&mut sent, &config.policy.dropped);
     let (status, config) = (sent.status, Arc::clone(config));
+    let is_web = grpc_web::is_type_of(&sent.headers);
     let head = Head::new(terms, sent);
     let answered = audience.terms.as_ref().map_or_else(Instant::now, |terms| terms.answered);
     let mut gather = Gather::beside(source, fleet.settings().max_message);
@@ -57,9 +59,8 @@ where
         match poll_fn(|cx| gather.poll(cx)).await {
             // S7: the readers of this process have the trailers, announced or not. Other processes have waited for the whole
             // answer, and get nothing of it.
-            Gathered::Whole(_, Some(trailers)) if config.policy.hands_out(&trailers) => {
-                Message::bare(kept(Rule::S7Personal, status, Again::Never))
-            }
+            Gathered::Whole(_, Some(trailers)) if config.policy.hands_out(&trailers) => personal(status),
+            Gathered::Whole(pieces, _) if is_web && hands_out_within(&config.policy, &pieces) => personal(status),
             Gathered::Whole(pieces, trailers) => match head.encode(&pieces, trailers, answered.elapsed()) {
                 Ok(payload) => Message::shared(payload),
                 Err(_) => Message::bare(Kind::Failed),
@@ -69,6 +70,20 @@ where
             Gathered::Failed => Message::bare(Kind::Abandoned),
         }
     });
+}
+
+/// Returns what others are told of an answer whose trailers are for its leader alone.
+fn personal(status: StatusCode) -> Message {
+    Message::bare(kept(Rule::S7Personal, status, Again::Never))
+}
+
+/// Returns whether the trailers are for one caller that come within the content, behind the message (gRPC-Web).
+fn hands_out_within(policy: &Policy, pieces: &[Bytes]) -> bool {
+    match grpc_web::behind_messages(&pieces.concat()) {
+        Some(Trailers::Read(trailers)) => policy.hands_out(&trailers),
+        Some(Trailers::Unread) => true,
+        None => false,
+    }
 }
 
 /// Says what others are told of an answer that a rule keeps for its caller.

@@ -322,6 +322,43 @@ async fn s21_s28_grpc_answers_come_with_their_trailers_and_end_where_the_service
     assert_eq!(found, expected.map(|(text, role)| (Bytes::from(text), Some(role))));
 }
 
+/// In gRPC-Web they are in the content, in base64 perhaps.
+#[tokio::test(start_paused = true)]
+async fn s7_trailers_within_the_content_that_hand_out_a_session_reach_no_other_process() {
+    for (content, expected) in [
+        (&b"\0\0\0\0\x02ab\x80\0\0\0\x0fset-cookie: a\r\n"[..], FleetRole::Local(FleetReason::NotShareable)),
+        (b"\0\0\0\0\x02ab\x80\0\0\0\x0fset_cookie: a\r\n", FleetRole::Followed),
+        (b"AAAAAAJhYoAAAAAPc2V0LWNvb2tpZTogYQ0K", FleetRole::Local(FleetReason::NotShareable)),
+    ] {
+        let engine = MemoryEngine::new();
+        let mut nodes: [Keyed; 2] = [(); 2].map(|()| {
+            let layer = HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]);
+            bench(layer.fleet(Fleet::new(engine.clone(), [7; 32]), "pages"))
+        });
+        let request = || {
+            let builder = Request::post("http://a/pkg.Service/Get").header("content-type", "application/grpc-web");
+            builder.body(Full::new(Bytes::from_static(b"m"))).unwrap()
+        };
+        let mut calls = Vec::new();
+        for node in &mut nodes {
+            calls.push(tokio::spawn(node.call(request()).into_inner()));
+            node.settle().await;
+        }
+        let roles = [FleetRole::Led, expected];
+        for ((node, task), role) in nodes.iter_mut().zip(calls).zip(roles) {
+            if role != FleetRole::Followed {
+                let mut answer = Response::new(OriginBody::full(content));
+                answer.headers_mut().insert("content-type", "Application/gRPC-Web+proto".parse().unwrap());
+                node.next().await.answer(answer);
+            }
+            let response = answered(task).await;
+            assert_eq!(fleet(&response), Some(role), "{content:?}");
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), content);
+            assert!(node.group.is_empty());
+        }
+    }
+}
+
 /// Written while the store is skipped, and read while it answers again.
 #[tokio::test(start_paused = true)]
 async fn s21_a_write_while_the_breaker_is_open_is_told_before_its_process_joins_there_again() {
