@@ -215,6 +215,7 @@ pub(super) fn by_other_means() -> Vec<Odd> {
             *request.version_mut() = Version::HTTP_10;
             request
         }),
+        made("HTTP/1.0, not supported", Gets::Status(505), versioned(Version::HTTP_10)),
         made("HTTP/0.9", Gets::Unannounced, versioned(Version::HTTP_09)),
         made("HTTP/2", Gets::TheSame, versioned(Version::HTTP_2)),
         made("HTTP/1.1, unknown length", Gets::Unannounced, versioned(Version::HTTP_11)),

@@ -15,7 +15,7 @@ fn facts(deadline: bool) -> RequestFacts {
 
 #[test]
 fn d9_an_answer_that_may_be_due_to_the_leaders_own_request_lets_others_try_again() {
-    for status in [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 428, 429, 431] {
+    for status in [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 428, 429, 431, 505] {
         // Before S10 and S8 apply, whatever the answer says of its lifetime.
         for fields in [&[][..], &[("cache-control", "public, max-age=60")], &[("cache-control", "no-store")]] {
             assert_eq!(of(facts(false), status, fields).1, Again::Always, "{status} {fields:?}");
@@ -47,7 +47,7 @@ fn d9_who_agrees_in_what_varies_tries_again() {
 
 #[test]
 fn d9_d4_a_failure_reaches_those_who_waited_and_lets_the_late_try_again() {
-    for status in [500, 501, 502, 503, 504, 505, 507, 599] {
+    for status in [500, 501, 502, 503, 504, 506, 507, 599] {
         assert_eq!(of(facts(false), status, &[]), (ALL, Again::IfLate), "{status}");
         // Error pages say this of storing, and nothing is stored.
         for line in ["no-store", "no-cache", "no-cache, no-store, must-revalidate, max-age=0", "No-Cache=\"x\""] {
