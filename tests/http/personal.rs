@@ -50,6 +50,30 @@ async fn s07_a_session_a_token_or_a_nonce_is_its_leaders() {
     assert_eq!(calls(HttpSingleflightLayer::new(), plain(), &[("X-Nonce", "v")]).await, 1);
 }
 
+/// The kind: fields that another rule looks at.
+#[tokio::test]
+async fn s07_a_field_that_is_to_be_kept_is_kept_whatever_other_rules_say_of_it() {
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("age", "1"),
+        ("cache-control", "max-age=5"),
+        ("cdn-cache-control", "max-age=5"),
+        ("content-type", "text/plain"),
+        ("expires", "Fri, 31 Dec 2100 23:59:59 GMT"),
+        ("grpc-status", "0"),
+        ("surrogate-control", "max-age=5"),
+        ("trailer", "x-sum"),
+        ("vary", "accept"),
+    ] {
+        let kept = HttpSingleflightLayer::new().keep_header(HeaderName::from_static(name));
+        assert_eq!(calls(kept, plain(), &[(name, value)]).await, 3, "{name}");
+        assert_eq!(calls(HttpSingleflightLayer::new(), plain(), &[(name, value)]).await, 1, "{name}");
+    }
+    let strips = || HttpSingleflightLayer::new().strip_set_cookie();
+    assert_eq!(calls(strips().keep_header(http::header::SET_COOKIE), plain(), &[("set-cookie", "a=b")]).await, 3);
+    assert_eq!(calls(strips(), plain(), &[("set-cookie", "a=b")]).await, 1);
+}
+
 #[tokio::test]
 async fn s17_followers_do_not_get_the_names_of_the_leaders_exchange() {
     let names = [

@@ -224,7 +224,9 @@ impl Policy {
     }
 
     fn read<'a>(&self, head: &'a response::Parts) -> Head<'a> {
-        let mut read = Head::default();
+        // S7: what the application keeps, it keeps whatever else a field says.
+        let personal = !self.kept.is_empty() && head.headers.keys().any(|name| self.kept.contains(name));
+        let mut read = Head { personal, ..Head::default() };
         for (name, value) in &head.headers {
             let value = value.as_bytes();
             match name.as_str() {
@@ -255,7 +257,7 @@ impl Policy {
                 name if name == "surrogate-control" || name.ends_with("cdn-cache-control") => {
                     read.malformed |= read.said.read_targeted(value).is_none();
                 }
-                text => read.personal |= is_personal(text) || self.kept.contains(name),
+                text => read.personal |= is_personal(text),
             }
         }
         read
