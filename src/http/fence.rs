@@ -1,6 +1,7 @@
 //! Answered writes end the join windows of the flights for what they have changed (S21; RFC 9111, section 4.4).
 
 use std::{
+    borrow::Cow,
     hash::{BuildHasher, Hasher},
     sync::{
         OnceLock,
@@ -93,7 +94,7 @@ impl Fences {
         for piece in pieces {
             hasher.write(&piece.to_ascii_lowercase());
         }
-        hasher.write(path.as_bytes());
+        hasher.write(&decoded(path));
         EpochNumber(hasher.finish() as usize % EPOCHS)
     }
 }
@@ -106,6 +107,32 @@ pub(super) fn without_default_port(authority: &[u8]) -> &[u8] {
     ports.iter().find_map(|port| authority.strip_suffix(*port)).unwrap_or(authority)
 }
 
+/// Returns the bytes that a path stands for: one resource may be written to as `/a%3Ab` and read as `/a:b`, and most servers take
+/// both for the same (RFC 9110, section 4.2.3; RFC 3986, section 6.2.2). Two that are not are fenced together.
+#[inline]
+pub(super) fn decoded(path: &str) -> Cow<'_, [u8]> {
+    if path.as_bytes().contains(&b'%') { decode(path.as_bytes()).into() } else { path.as_bytes().into() }
+}
+
+#[cold]
+fn decode(path: &[u8]) -> Vec<u8> {
+    let digit = |at: usize| path.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+    let (mut decoded, mut at) = (Vec::with_capacity(path.len()), 0);
+    while let Some(byte) = path.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high << 4 | low) as u8);
+                at += 3;
+            }
+            _ => {
+                decoded.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    decoded
+}
+
 impl Default for Fences {
     fn default() -> Self {
         Self { hasher: KeyHasher::new(), epochs: OnceLock::new() }
@@ -114,7 +141,24 @@ impl Default for Fences {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fences, Place};
+    use super::{Fences, Place, decoded};
+
+    #[test]
+    fn s21_a_path_stands_for_the_same_bytes_however_it_is_encoded() {
+        for (path, expected) in [
+            ("/a:b", &b"/a:b"[..]),
+            ("/a%3Ab", b"/a:b"),
+            ("/a%3ab", b"/a:b"),
+            ("/%61%2f%62", b"/a/b"),
+            ("/%C3%A9", "/\u{e9}".as_bytes()),
+            ("/\u{e9}", "/\u{e9}".as_bytes()),
+            ("/100%", b"/100%"),
+            ("/%zz%4", b"/%zz%4"),
+            ("/%2541", b"/%41"),
+        ] {
+            assert_eq!(&*decoded(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn s21_a_fence_is_for_its_own_place_in_any_case_of_the_host() {

@@ -124,7 +124,7 @@ impl Write {
         // Each field leads somewhere once; one pass is cheaper than looking both up.
         for (name, value) in head {
             if *name == header::LOCATION || *name == header::CONTENT_LOCATION {
-                let Ok(value) = value.to_str() else { continue };
+                let Ok(value) = std::str::from_utf8(value.as_bytes()) else { continue };
                 led_to.extend(sites().filter_map(|site| {
                     let (authority, path) = site.split();
                     Some((authority, reference(authority, path, value)?))

@@ -120,6 +120,10 @@ async fn s21_what_the_answer_locates_is_fenced_on_the_same_authority() {
             ("//ann@a/items/7", "http://a/items/7", true),
             ("http://a:/items/7", "http://a/items/7", true),
             ("//a/items/7", "http://a/items/7", true),
+            ("/items/%37", "http://a/items/7", true),
+            ("/items/a%3ab", "http://a/items/a:b", true),
+            ("/items/a:b", "http://a/items/a%3Ab", true),
+            ("/items/%38", "http://a/items/7", false),
             ("http://b/items/7", "http://b/items/7", false),
             ("http://b/items/7", "http://a/items/7", false),
             ("/items/7", "http://a/items/8", false),
@@ -132,6 +136,36 @@ async fn s21_what_the_answer_locates_is_fenced_on_the_same_authority() {
             );
             assert!(!fences("POST", &[], End::Answered(409, &said), read).await, "refused: {reference}");
         }
+    }
+}
+
+/// The kind: forms of one path that most servers take for the same. The write's own, and one that its answer names as it is.
+#[tokio::test]
+async fn s21_a_path_is_fenced_in_every_encoding() {
+    for (written, located, read) in [
+        ("http://a/%61", None, "http://a/a"),
+        ("http://a/a", None, "http://a/%61?x"),
+        ("http://a/%c3%a9", None, "http://a/%C3%A9"),
+        ("http://a/", Some("/\u{e9}"), "http://a/%C3%A9"),
+    ] {
+        let mut bench: Plain = bench(HttpSingleflightLayer::new());
+        let before = bench.call(get(read));
+        let reading = bench.next().await;
+        let write = bench.call(request("PUT", written, &[]));
+        let mut answer = ok(&[], "");
+        if let Some(located) = located {
+            let located = http::HeaderValue::from_bytes(located.as_bytes()).unwrap();
+            answer.headers_mut().insert("content-location", located);
+        }
+        bench.next().await.answer(answer);
+        write.await.unwrap();
+        let after = bench.call(get(read));
+        assert_eq!(bench.count().await, 3, "{written}, {located:?}, {read}");
+        reading.answer(ok(&[], "old"));
+        bench.next().await.answer(ok(&[], "new"));
+        assert_eq!(text(before.await.unwrap()).await, "old");
+        assert_eq!(text(after.await.unwrap()).await, "new");
+        assert!(bench.group.is_empty());
     }
 }
 

@@ -8,8 +8,11 @@ use std::{
 use http::{HeaderName, request};
 
 use crate::{
-    fleet::{Domain, Fleet, FleetReason, FleetRole, Name},
-    http::key::{HttpKey, Travelling, service_of},
+    fleet::{Domain, FenceScope, Fleet, FleetReason, FleetRole, Name},
+    http::{
+        fence::decoded,
+        key::{HttpKey, Travelling, service_of},
+    },
 };
 
 /// What the fleet did with the work of a flight, if it was asked.
@@ -96,7 +99,7 @@ impl Membership {
     ) -> Option<Name> {
         let travelled = key.travelled(&self.travelling)?;
         let domain = self.keys.0.get_or_init(|| fleet.domain().of_recipe(&recipe()));
-        let scope = domain.scope(&scope(key.path()?, grpc));
+        let scope = scope(domain, key.path()?, grpc);
         Some(domain.name(scope, &travelled))
     }
 
@@ -106,10 +109,14 @@ impl Membership {
     }
 }
 
-/// Returns the parts of what one fence ends: a path under every authority, or a gRPC service. What was asked for counts, not
-/// what a router made of it.
-pub(super) fn scope(path: &str, grpc: bool) -> [&[u8]; 2] {
-    if grpc { [b"service", service_of(path).as_bytes()] } else { [b"path", path.as_bytes()] }
+/// Returns what one fence ends: a path under every authority, or a gRPC service. What was asked for counts, not what a router
+/// made of it.
+pub(super) fn scope(domain: &Domain, path: &str, grpc: bool) -> FenceScope {
+    if grpc {
+        domain.scope(&[b"service", service_of(path).as_bytes()])
+    } else {
+        domain.scope(&[b"path", &decoded(path)])
+    }
 }
 
 impl fmt::Debug for Membership {

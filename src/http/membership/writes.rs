@@ -35,7 +35,7 @@ impl Fleets {
         let fleets = lock(&self.0).clone();
         let fencing = fleets.iter().map(|fleet| {
             let domain = fleet.domain();
-            fleet.fence(paths.clone().map(|path| domain.scope(&scope(path, grpc))))
+            fleet.fence(paths.clone().map(|path| scope(domain, path, grpc)))
         });
         Fencing(fencing.collect())
     }

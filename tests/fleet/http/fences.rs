@@ -51,7 +51,9 @@ async fn who_had_joined_before_the_write_has_the_flight_that_it_joined() {
 
 #[tokio::test(start_paused = true)]
 async fn what_an_answer_locates_is_fenced_on_all_processes() {
-    for (field, location) in [("location", "/x"), ("content-location", "http://h/x"), ("location", "x")] {
+    for (field, location) in
+        [("location", "/x"), ("content-location", "http://h/x"), ("location", "x"), ("location", "/%78")]
+    {
         let engine = MemoryEngine::new();
         let [mut a, mut b, mut c] = nodes(&engine, HttpSingleflightLayer::new);
         let before = ask(&mut a, get("http://h/x")).await;
