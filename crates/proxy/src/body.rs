@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -18,25 +18,31 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
+/// Who waits for a frame notices so soon, at the latest, that the time for it is over.
+const NOTICED: Duration = Duration::from_secs(1);
+
 type Frames = Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>>;
 
 /// An upstream's body: an error when nothing comes for too long, while somebody waits for it.
 #[derive(Debug)]
-pub(crate) struct Lively {
-    body: Incoming,
+pub(crate) struct Lively<B = Incoming> {
+    body: B,
     idle: Duration,
     /// Made at the first wait.
     timer: Option<Pin<Box<Sleep>>>,
     waits: bool,
 }
 
-impl Lively {
-    pub(crate) fn new(body: Incoming, idle: Duration) -> Self {
+impl<B> Lively<B> {
+    pub(crate) fn new(body: B, idle: Duration) -> Self {
         Self { body, idle, timer: None, waits: false }
     }
 }
 
-impl Body for Lively {
+impl<B> Body for Lively<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+{
     type Data = Bytes;
     type Error = Box<dyn Error + Send + Sync>;
 
@@ -52,7 +58,13 @@ impl Body for Lively {
             timer.as_mut().reset(Instant::now() + this.idle);
             this.waits = true;
         }
-        timer.as_mut().poll(cx).map(|()| Some(Err("the upstream fell silent".into())))
+        ready!(timer.as_mut().poll(cx));
+        // Many may read one body. Those who waited had left when the time was over: who comes now waits from now on.
+        if timer.deadline().elapsed() >= NOTICED {
+            timer.as_mut().reset(Instant::now() + this.idle);
+            ready!(timer.as_mut().poll(cx));
+        }
+        Poll::Ready(Some(Err("the upstream fell silent".into())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -127,5 +139,41 @@ impl Body for Flagged {
 
     fn size_hint(&self) -> SizeHint {
         self.content.as_ref().map_or_else(|| SizeHint::with_exact(0), |content| content.body.size_hint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, task::Waker};
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    /// A body that brings nothing.
+    struct Silent;
+
+    impl Body for Silent {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_counts_from_the_wait_of_somebody_who_is_there_when_it_has_lasted() {
+        let idle = Duration::from_secs(60);
+        let mut body = Lively::new(Silent, idle);
+        let mut is_cut = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop())).is_ready();
+        assert!(!is_cut());
+        // Who waited leaves, and another one comes to that point later.
+        advance(idle + NOTICED).await;
+        assert!(!is_cut());
+        advance(idle - Duration::from_millis(1)).await;
+        assert!(!is_cut());
+        advance(Duration::from_millis(1)).await;
+        assert!(is_cut());
     }
 }
