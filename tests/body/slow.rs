@@ -25,6 +25,70 @@ async fn a_full_window_holds_the_fast_until_the_slowest_moves() {
     assert_eq!(text(slow.frame()), "def");
 }
 
+/// However many frames it comes in, unless they are tiny, and whether its end is known beforehand or not.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_fits_the_window_holds_nobody() {
+    for (window, frames) in
+        [(64, &[64][..]), (64, &[1]), (256, &[64; 4]), (1000, &[333, 333, 333, 1]), (1000, &[0, 999, 1])]
+    {
+        for announced in [None, Some(frames.iter().sum::<usize>() as u64)] {
+            let (feed, inner) = body(None);
+            let source = BodySource::new(inner).announced(announced).window(window);
+            let [mut fast, mut slow] = readers(source);
+            frames.iter().for_each(|length| feed.send(Item::Data(vec![7; *length].into())));
+            feed.send(Item::End);
+            for reader in [&mut fast, &mut slow] {
+                for length in frames {
+                    assert_eq!(text(reader.frame()).len(), *length, "{window}, {frames:?}");
+                }
+                assert!(assert_ready!(reader.frame()).is_none(), "{window}, {frames:?}");
+            }
+        }
+    }
+}
+
+/// It is there as a whole, and the end is all that is to come.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_the_end_of_a_body_that_has_come_as_it_was_announced() {
+    for (announced, taken) in [(Some(200), true), (Some(201), false), (None, false)] {
+        let (feed, inner) = body(None);
+        let [mut fast, slow] = readers(BodySource::new(inner).announced(announced).window(100));
+        feed.send(Item::Data(vec![7; 200].into()));
+        feed.send(Item::End);
+        assert_eq!(text(fast.frame()).len(), 200);
+        if taken {
+            assert!(assert_ready!(fast.frame()).is_none());
+        } else {
+            assert_pending!(fast.frame());
+        }
+        drop(slow);
+    }
+    // But it may not bring empty frames without end.
+    let (feed, inner) = body(None);
+    let [mut fast, slow] = readers(BodySource::new(inner).announced(Some(1)).window(100));
+    feed.data("x");
+    (0..1000).for_each(|_| feed.send(Item::Data(Bytes::new())));
+    (0..65).for_each(|_| drop(assert_ready!(fast.frame())));
+    assert_pending!(fast.frame());
+    drop(slow);
+}
+
+/// Beyond it there is one frame at most; empty frames, and tiny ones, count as if each had 64 bytes.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_fit_the_window_is_kept_to_a_frame_beyond_it() {
+    for (window, frames, taken) in [(256, &[64; 9][..], 5), (256, &[0; 9], 5), (256, &[1; 9], 5), (256, &[200; 9], 2)] {
+        let (feed, inner) = body(None);
+        let [mut fast, slow] = readers(BodySource::new(inner).window(window));
+        frames.iter().for_each(|length| feed.send(Item::Data(vec![7; *length].into())));
+        for _ in 0..taken {
+            assert_ready!(fast.frame()).unwrap().unwrap();
+        }
+        assert_pending!(fast.frame(), "{frames:?}");
+        drop(slow);
+        assert!(fast.is_woken());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_stalls_the_others_is_cut_and_they_go_on() {
     let (feed, inner) = body(None);

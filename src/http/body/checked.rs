@@ -63,6 +63,16 @@ impl Missing {
         }
     }
 
+    /// Notes a part that has been checked.
+    pub(super) fn take(&mut self, part: &Part) {
+        let _ = self.check(part);
+    }
+
+    /// Returns whether all has come that was announced, if anything was.
+    pub(super) fn is_over(self) -> bool {
+        self.head.max(self.own) == Some(0)
+    }
+
     fn check_end(self) -> Result<(), BodyError> {
         let missing = self.head.max(self.own).filter(|missing| *missing > 0);
         missing.map_or(Ok(()), |missing| Err(BodyError::incomplete(missing)))

@@ -31,7 +31,7 @@ use std::{collections::VecDeque, mem::replace, task::Waker, time::Duration};
 use slab::Slab;
 use tokio::time::Instant;
 
-use self::buffered::BufferedFrame;
+use self::buffered::{BufferedFrame, FRAME};
 use super::{
     checked::{Checked, Missing, Source},
     deferred::Deferred,
@@ -49,7 +49,7 @@ pub(super) struct State<B> {
     pub(super) source: Source<B>,
     pub(super) ready: bool,
     pub(super) end: Option<End>,
-    /// What was announced of a body that is not begun.
+    /// What was announced and has not come yet.
     missing: Missing,
     /// What the inner body said of itself last.
     hints: Hints,
@@ -89,6 +89,9 @@ pub(super) struct Cursor {
     /// How long others have waited for it.
     held: Duration,
 }
+
+/// So many frames may be kept in a small window once all is there that was announced.
+const FEW_FRAMES: usize = 64;
 
 impl<B> State<B> {
     pub(super) fn new(
@@ -193,7 +196,7 @@ impl<B> State<B> {
             if let Some(job) = self.plan() {
                 return Step::Spill(job);
             }
-            if self.weight >= self.window && !self.frames.is_empty() {
+            if self.is_full() {
                 return Step::Wait(WaitFor::Room);
             }
         }
@@ -213,6 +216,7 @@ impl<B> State<B> {
     /// `hints`: what the inner body says of itself now.
     pub(super) fn received(&mut self, part: &Part, hints: Hints, reader: usize) -> Deferred {
         let before = replace(&mut self.hints, hints);
+        self.missing.take(part);
         self.ready = true;
         let place = &mut self.readers[reader];
         place.next += 1;
@@ -259,6 +263,16 @@ impl<B> State<B> {
         deferred.held -= kept.weight() as isize;
         self.take_wakers(WaitFor::Room, deferred);
         Some(kept.frame)
+    }
+
+    /// Returns whether there is room for no more. A body that fits the window by its length fits it, and nobody waits, unless its
+    /// frames are tiny: these count too, as do empty ones, which may still come where nothing else may.
+    fn is_full(&self) -> bool {
+        let frames = self.frames.len() * FRAME;
+        if self.missing.is_over() {
+            return frames > self.window.max(FEW_FRAMES * FRAME);
+        }
+        self.weight.saturating_sub(frames).max(frames) > self.window
     }
 
     fn passed(&self, next: u64) -> usize {

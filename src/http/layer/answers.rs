@@ -140,7 +140,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.cache_status = Some(name))
     }
 
-    /// Sets how much of a body is kept between its fastest and its slowest reader, in bytes (default 1 MiB).
+    /// Sets how much of a body is kept between its fastest and its slowest reader, in bytes (default 1 MiB). A body that fits it
+    /// holds nobody up, unless it comes in frames of less than 64 bytes, which count as if they had as many.
     ///
     /// # Examples
     ///

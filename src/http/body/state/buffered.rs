@@ -11,7 +11,7 @@ pub(super) struct BufferedFrame {
 }
 
 /// What a frame weighs beside its data, in bytes, so that empty ones count too.
-const FRAME: usize = 64;
+pub(super) const FRAME: usize = 64;
 
 impl BufferedFrame {
     /// Returns what it weighs, in bytes.
