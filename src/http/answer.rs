@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, response};
+use http::{HeaderMap, HeaderName, response};
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -21,6 +21,8 @@ pub(super) struct Audience {
     pub(super) rule: Option<Rule>,
     /// Its length is known beforehand, or it has no content (S30).
     pub(super) has_length: bool,
+    /// It was judged when all layers of the group were told the same.
+    pub(super) alike: bool,
     /// What the fleet did with the work.
     pub(super) fleet: FleetPart,
     /// What followers compare; `None`: nothing.
@@ -37,6 +39,17 @@ pub(super) struct Terms {
     /// From the work's first poll to its answer.
     pub(super) began: Instant,
     pub(super) answered: Instant,
+    /// What the verdict was made of beside the head, where the layers of the group differ.
+    pub(super) body: Option<JudgedBody>,
+}
+
+/// What there is of a body that a verdict was made of, for the layers of followers to judge again.
+#[derive(Clone)]
+pub(super) enum JudgedBody {
+    /// They came in place of a message.
+    Trailers(HeaderMap),
+    /// It broke off before its first message.
+    Failed,
 }
 
 /// What a follower has done before.

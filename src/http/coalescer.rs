@@ -55,7 +55,7 @@ impl Coalescer {
     #[inline]
     pub(super) fn enter(&self) {
         let group = self.marking();
-        group.enter(&self.config);
+        group.layers().enter(&self.config);
         group.fleets().add(&self.config.fleet);
         self.config.observers.iter().for_each(|observed| group.observers().add(observed));
     }

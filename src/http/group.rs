@@ -1,21 +1,20 @@
 //! The flights of one or more HTTP services, whatever types their answers have.
 
 mod forget;
+mod layers;
 mod stats;
 
 use std::{
     any::Any,
     fmt,
-    sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
+use self::layers::Layers;
 use super::{
-    answer::Answer, config::Config, counts::Counts, fence::Fences, key::HttpKey, membership::Fleets,
-    observe::HttpObservers, release::Releases, storm::ReadsUnderWay, unshareable::Unshareable,
+    answer::Answer, counts::Counts, fence::Fences, key::HttpKey, membership::Fleets, observe::HttpObservers,
+    release::Releases, storm::ReadsUnderWay, unshareable::Unshareable,
 };
 use crate::{Group, Limits, Stats, observe::Observers};
 
@@ -67,14 +66,6 @@ struct Common {
     layers: Arc<Layers>,
 }
 
-/// The settings of the layers whose services are in a group.
-#[derive(Default)]
-struct Layers {
-    /// The first layer's; held weakly, so that no others come to lie in the same place.
-    first: OnceLock<Weak<Config>>,
-    differ: AtomicBool,
-}
-
 /// The flights of one type of answer. Services of one group agree in it, as a rule, so the list has one node.
 struct Node {
     flights: Box<dyn AnyFlights>,
@@ -94,16 +85,6 @@ trait AnyFlights: Send + Sync {
     fn stats(&self) -> Stats;
     fn forget(&self, key: &HttpKey) -> bool;
     fn forget_where(&self, predicate: &dyn Fn(&HttpKey) -> bool) -> usize;
-}
-
-impl Layers {
-    #[cold]
-    fn enter(&self, config: &Arc<Config>) {
-        let first = self.first.get_or_init(|| Arc::downgrade(config));
-        if !std::ptr::eq(first.as_ptr(), Arc::as_ptr(config)) {
-            self.differ.store(true, Relaxed);
-        }
-    }
 }
 
 impl<RB: Send + 'static, E: Send + Sync + 'static> AnyFlights for Flights<RB, E> {
@@ -237,20 +218,10 @@ impl HttpGroup {
         &self.inner.common.observers
     }
 
-    /// Notes the settings of a service of the group, before it has any request.
+    /// Returns what is known of the layers whose services are in the group.
     #[inline]
-    pub(super) fn enter(&self, config: &Arc<Config>) {
-        let layers = &self.inner.common.layers;
-        // As for all services of one layer, which a router makes for each connection.
-        if !layers.first.get().is_some_and(|first| std::ptr::eq(first.as_ptr(), Arc::as_ptr(config))) {
-            layers.enter(config);
-        }
-    }
-
-    /// Returns whether a leader and its follower may have come by layers that were told otherwise.
-    #[inline]
-    pub(super) fn layers_differ(&self) -> bool {
-        self.inner.common.layers.differ.load(Relaxed)
+    pub(super) fn layers(&self) -> &Layers {
+        &self.inner.common.layers
     }
 
     pub(super) fn fences(&self) -> &Fences {

@@ -12,7 +12,7 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use super::{
-    answer::Answer,
+    answer::{Answer, JudgedBody},
     body::{Ahead, LargeBodies, ReadAhead},
     grpc_web::{self, Trailers},
     key::HttpKey,
@@ -57,9 +57,7 @@ impl AtHead {
         let has_length = empty || announced.is_some() || body.is_end_stream();
         let mut said = Self { verdict: requester.verdict(head, has_length), announced, has_length, until: Until::Head };
         let Verdict { share: share @ Ok(()), .. } = &mut said.verdict else { return said };
-        let config = &requester.coalescer.config;
-        let large =
-            announced.filter(|length| *length > config.window as u64 && config.large_bodies == LargeBodies::Alone);
+        let large = large(requester, announced);
         if requester.unary && head.status == StatusCode::OK && !body.is_end_stream() {
             said.until = Until::Message;
         } else if let Some(length) = large {
@@ -144,6 +142,8 @@ pub(super) struct Judging<RB> {
     begun: Vec<u8>,
     /// How many frames have been read.
     frames: usize,
+    /// What the layers of followers judge again.
+    judged: Option<JudgedBody>,
 }
 
 /// As much is read ahead of a frame of trailers, in bytes, and a frame of the body over.
@@ -154,7 +154,8 @@ const MOST_FRAMES: usize = 256;
 
 impl<RB: Body> Judging<RB> {
     pub(super) fn new(head: response::Parts, body: RB, said: AtHead) -> Self {
-        Self { answer: Some((head, ReadAhead::new(body, said.announced))), said, begun: Vec::new(), frames: 0 }
+        let answer = Some((head, ReadAhead::new(body, said.announced)));
+        Self { answer, said, begun: Vec::new(), frames: 0, judged: None }
     }
 }
 
@@ -169,7 +170,9 @@ where
         began: Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<Answer<RB, E>> {
-        let Self { answer: Some((_, body)), said, begun, frames } = self else { panic!("an answer is judged once") };
+        let Self { answer: Some((_, body)), said, begun, frames, judged } = self else {
+            panic!("an answer is judged once")
+        };
         while said.until != Until::Head {
             let brought = match body.poll_next(cx) {
                 Poll::Ready(ahead) => ahead.into(),
@@ -199,11 +202,32 @@ where
                 }
                 brought => brought,
             };
+            if said.until == Until::Message && requester.group().layers().differ() {
+                *judged = brought.to_judge();
+            }
             said.correct(requester, brought);
         }
         let Some((head, body)) = self.answer.take() else { unreachable!("it was there a moment ago") };
-        let audience = requester.judge(self.said.verdict.clone(), head.status, self.said.has_length, began);
+        let mut audience = requester.judge(self.said.verdict.clone(), head.status, self.said.has_length, began);
+        if let Some(judged) = self.judged.take() {
+            requester.keep_body(&mut audience, judged, began);
+        }
         Poll::Ready(Answer { result: Ok((head, requester.source(body.into_source()))), audience })
+    }
+}
+
+impl Brought<'_> {
+    /// Returns what of it the verdict is made of, if it comes in place of a message.
+    fn to_judge(self) -> Option<JudgedBody> {
+        match self {
+            Self::Trailers(trailers) => Some(JudgedBody::Trailers(trailers.clone())),
+            Self::Data(data) => match grpc_web::trailers(data)? {
+                Trailers::Read(trailers) => Some(JudgedBody::Trailers(trailers)),
+                Trailers::Unread => None,
+            },
+            Self::Failed => Some(JudgedBody::Failed),
+            Self::End => None,
+        }
     }
 }
 
@@ -216,6 +240,13 @@ impl<'a> From<Ahead<'a>> for Brought<'a> {
             Ahead::Failed => Self::Failed,
         }
     }
+}
+
+/// Returns how long an answer is that is shared only if all of it is there at once.
+#[inline]
+fn large(requester: &Requester, announced: Option<u64>) -> Option<u64> {
+    let config = &requester.coalescer.config;
+    announced.filter(|length| *length > config.window as u64 && config.large_bodies == LargeBodies::Alone)
 }
 
 /// Returns how long the content is said to be, in bytes.

@@ -6,7 +6,7 @@ use http::{HeaderName, StatusCode, response};
 use tokio::time::Instant;
 
 use super::{
-    answer::{Answer, Audience, Terms},
+    answer::{Answer, Audience, JudgedBody, Terms},
     body::BodySource,
     coalescer::{Coalescer, Place},
     group::HttpGroup,
@@ -53,10 +53,29 @@ impl Requester {
     /// Returns the rule by which this caller's own layer keeps from it what the layer of its leader would share.
     #[inline]
     pub(super) fn declines<RB, E>(&self, answer: &Answer<RB, E>) -> Option<Rule> {
-        if !self.group().layers_differ() {
+        if !self.group().layers().differ() {
             return None;
         }
-        self.judge_again(answer.result.as_ref().ok().map(|(head, _)| head), answer.audience.has_length)
+        self.judge_all_again(answer)
+    }
+
+    #[cold]
+    fn judge_all_again<RB, E>(&self, Answer { result, audience }: &Answer<RB, E>) -> Option<Rule> {
+        // This layer came later, and what it leaves out of its keys has been left out of the terms (S9).
+        if audience.alike && !self.group().layers().is_first(&self.coalescer.config) {
+            return Some(Rule::S9Vary);
+        }
+        let head = result.as_ref().ok().map(|(head, _)| head);
+        let body = audience.terms.as_ref().and_then(|terms| terms.body.as_ref()).filter(|_| self.unary);
+        self.judge_again(head, audience.has_length).or_else(|| self.judge_body_again(body?))
+    }
+
+    fn judge_body_again(&self, body: &JudgedBody) -> Option<Rule> {
+        let (policy, facts) = (&self.coalescer.config.policy, self.facts.of_one_who_waited());
+        match body {
+            JudgedBody::Trailers(trailers) => policy.verdict_on_trailers(facts, trailers)?.rule,
+            JudgedBody::Failed => policy.verdict_on_error(facts).share.err(),
+        }
     }
 
     /// Likewise, where the layers of the group differ; `None` stands for the head of an error.
@@ -113,20 +132,28 @@ impl Requester {
     #[inline]
     pub(super) fn audience(&self, verdict: Verdict, has_length: bool, began: Option<Instant>) -> Audience {
         let Verdict { share, mut names, again, .. } = verdict;
+        let (rule, fleet, alike) = (share.err(), FleetPart::default(), !self.group().layers().differ());
         // As with most answers, there is nothing to compare.
         if names.is_empty() && again == Again::Never {
-            return Audience { rule: share.err(), has_length, fleet: FleetPart::default(), terms: None };
+            return Audience { rule, has_length, alike, fleet, terms: None };
         }
         // What is in this key may be in the keys of followers by another layer, or not.
-        if !self.group().layers_differ() {
+        if alike {
             names.retain(|name: &HeaderName| !self.coalescer.config.recipe.covers(name));
         }
         let compared = !names.is_empty() || again != Again::Never;
-        let terms = compared.then(|| {
-            let answered = Instant::now();
-            let began = began.unwrap_or(answered);
-            Arc::new(Terms { names, leader: self.key.clone(), again, began, answered })
-        });
-        Audience { rule: share.err(), has_length, fleet: FleetPart::default(), terms }
+        let terms = compared.then(|| Arc::new(self.terms(names, again, began)));
+        Audience { rule, has_length, alike, fleet, terms }
+    }
+
+    fn terms(&self, names: Vec<HeaderName>, again: Again, began: Option<Instant>) -> Terms {
+        let answered = Instant::now();
+        Terms { names, leader: self.key.clone(), again, began: began.unwrap_or(answered), answered, body: None }
+    }
+
+    /// Keeps what a verdict was made of beside the head, for the layers of followers.
+    pub(super) fn keep_body(&self, audience: &mut Audience, body: JudgedBody, began: Option<Instant>) {
+        let terms = audience.terms.get_or_insert_with(|| Arc::new(self.terms(Vec::new(), Again::Never, began)));
+        Arc::make_mut(terms).body = Some(body);
     }
 }

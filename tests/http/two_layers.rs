@@ -1,14 +1,18 @@
 //! Two services with one group: two layers, or one layer value that was asked twice.
 
+use http::{HeaderName, Response};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_test::task::spawn;
 use tower::{Layer, Service};
 use tower_singleflight::{
     HttpSingleflightLayer, Role,
-    http::{HttpGroup, HttpSingleflight},
+    http::{ContentBody, HttpGroup, HttpSingleflight},
 };
 
-use crate::origin::{Answer, Held, Origin, RequestBody, get, ok, request, role, text};
+use crate::{
+    grpc::grpc,
+    origin::{Answer, Held, Origin, OriginBody, RequestBody, get, ok, request, role, text},
+};
 
 type Two = (HttpSingleflight<Origin<RequestBody>>, HttpSingleflight<Origin<RequestBody>>);
 
@@ -123,6 +127,72 @@ async fn s07_s05_d4_a_follower_gets_nothing_that_its_own_layer_keeps_for_the_lea
         assert_eq!(text(leader.await.unwrap().unwrap()).await, "the leader's");
         own_call(&mut held, &mut follower).await.answer(answer("its own"));
         assert_eq!(text(follower.await.unwrap().unwrap()).await, "its own");
+    }
+}
+
+/// What comes in place of a message is judged by the follower's layer too, in each of its forms.
+#[tokio::test]
+async fn s07_d4_a_follower_gets_no_trailers_that_its_own_layer_keeps_for_the_leader() {
+    let plain = || HttpSingleflightLayer::new().grpc(["/p.S/Get"]);
+    let keeps = || plain().keep_header(HeaderName::from_static("x-mine"));
+    let strict = || plain().share_server_errors(false);
+    for (layer, form, shares) in [
+        (keeps(), Form::Trailers("x-mine"), false),
+        (keeps(), Form::Web("x-mine"), false),
+        (keeps(), Form::Trailers("x-other"), true),
+        (keeps(), Form::Web("x-other"), true),
+        (strict(), Form::Trailers("x-mine"), true),
+        (strict(), Form::Failed, false),
+        (plain(), Form::Trailers("x-mine"), true),
+        (plain(), Form::Failed, true),
+    ] {
+        let group = HttpGroup::new();
+        let (sender, mut held) = mpsc::unbounded_channel::<Held<ContentBody<RequestBody>>>();
+        let origin = Origin::new(sender);
+        let (mut one, mut other) =
+            (plain().group(group.clone()).layer(origin.clone()), layer.group(group).layer(origin));
+        let calls = [one.call(grpc("p.S/Get", &[])), other.call(grpc("p.S/Get", &[]))];
+        let [leader, mut follower] = calls.map(tokio::spawn);
+        held.recv().await.unwrap().answer(form.answer());
+        drop(leader.await.unwrap().unwrap());
+        if !shares {
+            let own = tokio::select! {
+                own = held.recv() => own.unwrap(),
+                _ = &mut follower => panic!("it has got the leader's answer: {form:?}"),
+            };
+            own.answer(ok(&[], "its own"));
+        }
+        drop(follower.await.unwrap().unwrap());
+        assert!(held.try_recv().is_err(), "{form:?}");
+    }
+}
+
+/// In what form a unary call ends that has no message.
+#[derive(Debug)]
+enum Form {
+    /// With this field in its trailers.
+    Trailers(&'static str),
+    /// Likewise, in a frame of gRPC-Web.
+    Web(&'static str),
+    Failed,
+}
+
+impl Form {
+    fn answer(&self) -> Response<OriginBody> {
+        let (frames, body) = OriginBody::streamed();
+        match self {
+            Self::Trailers(name) => {
+                let fields = [("grpc-status", "5"), (name, "1")]
+                    .map(|(name, value)| (HeaderName::from_static(name), http::HeaderValue::from_static(value)));
+                frames.trailers(http::HeaderMap::from_iter(fields));
+            }
+            Self::Web(name) => {
+                let lines = format!("grpc-status: 5\r\n{name}: 1\r\n");
+                frames.bytes([&b"\x80\0\0\0"[..], &[lines.len() as u8], lines.as_bytes()].concat());
+            }
+            Self::Failed => frames.fail("broken"),
+        }
+        Response::new(body)
     }
 }
 

@@ -226,7 +226,7 @@ impl Watched {
         let judged = if is_open { Judged::Open } else { Judged::of(&said, head.status) };
         let config = &requester.coalescer.config;
         let compared = Head::of(head, &config.policy, &watcher.told().ignored, watcher.digester());
-        let again = requester.group().layers_differ().then(|| Arc::new(copy(head)));
+        let again = requester.group().layers().differ().then(|| Arc::new(copy(head)));
         watcher.answered(id, self.answered(Some(compared), judged, again));
         if !watcher.is_watched(id) {
             return None;

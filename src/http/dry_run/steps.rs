@@ -55,7 +55,7 @@ impl Waiting {
         let released = |rule| Next::Alone(Arc::new(Requester { released: true, ..(*requester).clone() }), Some(rule));
         let requester = match audience.step(&requester.key, requester.facts.http10, joined, tried) {
             Step::Take => {
-                let again = again.as_ref().filter(|_| requester.group().layers_differ());
+                let again = again.as_ref().filter(|_| requester.group().layers().differ());
                 let declines = again.and_then(|head| requester.judge_again(head.as_deref(), audience.has_length));
                 return (id, declines.map_or(Next::Take, released));
             }

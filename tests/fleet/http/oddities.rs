@@ -322,6 +322,27 @@ async fn s21_s28_grpc_answers_come_with_their_trailers_and_end_where_the_service
     assert_eq!(found, expected.map(|(text, role)| (Bytes::from(text), Some(role))));
 }
 
+/// A flight that is being closed can be joined, also through a layer that was not there when its answer was judged.
+#[tokio::test(start_paused = true)]
+async fn s9_a_layer_that_comes_as_a_flight_is_closed_leaves_nothing_uncompared() {
+    let engine = MemoryEngine::new();
+    let mut first = node(&engine, HttpSingleflightLayer::new());
+    let leader = ask(&mut first, get("/x")).await;
+    let held = first.next().await;
+    engine.takes(Duration::from_millis(10));
+    held.answer(ok(&[("vary", "x-tenant")], "of none"));
+    first.settle().await;
+    assert_eq!(first.group.in_flight(), 1);
+    let layer = HttpSingleflightLayer::new().ignore_headers(["x-tenant"]);
+    let mut late: crate::origin::Plain = bench_in(layer, first.group.clone());
+    let follower = ask(&mut late, get_with("/x", &[("x-tenant", "b")])).await;
+    assert_eq!(late.count().await, 0, "it has joined");
+    assert_eq!(text(answered(leader).await).await, "of none");
+    late.next().await.answer(ok(&[("vary", "x-tenant")], "of b"));
+    assert_eq!(text(answered(follower).await).await, "of b");
+    assert!(first.group.is_empty());
+}
+
 /// In gRPC-Web they are in the content, in base64 perhaps.
 #[tokio::test(start_paused = true)]
 async fn s7_trailers_within_the_content_that_hand_out_a_session_reach_no_other_process() {

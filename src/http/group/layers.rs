@@ -1,0 +1,47 @@
+//! Whether the layers of a group were told the same.
+
+use std::sync::{
+    Arc, OnceLock, Weak,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use crate::http::config::Config;
+
+/// The settings of the layers whose services are in a group.
+#[derive(Default)]
+pub(in crate::http) struct Layers {
+    /// The first layer's; held weakly, so that no others come to lie in the same place.
+    first: OnceLock<Weak<Config>>,
+    differ: AtomicBool,
+}
+
+impl Layers {
+    /// Notes the settings of a service of the group, before it has any request.
+    #[inline]
+    pub(in crate::http) fn enter(&self, config: &Arc<Config>) {
+        // As for all services of one layer, which a router makes for each connection.
+        if !self.is_first(config) {
+            self.enter_another(config);
+        }
+    }
+
+    #[cold]
+    fn enter_another(&self, config: &Arc<Config>) {
+        self.first.get_or_init(|| Arc::downgrade(config));
+        if !self.is_first(config) {
+            self.differ.store(true, Relaxed);
+        }
+    }
+
+    /// Returns whether these are the settings of the first service of the group.
+    #[inline]
+    pub(in crate::http) fn is_first(&self, config: &Arc<Config>) -> bool {
+        self.first.get().is_some_and(|first| std::ptr::eq(first.as_ptr(), Arc::as_ptr(config)))
+    }
+
+    /// Returns whether a leader and its follower may have come by layers that were told otherwise.
+    #[inline]
+    pub(in crate::http) fn differ(&self) -> bool {
+        self.differ.load(Relaxed)
+    }
+}
