@@ -101,7 +101,12 @@ impl AtHead {
                     self.keep_unread();
                     return true;
                 }
-                None => None,
+                None => {
+                    if large(requester, self.announced).is_some_and(|length| length != data.len() as u64) {
+                        self.verdict.share = Err(Rule::LargeBody);
+                    }
+                    None
+                }
             },
             (Until::Message, Brought::Trailers(trailers)) => policy.verdict_on_trailers(requester.facts, trailers),
             (Until::Message, Brought::End) => None,

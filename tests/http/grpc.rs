@@ -131,6 +131,27 @@ async fn s28_a_leaders_deadline_in_a_trailers_frame_of_grpc_web_is_its_own() {
     }
 }
 
+/// An answer that is announced to be larger than the window is not shared, also where its verdict waits for a message.
+#[tokio::test]
+async fn a_large_message_is_shared_only_if_it_is_there_as_a_whole() {
+    for (pieces, calls) in [(&["12345678"][..], 1), (&["1234", "5678"], 2)] {
+        let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/p.S/Get"]).window(7));
+        let tasks = [(); 2].map(|()| tokio::spawn(bench.call(grpc("p.S/Get", &[])).into_inner()));
+        let (frames, body) = OriginBody::streamed();
+        let mut answer = Response::new(body);
+        answer.headers_mut().insert("content-length", "8".parse().unwrap());
+        bench.next().await.answer(answer);
+        pieces.iter().for_each(|piece| frames.data(piece));
+        drop(frames);
+        assert_eq!(bench.count().await, calls, "{pieces:?}");
+        if calls == 2 {
+            bench.next().await.answer(ok(&[], "12345678"));
+        }
+        assert_eq!(texts(tasks.into()).await, ["12345678"; 2]);
+        assert!(bench.group.is_empty());
+    }
+}
+
 /// A unary answer of this status: in the head, in trailers, or in a trailers frame of gRPC-Web.
 fn of_status(code: &'static str, form: usize) -> Response<OriginBody> {
     match form {
