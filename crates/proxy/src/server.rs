@@ -56,7 +56,9 @@ pub(crate) const BACKLOG: u32 = 4096;
 const PONG: Duration = Duration::from_secs(20);
 
 pub(crate) struct Server {
+    /// For connections that may speak either version.
     either: auto::Builder<Streams>,
+    /// For those whose first bytes say that they speak HTTP/1.
     http1: http1::Builder,
     quiet: bool,
     key_address: bool,
