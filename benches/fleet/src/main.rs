@@ -3,6 +3,7 @@
 use std::{
     env,
     fmt::Debug,
+    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
     time::Duration,
@@ -25,11 +26,11 @@ use redis_servers::Kind;
 #[derive(Parser)]
 struct Options {
     /// How many processes a herd comes from
-    #[arg(long, default_value_t = 10)]
-    processes: usize,
+    #[arg(long, default_value = "10")]
+    processes: NonZeroUsize,
     /// How many callers each of them sends
-    #[arg(long, default_value_t = 1_000)]
-    callers: usize,
+    #[arg(long, default_value = "1000")]
+    callers: NonZeroUsize,
     /// How many calls the soak makes in all: 20,000 of each of its 8 processes, in about a minute. With 10240000 each of
     /// its 512 callers makes 20,000, in about 50 minutes for each server
     #[arg(long, default_value_t = 160_000)]
@@ -51,7 +52,17 @@ enum Part {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) if error.use_stderr() => {
+            eprintln!("{}", error.to_string().lines().next().unwrap_or("error: bad options"));
+            return ExitCode::from(2);
+        }
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
     if let Some(Part::Worker(options)) = &options.part {
         return match worker::run(options) {
             Ok(()) => ExitCode::SUCCESS,
@@ -63,14 +74,18 @@ fn main() -> ExitCode {
     }
     let size = Size {
         program: env::current_exe().expect("this program"),
-        processes: options.processes,
-        callers: options.callers,
+        processes: options.processes.get(),
+        callers: options.callers.get(),
         soak: options.soak,
         patience: Duration::from_millis(options.patience),
     };
-    let mut scenarios = Scenarios { only: options.only, failed: false };
+    let mut scenarios = Scenarios { only: options.only, ran: 0, failed: false };
     for kind in worker::kinds() {
         all(&size, kind, &mut scenarios);
+    }
+    if scenarios.ran == 0 && !scenarios.only.is_empty() {
+        eprintln!("error: no scenario was run that has {:?} in its name", scenarios.only);
+        return ExitCode::from(2);
     }
     if scenarios.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -78,6 +93,7 @@ fn main() -> ExitCode {
 /// Runs those that are wanted, and goes on after those that fail.
 struct Scenarios {
     only: String,
+    ran: usize,
     failed: bool,
 }
 
@@ -86,6 +102,7 @@ impl Scenarios {
         if !name.contains(&self.only) {
             return;
         }
+        self.ran += 1;
         match catch_unwind(AssertUnwindSafe(scenario)) {
             Ok(figures) => println!("{name}: {figures:?}"),
             Err(_) => {

@@ -75,7 +75,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
         Err(help) => {
-            print!("{help}");
+            let _ = help.print();
             return ExitCode::SUCCESS;
         }
     };

@@ -19,7 +19,7 @@ use tower_singleflight::{Group, Limits, metrics::Metered};
 const TASKS: u32 = 8;
 
 fn calls() -> u32 {
-    env::var("HAMMER_CALLS").ok().and_then(|calls| calls.parse().ok()).unwrap_or(2_000)
+    env::var("HAMMER_CALLS").map_or(2_000, |calls| calls.parse().expect("HAMMER_CALLS is a number"))
 }
 
 /// One of the tasks: of 17 calls one panics, one leaves, one goes alone for want of room now and then.
