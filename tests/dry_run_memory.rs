@@ -42,7 +42,7 @@ fn kept(dry_run: DryRun, calls: u32, keys: u32) -> (isize, HttpSingleflightLayer
 
 /// How many keys there are; a million by `DRY_RUN_KEYS`.
 fn keys() -> u32 {
-    std::env::var("DRY_RUN_KEYS").ok().and_then(|keys| keys.parse().ok()).unwrap_or(40_000)
+    std::env::var("DRY_RUN_KEYS").map_or(40_000, |keys| keys.parse().expect("DRY_RUN_KEYS is a number"))
 }
 
 /// What a request may take that is watched, in bytes, and its shadow flight with it.

@@ -21,7 +21,7 @@ const PROCESSES: u64 = 3;
 
 /// How many seeds are tried: what takes some seconds, unless it is asked for more.
 fn seeds() -> u64 {
-    let asked = env::var("FLEET_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    let asked = env::var("FLEET_SEEDS").ok().map(|seeds| seeds.parse().expect("FLEET_SEEDS is a number"));
     asked.unwrap_or(if cfg!(debug_assertions) { 300 } else { 3_000 })
 }
 

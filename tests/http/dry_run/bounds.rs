@@ -81,7 +81,7 @@ async fn what_finds_no_place_is_not_watched_and_goes_through() {
 
 /// How many keys there are; a million by `DRY_RUN_KEYS`.
 fn keys() -> usize {
-    std::env::var("DRY_RUN_KEYS").ok().and_then(|keys| keys.parse().ok()).unwrap_or(20_000)
+    std::env::var("DRY_RUN_KEYS").map_or(20_000, |keys| keys.parse().expect("DRY_RUN_KEYS is a number"))
 }
 
 #[tokio::test]
