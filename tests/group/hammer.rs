@@ -1,21 +1,25 @@
 //! Two threads at once: is it really one run of a hot key at a time, and is nothing left of a melee?
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
+    thread,
     time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use tokio::{
-    runtime::Builder,
-    task::{JoinSet, yield_now},
+    runtime::{Builder, Handle},
+    task::{JoinSet, spawn_blocking, yield_now},
 };
 use tower_singleflight::{Group, Limits, OnAbandon};
 
-use crate::work::poll_once;
+use crate::{told_and_counted::Told, work::poll_once};
+
+const MICROS: Duration = Duration::from_micros(1);
 
 const TASKS: usize = 8;
 const CALLS: usize = 25_000;
@@ -142,4 +146,98 @@ fn a_melee_leaves_nothing() {
             yield_now().await;
         }
     });
+}
+
+/// The same with calls for the next run, work that panics and runtimes that end; observers are told what `stats` counts.
+#[test]
+fn of_a_melee_observers_are_told_what_is_counted() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts");
+    for (number, on_abandon) in (1..).zip([OnAbandon::Cancel, OnAbandon::Finish, OnAbandon::CancelAfter(MICROS * 50)]) {
+        let limits = Limits::new().on_abandon(on_abandon).max_followers(4).max_flights(3);
+        let limits = [limits, limits.join_window(MICROS * 200).max_wait(MICROS * 500)][number % 2];
+        let told = Arc::new(Told::default());
+        let group: Group<u32, u32> = Group::with_limits(limits).observed(Arc::clone(&told));
+        let dying = thread::spawn({
+            let group = group.clone();
+            move || {
+                for round in 0..500 {
+                    let runtime = Builder::new_current_thread().build().expect("a runtime starts");
+                    let _inside = runtime.enter();
+                    let mut calls = [0, 1].map(|key| group.call((round + key) % 3, move || pending_then(key)));
+                    let fresh = group.call_fresh(round % 3, || pending_then(7));
+                    let polled = AssertUnwindSafe(|| calls.each_mut().map(|call| call.now_or_never().is_some()));
+                    let _ = catch_unwind(polled);
+                    drop(group.spawn(round % 3, || pending_then(8)));
+                    drop((calls, fresh));
+                }
+            }
+        });
+        runtime.block_on(async {
+            let mut tasks = JoinSet::new();
+            for number in 1..=4u32 {
+                let group = group.clone();
+                tasks.spawn(async move {
+                    let mut random = number.wrapping_mul(2_654_435_761);
+                    let mut next = move |below: u32| {
+                        random ^= random << 13;
+                        random ^= random >> 17;
+                        random ^= random << 5;
+                        random % below
+                    };
+                    for _ in 0..3_000 {
+                        let (key, yields, panics) = (next(3), next(4), next(16) == 0);
+                        let nested = (next(8) == 0).then(|| group.clone());
+                        let work = move || async move {
+                            for _ in 0..yields {
+                                yield_now().await;
+                            }
+                            if let Some(group) = nested {
+                                return group.call_fresh((key + 1) % 3, || async { 9 }).await.value;
+                            }
+                            if panics {
+                                resume_unwind(Box::new("work that panics"));
+                            }
+                            key
+                        };
+                        let mut call = match next(8) {
+                            0 => group.spawn(key, work),
+                            1 => group.spawn_fresh(key, work),
+                            2 | 3 => group.call_fresh(key, work),
+                            4 => match group.try_call(key, work) {
+                                Some(call) => call,
+                                None => continue,
+                            },
+                            _ => group.call(key, work),
+                        };
+                        match next(8) {
+                            0 => _ = group.forget(&key),
+                            1 => _ = group.forget_where(|key| *key == 1),
+                            2 => continue,
+                            3 => {
+                                let _ = AssertUnwindSafe(poll_once(&mut call)).catch_unwind().await;
+                                yield_now().await;
+                                continue;
+                            }
+                            _ => {}
+                        }
+                        let _ = AssertUnwindSafe(call).catch_unwind().await;
+                    }
+                });
+            }
+            while let Some(task) = tasks.join_next().await {
+                task.expect("nobody panics");
+            }
+            spawn_blocking(|| dying.join()).await.expect("it has a thread").expect("nobody panics");
+            while group.stats().callers > 0 || !group.is_empty() || Handle::current().metrics().num_alive_tasks() > 0 {
+                yield_now().await;
+            }
+        });
+        told.assert_agrees(&group);
+    }
+}
+
+/// Work that is pending now and then.
+async fn pending_then(value: u32) -> u32 {
+    yield_now().await;
+    value
 }
