@@ -47,6 +47,9 @@ impl<C> HttpSingleflightLayer<C> {
     /// Adds an observer of the layer's requests and flights: for metrics, logs and pages of one's own. It sees the group that
     /// was given, too.
     ///
+    /// Make such a layer once, and clone it: one that is made anew for each connection adds an observer each time to the group that
+    /// it is given, and all of them are told of each request.
+    ///
     /// # Examples
     ///
     /// See [`HttpObserver`].
