@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use tokio::time::advance;
+use tokio_test::task::spawn;
+use tower::Service;
 use tower_singleflight::{
     HttpSingleflightLayer, Limits,
     http::{Heads, HttpGroup},
@@ -10,7 +12,7 @@ use tower_singleflight::{
 
 use crate::{
     herd::{herd, texts},
-    origin::{Bench, Plain, RequestBody, bench, bench_in, get_with, ok, text},
+    origin::{Bench, Plain, RequestBody, bench, bench_in, get, get_with, ok, text},
 };
 
 /// Lets callers of as many variants meet an answer that varies.
@@ -102,7 +104,7 @@ async fn d10_the_release_limit_holds_for_those_who_have_waited_too_long() {
     assert!(bench.group.is_empty());
 }
 
-/// As a follower does not wait there for its flight: nothing would tell it when it has waited for long enough.
+/// Nothing would tell it there when it has waited for long enough.
 #[test]
 fn d10_where_there_are_no_timers_nobody_waits_for_a_permit_that_may_be_waited_for_only_so_long() {
     let without_timers = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -110,12 +112,19 @@ fn d10_where_there_are_no_timers_nobody_waits_for_a_permit_that_may_be_waited_fo
         let limits = Limits::new().max_wait(Duration::from_secs(3600));
         let layer = HttpSingleflightLayer::new().release_limit(1);
         let mut bench: Plain = bench_in(layer, HttpGroup::with_limits(limits));
-        let tasks = herd(&mut bench, 4);
-        assert_eq!(bench.count().await, 4, "the first, and those who do not wait for it");
-        while !bench.held.is_empty() {
-            bench.next().await.answer(ok(&[], "rows"));
+        let leader = bench.call(get("/x"));
+        // They are polled when they are released already: a follower does not wait here either.
+        let mut released = [(); 2].map(|()| spawn(bench.service.call(get("/x"))));
+        bench.next().await.answer(ok(&[("cache-control", "private")], "mine"));
+        assert_eq!(text(leader.await.unwrap()).await, "mine");
+        for call in &mut released {
+            assert!(call.poll().is_pending());
         }
-        assert_eq!(texts(tasks).await, vec!["rows"; 4]);
+        assert_eq!(bench.count().await, 3, "one has the permit, and the other one does not wait for it");
+        for call in released {
+            bench.next().await.answer(ok(&[], "own"));
+            assert_eq!(text(call.await.unwrap()).await, "own");
+        }
         assert!(bench.group.is_empty());
     });
 }
