@@ -5,6 +5,7 @@ use std::{
     convert::Infallible,
     hash::{Hash, Hasher},
     pin::Pin,
+    time::Duration,
 };
 
 use futures_util::FutureExt;
@@ -230,4 +231,39 @@ async fn a_follower_whose_leader_lands_as_it_joins_would_have_been_saved() {
     assert_eq!(service.call((7, 1)).await, Ok(1));
     let stats = layer.dry_run_stats();
     assert_eq!((stats.led, stats.followed, stats.saved, stats.same), (1, 1, 1, 1));
+}
+
+/// On two threads, with all limits, reloads, callers that leave, and outcomes that are not shared.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_counts_of_a_melee_add_up() {
+    const MICROS: Duration = Duration::from_micros(1);
+    let limits = Limits::new().max_followers(3).max_flights(3);
+    for limits in [Limits::new(), limits, limits.max_wait(MICROS * 20).join_window(MICROS * 50)] {
+        let layer = SingleflightLayer::new(key).fresh_if(|request: &(u8, u32)| request.1 % 3 == 1).limits(limits);
+        let layer = layer.share_if(|outcome: &Outcome| !matches!(outcome, Ok(value) if value % 5 == 4));
+        let layer = layer.group(Group::with_limits(limits)).dry_run(same);
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 1..=4 {
+            let mut service = layer.layer(backend());
+            tasks.spawn(async move {
+                for value in 0..5_000u32 {
+                    let value = value.wrapping_mul(2_654_435_761).wrapping_add(number) >> 7;
+                    let mut call = service.call((1 + (value % 2) as u8, value));
+                    match value % 7 {
+                        0 => continue,
+                        1 | 2 => drop(futures_util::poll!(&mut call)),
+                        _ => assert_eq!(call.await, Ok(value)),
+                    }
+                }
+            });
+        }
+        while let Some(task) = tasks.join_next().await {
+            task.unwrap();
+        }
+        let stats = layer.dry_run_stats();
+        assert_eq!(stats.calls, stats.led + stats.followed + stats.alone + stats.full + stats.limited, "{stats:?}");
+        let ended = stats.saved + stats.released + stats.waited_too_long + stats.left + stats.leader_left;
+        assert_eq!((stats.followed, stats.panicked), (ended, 0), "{stats:?}");
+        assert!(stats.saved > 0, "{stats:?}");
+    }
 }
