@@ -118,7 +118,8 @@ impl StatusPage {
     }
 
     /// Adds a row to the page's table of groups: what [`Group::stats`](crate::Group::stats) says, and which observers have
-    /// been switched off. Asked for each snapshot; if it panics, never again.
+    /// been switched off. Asked for each snapshot, by one caller at a time: those who look meanwhile see what it said before. If
+    /// it panics, it is not asked again.
     ///
     /// This value and its later clones show it. Clones from before do not, so that a group that is observed by one is not
     /// held for ever.
@@ -141,8 +142,8 @@ impl StatusPage {
         self.with(|sources| sources.groups.push(Source { name: cut(name).into(), ask: Observed::new(stats) }))
     }
 
-    /// Adds text of the application's own, under a title: at most 16 KiB, made anew for each snapshot. If it panics, it is
-    /// not asked again.
+    /// Adds text of the application's own, under a title: at most 16 KiB, made anew for each snapshot, as with
+    /// [`group`](Self::group). If it panics, it is not asked again.
     ///
     /// This value and its later clones show it.
     ///
