@@ -89,9 +89,9 @@ where
 {
     /// Joins or leads in one critical section (invariants 1, 2, 13). `profile`: for the group's observers, if there are any.
     ///
-    /// `K::drop` is user code and may panic. Keys are dropped last and by name, while the handle is still a local:
-    /// unwinding then drops the handle, and the caller leaves its flight (invariant 8). A handle already moved into the
-    /// value that is returned would be leaked.
+    /// `K::drop` is user code and may panic. Keys are dropped last and by name, while what is returned is still a local:
+    /// unwinding then drops it, and the caller leaves its flight (invariant 8). Already moved to where it is returned, it would
+    /// be leaked. What is returned is made at once and changed where it is: a follower is moved once less.
     #[inline]
     pub(super) fn join<W: Work<T>>(
         self: &Arc<Self>,
@@ -135,7 +135,8 @@ where
                     };
                     let seen = (profile.is_some() || WaitSpan::is_wanted()).then(|| Seen::of(flight));
                     let Followed { outcome, moves } = locked.follow(at, self, finish);
-                    let mut follower = Follower::new(outcome, edge);
+                    let follower = Follower::new(outcome, edge);
+                    let mut joined = Joined::Follower(follower, Fallback { work, extras: Rare::NONE });
                     // Told before the task is started, which may end the flight at once.
                     if let Some(seen) = &seen {
                         self.tell_joined(at, seen, moves, profile);
@@ -143,12 +144,14 @@ where
                     if let (true, Some(spawner)) = (moves, spawner) {
                         launch(spawner, Arc::clone(self), at);
                     }
-                    if let Some(seen) = seen {
+                    if let (Some(seen), Joined::Follower(follower, _)) = (seen, &mut joined) {
                         follower.wait_in(seen.span(at.id(self.number)));
                     }
-                    let extras = if self.limits.max_wait.is_some() { self.limited(fresh, since) } else { Rare::NONE };
+                    if let (Some(_), Joined::Follower(_, fallback)) = (self.limits.max_wait, &mut joined) {
+                        fallback.extras = self.limited(fresh, since);
+                    }
                     drop(key);
-                    return Joined::Follower(follower, Fallback { work, extras });
+                    return joined;
                 }
             }
         }

@@ -46,6 +46,7 @@ impl<K, T> Locked<'_, K, T> {
     }
 
     /// Solo, Shared => Shared: one more follower.
+    #[inline]
     pub(in crate::group) fn follow(mut self, at: FlightRef, shard: &Arc<Shard<K, T>>, finish: bool) -> Followed<K, T> {
         let unserved = &self.shard.unserved;
         let (flight, stats) = self.table.at_counted(at.slot);
