@@ -21,6 +21,9 @@ pub(super) type CoalesceIf = Arc<dyn Fn(&request::Parts) -> bool + Send + Sync>;
 /// Asked of each request whose content has been read.
 pub(super) type ContentIf = Arc<dyn Fn(&request::Parts, &Bytes) -> bool + Send + Sync>;
 
+/// How the media types of gRPC begin, those of gRPC-Web among them.
+const GRPC: &[u8] = b"application/grpc";
+
 #[derive(Clone)]
 pub(super) struct Config {
     pub(super) recipe: Recipe,
@@ -107,7 +110,11 @@ impl Config {
     }
 
     fn opted_in(&self, parts: &request::Parts) -> Grpc {
-        let is_grpc = |value: &http::HeaderValue| value.as_bytes().starts_with(b"application/grpc");
+        // RFC 9110, section 8.3.1: in any case.
+        let is_grpc = |value: &http::HeaderValue| {
+            let kind = value.as_bytes().get(..GRPC.len());
+            kind.is_some_and(|kind| kind.eq_ignore_ascii_case(GRPC))
+        };
         if parts.method != Method::POST || !parts.headers.get(http::header::CONTENT_TYPE).is_some_and(is_grpc) {
             return Grpc::Other;
         }

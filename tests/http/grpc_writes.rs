@@ -46,6 +46,34 @@ async fn s21_a_grpc_call_fences_its_service_when_its_status_is_known() {
     assert!(!grpc_fences("pkg.Other/Put", "0", true).await, "another service");
 }
 
+/// The letters of a media type mean the same in either case.
+#[tokio::test]
+async fn s21_a_grpc_call_is_one_in_any_case_of_its_content_type() {
+    for kind in ["application/grpc", "Application/gRPC+proto", "APPLICATION/GRPC-WEB"] {
+        let call = |method: &str| {
+            let mut call = grpc(method, &[]);
+            call.headers_mut().insert("content-type", kind.parse().unwrap());
+            call
+        };
+        let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
+        let before = [bench.call(call("pkg.Service/Get")), bench.call(call("pkg.Service/Get"))];
+        let reading = bench.next().await;
+        assert_eq!(bench.count().await, 1, "{kind}: it shares");
+        let write = bench.call(call("pkg.Service/Put"));
+        bench.next().await.answer(in_trailers("0", Some("done")));
+        assert_eq!(text(write.await.unwrap()).await, "done");
+        let after = bench.call(call("pkg.Service/Get"));
+        assert_eq!(bench.count().await, 3, "{kind}: the write fences");
+        reading.answer(in_trailers("0", Some("old")));
+        bench.next().await.answer(in_trailers("0", Some("new")));
+        for before in before {
+            assert_eq!(text(before.await.unwrap()).await, "old");
+        }
+        assert_eq!(text(after.await.unwrap()).await, "new");
+        assert!(bench.group.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn s21_a_grpc_web_call_fences_unless_its_frame_of_trailers_refuses() {
     for (frame, fenced) in [
