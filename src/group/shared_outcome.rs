@@ -1,11 +1,8 @@
 //! The outcome of a shared flight, as all its callers but the leader get it.
 
-use std::{
-    mem::forget,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use super::{
@@ -14,7 +11,7 @@ use super::{
 };
 use crate::{
     Outcome, Reason, Role, Stats,
-    panic::{Payload, Text},
+    panic::{Payload, Text, discard},
 };
 
 /// Made when the first follower joins. Written once, at the landing and under the shard's lock (invariants 3, 11);
@@ -130,26 +127,36 @@ impl<T: Clone, S> PartValue<T, S> {
 impl<T: Clone, S> SharedOutcome<T, S> {
     /// Gives one caller the value; the last one needs no clone.
     fn take<W>(self: Arc<Self>, role: Role, unneeded: Option<W>) -> Outcome<T> {
-        let on_panic = OnPanic { unserved: &self.unserved, role };
+        let mut on_panic = OnPanic { outcome: Some(self), role };
         drop(unneeded);
-        let told = if Arc::strong_count(&self) > 1 { self.told.get().cloned() } else { None };
-        forget(on_panic);
-        match told.or_else(|| Arc::into_inner(self)?.told.into_inner()) {
+        let told = on_panic.outcome.as_ref().filter(|outcome| Arc::strong_count(outcome) > 1);
+        let told = told.and_then(|outcome| outcome.told.get().cloned());
+        let outcome = on_panic.outcome.take();
+        match told.or_else(|| Arc::into_inner(outcome?)?.told.into_inner()) {
             Some(Told::Shared { value, callers }) => Outcome { value, role, callers },
             _ => unreachable!("only a value is shared"),
         }
     }
 }
 
-/// Counts a follower that gets no value, since code of the user's panics. To be forgotten once that has returned.
-struct OnPanic<'a> {
-    unserved: &'a AtomicU64,
+/// Counts a follower that gets no value, since code of the user's panics, and then drops the value if that was the last: it may
+/// panic as well, and two panics at once would end the process. Disarmed by taking the outcome.
+struct OnPanic<T, S> {
+    outcome: Option<Arc<SharedOutcome<T, S>>>,
     role: Role,
 }
 
-impl Drop for OnPanic<'_> {
-    #[cold]
+impl<T, S> Drop for OnPanic<T, S> {
+    #[inline]
     fn drop(&mut self) {
-        self.unserved.fetch_add(u64::from(self.role == Role::Follower), Relaxed);
+        if let Some(outcome) = self.outcome.take() {
+            panicked(outcome, self.role);
+        }
     }
+}
+
+#[cold]
+fn panicked<T, S>(outcome: Arc<SharedOutcome<T, S>>, role: Role) {
+    outcome.unserved.fetch_add(u64::from(role == Role::Follower), Relaxed);
+    discard(outcome);
 }

@@ -56,6 +56,32 @@ async fn work_and_value_that_both_panic_as_they_are_dropped_stick_no_key() {
     }
 }
 
+/// Panics as it is dropped, whatever else unwinds.
+#[derive(Clone)]
+struct Always;
+
+impl Drop for Always {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+/// Two panics at once end the process.
+#[tokio::test]
+async fn a_follower_whose_work_panics_as_it_is_dropped_may_hold_the_last_value_that_does_too() {
+    let group = Group::new();
+    let leader = group.call("key", || async { Some(Always) });
+    let work = Always;
+    let follower = group.call("key", move || {
+        let _work = &work;
+        pending()
+    });
+    let outcome = leader.await;
+    std::mem::forget(outcome.value);
+    assert!(AssertUnwindSafe(follower).catch_unwind().await.is_err());
+    assert_eq!((group.stats().panicked, group.is_empty()), (1, true));
+}
+
 /// Throws a payload that panics as it is dropped.
 struct Thrown;
 
