@@ -20,6 +20,12 @@ use self::{
 use super::SpillStore;
 use crate::http::body::{BodyError, BodySource};
 
+#[test]
+fn a_store_shows_its_limits_and_how_much_is_in_use() {
+    let store = SpillStore::on(good(), 10, 20);
+    assert_eq!(format!("{store:?}"), "SpillStore { limits: Some((10, 20)), used: 0, .. }");
+}
+
 /// Waits for a write that was under way when the last reader left.
 async fn until(done: impl Fn() -> bool) {
     for _ in 0..10_000 {
