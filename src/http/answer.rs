@@ -23,6 +23,8 @@ pub(super) struct Audience {
     pub(super) has_length: bool,
     /// It was judged when all layers of the group were told the same.
     pub(super) alike: bool,
+    /// It is larger than the window, and all of it was there at once.
+    pub(super) whole: bool,
     /// What the fleet did with the work.
     pub(super) fleet: FleetPart,
     /// What followers compare; `None`: nothing.

@@ -104,6 +104,12 @@ impl Config {
         Kind { wanted, grpc: self.grpc(parts) }
     }
 
+    /// Returns whether an answer of this length is shared only if all of it is there at once.
+    #[inline]
+    pub(super) fn is_large(&self, length: u64) -> bool {
+        length > self.window as u64 && self.large_bodies == LargeBodies::Alone
+    }
+
     #[inline]
     fn grpc(&self, parts: &request::Parts) -> Grpc {
         if self.grpc.is_empty() { Grpc::Other } else { self.opted_in(parts) }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     answer::{Answer, JudgedBody},
-    body::{Ahead, LargeBodies, ReadAhead},
+    body::{Ahead, ReadAhead},
     grpc_web::{self, Trailers},
     key::HttpKey,
     policy::{Again, GrpcVerdict, Verdict},
@@ -214,6 +214,7 @@ where
         }
         let Some((head, body)) = self.answer.take() else { unreachable!("it was there a moment ago") };
         let mut audience = requester.judge(self.said.verdict.clone(), head.status, self.said.has_length, began);
+        audience.whole = audience.rule.is_none() && large(requester, self.said.announced).is_some();
         if let Some(judged) = self.judged.take() {
             requester.keep_body(&mut audience, judged, began);
         }
@@ -250,8 +251,7 @@ impl<'a> From<Ahead<'a>> for Brought<'a> {
 /// Returns how long an answer is that is shared only if all of it is there at once.
 #[inline]
 fn large(requester: &Requester, announced: Option<u64>) -> Option<u64> {
-    let config = &requester.coalescer.config;
-    announced.filter(|length| *length > config.window as u64 && config.large_bodies == LargeBodies::Alone)
+    announced.filter(|length| requester.coalescer.config.is_large(*length))
 }
 
 /// Returns how long the content is said to be, in bytes.

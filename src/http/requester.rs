@@ -65,6 +65,11 @@ impl Requester {
         if audience.alike && !self.group().layers().is_first(&self.coalescer.config) {
             return Some(Rule::S9Vary);
         }
+        let is_large =
+            |body: &BodySource<RB>| body.length().is_some_and(|length| self.coalescer.config.is_large(length));
+        if !audience.whole && result.as_ref().is_ok_and(|(_, body)| is_large(body)) {
+            return Some(Rule::LargeBody);
+        }
         let head = result.as_ref().ok().map(|(head, _)| head);
         let body = audience.terms.as_ref().and_then(|terms| terms.body.as_ref()).filter(|_| self.unary);
         self.judge_again(head, audience.has_length).or_else(|| self.judge_body_again(body?))
@@ -135,7 +140,7 @@ impl Requester {
         let (rule, fleet, alike) = (share.err(), FleetPart::default(), !self.group().layers().differ());
         // As with most answers, there is nothing to compare.
         if names.is_empty() && again == Again::Never {
-            return Audience { rule, has_length, alike, fleet, terms: None };
+            return Audience { rule, has_length, alike, whole: false, fleet, terms: None };
         }
         // What is in this key may be in the keys of followers by another layer, or not.
         if alike {
@@ -143,7 +148,7 @@ impl Requester {
         }
         let compared = !names.is_empty() || again != Again::Never;
         let terms = compared.then(|| Arc::new(self.terms(names, again, began)));
-        Audience { rule, has_length, alike, fleet, terms }
+        Audience { rule, has_length, alike, whole: false, fleet, terms }
     }
 
     fn terms(&self, names: Vec<HeaderName>, again: Again, began: Option<Instant>) -> Terms {

@@ -6,7 +6,7 @@ use tokio_test::task::spawn;
 use tower::{Layer, Service};
 use tower_singleflight::{
     HttpSingleflightLayer, Role,
-    http::{ContentBody, HttpGroup, HttpSingleflight},
+    http::{ContentBody, HttpGroup, HttpSingleflight, LargeBodies},
 };
 
 use crate::{
@@ -128,6 +128,51 @@ async fn s07_s05_d4_a_follower_gets_nothing_that_its_own_layer_keeps_for_the_lea
         own_call(&mut held, &mut follower).await.answer(answer("its own"));
         assert_eq!(text(follower.await.unwrap().unwrap()).await, "its own");
     }
+}
+
+/// Who is promised to be held up by nobody is not, whoever leads, and has what is there as a whole from either.
+#[tokio::test]
+async fn a_large_answer_is_shared_if_the_followers_own_layer_shares_such_ones() {
+    let alone = || HttpSingleflightLayer::new().window(7);
+    let stream = || alone().large_bodies(LargeBodies::Stream);
+    let marked = || alone().cache_status("b");
+    for (one, other, whole, shares) in [
+        (stream(), alone(), false, false),
+        (stream(), stream().cache_status("b"), false, true),
+        (stream(), HttpSingleflightLayer::new(), false, true),
+        (alone(), marked(), true, true),
+        (alone(), marked(), false, false),
+        (alone(), stream(), true, true),
+    ] {
+        let ((mut one, mut other), mut held) = two(one, other);
+        let [leader, mut follower] = [one.call(get("/x")), other.call(get("/x"))].map(tokio::spawn);
+        held.recv().await.unwrap().answer(if whole { ok(&[], "12345678") } else { in_pieces() });
+        let leader = leader.await.unwrap().unwrap();
+        if shares {
+            let follower = tokio::select! {
+                follower = follower => follower.unwrap().unwrap(),
+                _ = held.recv() => panic!("it asks for itself"),
+            };
+            assert_eq!(
+                futures_util::future::join(text(leader), text(follower)).await,
+                ("12345678".into(), "12345678".into())
+            );
+        } else {
+            own_call(&mut held, &mut follower).await.answer(ok(&[], "its own"));
+            assert_eq!(text(leader).await, "12345678");
+            assert_eq!(text(follower.await.unwrap().unwrap()).await, "its own");
+        }
+        assert!(held.try_recv().is_err());
+    }
+}
+
+/// Eight bytes, as announced.
+fn in_pieces() -> Response<OriginBody> {
+    let (frames, body) = OriginBody::streamed();
+    ["1234", "5678"].iter().for_each(|piece| frames.data(piece));
+    let mut answer = Response::new(body);
+    answer.headers_mut().insert("content-length", "8".parse().unwrap());
+    answer
 }
 
 /// What comes in place of a message is judged by the follower's layer too, in each of its forms.

@@ -12,6 +12,11 @@ impl<B> BodySource<B> {
         Self { settings: Some(settings), ..self }
     }
 
+    /// Returns how long the body was announced to be, in bytes.
+    pub(in crate::http) fn length(&self) -> Option<u64> {
+        self.announced
+    }
+
     fn settings_mut(&mut self) -> &mut Settings {
         Arc::make_mut(self.settings.get_or_insert_default())
     }
