@@ -45,21 +45,19 @@ fn on_each(scenario: impl Fn(Kind) + Sync) {
 
 #[test]
 fn many_processes_and_callers_are_one_run() {
-    let _alone = alone();
-    for kind in kinds() {
+    on_each(|kind| {
         for way in [Way::Told, Way::Polling, Way::Deaf] {
             herd::on_one(&small(), kind, way);
         }
-    }
+    });
 }
 
 #[test]
 fn on_a_cluster_they_are_one_run_too() {
-    let _alone = alone();
-    for kind in kinds() {
+    on_each(|kind| {
         herd::on_cluster(&small(), kind, Way::Told);
         herd::on_cluster(&Size { processes: 3, ..small() }, kind, Way::Polling);
-    }
+    });
 }
 
 #[test]
