@@ -114,7 +114,7 @@ const fn is_of_trailers(flags: u8) -> bool {
 }
 
 /// Returns what base64 stands for, as far as it goes; what is none, since no frame begins as base64 does, as it is. Whoever
-/// sends it may pad where he likes.
+/// sends it may pad it anywhere.
 fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.first().is_some_and(|first| first.is_ascii_alphanumeric() || b"+/".contains(first)) {
         return bytes.into();
