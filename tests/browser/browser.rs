@@ -1,6 +1,6 @@
 //! The live page in Chromium. Where there is no chromedriver, a line says that each test was skipped.
 
-use std::time::Duration;
+use std::{panic::resume_unwind, time::Duration};
 
 use browser_tests::{Browser, Fault, Site};
 use fantoccini::key::Key;
@@ -137,7 +137,7 @@ async fn no_label_is_taken_for_html_and_no_other_script_runs() {
         let page = StatusPage::new();
         let hostile = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
         let group = Group::new().observed(page.named(hostile));
-        let fleet = Fleet::new(MemoryEngine::new(), [7; 32]);
+        let fleet = Fleet::new(MemoryEngine::new(), [7; 32]).observed(|_| resume_unwind(Box::new("an observer")));
         fleet.call(&Group::new(), 7, PostcardCodec::new(), || async {}).await;
         assert_eq!(fleet.stats().led, 1);
         let site = site(page.section(hostile, move || hostile.to_owned()).fleet(hostile, fleet));
@@ -148,7 +148,8 @@ async fn no_label_is_taken_for_html_and_no_other_script_runs() {
         browser.until("return document.querySelector('#sections pre')?.textContent", hostile).await?;
         browser.until_text("oldest-more", hostile).await?;
         let row = "return [...document.querySelector('#fleets tbody tr').cells].map((cell) => cell.textContent)";
-        browser.until(row, json!([hostile, "asked", "1", "0", "0", "0", "0", "0", "0", "0", ""])).await?;
+        browser.until(row, json!([hostile, "asked", "1", "0", "0", "0", "0", "0", "0", "0", "1", ""])).await?;
+        browser.until_text("off", "1").await?;
         browser.until("return document.querySelectorAll('img, body script:not(:last-of-type)').length", 0).await?;
         // Were one in the page after all, the policy would keep it from running.
         let script = "window.owned = 0; const script = document.createElement('script'); script.textContent = 'owned = 1'; \

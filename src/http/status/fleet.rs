@@ -6,7 +6,7 @@ use super::{
     StatusPage,
     snapshot::FleetOf,
     sources::{FleetFn, Source},
-    stripe::ByWhy,
+    stripe::ByName,
 };
 use crate::{
     fleet::{Fleet, FleetReason, FleetStats},
@@ -39,7 +39,7 @@ impl StatusPage {
 
 impl FleetOf {
     fn new(fleet: Arc<str>, of: &Fleet) -> Self {
-        let stats = of.stats();
+        // By name and in full, so that a new count is not left out here.
         let FleetStats {
             led,
             landed,
@@ -51,28 +51,30 @@ impl FleetOf {
             unfenced,
             skipping,
             untold,
-            ..
-        } = stats;
-        let mut local_by = ByWhy::default();
+            observers_off,
+        } = of.stats();
+        let mut counts = ByName::default();
+        for (name, count) in [
+            ("led", led),
+            ("landed", landed),
+            ("followed", followed),
+            ("local", local),
+            ("without_engine", without_engine),
+            ("lost", lost),
+            ("bad_messages", bad_messages),
+            ("unfenced", unfenced),
+            ("untold", untold as u64),
+            ("observers_off", observers_off as u64),
+        ] {
+            counts.add(name, count);
+        }
+        let mut local_by = ByName::default();
         for reason in FleetReason::ALL {
             let flights = of.local(reason);
             if flights > 0 {
                 local_by.add(reason.name(), flights);
             }
         }
-        Self {
-            fleet,
-            led,
-            landed,
-            followed,
-            local,
-            local_by,
-            without_engine,
-            lost,
-            bad_messages,
-            unfenced,
-            skipping,
-            untold,
-        }
+        Self { fleet, skipping, counts, local_by }
     }
 }

@@ -81,21 +81,9 @@ fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
 fn write_fleet(text: &mut String, fleet: &FleetOf) -> fmt::Result {
     let engine = if fleet.skipping { "skipped" } else { "asked" };
     write!(text, "fleet {} engine {engine}", one_line(&fleet.fleet))?;
-    for (name, number) in [
-        ("led", fleet.led),
-        ("landed", fleet.landed),
-        ("followed", fleet.followed),
-        ("local", fleet.local),
-        ("without_engine", fleet.without_engine),
-        ("lost", fleet.lost),
-        ("bad_messages", fleet.bad_messages),
-        ("unfenced", fleet.unfenced),
-        ("untold", fleet.untold as u64),
-    ] {
-        write!(text, " {name} {number}")?;
-    }
+    fleet.counts.iter().try_for_each(|(name, count)| write!(text, " {name} {count}"))?;
     writeln!(text)?;
-    if fleet.local > 0 {
+    if fleet.local_by.iter().len() > 0 {
         write!(text, "fleet {} local", one_line(&fleet.fleet))?;
         fleet.local_by.iter().try_for_each(|(why, count)| write!(text, " {why} {count}"))?;
         writeln!(text)?;

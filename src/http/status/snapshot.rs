@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::{
     history::Calls,
-    stripe::{ByWhy, Counts, FlightCounts},
+    stripe::{ByName, Counts, FlightCounts},
     waits::Quantiles,
 };
 use crate::{FlightId, Stats};
@@ -45,8 +45,8 @@ pub(super) struct CallsOf {
     pub(super) calls: u64,
     pub(super) led: u64,
     pub(super) followed: u64,
-    pub(super) alone: ByWhy,
-    pub(super) released: ByWhy,
+    pub(super) alone: ByName,
+    pub(super) released: ByName,
     pub(super) answered: u64,
     pub(super) panicked: u64,
     pub(super) left: u64,
@@ -104,22 +104,17 @@ pub(super) struct GroupOf {
     pub(super) waiting: usize,
 }
 
-/// A fleet that the page was given, as `FleetStats` has it. Without the feature `fleet` there is none.
+/// A fleet that the page was given. Without the feature `fleet` there is none.
 #[derive(Serialize)]
 pub(super) struct FleetOf {
     pub(super) fleet: Arc<str>,
-    pub(super) led: u64,
-    pub(super) landed: u64,
-    pub(super) followed: u64,
-    pub(super) local: u64,
-    /// The same by the reason, those that there are.
-    pub(super) local_by: ByWhy,
-    pub(super) without_engine: u64,
-    pub(super) lost: u64,
-    pub(super) bad_messages: u64,
-    pub(super) unfenced: u64,
+    /// Whether its engine is.
     pub(super) skipping: bool,
-    pub(super) untold: usize,
+    /// All that `FleetStats` counts, by the names that it has there.
+    #[serde(flatten)]
+    pub(super) counts: ByName,
+    /// Its `local` by the reason, those that there are.
+    pub(super) local_by: ByName,
 }
 
 /// Text of the application's.
@@ -171,7 +166,7 @@ impl GroupOf {
     }
 }
 
-impl Serialize for ByWhy {
+impl Serialize for ByName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
     }

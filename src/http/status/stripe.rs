@@ -14,9 +14,9 @@ pub(super) struct Counts {
     pub(super) led: u64,
     pub(super) followed: u64,
     /// By the rule or the reason.
-    pub(super) alone: ByWhy,
+    pub(super) alone: ByName,
     /// Followers that went alone after all, by the rule or the reason.
-    pub(super) released: ByWhy,
+    pub(super) released: ByName,
     /// Calls that ended with an outcome.
     pub(super) answered: u64,
     pub(super) panicked: u64,
@@ -29,9 +29,9 @@ pub(super) struct Counts {
 
 /// Numbers by names, of which there are few.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ByWhy(Vec<(&'static str, u64)>);
+pub(super) struct ByName(Vec<(&'static str, u64)>);
 
-impl ByWhy {
+impl ByName {
     pub(super) fn add(&mut self, why: &'static str, count: u64) {
         match self.0.iter_mut().find(|(known, _)| *known == why) {
             Some((_, sum)) => *sum += count,

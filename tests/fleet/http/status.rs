@@ -1,6 +1,7 @@
 //! The live page of layers that are in a fleet: it says what `Fleet::stats` says.
 
 use std::{
+    panic::resume_unwind,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -64,13 +65,14 @@ async fn is_shown(process: &Process, reasons: &[(FleetReason, u64)]) -> FleetSta
         "unfenced": stats.unfenced,
         "skipping": stats.skipping,
         "untold": stats.untold,
+        "observers_off": stats.observers_off,
     }]);
     assert_eq!(json["fleets"], expected);
     assert_eq!(reasons.iter().map(|(_, flights)| flights).sum::<u64>(), stats.local);
     let engine = if stats.skipping { "skipped" } else { "asked" };
     let mut lines = format!(
         "\nfleet pages engine {engine} led {} landed {} followed {} local {} without_engine {} lost {} bad_messages {} \
-         unfenced {} untold {}\n",
+         unfenced {} untold {} observers_off {}\n",
         stats.led,
         stats.landed,
         stats.followed,
@@ -79,7 +81,8 @@ async fn is_shown(process: &Process, reasons: &[(FleetReason, u64)]) -> FleetSta
         stats.lost,
         stats.bad_messages,
         stats.unfenced,
-        stats.untold
+        stats.untold,
+        stats.observers_off
     );
     if !reasons.is_empty() {
         lines += "fleet pages local";
@@ -139,6 +142,14 @@ async fn the_page_says_what_the_stats_of_the_fleet_say() {
     let stats = is_shown(&b, &[(FleetReason::Unavailable, 3), (FleetReason::Skipped, 1)]).await;
     assert_eq!((stats.led, stats.unfenced, stats.untold, stats.skipping), (1, 1, 0, false));
     assert_eq!(*untold.lock().unwrap(), [1, 0]);
+
+    // An observer that panics is told nothing any more, and the page says so.
+    drop(b.fleet.clone().observed(|_| resume_unwind(Box::new("an observer"))));
+    let led = ask(&mut b.node, get("http://h/x")).await;
+    b.node.next().await.answer(ok(&[], "newer"));
+    assert_eq!(fleet(&answered(led).await), Some(FleetRole::Led));
+    let stats = is_shown(&b, &[(FleetReason::Unavailable, 3), (FleetReason::Skipped, 1)]).await;
+    assert_eq!((stats.led, stats.observers_off), (2, 1));
     assert!(a.node.group.is_empty() && b.node.group.is_empty());
 }
 

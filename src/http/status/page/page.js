@@ -96,7 +96,7 @@
     set("saved", count(s.calls.saved));
     set("saved-more", s.calls.calls ? (100 * s.calls.saved / s.calls.calls).toFixed(1) + " % of all calls" : "");
     set("saved-wait", time(s.calls.saved_wait));
-    const off = s.groups.reduce((sum, group) => sum + group.observers_off, 0);
+    const off = [...s.groups, ...s.fleets].reduce((sum, { observers_off }) => sum + observers_off, 0);
     at("off-tile").hidden = off === 0;
     set("off", count(off));
     for (const id of ["calls", "led", "followed", "panicked", "left"]) set(id, count(s.calls[id]));
@@ -119,7 +119,7 @@
       at("groups-section").hidden = s.groups.length === 0;
       rows(at("groups"), s.groups, (g) => [g.group, ...[g.in_flight, g.callers, g.waiting, g.led, g.followed, g.alone, g.saved, g.observers_off].map(count)], 1);
       at("fleets-section").hidden = s.fleets.length === 0;
-      rows(at("fleets"), s.fleets, (f) => [f.fleet, f.skipping ? "skipped" : "asked", ...[f.led, f.followed, f.local, f.without_engine, f.lost, f.bad_messages, f.unfenced, f.untold].map(count), byReason(f.local_by)], 1);
+      rows(at("fleets"), s.fleets, (f) => [f.fleet, f.skipping ? "skipped" : "asked", ...[f.led, f.followed, f.local, f.without_engine, f.lost, f.bad_messages, f.unfenced, f.untold, f.observers_off].map(count), byReason(f.local_by)], 1);
       sections(s.sections);
       set("version", s.version);
       set("up", ", up " + time(s.up));
