@@ -12,7 +12,7 @@ pub struct FleetStats {
     pub led: u64,
     /// Of these, those that were told to others when they landed.
     pub landed: u64,
-    /// Flights that got the outcome of another process.
+    /// Flights that got the outcome of another process, those whose `share_if` panicked on it among them.
     pub followed: u64,
     /// Flights that were for the fleet and ran their work without it, for whatever reason. Flights that never ask the fleet are
     /// not counted: those of private requests, and those that `fleet_if` keeps in the process.

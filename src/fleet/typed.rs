@@ -106,12 +106,21 @@ where
                     ask.unreadable();
                     return start().await;
                 };
-                if share_if.as_ref().is_none_or(|share_if| share_if.takes(&value)) {
-                    ask.followed();
-                    return value;
+                match catch(|| share_if.is_none_or(|share_if| share_if.takes(&value))) {
+                    Ok(true) => {
+                        ask.followed();
+                        return value;
+                    }
+                    Ok(false) => {
+                        ask.declined(FleetReason::NotShareable);
+                        return start().await;
+                    }
+                    // It counts as the work's, whose outcome this flight has got.
+                    Err(payload) => {
+                        ask.followed();
+                        resume_unwind(payload);
+                    }
                 }
-                ask.declined(FleetReason::NotShareable);
-                return start().await;
             }
         };
         let (value, lead) = lead.run(async { start().await }).await;

@@ -1,6 +1,10 @@
 //! User code that panics beside the work: it does so in one process, and the others do not wait for one another.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -8,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, service_fn};
 use tower_singleflight::{
     Group, SingleflightLayer,
-    fleet::{Codec, Fleet, MemoryEngine, PostcardCodec},
+    fleet::{Codec, Fleet, FleetEvent, FleetRole, FleetStats, MemoryEngine, PostcardCodec},
 };
 
 use crate::process::SECRET;
@@ -38,6 +42,41 @@ async fn f1_a_predicate_that_panics_does_not_make_one_process_after_the_other_wa
         assert!(call.await.unwrap().0, "it is the predicate's panic, as it would be without the fleet");
     }
     assert!(asked.elapsed() < 3 * WORK, "{:?}", asked.elapsed());
+}
+
+/// Each flight that asks the fleet is counted once, whatever it comes to: this one has got the outcome of another process.
+#[tokio::test(start_paused = true)]
+async fn a_flight_whose_predicate_panics_on_the_outcome_of_another_process_has_followed() {
+    let engine = MemoryEngine::new();
+    let fleets = [(); 2].map(|()| Fleet::new(engine.clone(), SECRET));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let seen_by = Arc::clone(&seen);
+    drop(fleets[1].clone().observed(move |event| {
+        if let FleetEvent::Asked(role) = event {
+            seen_by.lock().unwrap().push(*role);
+        }
+    }));
+    let calls = fleets.each_ref().map(|fleet| {
+        let own = fleet.clone();
+        let layer = SingleflightLayer::new(|id: &u64| Some(*id))
+            .share_if(move |_: &Result<u64, ()>| own.stats().led == 1 || panic!("the predicate"))
+            .fleet(fleet.clone(), "rows", PostcardCodec::new());
+        let mut service = layer.layer(service_fn(|id: u64| async move {
+            sleep(WORK).await;
+            Ok::<_, ()>(id)
+        }));
+        let call = service.call(7);
+        tokio::spawn(async move { (AssertUnwindSafe(call).catch_unwind().await.ok(), drop(service)).0 })
+    });
+    let mut outcomes = Vec::new();
+    for call in calls {
+        outcomes.push(call.await.unwrap());
+    }
+    assert_eq!(outcomes, [Some(Ok(7)), None], "it is the predicate's panic");
+    let counted =
+        fleets.map(|fleet| fleet.stats()).map(|FleetStats { led, followed, local, .. }| [led, followed, local]);
+    assert_eq!(counted, [[1, 0, 0], [0, 1, 0]]);
+    assert_eq!(*seen.lock().unwrap(), [FleetRole::Followed]);
 }
 
 struct Panics;
