@@ -13,7 +13,8 @@ use crate::{
     origin::{Fault, Plain, bench, bench_in, get_with, ok, role, status},
 };
 
-const AGAIN: [u16; 18] = [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 428, 429, 431, 505];
+const AGAIN: [u16; 20] =
+    [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 426, 428, 429, 431, 505, 508];
 
 /// The kind: an answer that may be due to the leader's own request.
 #[tokio::test]

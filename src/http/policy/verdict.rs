@@ -134,7 +134,9 @@ impl Policy {
         let grpc = head.grpc.and_then(|status| self.grpc_verdict(facts, status));
         let again = match (status, grpc) {
             // Its fault, as far as anyone can tell.
-            (400 | 401 | 403 | 407 | 408 | 411..=417 | 421 | 425 | 428 | 429 | 431 | 505, _) => Again::Always,
+            (400 | 401 | 403 | 407 | 408 | 411..=417 | 421 | 425 | 426 | 428 | 429 | 431 | 505 | 508, _) => {
+                Again::Always
+            }
             (500..=599, _) if !self.share_server_errors => Again::Never,
             (499..=599, _) => Again::IfLate,
             (_, Some(grpc)) => grpc.again,
@@ -269,8 +271,9 @@ impl Policy {
         let shares = match status {
             // Interim answers; a part, or a change to what the caller has already (RFC 3229, section 10.4.1).
             ..=199 | 206 | 226 => false,
-            // About the credentials of one request, its connection or rate, the size of its fields, its version, or its network.
-            401 | 403 | 407 | 408 | 421 | 425 | 429 | 431 | 505 | 511 => false,
+            // About the credentials of one request, its connection, protocol or rate, the size of its fields, the way that it
+            // has come (`Via`, `CDN-Loop`), or its network.
+            401 | 403 | 407 | 408 | 421 | 425 | 426 | 429 | 431 | 505 | 508 | 511 => false,
             304 => facts.validated,
             // D4.
             500..=599 => return if self.share_server_errors { Ok(()) } else { Err(Rule::D4Failure) },

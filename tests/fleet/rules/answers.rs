@@ -167,7 +167,7 @@ async fn s10_a_status_is_shared_in_all_processes_or_in_none() {
             let [one, two] = [traffic.in_spread(Spread::One).await, traffic.in_spread(Spread::Two).await];
             assert_eq!(two.outcome(), one.outcome(), "{code} {lifetime:?}");
             let shared = match code {
-                206 | 226 | 304 | 401 | 403 | 407 | 408 | 421 | 425 | 429 | 431 | 505 | 511 => false,
+                206 | 226 | 304 | 401 | 403 | 407 | 408 | 421 | 425 | 426 | 429 | 431 | 505 | 508 | 511 => false,
                 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 500..=599 => true,
                 _ => lifetime.is_some(),
             };

@@ -69,7 +69,7 @@ async fn d4_a_panic_is_that_of_its_process() {
 /// What may be due to the leader's own request is asked once more, by one for all, and what that brings is final.
 #[tokio::test(start_paused = true)]
 async fn d9_a_second_try_is_made_by_one_for_all() {
-    let first = [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 428, 429, 431, 505];
+    let first = [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 426, 428, 429, 431, 505, 508];
     for code in first {
         let once = move |asked: &Asked| if asked.whose() == 0 { status(code) } else { ok() };
         let play = Traffic::of(equal(4)).answered(once);

@@ -139,7 +139,7 @@ async fn t25_s09_d3_who_varies() {
 #[tokio::test(start_paused = true)]
 async fn t28_s10_statuses() {
     let layer = HttpSingleflightLayer::new;
-    for code in [206, 304, 401, 403, 407, 408, 421, 425, 429, 431, 505, 511] {
+    for code in [206, 304, 401, 403, 407, 408, 421, 425, 426, 429, 431, 505, 508, 511] {
         assert_eq!(saved(layer(), &|| herd(6), &|_| Some(status(code, &[], "x"))).await, 0, "{code}");
     }
     for code in [200, 204, 404, 301, 308, 410, 500, 503] {
@@ -159,7 +159,7 @@ async fn d9_one_odd_request_in_a_herd() {
         requests.extend((0..100).map(|_| get("/x")));
         at_once(requests)
     };
-    for code in [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 428, 429, 431, 505] {
+    for code in [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 426, 428, 429, 431, 505, 508] {
         let script = |request: &Request<RequestBody>| {
             let odd = request.headers().contains_key("referer");
             Some(if odd { status(code, &[], "odd") } else { ok(&[], "rows") })

@@ -210,11 +210,7 @@ pub(super) fn by_other_means() -> Vec<Odd> {
     let mut odd = vec![
         made("HTTP/1.0", Gets::TheSame, versioned(Version::HTTP_10)),
         made("HTTP/1.0, unknown length", Gets::Unannounced, versioned(Version::HTTP_10)),
-        made("HTTP/1.0, refused", Gets::Status(426), || {
-            let mut request = get_with("/x", &[("x-any", "1")]);
-            *request.version_mut() = Version::HTTP_10;
-            request
-        }),
+        made("HTTP/1.0, refused", Gets::Status(426), versioned(Version::HTTP_10)),
         made("HTTP/1.0, not supported", Gets::Status(505), versioned(Version::HTTP_10)),
         made("HTTP/0.9", Gets::Unannounced, versioned(Version::HTTP_09)),
         made("HTTP/2", Gets::TheSame, versioned(Version::HTTP_2)),
@@ -232,6 +228,7 @@ pub(super) fn by_other_means() -> Vec<Odd> {
             get_with("/x", &[("user-agent", &"a".repeat(64 << 10))])
         }),
         made("64 KiB in another field", Gets::Status(413), || get_with("/x", &[("x-any", &"a".repeat(64 << 10))])),
+        made("a loop", Gets::Status(508), || get_with("/x", &[("cdn-loop", "a, b, a")])),
         made("300 hops", Gets::Status(400), || {
             let mut request = get("/x");
             for _ in 0..300 {

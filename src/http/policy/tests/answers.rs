@@ -72,7 +72,7 @@ fn s09_s20_answers_for_those_who_agree() {
 
 #[test]
 fn s10_d4_statuses() {
-    for status in [100, 101, 103, 199, 206, 304, 401, 403, 407, 408, 421, 425, 429, 431, 505, 511] {
+    for status in [100, 101, 103, 199, 206, 304, 401, 403, 407, 408, 421, 425, 426, 429, 431, 505, 508, 511] {
         let said = [("cache-control", "public, max-age=60")];
         assert_eq!(verdict(status, &said), Err(Rule::S10Status), "{status}");
     }

@@ -15,7 +15,7 @@ fn facts(deadline: bool) -> RequestFacts {
 
 #[test]
 fn d9_an_answer_that_may_be_due_to_the_leaders_own_request_lets_others_try_again() {
-    for status in [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 428, 429, 431, 505] {
+    for status in [400, 401, 403, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 425, 426, 428, 429, 431, 505, 508] {
         // Before S10 and S8 apply, whatever the answer says of its lifetime.
         for fields in [&[][..], &[("cache-control", "public, max-age=60")], &[("cache-control", "no-store")]] {
             assert_eq!(of(facts(false), status, fields).1, Again::Always, "{status} {fields:?}");
