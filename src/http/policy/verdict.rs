@@ -271,8 +271,7 @@ impl Policy {
         let shares = match status {
             // Interim answers; a part, or a change to what the caller has already (RFC 3229, section 10.4.1).
             ..=199 | 206 | 226 => false,
-            // About the credentials of one request, its connection, protocol or rate, the size of its fields, the way that it
-            // has come (`Via`, `CDN-Loop`), or its network.
+            // About the credentials of one request, its connection, protocol, rate or network, its fields' size, or the way it came.
             401 | 403 | 407 | 408 | 421 | 425 | 426 | 429 | 431 | 505 | 508 | 511 => false,
             304 => facts.validated,
             // D4.
