@@ -134,9 +134,8 @@ impl Policy {
         let grpc = head.grpc.and_then(|status| self.grpc_verdict(facts, status));
         let again = match (status, grpc) {
             // Its fault, as far as anyone can tell.
-            (400 | 401 | 403 | 407 | 408 | 411..=417 | 421 | 425 | 426 | 428 | 429 | 431 | 505 | 508, _) => {
-                Again::Always
-            }
+            (400 | 401 | 403 | 407 | 408 | 411..=417 | 421 | 425 | 426 | 428 | 429 | 431, _) => Again::Always,
+            (505 | 508, _) => Again::Always,
             (500..=599, _) if !self.share_server_errors => Again::Never,
             (499..=599, _) => Again::IfLate,
             (_, Some(grpc)) => grpc.again,
