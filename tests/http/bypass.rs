@@ -180,6 +180,18 @@ async fn s13_directives_that_no_rule_settles_keep_requests_apart() {
     }
 }
 
+/// What looks like a directive there is none.
+#[tokio::test]
+async fn s13_what_stands_in_a_quoted_string_counts_whole() {
+    for name in ["cache-control", "pragma"] {
+        let with = |value| get_with("/x", &[(name, value)]);
+        for value in ["tenant=\"a, no-cache, b\"", "tenant=\"a,, b\"", "tenant=\"a \\\", no-store, b\""] {
+            assert_eq!(calls_of(with(value), with(value)).await, 1, "{name}: {value}");
+            assert_eq!(calls_of(with(value), with("tenant=\"a, b\"")).await, 2, "{name}: {value}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn t13_per_credential_one_users_duplicates_coalesce_and_two_users_never_do() {
     for name in ["authorization", "proxy-authorization", "cookie"] {

@@ -13,13 +13,21 @@ static NAMES: [HeaderName; 2] = [header::CACHE_CONTROL, header::PRAGMA];
 /// Writes the directives that count, as they stand and in order. `counts` says of a field whether it does at all.
 pub(super) fn write(headers: &HeaderMap, counts: impl Fn(&HeaderName) -> bool, written: &mut Written) {
     for name in NAMES.iter().filter(|name| counts(name)) {
-        // A quoted comma makes two pieces of one directive, which are as equal as the whole is.
-        let pieces = || {
-            let lines = headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
-            lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
-        };
+        let pieces = || headers.get_all(name).iter().flat_map(|line| elements(line.as_bytes())).map(<[u8]>::trim_ascii);
         written.values(Tag::Pieces, name.as_str().as_bytes(), || pieces().filter(|piece| !is_settled(piece)));
     }
+}
+
+/// Returns what stands between the commas of a line. What stands in a quoted string (RFC 9110, section 5.6.4) is a part of its
+/// directive, whatever it looks like.
+fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escapes) = (false, false);
+    line.split(move |byte| {
+        let escaped = escapes;
+        escapes = quoted && !escaped && *byte == b'\\';
+        quoted ^= *byte == b'"' && !escaped;
+        *byte == b',' && !quoted
+    })
 }
 
 /// Returns whether S13 settles a directive: it sends the request alone, or makes it a reload.
