@@ -121,14 +121,19 @@ impl Requester {
         let unshareable = coalescer.group(self.place).unshareable();
         match verdict.share {
             Ok(()) => unshareable.clear(key),
+            Err(_) if !self.released => {}
             // A failing or overloaded origin is no reason to send it the next burst (D4), and what one caller brought
             // says nothing of others.
             Err(Rule::S28Deadline | Rule::S30Http10) => {}
-            Err(_) if verdict.fails || status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => {}
-            // A session is handed out to who has none: that says more of the caller than of the page.
-            Err(Rule::S7Personal) if self.released => unshareable.remember(key, config.remember, Evidence::Weak),
-            Err(_) if self.released => unshareable.remember(key, config.remember, Evidence::Strong),
-            Err(_) => {}
+            Err(_) if verdict.fails || status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429 | 499) => {
+            }
+            Err(rule) => {
+                // A session is handed out to who has none, and a refusal may be due to one request (D9): both say more of the
+                // caller than of the page.
+                let is_weak = rule == Rule::S7Personal || verdict.again == Again::Always;
+                let evidence = if is_weak { Evidence::Weak } else { Evidence::Strong };
+                unshareable.remember(key, config.remember, evidence);
+            }
         }
         self.audience(verdict, has_length, began)
     }

@@ -230,3 +230,46 @@ async fn d3_s07_two_released_callers_with_a_cookie_each_are_evidence() {
     assert_eq!(bench.count().await, 6);
     second.into_iter().for_each(|task| task.abort());
 }
+
+/// Sends so many plain requests, and answers each call with this status.
+async fn refused(bench: &mut Plain, callers: usize, code: u16) {
+    let tasks = herd(bench, callers);
+    let before = bench.count().await - 1;
+    let mut answered = before;
+    while answered < bench.count().await {
+        bench.next().await.answer(status(code, &[], "no"));
+        answered += 1;
+    }
+    assert_eq!(texts(tasks).await, vec!["no"; callers], "{code}");
+}
+
+/// It says more of who asked than of the page, as a session does: a follower that has tried again and is refused all the same is
+/// one more odd caller.
+#[tokio::test]
+async fn d3_three_odd_callers_that_are_refused_do_not_set_the_next_herd_loose() {
+    for code in AGAIN {
+        let mut bench: Plain = bench(HttpSingleflightLayer::new());
+        refused(&mut bench, 3, code).await;
+        let before = bench.count().await;
+        let herd = herd(&mut bench, 100);
+        assert_eq!(bench.count().await - before, 1, "{code}");
+        bench.next().await.answer(ok(&[], "rows"));
+        assert_eq!(texts(herd).await, vec!["rows"; 100]);
+        assert!(bench.group.is_empty());
+    }
+}
+
+/// Two released callers are evidence, unless the origin fails or has too much to do: it is not to be sent the next burst.
+#[tokio::test]
+async fn d3_two_released_callers_that_are_refused_are_evidence_unless_the_origin_fails() {
+    // A 414 is shared.
+    for code in AGAIN.into_iter().filter(|code| *code != 414).chain([499]) {
+        let mut bench: Plain = bench(HttpSingleflightLayer::new());
+        refused(&mut bench, 4, code).await;
+        let before = bench.count().await;
+        let next = herd(&mut bench, 3);
+        let fails = matches!(code, 408 | 425 | 429 | 499 | 505 | 508);
+        assert_eq!(bench.count().await - before, if fails { 1 } else { 3 }, "{code}");
+        next.into_iter().for_each(|task| task.abort());
+    }
+}

@@ -207,22 +207,31 @@ async fn d9_a_grpc_status_about_one_call_lets_others_try_again_though_failures_a
     }
 }
 
-/// D3, as with 429: no key is remembered of a service that has too much to do.
+/// D3, as with 429: no key is remembered of a service that has too much to do; nor, as with 401, of three callers that are refused.
 #[tokio::test(start_paused = true)]
 async fn d3_an_overloaded_grpc_service_is_not_sent_the_next_burst() {
     for form in 0..3 {
-        for (code, remembered) in [("8", false), ("4", false), ("1", false), ("16", true), ("7", true)] {
+        for (code, callers, remembered) in [
+            ("8", 4, false),
+            ("4", 4, false),
+            ("1", 4, false),
+            ("16", 3, false),
+            ("7", 3, false),
+            ("16", 4, true),
+            ("7", 4, true),
+        ] {
             let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]));
-            let calls = [(); 3].map(|()| bench.call(grpc("pkg.Service/Get", &[])));
-            let tasks = calls.map(|call| tokio::spawn(call.into_inner()));
-            for _ in 0..3 {
+            let calls: Vec<_> = (0..callers).map(|_| bench.call(grpc("pkg.Service/Get", &[]))).collect();
+            let tasks: Vec<_> = calls.into_iter().map(|call| tokio::spawn(call.into_inner())).collect();
+            for _ in 0..callers {
                 bench.next().await.answer(of_status(code, form));
             }
             for task in tasks {
                 task.await.unwrap().unwrap();
             }
             let calls = [(); 3].map(|()| bench.call(grpc("pkg.Service/Get", &[])));
-            assert_eq!(bench.count().await, if remembered { 6 } else { 4 }, "{code}, form {form}");
+            let expected = callers + if remembered { 3 } else { 1 };
+            assert_eq!(bench.count().await, expected, "{code}, {callers} callers, form {form}");
             drop(calls);
         }
     }
