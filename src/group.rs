@@ -1,6 +1,7 @@
 //! Which flight a key is on.
 
 mod after_unlock;
+mod announce;
 mod behind;
 mod call;
 mod caller;
@@ -66,9 +67,10 @@ use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, strip
 /// 1. A key has at most one flight that any caller can join, and one behind it that fresh callers can join. The work of
 ///    each runs once.
 /// 2. A caller never gets an outcome that was complete before it called.
-/// 3. Whoever leaves, whoever is never polled, the others get the outcome; when all have left, the work is dropped.
+/// 3. A caller that leaves, or that is never polled, keeps no other caller from the outcome. When all have left, the
+///    work is dropped.
 /// 4. A panic of the work reaches every caller; the key is free afterwards.
-/// 5. A flight that cannot serve a caller lets it run its own work: coalescing adds no failure.
+/// 5. Coalescing adds no failure: a caller that its flight cannot serve runs its own work.
 /// 6. A group without callers holds no memory but its shards: what grew with its flights is given back.
 /// 7. A fresh caller ([`call_fresh`](Self::call_fresh)) never gets the outcome of work that began before it called.
 ///
@@ -78,10 +80,10 @@ use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, strip
 /// the work moves to a tokio task of its own, so it must be `Send + 'static`, and so must `T`.
 ///
 /// That task lives on the runtime of the caller that joined second. Until the landing somebody has to drive it: a
-/// current-thread runtime that is left idle holds up all callers of the flight, also those on other runtimes.
-/// The tracing span that is current at the work's first poll goes with it (feature `tracing`); if the flight's task makes
-/// that poll, it is the span in which the leader called. Task-locals of the leader's task are not seen there: put what
-/// the work needs into its closure, or set a [`scope`](Self::scope).
+/// current-thread runtime that is left idle holds up all callers of the flight, also those on other runtimes. The
+/// tracing span that is current at the work's first poll goes with the work (feature `tracing`); if the flight's task
+/// makes that poll, it is the span in which the leader called. Task-locals of the leader's task are not seen there: put
+/// what the work needs into its closure, or set a [`scope`](Self::scope).
 ///
 /// # Examples
 ///
@@ -102,16 +104,16 @@ use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, strip
 /// ```
 pub struct Group<K, T> {
     inner: Arc<Inner<K, T>>,
-    /// This handle's and its clones'.
+    /// What is put round the work of flights that are led through this handle and its clones; `None` unless it was set.
     scope: Option<Scope>,
 }
 
 struct Inner<K, T> {
     hasher: KeyHasher,
     limits: Limits,
-    /// Each counted on its own, so that callers of different keys share nothing that is written.
+    /// Each shard has a reference count of its own, so that callers of different keys write to nothing that they share.
     shards: Shards<K, T>,
-    /// Calls without a key.
+    /// Counts the calls without a key.
     keyless: Striped,
     observers: Arc<Observers>,
 }
@@ -154,7 +156,7 @@ impl<K, T> Group<K, T> {
     /// Returns how many flights can be joined now, those that finish without callers and those that wait for their turn
     /// ([`call_fresh`](Self::call_fresh)) included.
     ///
-    /// The shards are counted one after the other: exact at rest, a snapshot otherwise.
+    /// The shards are counted one after the other, so the number is exact at rest and a snapshot otherwise.
     pub fn in_flight(&self) -> usize {
         self.inner.shards.iter().map(|shard| shard.lock().joinable.get()).sum()
     }
@@ -172,7 +174,7 @@ impl<K: Hash + Eq, T> Group<K, T> {
     ///
     /// # Panics
     ///
-    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    /// A panic in `Hash` or `Eq` of the key is raised in the caller; no flight is touched.
     pub fn callers<Q>(&self, key: &Q) -> usize
     where
         K: Borrow<Q>,

@@ -1,16 +1,17 @@
 //! How a caller is registered: it joins the flight that its key is on, leads a new one, or goes alone.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::{
     after_unlock::{Followed, WaitsBehind},
+    announce::Seen,
     flight_ref::FlightRef,
     follower::{Follower, FollowerExtras},
     join_mode::JoinMode,
     leader::Leader,
-    lifecycle::{Flight, New, TurnWait},
+    lifecycle::{New, TurnWait},
     place::{MaxWait, Place},
     profile::Profile,
     reentrancy,
@@ -19,11 +20,11 @@ use super::{
     work::Work,
 };
 use crate::{
-    Event, FlightId, Reason, Role, context::Context, observe::LeaderCall, panic::discard, rare::Rare, sync::Spawner,
+    FlightId, Reason, Role, context::Context, observe::LeaderCall, panic::discard, rare::Rare, sync::Spawner,
     timer::Timer, trace::WaitSpan,
 };
 
-/// A caller that leads a flight behind the one that runs.
+/// A caller that is to lead a flight behind the one that runs.
 struct Behind<'a, K, W> {
     hash: u64,
     key: K,
@@ -38,48 +39,24 @@ struct Behind<'a, K, W> {
 
 /// A registered caller, or its work back with the reason why it goes alone.
 ///
-/// With a tag as wide as a pointer the caller is moved by words. With one of a byte its neighbours are moved byte by byte, and
-/// reading them waits for what has been written as words: a follower took 3 % longer to join.
+/// The tag is as wide as a pointer, so that the caller is moved in words. Beside a tag of one byte it is moved byte by
+/// byte, and each read waits until the words that were written a moment before are stored: a follower took 3 % longer
+/// to join.
 #[repr(usize)]
 pub(super) enum Joined<K, T, W> {
-    /// With the flight that runs its work.
+    /// It leads: its flight runs its work.
     Leader(Leader<K, T>),
-    /// With another's flight.
+    /// It follows another's flight.
     Follower(Follower<K, T>, Fallback<K, T, W>),
-    /// To run its own work, from the next poll on.
+    /// It runs its own work, from the next poll on.
     Alone(W, Reason),
 }
 
 /// What a follower goes alone with, kept until the flight has landed.
 pub(super) struct Fallback<K, T, W> {
     pub(super) work: W,
-    /// Apart, since few followers have any of it, and many calls may wait.
+    /// In a box of its own, since few followers have any of it, and many may wait.
     pub(super) extras: Rare<FollowerExtras<K, T>>,
-}
-
-/// A flight as one who joins it finds it.
-struct Seen {
-    leader_call: Option<LeaderCall>,
-    /// Who joins is one of them.
-    callers: usize,
-}
-
-impl Seen {
-    fn of<K, T, S>(flight: &Flight<K, T, S>) -> Self {
-        Self { leader_call: flight.leader_call.clone(), callers: flight.callers + 1 }
-    }
-
-    fn age(&self) -> Option<Duration> {
-        self.leader_call.as_ref().map(|leader_call| leader_call.age())
-    }
-
-    fn span(&self, flight: FlightId) -> WaitSpan {
-        if !WaitSpan::is_wanted() {
-            return WaitSpan::default();
-        }
-        let span = self.leader_call.as_ref().map(|leader_call| &leader_call.span);
-        WaitSpan::begin(span, flight, self.age(), self.callers)
-    }
 }
 
 impl<K, T> Shard<K, T>
@@ -89,9 +66,12 @@ where
 {
     /// Joins or leads in one critical section (invariants 1, 2, 13). `profile`: for the group's observers, if there are any.
     ///
-    /// `K::drop` is user code and may panic. Keys are dropped last and by name, while what is returned is still a local:
-    /// unwinding then drops it, and the caller leaves its flight (invariant 8). Already moved to where it is returned, it would
-    /// be leaked. What is returned is made at once and changed where it is: a follower is moved once less.
+    /// `K::drop` is user code and may panic. So keys are dropped last and by name, while what is returned is still a
+    /// local: unwinding then drops that, and the caller leaves its flight (invariant 8). Once moved to where it is
+    /// returned, it would be leaked.
+    ///
+    /// What is returned is made at once and then changed where it is, so that a follower is moved once less. For the
+    /// same reason this is one long function: split in three, it took 12 to 48 instructions more.
     #[inline]
     pub(super) fn join<W: Work<T>>(
         self: &Arc<Self>,
@@ -120,6 +100,7 @@ where
                     let new = Behind { hash, key, work, context, max_wait, spawner, from, leader_call, profile };
                     return self.lead_behind(locked, slot, new);
                 }
+                // The caller follows the flight that is there, or may not and goes alone.
                 Place::On(slot) => {
                     let flight = locked.at(slot);
                     let at = FlightRef { slot, serial: flight.serial };
@@ -137,7 +118,7 @@ where
                     let Followed { outcome, moves } = locked.follow(at, self, finish);
                     let follower = Follower::new(outcome, edge);
                     let mut joined = Joined::Follower(follower, Fallback { work, extras: Rare::NONE });
-                    // Told before the task is started, which may end the flight at once.
+                    // The observers are told before the task is started, which may end the flight at once.
                     if let Some(seen) = &seen {
                         self.tell_joined(at, seen, moves, profile);
                     }
@@ -156,7 +137,7 @@ where
             }
         }
 
-        // A flight too old to be joined makes room for the new one.
+        // The caller leads a new flight, if there may be one more. One that is too old to be joined makes room for it.
         if !locked.joinable.try_add(usize::from(instead)) {
             locked.stats.alone += 1;
             locked.unlock();
@@ -167,22 +148,22 @@ where
         let new = New { hash, work: work.boxed(context), spawned: finish, scoped, from };
         let led = locked.lead(new, leader_call, Some(key), listed);
         let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
-        // Told before the task is started, which may end the flight at once.
+        // The observers are told before the task is started, which may end the flight at once.
         if let Some(profile) = profile {
             self.tell_led(led.flight, profile);
         }
         if let Some(spawner) = spawner {
             launch(spawner, Arc::clone(self), led.flight);
         }
-        // It is another caller's.
+        // The key of the older flight is another caller's.
         if let Some(old_key) = led.old_key {
             discard(old_key);
         }
         Joined::Leader(leader)
     }
 
-    /// Limits how long a follower waits for the flight. Who was content to wait behind a run (`fresh`) waits for its own flight
-    /// as it would for work of its own: to go alone would be to begin later.
+    /// Limits how long a follower waits for the flight. A `fresh` caller, which was content to wait behind a run, waits
+    /// for its own flight as it would for work of its own: if it went alone, it would only begin later.
     #[cold]
     fn limited(&self, fresh: Option<MaxWait>, since: Option<Instant>) -> Rare<FollowerExtras<K, T>> {
         let max_wait = self.limits.max_wait.filter(|_| fresh.is_none());
@@ -226,7 +207,7 @@ where
         if let Some(spawner) = spawner {
             launch(spawner, Arc::clone(self), led.flight);
         }
-        // By now the new flight has edges of its own.
+        // By now the new flight has edges of its own, and this one is not needed any more.
         drop((edge, led.old_key));
         Joined::Leader(leader)
     }
@@ -257,24 +238,5 @@ where
         let led = self.lock().lead(new, None, None, None);
         launch(spawner, Arc::clone(self), led.flight);
         Leader::new(Arc::clone(self), led.flight, launch, Role::Alone(reason), led.edge)
-    }
-
-    #[inline(never)]
-    fn tell_led(&self, at: FlightRef, profile: &Profile<'_>) {
-        let Profile { again, watch, .. } = *profile;
-        // Noted before anything of the user's may panic.
-        watch.begins(false);
-        watch.tell(&Event::Led { flight: at.id(self.number), again, label: watch.label() });
-    }
-
-    #[cold]
-    fn tell_joined(&self, at: FlightRef, seen: &Seen, moves: bool, profile: Option<&Profile<'_>>) {
-        let Some(Profile { again, watch, .. }) = profile.copied() else { return };
-        watch.begins(true);
-        let (flight, age, callers) = (at.id(self.number), seen.age().unwrap_or_default(), seen.callers);
-        watch.tell(&Event::Joined { flight, age, callers, again, label: watch.label() });
-        if moves {
-            watch.tell(&Event::Moved { flight });
-        }
     }
 }

@@ -1,4 +1,6 @@
-//! The response future over HTTP: from a seat on a flight to a response of the caller's own.
+//! The response future over HTTP: it waits for the flight, or for a call of its own, and makes the caller's response.
+
+mod state;
 
 use std::{
     error::Error,
@@ -15,13 +17,13 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use self::state::{Flown, Joined, State};
 use super::{
-    answer::{Answer, Audience, Step, Tried},
+    answer::Tried,
     body::SharedBody,
     bypass::Bypass,
     coalescer::Coalescer,
-    fetch::{BoxedFetch, Fetch},
-    key::HttpKey,
+    fetch::BoxedFetch,
     policy::Forwarded,
     respond::respond,
     rule::Rule,
@@ -30,7 +32,7 @@ use super::{
 };
 use crate::{
     Outcome, Reason, Role,
-    group::{Caller, Drive, Resolution},
+    group::{Drive, Resolution},
     rare::Rare,
 };
 
@@ -51,29 +53,6 @@ pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
     coalescer: Arc<Coalescer>,
     /// `Some` if the layer is observed; `None` once the request has been answered.
     watch: Rare<HttpWatch>,
-}
-
-enum State<S: Service<Request<B>>, B, RB, E> {
-    /// On a flight.
-    OnFlight { call: Flown<S, B, RB, E>, joined: Joined },
-    /// In a call that shares nothing.
-    Bypass { bypass: Pin<Box<Bypass<S, B>>> },
-    /// In a call as it would be without the layer, which only tries what it would do.
-    Shadow { call: ShadowCall<S, B> },
-    /// In a call of its own: its request is sent once (S23).
-    Alone { fetch: BoxedFetch<S, B, RB, E>, reason: Reason, forwarded: Forwarded, rule: Option<Rule> },
-}
-
-type Flown<S, B, RB, E> = Caller<HttpKey, Answer<RB, E>, BoxedFetch<S, B, RB, E>>;
-
-/// How a caller came to its flight.
-#[derive(Clone, Copy)]
-struct Joined {
-    /// When it called; `None`: it leads its first flight.
-    at: Option<Instant>,
-    tried: Tried,
-    /// It may not have what began before it came (S13).
-    fresh: bool,
 }
 
 impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
@@ -114,96 +93,6 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
     }
 }
 
-impl<S: Service<Request<B>>, B, RB, E> State<S, B, RB, E> {
-    /// Returns the state of a caller that no flight serves.
-    fn going_alone(
-        mut fetch: BoxedFetch<S, B, RB, E>,
-        reason: Reason,
-        rule: Option<Rule>,
-        tried: Tried,
-        watch: Option<&HttpWatch>,
-    ) -> Self {
-        if let Some(watch) = watch {
-            watch.released(fetch.requester().coalescer.marking().observers(), reason, rule);
-        }
-        if reason == Reason::NotShareable {
-            fetch.as_mut().release();
-        }
-        let has_waited = match reason {
-            Reason::NotShareable | Reason::WaitedTooLong | Reason::Lost => true,
-            // A call that its own waits for may hold the last permit.
-            Reason::Reentrant => false,
-            // It was released before.
-            _ => tried.any(),
-        };
-        fetch.as_mut().line_up(has_waited);
-        let forwarded = if has_waited { Forwarded::Released } else { Forwarded::Bypass };
-        Self::Alone { fetch, reason, forwarded, rule }
-    }
-}
-
-impl<S, B, RB, E> State<S, B, RB, E>
-where
-    S: Service<Request<B>, Response = Response<RB>, Error = E> + Send + 'static,
-    S::Future: Send + 'static,
-    B: Send + 'static,
-    RB: Body<Data = Bytes> + Send + 'static,
-    RB::Error: Into<Box<dyn Error + Send + Sync>>,
-    E: Clone + Send + Sync + 'static,
-{
-    /// Returns the state of a follower that takes this step, or its work back if it takes what its flight landed with.
-    fn after(
-        step: Step,
-        mut fetch: BoxedFetch<S, B, RB, E>,
-        joined: Joined,
-        watch: Option<&HttpWatch>,
-    ) -> Result<Self, BoxedFetch<S, B, RB, E>> {
-        let Joined { at, mut tried, fresh } = joined;
-        let regroups = matches!(step, Step::Regroup(_));
-        let key = match step {
-            Step::Take => return Err(fetch),
-            Step::Alone(rule) => return Ok(Self::going_alone(fetch, Reason::NotShareable, Some(rule), tried, watch)),
-            Step::Again => {
-                tried.again = true;
-                fetch.requester().key.clone()
-            }
-            Step::Regroup(variant) => {
-                tried.regrouped = true;
-                fetch.as_mut().regroup(variant.clone());
-                variant
-            }
-        };
-        let (coalescer, place) = (Arc::clone(&fetch.requester().coalescer), fetch.requester().place);
-        let group = coalescer.group(place);
-        // The leader of a flight of those who were released waits for a permit.
-        let waits_for_itself = regroups && coalescer.counts_already(place);
-        if waits_for_itself || group.unshareable().contains(&key) {
-            let rule = if waits_for_itself { Rule::S9Vary } else { Rule::D3Remembered };
-            return Ok(Self::going_alone(fetch, Reason::NotShareable, Some(rule), tried, watch));
-        }
-        if regroups {
-            fetch.as_mut().line_up(true);
-        }
-        let called = at.unwrap_or_else(Instant::now);
-        let calling = watch.map(HttpWatch::call_again);
-        let profile = watch.zip(calling.as_ref()).map(|(watch, call)| watch.profile_again(call));
-        let flights = &group.flights::<RB, E>().group;
-        let call = if fresh {
-            flights.run_fresh(key, fetch, coalescer.config.reloads.fresh_wait, profile.as_ref())
-        } else {
-            flights.run_since(called, key, fetch, profile.as_ref())
-        };
-        group.counts().count_again(call.role());
-        Ok(Self::OnFlight { call, joined: Joined { at: Some(called), tried, fresh } })
-    }
-
-    /// Returns what a follower does with what its flight landed with.
-    fn step(audience: &Audience, fetch: &Fetch<S, B, RB, E>, joined: Joined) -> Step {
-        let requester = fetch.requester();
-        audience.step(&requester.key, requester.facts.http10, joined.at.unwrap_or_else(Instant::now), joined.tried)
-    }
-}
-
 impl<S, B, RB, E> Future for HttpResponseFuture<S, B, RB, E>
 where
     S: Service<Request<B>, Response = Response<RB>, Error = E> + Send + 'static,
@@ -220,56 +109,33 @@ where
         let watching = OnPanic(watch);
         let watch = &mut *watching.0;
         let polled = loop {
-            let next = match state {
+            *state = match state {
                 State::OnFlight { call, joined } => {
                     let joined = *joined;
-                    let Poll::Ready(resolution) =
-                        call.poll_resolution(cx, watch.as_deref_mut().map(HttpWatch::of_flight))
-                    else {
-                        break Poll::Pending;
-                    };
-                    match resolution {
-                        Resolution::Value(answer, role, own) => {
+                    match call.poll_resolution(cx, watch.as_deref_mut().map(HttpWatch::of_flight)) {
+                        Poll::Pending => break Poll::Pending,
+                        // OnFlight => (answered | OnFlight | Alone): the answer of the flight, unless the caller is a
+                        // follower that may not have it, and tries again or makes its own call.
+                        Poll::Ready(Resolution::Value(answer, role, own)) => {
                             let outcome = answer.take(role, None::<()>);
-                            if let Some(own) = own {
-                                let mut step = State::step(&outcome.value.audience, &own, joined);
-                                if let (Step::Take, Some(rule)) = (&step, own.requester().declines(&outcome.value)) {
-                                    step = Step::Alone(rule);
-                                }
-                                if !matches!(step, Step::Take) {
-                                    own.requester().group().counts().count_declined();
-                                }
-                                if let Ok(next) = State::after(step, own, joined, watch.as_deref()) {
-                                    *state = next;
-                                    continue;
-                                }
+                            if let Some(next) =
+                                own.and_then(|own| State::declines(own, &outcome.value, joined, watch.as_deref()))
+                            {
+                                // In place before the outcome is dropped, which may panic.
+                                *state = next;
+                                continue;
                             }
-                            let forwarded = match role {
-                                Role::Leader if joined.tried.regrouped => Forwarded::Released,
-                                Role::Leader if joined.fresh => Forwarded::FreshLeader,
-                                Role::Leader => Forwarded::Leader,
-                                Role::Follower if joined.fresh => Forwarded::FreshFollower,
-                                Role::Follower => Forwarded::Follower,
-                                _ => Forwarded::Bypass,
-                            };
-                            let rule = outcome.value.audience.rule;
+                            let (rule, forwarded) = (outcome.value.audience.rule, joined.forwarded(role));
                             break respond(outcome, rule, forwarded, coalescer, watch);
                         }
-                        Resolution::Alone(fetch, reason, note) => {
-                            let audience = note.and_then(|note| note.downcast::<Audience>().ok());
-                            let step = audience.map_or(Step::Take, |audience| State::step(&audience, &fetch, joined));
-                            match State::after(step, fetch, joined, watch.as_deref()) {
-                                Ok(next) => next,
-                                Err(fetch) => {
-                                    let rule = (reason == Reason::MayNotJoin).then_some(Rule::S13Reload);
-                                    let followed = call.role() == Role::Follower || joined.tried.any();
-                                    let watch = watch.as_deref().filter(|_| followed);
-                                    State::going_alone(fetch, reason, rule, joined.tried, watch)
-                                }
-                            }
+                        // OnFlight => (OnFlight | Alone): no flight has an answer for the caller.
+                        Poll::Ready(Resolution::Alone(fetch, reason, note)) => {
+                            let followed = call.role() == Role::Follower || joined.tried.any();
+                            State::unserved(fetch, reason, note, joined, followed, watch.as_deref())
                         }
                     }
                 }
+                // Shadow, Bypass, Alone => answered: the answer of the request's own call.
                 State::Shadow { call } => break call.poll(cx),
                 State::Bypass { bypass } => break bypass.as_mut().poll(cx, coalescer, watch),
                 State::Alone { fetch, reason, forwarded, rule } => {
@@ -281,7 +147,6 @@ where
                     break respond(outcome, *rule, *forwarded, coalescer, watch);
                 }
             };
-            *state = next;
         };
         forget(watching);
         polled
