@@ -2,6 +2,8 @@
 
 mod recorder;
 mod slow_drop;
+#[path = "../told/told.rs"]
+mod told;
 mod work;
 
 mod flight;

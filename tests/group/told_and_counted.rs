@@ -3,10 +3,7 @@
 use std::{
     future::ready,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
+    sync::Arc,
     task::{Context, Wake, Waker},
 };
 
@@ -16,76 +13,12 @@ use tokio::{
     task::yield_now,
 };
 use tokio_test::{assert_pending, task};
-use tower_singleflight::{End, Event, Group, Limits, Observer, Reason, Role};
+use tower_singleflight::{Group, Limits, Reason, Role};
 
-use crate::work::{Work, never, settle};
-
-/// Counts as `stats` does.
-#[derive(Default)]
-pub(crate) struct Told {
-    led: AtomicU64,
-    followed: AtomicU64,
-    alone: AtomicU64,
-    released: AtomicU64,
-    left: AtomicU64,
-    panicked: AtomicU64,
-    abandoned: AtomicU64,
-    lost: AtomicU64,
-    /// Ends of calls, and of flights.
-    ended: AtomicU64,
-    over: AtomicU64,
-}
-
-impl Observer for Told {
-    fn on(&self, event: &Event<'_>) {
-        let count = |to: &AtomicU64, is: bool| {
-            to.fetch_add(u64::from(is), SeqCst);
-        };
-        match *event {
-            Event::Led { again, .. } => {
-                count(&self.led, !again);
-                count(&self.released, again);
-            }
-            Event::Joined { again, .. } => count(&self.followed, !again),
-            Event::Alone { .. } => count(&self.alone, true),
-            Event::Released { .. } => count(&self.released, true),
-            Event::Left { follower, .. } => count(&self.left, follower),
-            Event::Panicked { follower, .. } => count(&self.panicked, follower),
-            Event::Ended { how, .. } => {
-                count(&self.abandoned, how == End::Abandoned);
-                count(&self.lost, how == End::Lost);
-            }
-            _ => {}
-        }
-        let ends = matches!(event, Event::Answered { .. } | Event::Left { .. } | Event::Panicked { .. });
-        count(&self.ended, ends);
-        count(&self.over, matches!(event, Event::Landed { .. } | Event::Ended { .. }));
-    }
-}
-
-impl Told {
-    /// Everybody is gone: each call and each flight has ended, and `stats` says the same.
-    #[track_caller]
-    pub(crate) fn assert_agrees<K, T>(&self, group: &Group<K, T>) {
-        let stats = group.stats();
-        let Self { led, followed, alone, released, left, panicked, abandoned, lost, ended, over } = self;
-        let told = [led, followed, alone, released, left, panicked, abandoned, lost].map(|count| count.load(SeqCst));
-        let counted = [
-            stats.led,
-            stats.followed,
-            stats.alone,
-            stats.released,
-            stats.left,
-            stats.panicked,
-            stats.abandoned,
-            stats.lost,
-        ];
-        assert_eq!(told, counted, "led, followed, alone, released, left, panicked; abandoned, lost");
-        assert_eq!((ended.load(SeqCst), over.load(SeqCst)), (stats.calls(), stats.led));
-        assert_eq!((stats.in_flight, stats.callers, stats.waiting), (0, 0, 0));
-        assert!(group.is_empty());
-    }
-}
+use crate::{
+    told::Told,
+    work::{Work, never, settle},
+};
 
 fn told<K: 'static, T: 'static>(limits: Limits) -> (Group<K, T>, Arc<Told>) {
     let told = Arc::new(Told::default());
@@ -105,7 +38,7 @@ fn a_flight_that_was_lost_is_not_abandoned_too_when_its_leader_leaves() {
     drop(dead);
     drop(calls);
     assert_eq!((group.stats().lost, group.stats().abandoned), (1, 0));
-    told.assert_agrees(&group);
+    told.assert_agrees(group.stats());
 }
 
 /// Its task runs work that no flight runs.
@@ -118,7 +51,7 @@ fn what_a_spawn_runs_alone_is_no_flight_that_can_be_lost() {
     drop(dead);
     drop(calls);
     assert_eq!((group.stats().led, group.stats().alone, group.stats().lost), (1, 1, 1));
-    told.assert_agrees(&group);
+    told.assert_agrees(group.stats());
 }
 
 /// The flight has landed, and they leave before they have seen it.
@@ -145,7 +78,7 @@ async fn followers_that_leave_when_it_has_landed_have_left_whatever_it_came_to()
     drop(calls);
     assert_eq!(kept.await.value, 1);
     assert_eq!((group.stats().left, group.stats().saved()), (5, 1));
-    told.assert_agrees(&group);
+    told.assert_agrees(group.stats());
 }
 
 #[test]
@@ -162,7 +95,7 @@ fn followers_that_leave_when_it_is_lost_have_left() {
     work.gate.notify_one();
     assert_eq!(alive.block_on(other).role, Role::Alone(Reason::Lost));
     assert_eq!((group.stats().left, group.stats().released), (1, 1));
-    told.assert_agrees(&group);
+    told.assert_agrees(group.stats());
 }
 
 /// A value that cannot be copied; the last to have it needs no copy.
@@ -190,7 +123,7 @@ async fn a_value_that_panics_as_it_is_copied_is_a_panic_in_those_who_get_none() 
     }
     assert_eq!(failed, [true, true, false]);
     assert_eq!((group.stats().panicked, group.stats().saved()), (1, 1));
-    told.assert_agrees(&group);
+    told.assert_agrees(group.stats());
 }
 
 /// Work that its caller does not need.
@@ -214,7 +147,7 @@ async fn a_followers_own_work_that_panics_as_it_is_dropped_is_a_panic_in_the_fol
     assert_eq!(leader.await.value, 1);
     assert!(AssertUnwindSafe(follower).catch_unwind().await.is_err());
     assert_eq!((group.stats().panicked, group.stats().saved()), (1, 0));
-    told.assert_agrees(&group);
+    told.assert_agrees(group.stats());
 }
 
 /// As above, but it leaves.
@@ -231,7 +164,7 @@ async fn a_follower_that_leaves_and_panics_has_left() {
     assert!(catch_unwind(AssertUnwindSafe(|| drop(follower))).is_err());
     assert_eq!(leader.await.value, 1);
     assert_eq!(group.stats().left, 1);
-    told.assert_agrees(&group);
+    told.assert_agrees(group.stats());
 }
 
 /// A waker that panics as it is dropped.
@@ -257,5 +190,5 @@ async fn a_follower_whose_waker_panics_has_panicked_and_is_no_caller_any_more() 
     drop(follower);
     assert_eq!((leader.await.callers, other.await.value), (2, 1));
     assert_eq!((group.stats().panicked, group.stats().left, group.stats().saved()), (1, 0, 1));
-    told.assert_agrees(&group);
+    told.assert_agrees(group.stats());
 }

@@ -3,6 +3,8 @@
 mod grpc;
 mod herd;
 mod origin;
+#[path = "../told/told.rs"]
+mod told;
 
 mod again;
 mod asked_once;

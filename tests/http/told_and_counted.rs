@@ -5,10 +5,7 @@ use std::{
     error::Error,
     fmt,
     panic::{AssertUnwindSafe, resume_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -18,74 +15,17 @@ use http_body_util::Full;
 use tokio::task::{JoinSet, yield_now};
 use tower::{Layer, Service, service_fn};
 use tower_singleflight::{
-    End, Event, HttpSingleflightLayer, Limits, Observer,
+    HttpSingleflightLayer, Limits,
     http::{HttpEvent, HttpGroup, HttpObserver},
 };
 
-use crate::origin::{bench, get, get_with, ok};
-
-/// Counts as `stats` does: led, followed, alone, released, left, panicked, abandoned, lost; then ends of calls, and flights under way.
-#[derive(Default)]
-struct Told([AtomicU64; 10]);
-
-impl Observer for Told {
-    fn on(&self, event: &Event<'_>) {
-        let count = |at: usize, is: bool| {
-            self.0[at].fetch_add(u64::from(is), SeqCst);
-        };
-        match *event {
-            Event::Led { again, .. } => {
-                count(0, !again);
-                count(3, again);
-            }
-            Event::Joined { again, .. } => count(1, !again),
-            Event::Alone { .. } => count(2, true),
-            Event::Released { .. } => count(3, true),
-            Event::Left { follower, .. } => count(4, follower),
-            Event::Panicked { follower, .. } => count(5, follower),
-            Event::Ended { how, .. } => {
-                count(6, how == End::Abandoned);
-                count(7, how == End::Lost);
-            }
-            _ => {}
-        }
-        count(8, matches!(event, Event::Answered { .. } | Event::Left { .. } | Event::Panicked { .. }));
-        match event {
-            Event::Led { .. } => count(9, true),
-            Event::Landed { .. } | Event::Ended { .. } => {
-                self.0[9].fetch_sub(1, SeqCst);
-            }
-            _ => {}
-        }
-    }
-}
+use crate::{
+    origin::{bench, get, get_with, ok},
+    told::Told,
+};
 
 impl HttpObserver for Told {
     fn on_http(&self, _: &HttpEvent<'_>) {}
-}
-
-impl Told {
-    /// All requests are over.
-    #[track_caller]
-    fn assert_agrees(&self, group: &HttpGroup) {
-        let stats = group.stats();
-        let told = self.0.each_ref().map(|count| count.load(SeqCst));
-        let counted = [
-            stats.led,
-            stats.followed,
-            stats.alone,
-            stats.released,
-            stats.left,
-            stats.panicked,
-            stats.abandoned,
-            stats.lost,
-            stats.calls(),
-            0,
-        ];
-        assert_eq!(told, counted, "led, followed, alone, released, left, panicked, abandoned, lost; ended, under way");
-        assert_eq!((stats.in_flight, stats.callers, stats.waiting), (0, 0, 0));
-        assert!(group.is_empty());
-    }
 }
 
 fn observed() -> (HttpSingleflightLayer, Arc<Told>) {
@@ -125,7 +65,7 @@ async fn an_error_that_panics_as_it_is_copied_is_a_panic_in_those_who_get_none()
     }
     assert_eq!(failed, [true, true, false]);
     assert_eq!((service.group().stats().panicked, service.group().stats().saved()), (1, 1));
-    told.assert_agrees(service.group());
+    told.assert_agrees(service.group().stats());
 }
 
 /// Its answer would be for its leader alone, and so it was released beside the flight before it.
@@ -144,7 +84,7 @@ async fn s13_d3_a_flight_whose_followers_went_alone_is_not_abandoned_when_its_le
     waiting.iter_mut().for_each(|call| assert!(call.poll().is_pending()));
     drop(waiting);
     assert_eq!((bench.group.stats().abandoned, bench.group.stats().released), (0, 1));
-    told.assert_agrees(&bench.group);
+    told.assert_agrees(bench.group.stats());
 }
 
 /// Answers of all kinds, by the number of the request.
@@ -208,7 +148,7 @@ async fn what_is_told_is_what_is_counted_in_a_melee() {
         yield_now().await;
     }
     assert_eq!(group.stats().calls(), u64::from(TASKS * CALLS));
-    told.assert_agrees(&group);
+    told.assert_agrees(group.stats());
 }
 
 /// Panics about what is said, and about spans that begin.
@@ -248,7 +188,7 @@ async fn a_request_that_a_rule_sends_alone_goes_though_a_subscriber_panics_about
     bench.next().await.answer(ok(&[], "x"));
     call.await.unwrap();
     assert_eq!(bench.group.stats().alone, 1);
-    told.assert_agrees(&bench.group);
+    told.assert_agrees(bench.group.stats());
 }
 
 /// Its second flight was counted as another call.
@@ -267,5 +207,5 @@ async fn s9_a_second_try_is_no_second_call_though_a_subscriber_panics_about_it()
         task.await.unwrap();
     }
     assert_eq!((bench.group.stats().calls(), bench.group.stats().saved()), (3, 1));
-    told.assert_agrees(&bench.group);
+    told.assert_agrees(bench.group.stats());
 }
