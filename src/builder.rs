@@ -9,7 +9,7 @@ use crate::SingleflightLayer;
 
 /// Adds the layers to [`tower::ServiceBuilder`] as methods, as tower-http does with its own.
 ///
-/// A layer that is told more goes in by [`layer`](ServiceBuilder::layer). Sealed.
+/// A layer with settings goes in by [`layer`](ServiceBuilder::layer). The trait is sealed.
 ///
 /// # Examples
 ///
@@ -59,7 +59,7 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
     }
 }
 
-/// Nobody outside can name it.
+/// Seals [`ServiceBuilderExt`]: no other crate can name this trait.
 pub trait Sealed {}
 
 impl<L> Sealed for ServiceBuilder<L> {}

@@ -18,9 +18,9 @@ use crate::{KeyFn, Singleflight};
 
 /// Makes the compiler say what keeps a service from being one for requests of type `Req`.
 ///
-/// For the error "the method `oneshot` exists for the struct `Singleflight<..>`, but its trait bounds were not satisfied",
-/// which says neither which bound nor why. Takes what a layer of this crate has made; for a service with others above it,
-/// what they wrap. It does nothing when the program runs.
+/// For the error "the method `oneshot` exists for the struct `Singleflight<..>`, but its trait bounds were not
+/// satisfied", which says neither which bound nor why. Hand it the service that a layer of this crate has made; where
+/// other layers lie above that, hand it the service that they wrap. It does nothing when the program runs.
 ///
 /// # Examples
 ///

@@ -8,16 +8,17 @@ use std::{error::Error, fmt, sync::Arc};
 /// between the service and the layer.
 ///
 /// In a chain of errors it stands for the original: it shows the original's text, and its source is the original's
-/// source, so that a report prints nothing twice. [`downcast_ref`](Self::downcast_ref) reaches the original. What looks
-/// through `&dyn Error` or `anyhow` finds a `SharedError` here, not the original, and behind it the original's sources:
-/// ask for a `SharedError` first, then call its `downcast_ref`.
+/// source, so that a report prints nothing twice. [`downcast_ref`](Self::downcast_ref) reaches the original. Code that
+/// looks through `&dyn Error` or `anyhow` finds a `SharedError` here, not the original, and behind it the original's
+/// sources: it should ask for a `SharedError` first, then call its `downcast_ref`.
 ///
 /// # Trade-offs
 ///
-/// In an `async` block that is spawned, the compiler refuses a type in which `BoxError` stands: "implementation of `FnOnce`
-/// (or `From`) is not general enough". That meets clients such as tonic's, round a timeout or a boxed service, with or
-/// without this crate. Hide it in a box: `ServiceBuilder::new().boxed_clone()` before all other layers, or
-/// `.layer(BoxCloneSyncServiceLayer::new(MapErrLayer::new(SharedError::new)))` in place of `.map_err(SharedError::new)`.
+/// In an `async` block that is spawned, the compiler may refuse a type that contains `BoxError`: "implementation of
+/// `FnOnce` (or `From`) is not general enough". That happens to clients such as tonic's, round a timeout or a boxed
+/// service, with or without this crate. Hide it in a box: `ServiceBuilder::new().boxed_clone()` before all other
+/// layers, or `.layer(BoxCloneSyncServiceLayer::new(MapErrLayer::new(SharedError::new)))` in place of
+/// `.map_err(SharedError::new)`.
 ///
 /// # Examples
 ///
@@ -71,8 +72,8 @@ impl SharedError {
         &*self.0
     }
 
-    /// Returns whether both are the same error, not merely equal ones: whether two callers of a service had the same
-    /// flight fail, say.
+    /// Returns whether both are the same error, not merely equal ones: so it tells whether two callers were on the same
+    /// flight when it failed, say.
     ///
     /// # Examples
     ///

@@ -8,8 +8,8 @@
 //!
 //! The code cites these by their numbers.
 //!
-//! - **F1.** The owner of a token closes it, whatever became of the caller: who leaves, who panics, who was answered too
-//!   late or not at all.
+//! - **F1.** The owner of a token closes it, whatever became of the caller: whether it left, panicked, or was answered
+//!   too late or not at all.
 //! - **F2.** A message is only ever read under the token that its reader has joined.
 //! - **F3.** A flight's closing is acknowledged, or its budget is spent, before anybody has the outcome.
 //! - **F4.** Nothing is encoded and nothing is buffered if closing says that nobody follows.
@@ -45,7 +45,7 @@ mod stats;
 mod tasks;
 mod timeout;
 mod typed;
-#[cfg_attr(not(feature = "http"), allow(dead_code))]
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only the HTTP layer writes"))]
 mod untold;
 mod wait;
 mod waiters;

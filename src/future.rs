@@ -34,7 +34,7 @@ impl<S, K, Req, T> ResponseFuture<S, K, Req, T> {
         Self { call, inspect, watched: None }
     }
 
-    /// Returns that of a call that is as it would be without the layer, which watches it.
+    /// Returns the future of a call that is made as it would be without the layer, and is watched.
     pub(crate) fn watched(call: Call<K, T, ServiceWork<S, K, Req, T>>, watched: Watched<K, T>) -> Self {
         Self { call, inspect: None, watched: Some(watched) }
     }

@@ -1,7 +1,7 @@
 //! Coalescing over HTTP.
 //!
-//! [`HttpSingleflightLayer`] is what most need: one line on a router, or round a client. The rest of this module is what
-//! its settings, its answers and its looks from outside are made of:
+//! [`HttpSingleflightLayer`] is what most need: one line on a router, or round a client. The rest of this module is the
+//! types that its settings, its answers and its groups are made of:
 //!
 //! - [`HttpGroup`] is where flights are; [`HttpKey`] is what a request asks for;
 //! - [`Coalesced`], an extension of every response, says what became of the request, and by which [`Rule`];

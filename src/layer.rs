@@ -23,27 +23,28 @@ use crate::{
 
 /// Coalesces concurrent calls with equal keys into one call of the wrapped service.
 ///
-/// Takes any `Service` that is `Clone + Send + 'static` and whose response and error are `Clone`; for an error that is
-/// not, see [`SharedError`](crate::SharedError), for a service that is not, tower's `buffer`. The layer adds no error
-/// of its own: the service keeps its error type.
+/// Takes any `Service` that is `Clone + Send + 'static` and whose response and error are `Clone`. For an error that is
+/// not `Clone` there is [`SharedError`](crate::SharedError); for a service that is not, tower's `buffer`. The layer
+/// adds no error of its own: the service keeps its error type.
 ///
 /// Each [`layer`](Layer::layer) call makes a group of its own, unless [`group`](Self::group) shares one.
 ///
 /// # Over HTTP
 ///
-/// Put `CloneBodyLayer` below it (feature `http`), which makes responses `Clone`, each with a body of its own. No rule of
-/// HTTP is kept: whoever has the same key has the same response, cookies and `private` and all. That is right where the
-/// key function knows all that a response depends on and every response may be shared, such as between services of one's
-/// own. Where requests come from clients, take `HttpSingleflightLayer`, which judges each request and each answer; its
-/// `key_fn` takes a key function of one's own, and the rules on answers are kept.
+/// Put `CloneBodyLayer` below it (feature `http`), which makes responses `Clone`, each with a body of its own. No rule
+/// of HTTP is kept: all who have the same key get the same response, even one that sets cookies or says `private`. That
+/// is right where the key function knows all that a response depends on and every response may be shared, such as
+/// between services of your own. Where requests come from clients, take `HttpSingleflightLayer`, which judges each
+/// request and each answer; its setting `key_fn` takes a key function of your own and keeps the rules on answers.
 ///
 /// On axum there are three things to see to:
 ///
-/// - Give both layers to one `.layer(..)`, in a `ServiceBuilder` or a pair: a router boxes bodies anew at each.
+/// - Give both layers to one `.layer(..)`, in a `ServiceBuilder` or a pair, since a router boxes bodies anew at each
+///   `.layer(..)`.
 /// - Give it a group, `.group(Group::new())`: axum applies a layer once per route and connection, so that without one
 ///   nothing is shared between connections.
-/// - That group has all routes, so the key has to tell them apart: by the path that was asked for, which below
-///   `Router::nest` is in axum's `OriginalUri`, by the method, and by the host if there are several.
+/// - All routes are in that group, so the key has to tell them apart: by the method, by the path that was asked for
+///   (below `Router::nest` it is in axum's `OriginalUri`), and by the host if there are several.
 ///
 /// # Trade-offs
 ///
@@ -149,7 +150,7 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// # use std::time::Duration;
     /// use tower_singleflight::{Limits, SingleflightLayer};
     ///
-    /// // Who has waited for two seconds sends its own request.
+    /// // A caller that has waited for two seconds sends its own request.
     /// let limits = Limits::new().max_wait(Duration::from_secs(2));
     /// let layer = SingleflightLayer::new(|id: &u64| Some(*id)).limits(limits);
     /// # let _: SingleflightLayer<_, u64, ()> = layer;

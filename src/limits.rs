@@ -23,16 +23,19 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How long a follower waits, from joining, before it goes alone; zero: a follower goes alone at once.
-    /// `None`: as long as the flight takes. Fresh callers ([`Group::call_fresh`](crate::Group::call_fresh)) wait so long
-    /// for the flight that runs; then theirs starts beside it, and none of them goes alone.
+    /// How long a follower waits, from joining, before it goes alone. `None`: as long as the flight takes. Zero: it
+    /// goes alone at once.
+    ///
+    /// Fresh callers ([`Group::call_fresh`](crate::Group::call_fresh)) wait so long for the flight that runs; then
+    /// their own flight starts beside it, and none of them goes alone.
     ///
     /// The timer needs a tokio runtime with time enabled where the follower is first polled, for as long as it waits;
     /// without one the follower goes alone.
     pub max_wait: Option<Duration>,
-    /// How old a flight may be, from its leader's call, and still be joined; then the next caller leads a new flight
-    /// beside it. Zero: only callers of the same instant join. `None`: until it lands. A flight that waits for another process
-    /// of its fleet is as old as the flight there.
+    /// How old a flight may be, from its leader's call, and still be joined. Once it is older, the next caller leads a
+    /// new flight beside it. `None`: it can be joined until it lands. Zero: only callers of the same instant join.
+    ///
+    /// A flight that waits for another process of its fleet is as old as the flight there.
     pub join_window: Option<Duration>,
     /// How many live followers a flight has at most; zero: nobody joins.
     pub max_followers: usize,
@@ -45,8 +48,8 @@ pub struct Limits {
 
 /// What becomes of a flight when its last caller leaves.
 ///
-/// Work that was never polled is dropped in any case. [`Group::spawn`](crate::Group::spawn) overrides it for its
-/// flight.
+/// Work that was never polled is dropped in any case. The flight of a [`Group::spawn`](crate::Group::spawn) runs to its
+/// end, whatever is set here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnAbandon {
@@ -56,8 +59,8 @@ pub enum OnAbandon {
     /// The work runs to its end in the flight's task, and can be joined until then. A flight that has no task yet, and
     /// whose last caller leaves outside any tokio runtime, is cancelled.
     Finish,
-    /// The work runs on for this long, and can be joined; then it is dropped. Each leaving of the last caller starts
-    /// the time anew. Absorbs clients that reconnect. On a runtime without timers it is dropped at once.
+    /// The work runs on for this long, and can be joined; then it is dropped. The time starts anew each time that the
+    /// last caller leaves. It is for clients that reconnect. On a runtime without timers the work is dropped at once.
     CancelAfter(Duration),
 }
 
@@ -124,15 +127,14 @@ impl Limits {
         self
     }
 
-    /// Sets how many live followers a flight has at most; who comes above that goes alone, as
-    /// [`Role`](crate::Role#examples) shows.
+    /// Sets how many live followers a flight has at most; one more goes alone, as [`Role`](crate::Role#examples) shows.
     #[must_use]
     pub const fn max_followers(mut self, followers: usize) -> Self {
         self.max_followers = followers;
         self
     }
 
-    /// Sets how many joinable flights the group has at most; who would lead another one goes alone.
+    /// Sets how many joinable flights the group has at most; a caller that would lead another one goes alone.
     ///
     /// It bounds the group's memory where clients choose the keys.
     ///

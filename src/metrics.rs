@@ -41,8 +41,8 @@ use crate::{Event, Observer, Role, observe::label::capped};
 /// | `singleflight.body.lagged` | counter: readers that were cut since they held others up | |
 /// | `singleflight.body.held` | gauge, bytes: what shared bodies keep in memory for their slower readers | |
 ///
-/// `why` is the name of a [`Reason`](crate::Reason), or of the rule of HTTP that decided; `LedAgain` of a follower that
-/// tried once more over HTTP, and then led a flight.
+/// `why` is the name of a [`Reason`](crate::Reason), or of the rule of HTTP that decided; it is `LedAgain` for a
+/// follower that tried once more over HTTP, and then led a flight.
 ///
 /// Saved calls are those of role `follower`, less `singleflight.released`, and less those that left or panicked with
 /// `follower` = `true`. With [`per_route`](Self::per_route) what is counted by call has the label `route` too.
@@ -62,14 +62,15 @@ pub struct Metered {
     group: Arc<str>,
     per_route: bool,
     flights: OnceLock<Flights>,
-    /// Of calls without a label, and of all where routes are not told apart.
+    /// The figures of calls without a label, and of all calls where routes are not told apart.
     calls: OnceLock<Route>,
     /// A leaf lock: what is done under it is the recorder's registering of a route, once.
     routes: RwLock<HashMap<Box<str>, Arc<Route>>>,
 }
 
 impl Metered {
-    /// Returns an observer whose figures have this name as the label `group`. Two that have one name are added up.
+    /// Returns an observer whose figures have this name as the label `group`. The figures of two observers with one
+    /// name are added up.
     pub fn new(group: impl Into<Cow<'static, str>>) -> Self {
         Self {
             group: group.into().into(),

@@ -20,11 +20,12 @@ pub(crate) use self::{
 };
 use crate::{Reason, Role};
 
-/// Is told what happens to the flights and the callers of a group: for metrics, logs and pages of one's own.
+/// A listener that is told what happens to the flights and the callers of a group: for metrics, logs and pages of your
+/// own.
 ///
-/// Given to [`Group::observed`](crate::Group::observed) or to the `observe` of a layer, each of which adds one. Without
-/// any, a call costs a branch more. For a count of roles, `inspect` of the layers is the short form; for totals and for
-/// what is under way now, [`Group::stats`](crate::Group::stats).
+/// Hand it to [`Group::observed`](crate::Group::observed) or to the `observe` of a layer; each call adds one. Where
+/// there are none, a call costs one branch more. If a count of roles is enough, `inspect` of the layers is shorter;
+/// [`Group::stats`](crate::Group::stats) has totals, and what is under way now.
 ///
 /// # Guarantees
 ///
@@ -36,7 +37,7 @@ use crate::{Reason, Role};
 ///
 /// # Trade-offs
 ///
-/// It runs in the caller's or the flight's own task: what is slow in it slows them.
+/// It runs in the caller's or the flight's own task, so a slow observer slows these down.
 ///
 /// # Examples
 ///
@@ -77,10 +78,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
 /// What happens to the flights and the callers of a group.
 ///
-/// A call begins with exactly one of `Led`, `Joined` and `Alone` (an event whose `again` is set begins no call), and ends
-/// with exactly one of `Answered`, `Panicked` and `Left`. Of a call that panics before it is registered, in its key or in a
-/// function that makes it, nothing is told. A flight begins with `Led`, and ends with exactly one of `Landed` and `Ended`.
-/// Flights and calls that began before an observer was added are not told to it, as a rule.
+/// A call begins with exactly one of `Led`, `Joined` and `Alone` (an event whose `again` is set begins no call), and
+/// ends with exactly one of `Answered`, `Panicked` and `Left`. Nothing is told of a call that panics before it is
+/// registered, in its key or in the function that makes the key. A flight begins with `Led`, and ends with exactly one
+/// of `Landed` and `Ended`. As a rule, an observer is told nothing of flights and calls that began before it was added.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -103,7 +104,7 @@ pub enum Event<'a> {
         callers: usize,
         /// It followed another flight before, which could not serve it: it is no new call.
         again: bool,
-        /// As above.
+        /// The label of the caller's requests, as in [`Led`](Self::Led).
         label: Option<&'a str>,
     },
     /// A caller runs its own work outside any flight, from the start.
@@ -112,7 +113,7 @@ pub enum Event<'a> {
         reason: Reason,
         /// The name of the reason; over HTTP that of the rule, if one decided.
         why: &'static str,
-        /// As above.
+        /// The label of the caller's requests, as in [`Led`](Self::Led).
         label: Option<&'a str>,
     },
     /// The work of a flight goes on in a task of its own.
@@ -146,7 +147,7 @@ pub enum Event<'a> {
         reason: Reason,
         /// The name of the reason; over HTTP that of the rule, if one decided.
         why: &'static str,
-        /// As above.
+        /// The label of the caller's requests, as in [`Led`](Self::Led).
         label: Option<&'a str>,
     },
     /// A call ends with an outcome: its caller has it.
@@ -157,7 +158,7 @@ pub enum Event<'a> {
         waited: Duration,
         /// How many callers got this outcome.
         callers: usize,
-        /// As above.
+        /// The label of the caller's requests, as in [`Led`](Self::Led).
         label: Option<&'a str>,
     },
     /// A call ends with a panic in its caller: that of the work, raised again, or of a value as it was cloned for it.
@@ -166,7 +167,7 @@ pub enum Event<'a> {
         follower: bool,
         /// From the call.
         waited: Duration,
-        /// As above.
+        /// The label of the caller's requests, as in [`Led`](Self::Led).
         label: Option<&'a str>,
     },
     /// A call ends without an outcome: its caller has left.
@@ -175,7 +176,7 @@ pub enum Event<'a> {
         follower: bool,
         /// From the call.
         waited: Duration,
-        /// As above.
+        /// The label of the caller's requests, as in [`Led`](Self::Led).
         label: Option<&'a str>,
     },
 }

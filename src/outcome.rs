@@ -91,15 +91,15 @@ pub enum Reason {
     /// The request has no key, so that nothing says which other requests are equal to it: the key function returned
     /// `None`, or a rule of HTTP sends the request alone.
     NoKey,
-    /// The request asks for an answer that is younger than itself (a browser's reload), of an HTTP layer with
-    /// `reload_alone`, and the flight under its key began earlier.
+    /// The request is a reload, to an HTTP layer with `reload_alone`: it asks for an answer that is younger than
+    /// itself, and the flight of its key began before it.
     MayNotJoin,
     /// A limit was reached: `max_followers` on the flight, or `max_flights` in the group.
     Full,
     /// The flight took longer than the follower's `max_wait`.
     WaitedTooLong,
-    /// `share_if`, or a rule of HTTP, kept the outcome for the leader. Over HTTP also: it did so a moment ago, and until
-    /// that is forgotten requests of this key go alone at once.
+    /// `share_if`, or a rule of HTTP, kept the outcome for the leader. Over HTTP also: a rule kept an earlier answer to
+    /// this key for its leader, and for a while requests with the key go alone at once.
     NotShareable,
     /// The flight's task died without an outcome: its runtime was shut down.
     Lost,

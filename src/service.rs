@@ -117,7 +117,8 @@ where
     type Error = Err;
     type Future = ResponseFuture<S, K, Req, Result<Res, Err>>;
 
-    /// Always ready: a follower needs nothing of the wrapped service, and who follows is not known before the request.
+    /// Always ready: a follower needs nothing of the wrapped service, and whether a caller will follow is not known
+    /// before its request.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Err>> {
         Poll::Ready(Ok(()))
     }

@@ -4,8 +4,8 @@ use std::ops::AddAssign;
 
 /// What a group has done since it was made, and what is under way: returned by [`Group::stats`](crate::Group::stats).
 ///
-/// A call is counted once, when it is made: as one that leads, follows or goes alone. Observers are told the same: once all calls
-/// have ended, each number here is that of the [`Event`](crate::Event)s.
+/// A call is counted once, when it is made: as one that leads, follows or goes alone. Observers are told the same: once
+/// all calls have ended, each number here is the number of [`Event`](crate::Event)s that say so.
 ///
 /// # Examples
 ///
@@ -35,10 +35,10 @@ pub struct Stats {
     pub released: u64,
     /// Of those that followed: those that left before they had the outcome.
     pub left: u64,
-    /// Of those that followed: those in which the panic of the work was raised again, or that of a value as it was cloned for
-    /// them.
+    /// Of those that followed: those that ended in a panic, be it that of the work, raised again, or one of the user's
+    /// code that ran for this caller, such as the clone of the value.
     pub panicked: u64,
-    /// Flights that were dropped since their last caller had left, less those that had been lost.
+    /// Flights that were dropped because their last caller had left, less those that had been lost before.
     pub abandoned: u64,
     /// Flights whose task died without an outcome: its runtime was shut down.
     pub lost: u64,

@@ -53,8 +53,8 @@ impl<F, T> InContext<F, T> {
         Self { context, settled: false, state }
     }
 
-    /// Makes of the context what the first poll makes of it, and does not poll the future: for work that waits for something
-    /// else first, and may be in another task when that is over.
+    /// Settles the context as the first poll does, and does not poll the future: for work that waits for something else
+    /// first, and may be in another task when that is over.
     #[cfg(feature = "http")]
     pub(crate) fn begin(self: Pin<&mut Self>)
     where

@@ -40,11 +40,12 @@ use crate::{Limits, sync::Spawner};
 pub(crate) struct Ask {
     pub(super) core: Arc<Core>,
     pub(super) name: Name,
-    /// Those of the group: flights older than its window are not joined, and who follows waits no longer here than there.
+    /// The group's limits: flights older than its window are not joined, and a follower waits no longer here than
+    /// there.
     limits: Limits,
     /// How long the name is remembered, if its outcome could not be had.
     remember: Duration,
-    /// Where it tells since when the flight has run that it waits for.
+    /// Where it notes when the flight began that it waits for.
     began: BeganElsewhere,
     /// The flight that it has waited for; `None` before it has joined one.
     was: Option<Token>,

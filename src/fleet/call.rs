@@ -29,8 +29,8 @@ impl Fleet {
     /// [`named`](Self::named). What the codec does not encode, and what is larger than `max_message`, reaches the callers
     /// of one process only.
     ///
-    /// The engine does not hear of [`Group::forget`]: a caller who comes after may join the forgotten flight again, through the
-    /// engine. [`Group::call_fresh`] does not ask it.
+    /// The engine does not hear of [`Group::forget`]: a caller who comes later may still join the forgotten flight,
+    /// through the engine. [`Group::call_fresh`] does not ask it.
     ///
     /// # Cancel safety
     ///
@@ -39,9 +39,9 @@ impl Fleet {
     ///
     /// # Panics
     ///
-    /// As [`Group::call`]: a panic in `Hash` or `Eq` of the key, or in its `Clone`, is the caller's. A panic of `work` reaches
-    /// the callers of this process, and those of other processes run their own; one of the codec, or of the value's `Clone` for
-    /// other processes, counts as a value that is not encoded.
+    /// As with [`Group::call`], a panic in `Hash` or `Eq` of the key, or in its `Clone`, is raised in the caller. A
+    /// panic of `work` is raised in the callers of this process; those of other processes run their own work. If the
+    /// codec panics, or the value's `Clone` for other processes, the value counts as one that is not encoded.
     pub fn call<K, T, C, F, Fut>(&self, group: &Group<K, T>, key: K, codec: C, work: F) -> FleetCall<K, T, F>
     where
         K: Hash + Eq + Clone + Serialize + Send + Sync + 'static,

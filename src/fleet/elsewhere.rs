@@ -14,8 +14,8 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// Since when the flight of another process has run that work waits for, as far as it is known. What asks the engine writes
-/// it, and the group of the work reads it.
+/// When the flight of another process began that work waits for, as far as it is known. What asks the engine writes it,
+/// and the group of the work reads it.
 #[derive(Clone, Debug)]
 pub(crate) struct BeganElsewhere(Option<Arc<Mutex<Option<Instant>>>>);
 
@@ -36,11 +36,11 @@ impl BeganElsewhere {
     }
 }
 
-/// Work that asks the fleet at its first poll. A caller that may not have what is older than itself joins it no more than
-/// work that has begun.
+/// Work that asks the fleet at its first poll. A fresh caller does not join it, just as it does not join work that has
+/// begun.
 struct Elsewhere<T>(BoxedWork<T>, BeganElsewhere);
 
-/// Marks work as one that asks the fleet, and says there since when it has run elsewhere.
+/// Marks work as one that asks the fleet, and notes when it began elsewhere.
 pub(crate) fn elsewhere<T: 'static>(work: BoxedWork<T>, began: BeganElsewhere) -> BoxedWork<T> {
     Box::pin(Elsewhere(work, began))
 }

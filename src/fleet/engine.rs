@@ -30,7 +30,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Joins the flight of that name as a waiter, or makes the caller's token its leader.
     fn join(&self, join: Join) -> Reply<Joined>;
 
-    /// Lets the flight's lease end that long after now; `false` if there is no such flight any more.
+    /// Lets the flight's lease end after `lease` from now; `false` if there is no such flight any more.
     fn renew(&self, name: Name, token: Token, lease: Duration) -> Reply<bool>;
 
     /// Ends the flight's time to be joined. With waiters, [`peek`](Self::peek) says [`Peek::Pending`] from now on, for as
@@ -48,12 +48,13 @@ pub trait Engine: Send + Sync + 'static {
     /// Says what became of that flight.
     fn peek(&self, name: Name, token: Token) -> Reply<Peek>;
 
-    /// Keeps all from joining the flights of this scope that run now, except those who wait for one already
-    /// ([`Join::was`]). It need be remembered only for as long as `keep`, in which all of these flights end.
+    /// Keeps everybody from joining the flights of this scope that run now, except those who already wait for one
+    /// ([`Join::was`]). The fence need be remembered for `keep` only, since all of these flights end within that time.
     fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()>;
 
-    /// Takes the place where it is to tell news; called once by each fleet. An engine that is given to several, by clones of a
-    /// handle say, tells all of them. `false`: there will be none, and the driver looks more often.
+    /// Takes the place where the engine is to tell its news; called once by each fleet. An engine that is given to
+    /// several fleets, by clones of a handle say, tells all of them. `false`: there will be no news, and the driver
+    /// looks more often.
     fn news(&self, to: News) -> bool {
         let _ = to;
         false
@@ -64,24 +65,25 @@ pub trait Engine: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Join {
-    /// What flight.
+    /// The flight.
     pub name: Name,
     /// The token that the caller leads under, if it is to lead.
     pub token: Token,
-    /// The flight that this caller has waited for: if it still runs, it goes on waiting for it, also behind a fence, and
-    /// also if it is older than the window.
+    /// The flight that this caller has waited for, if it has. If that still runs, the caller goes on waiting for it,
+    /// even behind a fence, and even if it is older than the window.
     pub was: Option<Token>,
     /// How long a new leader has, before it must renew.
     pub lease: Duration,
     /// A flight that began longer ago than this is replaced and not joined.
     pub window: Option<Duration>,
-    /// How many are told when the flight lands. Who joins above that follows all the same, and looks by itself.
+    /// How many waiters are told when the flight lands. A caller that joins above that follows all the same, and looks
+    /// by itself.
     pub max_waiters: usize,
 }
 
 impl Join {
-    /// Returns the wish to join, or else to lead under this token, of a caller that has not waited before; with no window,
-    /// and with 256 waiters at most that are told.
+    /// Returns the terms of a caller that has not waited before, and leads under this token if there is no flight to
+    /// join: no window, and at most 256 waiters are told.
     pub const fn new(name: Name, token: Token, lease: Duration) -> Self {
         Self { name, token, was: None, lease, window: None, max_waiters: 256 }
     }
@@ -99,8 +101,8 @@ pub enum Joined {
         token: Token,
         /// Until its lease ends, if it is not renewed.
         remaining: Duration,
-        /// How long ago it began, by the store's clock; `None` if that is not known. The join window of who waits counts from
-        /// there.
+        /// How long ago it began, by the store's clock; `None` if that is not known. The join window of the flight that
+        /// waits counts from there.
         age: Option<Duration>,
     },
     /// The caller's token has been closed already.

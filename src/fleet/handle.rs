@@ -24,14 +24,15 @@ use crate::Limits;
 /// One process's part in a fleet: the processes that share flights through one engine.
 ///
 /// All of them must have the same secret and the same [namespace](FleetSettings::namespace): others do not meet, and
-/// cannot read each other's messages. Clones are handles to the same. Make one for each process, not one for each request.
+/// cannot read each other's messages. Clones are handles to the same part. Make one for each process, not one for each
+/// request.
 ///
 /// # Guarantees
 ///
 /// 1. While the engine answers and leases are renewed, the flights of one key overlap on one process at most.
 /// 2. A follower only ever gets the outcome of the flight that it joined, and never one that anybody had when it called.
-/// 3. The engine never makes a call fail: what it cannot do in time runs here. Each caller waits for it twice the
-///    [budget](FleetSettings::budget) at most.
+/// 3. The engine never makes a call fail: where it does not answer in time, the work runs here. Each caller waits for
+///    it for at most twice the [budget](FleetSettings::budget).
 /// 4. What lies in the engine is encrypted, and tells nothing of keys or values to whoever reads it there.
 ///
 /// # Trade-offs
@@ -127,7 +128,7 @@ impl Fleet {
         &self.core.settings
     }
 
-    /// Returns what this process has done in its fleet, by whatever handle.
+    /// Returns what this process has done in its fleet, through all handles together.
     pub fn stats(&self) -> FleetStats {
         let Core { counts, breaker, untold, watchers, .. } = &*self.core;
         counts.get(breaker.is_open(), untold.count(), watchers.off())
@@ -139,8 +140,9 @@ impl Fleet {
         self.core.counts.local(reason)
     }
 
-    /// Lets an observer see what this process does in its fleet, by whatever handle: for metrics, say. It is called by the
-    /// callers themselves, and one that panics is told nothing any more; [`FleetStats::observers_off`] counts it.
+    /// Lets an observer see what this process does in its fleet, through whichever handle: for metrics, say. It runs in
+    /// the tasks of the callers. An observer that panics is told nothing any more; [`FleetStats::observers_off`] counts
+    /// it.
     ///
     /// # Examples
     ///
@@ -171,13 +173,15 @@ impl Fleet {
         self
     }
 
-    /// Lets calls from now on run their work without the fleet, and waits until all that was asked of the engine has been
-    /// answered, for this long at most; returns whether it has. For a graceful shutdown: a process that exits right after
-    /// it has answered leaves its followers waiting.
+    /// Lets calls from now on run their work without the fleet, and waits, for at most this long, until the engine has
+    /// answered all that was asked of it; returns whether it has.
+    ///
+    /// For a graceful shutdown: a process that exits right after its last answer leaves followers in other processes
+    /// waiting.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it leaves calls without the fleet, and everything else as it is.
+    /// If it is dropped, calls stay without the fleet; nothing else changes.
     ///
     /// # Examples
     ///

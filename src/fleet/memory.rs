@@ -68,7 +68,7 @@ impl MemoryEngine {
         Self::with_faults(0, Faults::none())
     }
 
-    /// Returns an engine in which this goes wrong, as the seed has it.
+    /// Returns an engine in which things go wrong as often as `faults` says; the seed chooses where.
     pub fn with_faults(seed: u64, faults: Faults) -> Self {
         Self::made(seed, faults, true)
     }
@@ -101,12 +101,12 @@ impl MemoryEngine {
         lock(&self.0.state).takes = time;
     }
 
-    /// Lets nothing take effect any more, and nothing be answered, as a store that is stopped.
+    /// Stops the engine: from now on nothing takes effect, and nothing is answered.
     pub fn stop(&self) {
         lock(&self.0.state).is_stopped = true;
     }
 
-    /// Lets everything fail at once, as a store that is gone.
+    /// Makes every operation fail at once from now on, as those of a store that is gone.
     pub fn fail(&self) {
         lock(&self.0.state).is_down = true;
     }

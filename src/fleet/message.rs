@@ -12,7 +12,7 @@ pub(crate) enum Kind {
     /// There is no outcome: one of those who wait takes over.
     Abandoned = 4,
     /// Each process may ask once more, with its own request.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only the HTTP layer has a second try"))]
     Again = 5,
     /// There is no outcome to share, which says nothing of the next call.
     Failed = 6,

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Those whose flights one fence ends: a keyed digest of 16 bytes, which tells nothing of what it was made of.
+/// What one fence reaches: all flights whose names begin with this keyed digest of 16 bytes, which tells nothing of
+/// what it was made of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FenceScope([u8; 16]);
 

@@ -34,7 +34,7 @@ pub enum FleetReason {
     Skipped,
     /// A write could not be told to the engine yet, and a flight from before it might be joined there.
     Unfenced,
-    /// The flight of another process came to what is not for this one, or did so a moment ago.
+    /// The outcome of another process is not for this one, or was not for it a moment ago.
     NotShareable,
     /// The outcome of another process is larger than what is sent.
     TooLarge,

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, time::Duration};
 
 /// The settings of a [`Fleet`](crate::fleet::Fleet). The defaults suit an engine in the same data centre.
 ///
-/// All processes of a fleet should have the same. Times are tokio's, so paused test time works.
+/// All processes of a fleet should have the same settings. Times are tokio's, so paused test time works.
 ///
 /// # Examples
 ///
@@ -20,8 +20,8 @@ use std::{error::Error, fmt, time::Duration};
 pub struct FleetSettings {
     /// Fleets meet only within one namespace: one for each application and environment (default `"default"`).
     pub namespace: String,
-    /// How long a leader's flight can be joined before it must be renewed (default 5 s); it is renewed three times in each
-    /// lease. If its process dies, its followers wait for so long in vain.
+    /// How long a leader's flight can be joined before it must be renewed (default 5 s); it is renewed three times in
+    /// each lease. If the leader's process dies, its followers wait for so long in vain.
     pub lease: Duration,
     /// How long a caller waits for the engine at a time: a leader at most twice, a follower once (default 50 ms).
     pub budget: Duration,
@@ -29,10 +29,10 @@ pub struct FleetSettings {
     pub max_wait: Duration,
     /// How long a message lies in the engine, for followers that look late (default 2 s).
     pub keep: Duration,
-    /// How much of an outcome is sent at most, in bytes; followers of what is larger run their own work (default 1 MiB).
-    /// The head of an HTTP answer may come on top with 64 KiB.
+    /// How large an outcome may be to be sent, in bytes; followers of a larger one run their own work (default 1 MiB).
+    /// The head of an HTTP answer may have 64 KiB on top.
     pub max_message: usize,
-    /// How many processes are told of one landing; more look by themselves (default 256).
+    /// How many processes are told of one landing; those above that look by themselves (default 256).
     pub max_waiters: usize,
     /// How often a follower joins another flight after the one that it has waited for, at most (default 2).
     pub max_rejoins: u32,
@@ -80,7 +80,7 @@ impl FleetSettings {
         }
     }
 
-    /// Says what is wrong with them.
+    /// Checks the settings, as [`Fleet::with_settings`](crate::fleet::Fleet::with_settings) does.
     ///
     /// # Errors
     ///

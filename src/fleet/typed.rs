@@ -37,9 +37,9 @@ pub(crate) struct TypedFleet<K, T> {
 pub(crate) struct KeyedFleet<K, T> {
     fleet: TypedFleet<K, T>,
     key: K,
-    /// Those of the group.
+    /// The limits of the group.
     limits: Limits,
-    /// Since when another process has run the same work.
+    /// When another process began to run the same work, if one does.
     began: BeganElsewhere,
 }
 
@@ -88,7 +88,7 @@ where
         Fut: Future<Output = T> + Send + 'static,
     {
         let Self { fleet: TypedFleet { fleet, encode_key, codec }, key, limits, began } = *self;
-        // A key that cannot be encoded is none that others could have.
+        // A key that cannot be encoded cannot be that of another process's flight.
         let Some(bytes) = unless_it_panics(|| encode_key(&key)) else { return start().await };
         drop(key);
         let name = fleet.domain().name(fleet.domain().scope(&[b"key", &bytes]), &bytes);

@@ -28,7 +28,7 @@ pub enum FleetEvent {
     },
 }
 
-/// What a caller waits for at most for the budget.
+/// An operation that a caller waits for, for the budget at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FleetOperation {

@@ -21,19 +21,21 @@ use crate::{
 #[must_use = "wakers wait to be woken, and user code to be dropped"]
 pub(super) struct AfterUnlock<'a, K, T> {
     pub(super) wakes: WakeList,
+    /// Work that is to be dropped, and the flight that is gone after that.
     pub(super) closed: Option<Closed<'a, K, T>>,
     pub(super) key: Option<K>,
+    /// A waker that nobody waits by any more: it is dropped, not woken.
     pub(super) waker: Option<Waker>,
     pub(super) gone: Option<ShardFlight<K, T>>,
-    /// What nobody gets.
+    /// An ending that nobody gets.
     pub(super) unwanted: Option<Ending<T>>,
-    /// What the driver gets, if nobody else can have it; then the flight is gone.
+    /// The ending for the driver, if that is the only caller; then the flight is gone.
     pub(super) own: Option<Ending<T>>,
     /// What the group's observers are told.
     pub(super) report: Option<Report<'a>>,
-    /// The flight that has lost its task.
+    /// The flight, if it has lost its task: this is logged.
     pub(super) lost: Option<FlightId>,
-    /// What most flights do not have, and this one has no longer.
+    /// Taken from a flight that goes on without it.
     pub(super) waiting: Option<Box<Waiting<T, Shard<K, T>>>>,
     /// What is to be done for the flight that waited behind this one, if its callers were released with this one's.
     pub(super) next: Option<Box<Self>>,
@@ -60,7 +62,7 @@ impl<K, T> AfterUnlock<'_, K, T> {
     /// Wakes, tells, then drops; returns what the driver of a landed flight gets.
     pub(super) fn run(self) -> Option<Ending<T>> {
         let Self { wakes, closed, key, waker, gone, unwanted, own, report, lost, waiting, next } = self;
-        // Before all that may panic (invariant 8).
+        // The callers of the next flight are told before anything that may panic (invariant 8).
         let next = next.map_or(Ok(None), |next| catch(|| next.run()));
         wakes.wake();
         if let Some(report) = report {
@@ -76,8 +78,9 @@ impl<K, T> AfterUnlock<'_, K, T> {
         own
     }
 
-    /// The same, for one to whom neither the key nor the work belongs, nor an outcome: a panic of their drop is another caller's,
-    /// and goes no further. Each is dropped by itself: two panics at once would end the process.
+    /// Does the same on behalf of somebody to whom neither the key nor the work nor an outcome belongs. If one of these
+    /// panics as it is dropped, that is another caller's panic, and goes no further. Each is dropped by itself, since
+    /// two panics at once would end the process.
     pub(super) fn run_for_others(mut self) {
         let (closed, key, unwanted, own) = (self.closed.take(), self.key.take(), self.unwanted.take(), self.own.take());
         let rest = catch(|| self.run());
@@ -106,7 +109,7 @@ impl<'a, K, T> Closed<'a, K, T> {
     }
 }
 
-/// Removes a flight when its work has been dropped, also by a drop that panics.
+/// Removes a flight when its work has been dropped, even by a drop that panics.
 struct DropGuard<'a, K, T> {
     shard: &'a Shard<K, T>,
     flight: FlightRef,
@@ -160,12 +163,13 @@ pub(super) struct Followed<K, T> {
     pub(super) moves: bool,
 }
 
-/// What a follower that has left leaves to be done.
+/// What is to be done after a follower has left.
 #[must_use = "a waker waits to be dropped, and perhaps work"]
 pub(super) enum Left<'a, K, T> {
-    /// Others are on the flight still, or it has ended: only its own waker is there. Apart, since many may leave at once.
+    /// Others are still on the flight, or it has ended: only the follower's own waker is to be dropped. This is a case
+    /// of its own since it is small, and many may leave at once.
     Others(Option<Waker>),
-    /// It was the last.
+    /// It was the flight's last caller.
     Last(Box<AfterUnlock<'a, K, T>>),
 }
 

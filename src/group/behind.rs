@@ -11,8 +11,9 @@ impl<K, T, S> Flight<K, T, S> {
         self.waiting.as_ref()?.turn.as_deref()
     }
 
-    /// Returns whether the flight was older than this when somebody called. The age of one that has waited for its turn counts
-    /// from the end of that wait, and the age of one that waits for another process from the beginning there.
+    /// Returns whether the flight was older than the window when somebody called. The age of one that has waited for
+    /// its turn counts from the end of that wait, and the age of one that waits for another process from the beginning
+    /// there.
     pub(super) fn is_older_than(&self, window: Duration, called: Instant) -> bool {
         let (began, elsewhere) =
             self.waiting.as_ref().map_or((None, None), |waiting| (waiting.began, waiting.elsewhere));
@@ -21,7 +22,8 @@ impl<K, T, S> Flight<K, T, S> {
         since.is_some_and(|since| called.saturating_duration_since(since) > window)
     }
 
-    /// Notes since when what the work waits for has run on another process, after a poll in which it may have learnt that.
+    /// Notes when the run on another process began that the work waits for, after a poll in which it may have learnt
+    /// that.
     #[inline]
     pub(super) fn note_elsewhere(&mut self) {
         if cfg!(feature = "fleet") {
@@ -34,13 +36,13 @@ impl<K, T, S> Flight<K, T, S> {
         }
     }
 
-    /// Returns when something is to become of the flight by itself: its grace is over, or it waits for its turn no longer.
+    /// Returns when the flight changes by itself: when its grace is over, or its wait for its turn.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.grace().or_else(|| self.turn()?.overtakes)
     }
 
-    /// Returns the flight that takes the key and starts when this one's run ends; only one that runs has it, and the index
-    /// lists it.
+    /// Returns the flight that waits behind this one: it takes the key and starts when this one's run ends. Only a
+    /// flight that runs, and that the index lists, has one.
     pub(super) fn next(&self) -> Option<usize> {
         self.waiting.as_ref()?.successor.filter(|_| self.is_running())
     }

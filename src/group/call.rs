@@ -11,19 +11,20 @@ use crate::{Outcome, Role};
 
 /// A call under way: resolves to the [`Outcome`] of the flight that it is on.
 ///
-/// The caller is registered since [`Group::call`](super::Group::call) returned, polled or not.
+/// The caller has been registered since [`Group::call`](super::Group::call) returned, whether this future is polled or
+/// not.
 ///
 /// # Cancel safety
 ///
-/// Dropping a `Call` leaves the flight, in O(1). Leader or follower makes no difference: the flight goes on for the
-/// others. When the last caller leaves, the work is dropped at once, by the one who leaves or, if a poll of it is under
-/// way on another thread, right after that poll; unless [`Limits::on_abandon`](crate::Limits::on_abandon) or
-/// [`Group::spawn`](super::Group::spawn) says otherwise.
+/// Dropping a `Call` leaves the flight, in O(1). The flight goes on for the others, even if it was the leader that
+/// left. When the last caller leaves, it drops the work at once; if another thread is polling the work at that moment,
+/// that thread drops it right after the poll. [`Limits::on_abandon`](crate::Limits::on_abandon) and
+/// [`Group::spawn`](super::Group::spawn) let the work go on instead.
 ///
 /// # Panics
 ///
-/// A panic of the work is raised again in every caller. The leader gets the original payload; the others a copy of it
-/// if it is a `&str` or a `String`, else a fixed text.
+/// A panic of the work is raised again in every caller. The leader gets the original payload; the others get a copy of
+/// it if it is a `&str` or a `String`, else a fixed text. Polling a `Call` again after it has completed panics, too.
 #[must_use = "a call waits only when it is awaited, and leaves its flight when it is dropped"]
 pub struct Call<K, T, W> {
     caller: Caller<K, T, W>,
@@ -35,7 +36,7 @@ impl<K, T, W> Call<K, T, W> {
         Self { caller }
     }
 
-    /// Returns whether the flight runs this caller's work: the bool that Go's `DoChan` once returned.
+    /// Returns whether this caller leads: whether its flight runs the work that it brought.
     pub fn is_leader(&self) -> bool {
         self.caller.role() == Role::Leader
     }

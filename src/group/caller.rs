@@ -32,7 +32,8 @@ pub(crate) struct Caller<K, T, W> {
 }
 
 enum State<K, T, W> {
-    /// As it was registered: not to translate that into states of its own saves a call two moves.
+    /// As it was registered. This is kept as it is, and not translated into states of `State`, which saves a call two
+    /// moves.
     Joined(Joined<K, T, W>),
     /// Runs its own work.
     Alone(BoxedWork<T>, Reason),
@@ -75,7 +76,7 @@ impl<K, T, W> Caller<K, T, W> {
 }
 
 impl<K, T, W> Fallback<K, T, W> {
-    /// Returns why the follower waits no longer, once it does not.
+    /// Waits until the follower has waited for long enough; returns why it waits no longer.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
         let Some(wait) = self.extras.as_mut().and_then(|extras| extras.wait.as_mut()) else { return Poll::Pending };
         wait.poll(cx).map(|elapsed| elapsed.map_or(Reason::NoRuntime, |()| Reason::WaitedTooLong))

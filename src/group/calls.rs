@@ -16,12 +16,12 @@ where
     /// task polls it. A follower's own work is kept until the landing and dropped unused, unless the follower has to go
     /// alone. [`Call`] says what dropping it does.
     ///
-    /// A `Drop` of the work that calls for its own key must not block its thread until that call is answered: work of one
-    /// key never overlaps, so the new work begins when that drop is done.
+    /// If dropping the work makes a call for its own key, that `Drop` must not block its thread until the call is
+    /// answered: runs of one key never overlap, so the new work does not begin before the drop is done.
     ///
     /// # Panics
     ///
-    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    /// A panic in `Hash` or `Eq` of the key is raised in the caller; no flight is touched.
     ///
     /// # Examples
     ///
@@ -44,7 +44,7 @@ where
     /// Starts the work at once in a task, or joins the flight for the key; it runs to its end even if every caller
     /// leaves.
     ///
-    /// Go's `DoChan`. A flight joined by `spawn` runs to its end too. To take no part in the outcome, drop the call.
+    /// Go's `DoChan`. A flight joined by `spawn` runs to its end too. If you do not need the outcome, drop the call.
     ///
     /// # Panics
     ///
@@ -71,21 +71,22 @@ where
 
     /// Leads a flight with the work, or returns `None` if one is under way for the key: to skip instead of wait.
     ///
-    /// A flight is under way from the first caller's call until it has landed or its last caller has left, also one that
-    /// goes on without callers ([`spawn`](Self::spawn), [`OnAbandon::Finish`](crate::OnAbandon)), one whose work has not
-    /// begun, and the one whose work makes this call. The work is dropped unused then, and nothing is counted, nor told
-    /// to observers: it is no call.
+    /// A flight is under way from its leader's call until it has landed or its last caller has left. A flight that goes
+    /// on without callers ([`spawn`](Self::spawn), [`OnAbandon::Finish`](crate::OnAbandon)) is under way, too, and so
+    /// are one whose work has not begun, and the flight whose own work makes this call. Where `None` is returned, the
+    /// work has been dropped unused, and no call has been counted or told to observers.
     ///
     /// A flight that [`call`](Self::call) would not find is not under way: one that was forgotten, or that is past the
-    /// [`join_window`](crate::Limits::join_window). So what these let begin beside an older run, this begins too. Work that
-    /// was abandoned and is being dropped is not under way either: the new work begins when the drop is done.
+    /// [`join_window`](crate::Limits::join_window). Beside such a flight this begins a new run, as `call` does. Work
+    /// that was abandoned and is being dropped is not under way either: the new work begins when the drop is done.
     ///
-    /// Where [`max_flights`](crate::Limits::max_flights) is reached, the call goes alone like any other, and the next one does
-    /// not find it. [`Call::is_leader`] is false then: who had rather skip drops the call, whose work has not begun.
+    /// Where [`max_flights`](crate::Limits::max_flights) is reached, the call goes alone like any other, and the next
+    /// one does not find it. [`Call::is_leader`] is false then. To skip in that case as well, drop the call: its work
+    /// has not begun.
     ///
     /// # Panics
     ///
-    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    /// A panic in `Hash` or `Eq` of the key is raised in the caller; no flight is touched.
     ///
     /// # Examples
     ///

@@ -33,15 +33,15 @@ pub(super) struct Follower<K, T> {
     span: WaitSpan,
 }
 
-/// What few followers have, for when they go alone.
+/// What few followers have: when they stop waiting, and how they go alone.
 pub(super) struct FollowerExtras<K, T> {
-    /// The limit of the wait.
+    /// `Some` if the wait is limited.
     pub(super) wait: Option<Timer>,
     /// `Some` if the call was made by `spawn`: its own work runs to its end too.
     pub(super) spawned: Option<SpawnedAlone<K, T>>,
 }
 
-/// What starts work alone in a task of its own.
+/// What it takes to start a caller's own work in a task.
 pub(super) struct SpawnedAlone<K, T> {
     pub(super) shard: Arc<Shard<K, T>>,
     /// The work runs in this scope, if there is one.
@@ -75,7 +75,8 @@ impl<K, T> Follower<K, T> {
     ///
     /// # Panics
     ///
-    /// With its waker, as it is cloned or dropped. Then the caller has left, as one whose call has panicked.
+    /// Panics if the caller's waker does so when it is cloned or dropped. Then the caller has left its flight, and
+    /// counts as one whose call has panicked.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T, Shard<K, T>>> {
         let Some(outcome) = &self.outcome else { panic!("a call was polled after it had completed") };
@@ -104,7 +105,7 @@ impl<K, T> Follower<K, T> {
         let mut spare = parked.is_none().then(|| cx.waker().clone());
         loop {
             let mut locked = outcome.shard.lock();
-            // Asked first: after a loss the flight may be there still, its leader's alone.
+            // This is asked first, since a lost flight may still be there, for its leader alone.
             let flight = if outcome.is_told() { None } else { locked.get(outcome.flight) };
             let Some(flight) = flight else {
                 locked.unlock();
@@ -135,7 +136,7 @@ impl<K, T> Follower<K, T> {
     }
 }
 
-/// Leaves for a follower whose poll unwinds. To be forgotten once it has returned.
+/// Leaves the flight for a follower whose poll unwinds. It is forgotten once the poll has returned.
 struct Panicking<'a, K, T>(&'a mut Follower<K, T>);
 
 impl<K, T> Drop for Panicking<'_, K, T> {

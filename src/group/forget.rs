@@ -1,4 +1,4 @@
-//! Forgetting: later callers start anew, and its callers still get their outcome.
+//! Forgetting a key: later callers start anew, and those who are on its flight still get the outcome.
 
 use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
@@ -16,8 +16,9 @@ impl<K: Clone, T> Group<K, T> {
     ///
     /// # Panics
     ///
-    /// A panic of the predicate is the caller's; no flight of the part that it was looking at has been forgotten, and the
-    /// group goes on. A panic of a key's `Drop` goes no further: the keys are other callers'.
+    /// A panic of the predicate is raised in the caller; no flight of the shard that it was looking at has been
+    /// forgotten then, and the group goes on. A panic of a key's `Drop` goes no further, since the keys belong to other
+    /// callers.
     ///
     /// # Examples
     ///
@@ -67,7 +68,7 @@ impl<K: Hash + Eq, T> Group<K, T> {
     ///
     /// # Panics
     ///
-    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    /// A panic in `Hash` or `Eq` of the key is raised in the caller; no flight is touched.
     ///
     /// # Examples
     ///
@@ -141,7 +142,7 @@ impl<K: Hash + Eq, T> Group<K, T> {
         let mut locked = shard.lock();
         let slot = locked.find(hash, key)?;
         let flight = locked.at(slot);
-        // A tombstone stays: the work under it is being dropped still (invariant 5).
+        // A tombstone stays, since its work is still being dropped (invariant 5).
         if !flight.is_running() {
             return None;
         }

@@ -11,7 +11,7 @@ impl<K: Hash + Eq, T> Group<K, T> {
     ///
     /// # Panics
     ///
-    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    /// A panic in `Hash` or `Eq` of the key is raised in the caller; no flight is touched.
     pub fn waiting<Q>(&self, key: &Q) -> usize
     where
         K: Borrow<Q>,
@@ -29,7 +29,8 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// Runs the work, or joins a flight for the key whose work begins after this call; if one runs, it waits for the next.
+    /// Runs the work, or joins a flight for the key whose work begins after this call: while a run is under way, that
+    /// is the next one.
     ///
     /// For a caller that may not have what was read before it asked: it has just written, or its user has pressed reload.
     /// At most one flight of a key runs and one waits, however many callers there are: those who come while a run is under
@@ -42,22 +43,25 @@ where
     ///
     /// # Trade-offs
     ///
-    /// The run under way moves to a task of its own, as when somebody joins it, so that who waits for its end does not
-    /// depend on its leader being polled. Outside a tokio runtime it does not move.
+    /// The run under way moves to a task of its own, as when somebody joins it, so that those who wait for its end do
+    /// not depend on its leader being polled. Outside a tokio runtime it does not move.
     ///
-    /// Where a run is stuck, those who wait for the next are stuck behind it. With [`max_wait`](crate::Limits::max_wait)
-    /// they start theirs beside it once the first of them has waited so long, all on one flight: one more run for each
-    /// `max_wait`. Nobody goes alone for it, and once their run has begun they wait for it as they would for a run of their
-    /// own. The timer needs a tokio runtime; without one the caller goes alone. [`forget`](Self::forget) starts the next run
-    /// beside the stuck one too, and so does the first call after the [`join_window`](crate::Limits::join_window) of that.
-    /// With a `max_wait` of zero nobody waits: the caller goes alone.
+    /// If a run is stuck, those who wait for the next one are stuck behind it. [`max_wait`](crate::Limits::max_wait)
+    /// bounds that: once the first of them has waited so long, the next run starts beside the stuck one, for all of
+    /// them at once. So there is one more run for each `max_wait`, however many callers wait. None of them goes alone
+    /// for that reason, and once their run has begun they wait for it as they would for a run of their own. The timer
+    /// needs a tokio runtime; without one the caller goes alone. With a `max_wait` of zero nobody waits: the caller
+    /// goes alone.
+    ///
+    /// The next run also starts beside a stuck one when that is forgotten ([`forget`](Self::forget)), and at the first
+    /// call after the stuck flight's [`join_window`](crate::Limits::join_window).
     ///
     /// A flight that waits counts towards [`max_flights`](crate::Limits::max_flights); where there is no room for it, the
     /// caller goes alone. When all who wait for it leave before it has begun, its work is dropped and never runs.
     ///
     /// # Panics
     ///
-    /// A panic in `Hash` or `Eq` of the key is the caller's; no flight is touched.
+    /// A panic in `Hash` or `Eq` of the key is raised in the caller; no flight is touched.
     ///
     /// # Examples
     ///
@@ -92,11 +96,11 @@ where
         self.run_fresh_in_context(key, work)
     }
 
-    /// Starts the work in a task, at once or when the run that is under way ends, or joins a flight for the key whose work
-    /// begins after this call; it runs to its end even if every caller leaves.
+    /// Starts the work in a task, or joins a flight for the key whose work begins after this call; the flight runs to
+    /// its end even if every caller leaves.
     ///
-    /// [`call_fresh`](Self::call_fresh) and [`spawn`](Self::spawn) in one: to renew something in the background, after a
-    /// change that a run under way may not have seen.
+    /// [`call_fresh`](Self::call_fresh) and [`spawn`](Self::spawn) in one: to renew something in the background, after
+    /// a change that a run under way may not have seen. While a run is under way, the work waits for its end.
     ///
     /// # Panics
     ///

@@ -7,15 +7,16 @@ use crate::sync::Spawner;
 
 /// How a caller wants to be registered.
 pub(super) struct JoinMode {
-    /// It does not follow: beside a flight that it could follow, it goes alone.
+    /// The caller does not follow: where there is a flight that it could follow, it goes alone.
     pub(super) leads: bool,
-    /// It does not even go alone there: then it is no call, and is not counted.
+    /// Where there is such a flight, it does not even go alone: it makes no call, and is not counted.
     pub(super) tries: bool,
-    /// `Some`: it joins no flight whose work has begun, and waits behind that one, for so long at most (invariant 13).
+    /// `Some` if the caller is fresh: it joins no flight whose work has begun, but waits behind it, for so long at most
+    /// (invariant 13).
     pub(super) fresh: Option<MaxWait>,
     /// Since when the caller has waited, if it has called before.
     pub(super) since: Option<Instant>,
-    /// Go's `DoChan`: the flight runs to its end, in a task from the start.
+    /// `Some` for Go's `DoChan`: the flight runs to its end, in a task from the start.
     pub(super) spawner: Option<Spawner>,
 }
 

@@ -1,4 +1,4 @@
-//! Ways into a group for the layer of HTTP, which watches its callers itself, and whose work has its context already.
+//! Ways into a group for the HTTP layer, which watches its callers itself, and whose work has its context already.
 
 use std::{hash::Hash, time::Duration};
 

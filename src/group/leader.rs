@@ -30,9 +30,9 @@ pub(super) struct Leader<K, T> {
 struct Registration {
     flight: FlightRef,
     role: Role,
-    /// The flight has had its waker.
+    /// The flight has been given this caller's waker.
     parked: bool,
-    /// Still counted by the flight.
+    /// The flight still counts this caller.
     registered: bool,
     /// `Some` if the call was made by the work of another flight; held for its `Drop`, until the flight has ended.
     edge: Rare<Edge>,
@@ -71,7 +71,7 @@ impl<K, T> Leader<K, T> {
 }
 
 impl Registration {
-    /// Inlined, which saves the registers' way to the stack and back: 25 instructions.
+    /// Inlined, so that no registers are saved and restored: 25 instructions less.
     #[inline(always)]
     fn poll<'w, K, T>(
         &mut self,
@@ -94,7 +94,7 @@ impl Registration {
                 self.keep_waker(shard, work, cx);
                 return Poll::Pending;
             };
-            // It has nothing to give back: not to ask saves a call.
+            // The guard has nothing to give back any more. To forget it saves the call that would find that out.
             forget(work);
             let ending = match shard.lock().land_alone(self.flight) {
                 Ok(gone) => {
@@ -108,7 +108,7 @@ impl Registration {
                     }
                     Err(locked) => match locked.land(self.flight, ending, Driver::Leader).run() {
                         Some(ending) => ending,
-                        // The outcome is there to take.
+                        // Shared => Landed: the outcome is there, and the leader takes it as it waits.
                         None => continue,
                     },
                 },
@@ -131,7 +131,7 @@ impl Registration {
         locked.get(self.flight).filter(|flight| flight.is_led())?.take_work()
     }
 
-    /// Waits for the landing, while the work is in another's hands; `None` if it is not any more.
+    /// Waits for the landing while somebody else has the work; returns `None` once the work is the leader's to poll.
     #[inline(never)]
     fn wait<K, T>(&mut self, mut locked: Locked<'_, K, T>, cx: &mut Context<'_>) -> Option<Poll<Part<T, Shard<K, T>>>> {
         let (shard, mut spare) = (locked.shard, None);
@@ -144,7 +144,7 @@ impl Registration {
                 panic!("a call was polled after it had completed");
             };
             match flight.stage() {
-                // Solo, Shared, Dropping: the same. The landing wakes this caller (invariants 7, 9).
+                // Solo, Shared, Dropping => the same: the caller parks, and the landing wakes it (invariants 7, 9).
                 Stage::Solo | Stage::Shared | Stage::Dropping => {
                     let parked = park(&mut flight.leader_waker, spare.take(), cx);
                     locked.unlock();
@@ -157,7 +157,7 @@ impl Registration {
                         Err(NeedsWaker) => spare = Some(cx.waker().clone()),
                     }
                 }
-                // Landed => gone
+                // Landed => gone: the caller takes its part.
                 Stage::Landed => {
                     let gone = locked.take_landed(self.flight);
                     self.end();
@@ -168,7 +168,7 @@ impl Registration {
                     }));
                 }
             }
-            // Things may have changed meanwhile.
+            // While the shard was unlocked, the work may have come back.
             locked = shard.lock();
             if locked.get(self.flight).is_some_and(|flight| flight.is_led() && flight.work.is_some()) {
                 locked.unlock();
@@ -177,7 +177,7 @@ impl Registration {
         }
     }
 
-    /// Gives the work back after a poll that did not end it.
+    /// Gives the work back after a poll that did not end it, and leaves the leader's waker with the flight.
     #[inline(never)]
     fn keep_waker<K, T>(&mut self, shard: &Shard<K, T>, work: PollGuard<'_, K, T>, cx: &Context<'_>) {
         // The leader's waker is kept by the flight too: should the flight become shared, the landing has to wake it.
@@ -189,10 +189,10 @@ impl Registration {
                 Ok(superfluous) => {
                     self.parked = true;
                     work.give_back(flight);
-                    // Shared: a follower joined in mid-poll, and its task waits for the work.
+                    // Shared: a follower joined during the poll, and the flight's task waits for the work.
                     let task = flight.take_task();
                     locked.unlock();
-                    // Before a waker is dropped, which may panic (invariant 8).
+                    // The task is woken before the waker is dropped, which may panic (invariant 8).
                     if let Some(task) = task {
                         task.wake();
                     }
@@ -208,7 +208,7 @@ impl Registration {
     }
 }
 
-/// What the leader gets of an ending that nobody else gets.
+/// Returns the leader's part of an ending that is for the leader alone.
 fn own_part<T, S>(ending: Ending<T>) -> Part<T, S> {
     match ending {
         Ending::Value { work, .. } => Part::Value(PartValue::Own(work)),
@@ -217,7 +217,8 @@ fn own_part<T, S>(ending: Ending<T>) -> Part<T, S> {
 }
 
 impl<K, T> Leader<K, T> {
-    /// Apart, so that to drop a leader whose flight has ended saves no registers for it.
+    /// Leaves the flight. It is a function of its own, so that to drop a leader whose flight has ended saves no
+    /// registers for it.
     #[cold]
     fn leave(&mut self) {
         let (launching, mut rest) = self.shard.lock().leave_as_leader(self.registration.flight);

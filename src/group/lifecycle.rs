@@ -23,12 +23,12 @@
 //! 3. "No longer joinable" and "removed from the index" are one critical section, and come before anyone can see the
 //!    outcome: no caller ever receives the outcome of a flight that had landed when it called.
 //! 4. Removal checks identity: the end of a forgotten or replaced flight never evicts its successor.
-//! 5. "Last caller left" and "no longer joinable" are one critical section: nobody joins a flight that is being dropped.
-//!    Until its work is dropped the key keeps a mark; who finds it leads a new flight, whose work starts when the drop is
-//!    done. (The leader of a lost flight is like one alone, and does not wait; a flight that has waited for its
-//!    turn for too long starts beside the one that runs.)
-//! 6. User code never runs under a lock; `Eq` of keys, and `Clone` of keys for `forget_where`, are the exceptions: both
-//!    look, and change nothing.
+//! 5. "Last caller left" and "no longer joinable" are one critical section: nobody joins a flight that is being
+//!    dropped. Until its work is dropped the key keeps a mark, the tombstone; a caller that finds it leads a new
+//!    flight, whose work starts when the drop is done. (Two flights do not wait: a lost one, whose leader drives the
+//!    work on as if alone; and one that has waited too long for its turn, which starts beside the one that runs.)
+//! 6. User code never runs under a lock. The exceptions are `Eq` of keys, and `Clone` of keys for `forget_where`:
+//!    neither changes anything of the group.
 //! 7. Progress never depends on a particular caller being polled.
 //! 8. However a flight ends, the key is free and every caller is told.
 //! 9. A parked caller costs no CPU: one poll to park, one to land, however often the work is woken.

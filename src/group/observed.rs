@@ -9,8 +9,10 @@ use crate::{
 };
 
 impl<K, T> Group<K, T> {
-    /// Adds an observer, for all handles of the group. It is told of flights and calls that begin from then on; give it
-    /// an [`Arc`] to keep a hold of it.
+    /// Adds an observer, for all handles of the group.
+    ///
+    /// It is told of flights and calls that begin from now on. To ask it for something later, hand over an [`Arc`] of
+    /// it, and keep a clone.
     ///
     /// # Examples
     ///
@@ -42,7 +44,8 @@ impl<K, T> Group<K, T> {
 
     /// Returns what the group has done since it was made, and what is under way.
     ///
-    /// The shards are counted one after the other: exact at rest, a snapshot otherwise. It looks at every flight.
+    /// The shards are counted one after the other, so the numbers are exact at rest and a snapshot otherwise. Counting
+    /// looks at every flight.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         for shard in self.inner.shards.iter() {

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Waker},
 };
 
-/// A follower's place among the waiters, counted from 1: then not to have one takes no room.
+/// A follower's place among the waiters, counted from 1, so that an `Option` of it takes no more room.
 #[derive(Clone, Copy)]
 pub(super) struct WaiterRef(NonZeroUsize);
 
@@ -19,7 +19,8 @@ impl WaiterRef {
     }
 }
 
-/// Parks the leader or the flight's task, likewise.
+/// Parks the leader or the flight's task: `spare` is a clone of its waker, made outside the lock. Returns the waker
+/// that became superfluous, or an error if a spare is needed.
 pub(super) fn park(
     place: &mut Option<Waker>,
     spare: Option<Waker>,

@@ -67,7 +67,8 @@ impl<K, T> Shard<K, T> {
         }
     }
 
-    /// Says whether a follower may join: not where the flight would wait for itself, by the edge that is returned.
+    /// Says whether a follower may join: not where a limit is reached, and not where the flight would wait for itself.
+    /// The edge that is returned stands for the follower's wait. Sets `spawner` if the flight has no task yet.
     pub(super) fn admit(
         &self,
         flight: &ShardFlight<K, T>,
@@ -87,9 +88,9 @@ impl<K, T> Shard<K, T> {
         self.edge(at, from)
     }
 
-    /// Says whether a flight may wait behind this one, whose work has begun, and where a task is started for that work: who waits
-    /// would else depend on its leader being polled (invariant 7), as without a runtime it does. The edge that is returned stands
-    /// until the new flight has edges of its own.
+    /// Says whether a flight may wait behind this one, whose work has begun; and where a task is started for that work,
+    /// so that those who wait do not depend on its leader being polled (invariant 7). Without a runtime they do. The
+    /// edge that is returned stands until the new flight has edges of its own.
     #[cold]
     pub(super) fn admit_behind(
         &self,

@@ -45,7 +45,8 @@ impl<'a, K, T> PollGuard<'a, K, T> {
         }
         let ending = match (self.work.take(), share) {
             (Some(work), Ok(Poll::Ready(share))) => Ending::Value { work, share },
-            // Of several panics the first is the ending. None may get past here: nobody else would end the flight.
+            // Of several panics the first one is the ending. None may get past this point, since nobody else would end
+            // the flight.
             (work, Err(payload)) => {
                 discard(work);
                 Ending::Panic(payload)

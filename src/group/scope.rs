@@ -9,13 +9,13 @@ impl<K, T> Group<K, T> {
     /// Sets what is put round the work of flights led through this handle and its clones: for task-locals and contexts,
     /// which would be missing once the work has moved to the flight's task.
     ///
-    /// Called at the work's first poll, in the leader's task, with the work (the call of the closure included); the
-    /// future that it returns has to drive that to its end. Work that runs alone stays in its caller's task, and is not
-    /// scoped; that of [`spawn`](Self::spawn) is scoped in the task that is spawned.
+    /// The scope is called at the work's first poll, in the leader's task. It is given the work, from the call of the
+    /// closure on, and the future that it returns has to drive that work to its end. Work that runs alone stays in its
+    /// caller's task and is not scoped; the work of [`spawn`](Self::spawn) is scoped in the spawned task.
     ///
-    /// When a second caller joins before the leader was polled, the flight's task waits for that poll as long as the
-    /// leader is there, but no longer than 10 ms, and not at all where tokio has no timers; then the scope is called in
-    /// the flight's task, where a task-local of the leader's cannot be seen.
+    /// If a second caller joins before the leader has been polled, the flight's task leaves the first poll to the
+    /// leader: for at most 10 ms, while the leader is there, and not at all where tokio has no timers. After that the
+    /// scope is called in the flight's task, where the leader's task-locals cannot be seen.
     ///
     /// # Panics
     ///

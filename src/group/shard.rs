@@ -24,12 +24,13 @@ use crate::{
 #[repr(align(128))]
 pub(crate) struct Shard<K, T> {
     table: ShardMutex<Table<K, T, Self>>,
-    /// Numbered through the process.
+    /// No other shard in the process has this number.
     pub(super) number: NonZeroU64,
     pub(super) limits: Limits,
     /// The group's.
     pub(super) observers: Arc<Observers>,
-    /// The group's: followers that got no value though their flight had landed with one, since code of the user's panicked.
+    /// The group's count of followers that got no value though their flight had landed with one, since the user's code
+    /// panicked.
     pub(super) unserved: Arc<AtomicU64>,
 }
 
@@ -40,14 +41,13 @@ pub(super) struct Locked<'a, K, T> {
     pub(super) table: ShardMutexGuard<'a, Table<K, T, Shard<K, T>>>,
 }
 
-/// A flight of a shard: who waits for its outcome comes back to the shard through that.
+/// A flight of a shard. Those who wait for its outcome come back to the shard through that.
 pub(super) type ShardFlight<K, T> = Flight<K, T, Shard<K, T>>;
 
 /// The outcome of such a flight.
 pub(super) type ShardOutcome<K, T> = SharedOutcome<T, Shard<K, T>>;
 
-/// Starts a flight's task. Kept as a pointer by who may need it, since `Drop` of a caller cannot state the bounds of a
-/// task.
+/// Starts a flight's task. A leader keeps it as a pointer, since its `Drop` cannot state the bounds of a task.
 pub(super) type Launch<K, T> = fn(Spawner, Arc<Shard<K, T>>, FlightRef);
 
 impl<K, T> Shard<K, T> {
@@ -70,7 +70,7 @@ impl<K, T> Shard<K, T> {
 }
 
 impl<K, T> Locked<'_, K, T> {
-    /// Releases the lock, for who only looked.
+    /// Releases the lock, after a look that leaves nothing to be done.
     #[inline]
     pub(super) fn unlock(self) {}
 }

@@ -22,7 +22,7 @@ pub(crate) struct SharedOutcome<T, S> {
     /// parameter, since shards stand above their flights.
     pub(super) flight: FlightRef,
     pub(super) shard: Arc<S>,
-    /// The group's.
+    /// The group's count of followers that get no value, since the user's code panics.
     unserved: Arc<AtomicU64>,
 }
 
@@ -40,7 +40,7 @@ pub(super) enum Told<T> {
 }
 
 impl<T> Told<T> {
-    /// Returns what followers count as that are told this; `None`: as saved.
+    /// Returns the count in which followers are that are told this; `None`: they count as saved.
     pub(super) fn count<'a>(&self, stats: &'a mut Stats) -> Option<&'a mut u64> {
         match self {
             Self::Shared { .. } => None,
@@ -139,8 +139,9 @@ impl<T: Clone, S> SharedOutcome<T, S> {
     }
 }
 
-/// Counts a follower that gets no value, since code of the user's panics, and then drops the value if that was the last: it may
-/// panic as well, and two panics at once would end the process. Disarmed by taking the outcome.
+/// Counts a follower that gets no value, since the user's code panics. Then it drops the outcome: if this was the last
+/// hold on the value, its drop may panic as well, and two panics at once would end the process. Taking the outcome
+/// disarms the guard.
 struct OnPanic<T, S> {
     outcome: Option<Arc<SharedOutcome<T, S>>>,
     role: Role,

@@ -17,11 +17,12 @@ use super::{
 };
 use crate::{OnAbandon, sync::Spawner, timer::Timer};
 
-/// Lives until the flight ends. Dropped before that (its runtime is gone), it loses the flight.
+/// Lives until the flight ends. If it is dropped before that, as its runtime is shut down, the flight is lost.
 pub(super) struct Task<K, T> {
     shard: Arc<Shard<K, T>>,
     flight: FlightRef,
-    /// The timer of the flight's deadline: of `CancelAfter` while it has no callers, or of its wait for its turn.
+    /// `Some` while the flight has a deadline: that of `CancelAfter` while it has no callers, or that of its wait for
+    /// its turn.
     deadline: Option<Timer>,
     head_start: HeadStart,
 }
@@ -38,7 +39,7 @@ enum HeadStart {
 }
 
 impl HeadStart {
-    /// Is over at once where there are no timers.
+    /// Notes whether the time is over, and else waits for that. Where there are no timers it is over at once.
     fn poll(&mut self, cx: &mut Context<'_>) {
         if let Self::Untouched = self {
             *self = Self::Running(Timer::after(HEAD_START));
@@ -135,7 +136,8 @@ impl<K, T> Future for Task<K, T> {
             let superfluous = park(&mut flight.waiting_mut().task, spare, cx);
             locked.unlock();
             drop(superfluous);
-            // Who left during this poll may have found no waker to tell of the grace.
+            // If the last caller left during this poll, it may have found no waker to tell this task that the grace has
+            // begun.
             self.cancel_after_grace(cx);
             return Poll::Pending;
         }
@@ -160,7 +162,7 @@ impl<K, T> Task<K, T> {
             _ => Timer::at(deadline),
         });
         let Some(timer) = &mut self.deadline else { return };
-        // Where there are no timers, nothing would tell when the time is over: it is over at once.
+        // Where there are no timers the time is over at once, since nothing would tell when it is.
         if timer.poll(cx).is_ready() {
             self.shard.lock().expire(self.flight, timer.deadline()).run_for_others();
         }

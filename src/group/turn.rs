@@ -8,6 +8,7 @@ use super::reentrancy::Edge;
 pub(super) struct Turn {
     /// When it waits no longer, and starts beside the flight that runs; `None`: it waits as long as that takes.
     pub(super) overtakes: Option<Instant>,
-    /// It waits for the flight that runs: work that would wait for itself by way of the two finds the circle.
+    /// Stands for the wait behind the flight that runs, so that work which would wait for itself through the two
+    /// flights is found to close a circle.
     pub(super) _edge: Box<Edge>,
 }

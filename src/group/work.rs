@@ -67,15 +67,15 @@ pub(crate) trait Drive<T>: Send {
         Poll::Ready(self.may_share())
     }
 
-    /// Returns whether those who wait for the next run are told at this one's end that they may not have its value, so that they
-    /// go alone at once, each with its own work: theirs would be for the leader alone, too. Asked under a lock, of work that
-    /// has ended and whose value followers may not have: it runs no user code (invariant 6).
+    /// Returns whether this run's value speaks for the next run's, too: that would be for its leader alone as well, so
+    /// those who wait for it are told now, and go alone at once, each with its own work. Asked under a lock, of work
+    /// that has ended and whose value followers may not have: it runs no user code (invariant 6).
     fn speaks_for_next(&self) -> bool {
         false
     }
 
-    /// Returns what followers are told that may not have the value. Asked under a lock, if there are any: it runs no user
-    /// code (invariant 6).
+    /// Returns what is told to followers that may not have the value. Asked under a lock, if there are any: it runs no
+    /// user code (invariant 6).
     fn note(&self) -> Option<Note> {
         None
     }

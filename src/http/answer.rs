@@ -21,7 +21,7 @@ pub(super) struct Audience {
     pub(super) rule: Option<Rule>,
     /// Its length is known beforehand, or it has no content (S30).
     pub(super) has_length: bool,
-    /// It was judged when all layers of the group were told the same.
+    /// When it was judged, all layers of the group had been told the same.
     pub(super) alike: bool,
     /// It is larger than the window, and all of it was there at once.
     pub(super) whole: bool,
@@ -81,9 +81,10 @@ pub(super) enum Step {
     Alone(Rule),
 }
 
-/// A failure that can be shared and comes sooner than this is not one that somebody came late to (D9): it was no time-out,
-/// and who joined its flight did so in the same moment. One that may be due to the leader's deadline (S28) may come sooner,
-/// since deadlines are short where services are fast: its followers may not have it, and would all go alone.
+/// Nobody comes late to a failure that can be shared and comes sooner than this (D9): it was no time-out, and all who
+/// joined its flight did so in nearly the same moment. This does not hold for a failure that may be due to the leader's
+/// deadline (S28): deadlines are short where services are fast, and its followers, who may not have it, would all go
+/// alone.
 const SOON: Duration = Duration::from_millis(25);
 
 impl<RB: Body, E: Clone> Clone for Answer<RB, E> {
@@ -109,7 +110,7 @@ impl Audience {
         }
     }
 
-    /// Says what a follower does that has this key, and joined then.
+    /// Says what a follower does with the answer, by its key and the time at which it joined.
     pub(super) fn step(&self, key: &HttpKey, http10: bool, joined: Instant, tried: Tried) -> Step {
         let mismatch = self.terms.as_ref().filter(|terms| !key.agrees(&terms.leader, &terms.names));
         if let (Some(terms), None) = (mismatch, self.rule) {
@@ -128,15 +129,16 @@ impl Audience {
 }
 
 impl Terms {
-    /// Returns whether who joined then may try again (D9); `shared`: else it has a share in what there is.
+    /// Returns whether a caller that joined at this time may try again (D9); `shared`: if it does not, it gets this
+    /// answer.
     fn lets_again(&self, joined: Instant, shared: bool) -> bool {
         let took = self.answered.saturating_duration_since(self.began);
         lets_again(self.again, took, self.answered.saturating_duration_since(joined), shared)
     }
 }
 
-/// Returns whether a caller that has waited so long, for an answer that took so long, may try again (D9). `shared`: it has a
-/// share in that answer if it does not.
+/// Returns whether a caller that has waited so long, for an answer that took so long, may try again (D9); `shared`: if
+/// it does not, it gets that answer.
 pub(super) fn lets_again(again: Again, took: Duration, waited: Duration, shared: bool) -> bool {
     match again {
         Again::Never => false,

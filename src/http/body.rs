@@ -23,12 +23,11 @@ mod reader;
 mod settings;
 mod shared_body;
 mod source;
-mod step;
-// Without the feature there is no disk to spill to.
-#[cfg_attr(not(feature = "spill"), allow(dead_code))]
+#[cfg_attr(not(feature = "spill"), allow(dead_code, reason = "without the feature there is no disk to spill to"))]
 mod spill;
 mod stall;
 mod state;
+mod step;
 mod stream;
 #[cfg(test)]
 mod tests;

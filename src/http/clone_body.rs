@@ -20,13 +20,12 @@ use super::{BodySource, SpillStore};
 ///
 /// # Trade-offs
 ///
-/// No rule of HTTP is kept here: whoever has the same key has the same response, also one that sets a cookie, says
-/// `private`, or was made for the leader's credentials, and the extensions of the leader's response with it. That is
-/// right where the key function knows all that an answer depends on and every answer may be shared, such as inside a
-/// service of one's own. Where requests come from clients,
-/// [`HttpSingleflightLayer`](crate::HttpSingleflightLayer) is right: it judges each request and each answer, and lets
-/// go alone what may not be shared. Its [`key_fn`](crate::HttpSingleflightLayer::key_fn) takes a key function of one's own
-/// too.
+/// No rule of HTTP is kept here: all who have the same key get the same response, even one that sets a cookie, says
+/// `private`, or was made for the leader's credentials; and they get the extensions of the leader's response with it.
+/// That is right where the key function knows all that an answer depends on and every answer may be shared, such as
+/// between services of your own. Where requests come from clients, take
+/// [`HttpSingleflightLayer`](crate::HttpSingleflightLayer): it judges each request and each answer, and sends alone
+/// what may not be shared. Its [`key_fn`](crate::HttpSingleflightLayer::key_fn) takes a key function of your own, too.
 ///
 /// A large body that outgrows the [`window`](Self::window) is subject to the [`stall`](Self::stall) rule.
 ///
@@ -153,7 +152,8 @@ impl CloneBodyLayer {
         self
     }
 
-    /// Sets where goes what does not fit the window, instead of readers' waiting; see [`BodySource::spill`].
+    /// Sets where the parts of a body wait that do not fit the window, so that its faster readers need not wait; see
+    /// [`BodySource::spill`].
     ///
     /// # Examples
     ///

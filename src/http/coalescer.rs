@@ -192,8 +192,9 @@ impl Coalescer {
             Grpc::OptedIn | Grpc::Reads => None,
             Grpc::Writes => Some(Write::grpc(group(), parts)),
             Grpc::Other => {
-                // A method may be without side effects where it is wanted, and by what its content says: whoever asks
-                // that asks it last, so what goes alone was told that it is not, or was not told.
+                // A method that was opted in has no side effects where `coalesce_if` wants the request, and, if there
+                // is a `content_if`, where that lets the content share. That is asked last, so a request that goes
+                // alone was refused by it, or never shown to it: it counts as a write.
                 let untold = self.config.content_if.is_some();
                 let opted_in = kind.wanted && self.config.policy.methods.contains(&parts.method);
                 let opted_in = opted_in && !untold && bypass != Rule::S30MethodOverride;
@@ -216,13 +217,13 @@ impl Coalescer {
         self.report(&mut head.headers, coalesced, forwarded);
     }
 
-    /// Says in an answer what became of its request to the client, if the application wants it to be told (S24).
+    /// Tells the client in its answer what became of the request, if the application wants that (S24).
     #[inline]
     pub(super) fn report(&self, headers: &mut HeaderMap, coalesced: Coalesced, forwarded: Forwarded) {
         if let Some(name) = &self.config.cache_status {
             let shares = forwarded.is_on_flight();
             let rule = coalesced.rule.filter(|_| !shares).map(Rule::name);
-            // Who leads here has followed elsewhere.
+            // A caller that leads in this process has followed another process.
             let elsewhere = shares && coalesced.is_from_elsewhere();
             let forwarded = if elsewhere { Forwarded::Follower } else { forwarded };
             let detail = rule.or(elsewhere.then_some("fleet")).or(forwarded.is_fresh().then_some("fresh"));

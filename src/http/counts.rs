@@ -11,7 +11,7 @@ pub(super) struct Counts {
     alone: Striped,
     /// Followers that did not take what their flight landed with, though it was there for them.
     declined: AtomicU64,
-    /// The same and those released, who then led, followed or went alone under a second key.
+    /// Those who declined or were released, by what they did next: they led, followed or went alone on a second flight.
     led_again: AtomicU64,
     followed_again: AtomicU64,
     alone_again: AtomicU64,
@@ -47,13 +47,13 @@ impl Counts {
         count.fetch_add(1, Relaxed);
     }
 
-    /// Returns what was counted by call of what was counted by flight.
+    /// Turns what was counted by flight into what is counted by call.
     pub(super) fn correct(&self, mut stats: Stats) -> Stats {
         let followed_again = self.followed_again.load(Relaxed);
         stats.led = stats.led.saturating_sub(self.led_again.load(Relaxed));
         stats.followed = stats.followed.saturating_sub(followed_again);
         stats.alone = (stats.alone + self.alone.get()).saturating_sub(self.alone_again.load(Relaxed));
-        // Who follows again is no longer one that was released.
+        // A caller that follows again does not count as released any more.
         stats.released = (stats.released + self.declined.load(Relaxed)).saturating_sub(followed_again);
         stats
     }

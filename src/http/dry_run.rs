@@ -5,20 +5,22 @@
 //! go about it: [before you switch it on](crate::guide::before_you_switch_it_on).
 //!
 //! Every request goes alone, once, untouched. Beside it a shadow is kept of what the layer would have done: the first
-//! request of a key opens a shadow flight, those that come before its head are its followers, and at the head the same
-//! code as ever decides who would have had the answer. What they got instead is compared with it as it passes by.
+//! request of a key opens a shadow flight, those that come before the head of its answer are its followers, and at that
+//! head the layer's own code decides who would have had the answer. What they got instead is compared with it as it
+//! passes by.
 //!
 //! # Memory
 //!
-//! It is bounded, whatever clients send: at most `watched` shadow flights (default 4096) and sixteen times as many requests,
-//! each of about 2.1 kB while its answer is under way (its key, and up to 64 digests of what it shows); so at most 8 MiB
-//! for 4096 flights of one request each, and 130 MiB where every flight has sixteen. A report has 256 routes, each with the
-//! names of at most 64 inputs. At rest there is the report alone.
+//! It is bounded, whatever clients send: at most `watched` shadow flights (default 4096) and sixteen times as many
+//! requests, each of about 1.2 kB while its answer is under way (its key, and up to 64 digests of what it shows). So it
+//! is about 5 MB for 4096 flights of one request each, and 77 MB where every flight has sixteen. A report has 256
+//! routes, each with the names of at most 64 inputs. At rest there is the report alone.
 //!
 //! # Time
 //!
-//! A GET or HEAD request that is not in the sample costs a hash of its target and one allocation; another one what its key
-//! does, about 1 µs. One that is watched costs about 4 µs more, and its answer 0.5 µs for each KiB that is compared. Nothing is digested of an answer that nobody would have shared.
+//! A `GET` or `HEAD` request that is not in the sample costs a hash of its target and one allocation; any other request
+//! costs what its key does, about 1 µs. One that is watched costs about 4 µs more, and its answer 0.5 µs for each KiB
+//! that is compared. Nothing is digested of an answer that nobody would have shared.
 
 // call, body, content ──► shadow ──► watcher ──► table ──► member ──► answer, inputs      what is under way
 //                                       ├──► routes ──► tally ──► cause                  what was found

@@ -60,8 +60,8 @@ impl Explanation {
         Self { first, second, differences, besides, answer: None, revealed: false }
     }
 
-    /// Lets the first request be answered with this head, and says of the second one whether it would have that answer.
-    /// The length of the body is what `Content-Length` says.
+    /// Takes it that the first request is answered with this head, and says whether the second one would have that
+    /// answer. The length of the body is what `Content-Length` says.
     ///
     /// # Examples
     ///
@@ -111,7 +111,7 @@ impl Explanation {
     }
 
     /// Returns in which parts the keys of the two differ. Where a rule sends one of them alone, it is the key that it
-    /// would have without the rule; if it has none then either, nothing is found.
+    /// would have without the rule; if it would have none even then, no difference is found.
     pub fn differences(&self) -> &[Difference] {
         &self.differences
     }
@@ -132,7 +132,7 @@ impl Explanation {
         matches!(self.answer, Some((_, Step::Again)))
     }
 
-    /// Lets values be printed too: those in which the keys differ, credentials among them. They are cut, and what does not
+    /// Lets values be printed too: those in which the keys differ, even credentials. They are cut, and what does not
     /// belong on a terminal is escaped.
     ///
     /// # Examples

@@ -17,7 +17,8 @@ use crate::hasher::KeyHasher;
 /// flight.
 pub(super) const EPOCHS: usize = 1024;
 
-/// How much of an authority is hashed at once, in bytes: all of it, as a rule. Less than the first letter's code.
+/// How much of an authority is hashed at once, in bytes: all of it, as a rule. Less than the code of the first letter,
+/// so that a length is left as it is where letters are put into lower case.
 const PIECE: usize = 61;
 
 /// One epoch for each place, by hash. The sum of those that a request lies in is a part of its key, so flights from
@@ -89,8 +90,8 @@ impl Fences {
         let mut lower = [0; 3 + PIECE];
         lower[..3].copy_from_slice(&[kind, u8::from(authority.is_some()), first.len() as u8]);
         lower[3..3 + first.len()].copy_from_slice(first);
-        // The letters of a host mean the same in either case (RFC 9110, section 4.2.3). What stands before them is below
-        // all letters, and the whole is done in four steps.
+        // The letters of a host mean the same in either case (RFC 9110, section 4.2.3). The three bytes before them are
+        // below the codes of all letters and stay as they are, so the whole array is done at once, in four steps.
         lower.make_ascii_lowercase();
         hasher.write(&lower[..3 + first.len()]);
         for piece in pieces {

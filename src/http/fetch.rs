@@ -186,7 +186,7 @@ where
     fn poll_end(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let Some(requester) = this.requester.as_ref() else { panic!("a call was polled after it had completed") };
-        // D12: the call is made later, perhaps in another task, and in what surrounds this poll all the same.
+        // D12: the call is made later, perhaps in another task, but it still runs in what surrounds this poll.
         if this.permit_wait.is_some() || this.fleet.is_wanted() {
             if let StageProj::Calling(call) = this.stage.as_mut().project() {
                 call.begin();
@@ -198,7 +198,7 @@ where
         let requester = match this.fleet.in_vain() {
             None => requester,
             Some(in_vain) => {
-                // It has waited for another process as one who is released here has for another caller.
+                // It has waited for another process, as a caller that is released here has waited for another caller.
                 *this.permit_wait = requester.coalescer.permit_wait_within(requester.place, Some(in_vain.max_wait));
                 let Some(requester) = this.requester.as_mut() else { unreachable!("it was there a moment ago") };
                 requester.released |= in_vain.is_evidence;
@@ -213,7 +213,7 @@ where
             let inside = Inside::enter(requester.coalescer.marking(), requester.marked);
             let polling = this.permit.as_ref().map(Permit::enter);
             let Poll::Ready(result) = this.fleet.poll_work(cx, |cx| call.poll(cx)) else {
-                // An answer that is there at once has no late comers, and asks no clock.
+                // Nobody comes late to an answer that is there at once, so the clock is not read for it.
                 if this.began.is_none() {
                     *this.began = Some(Instant::now());
                 }

@@ -64,7 +64,7 @@ impl AtHead {
             if others_wait(&requester.key) {
                 said.until = Until::Whole(length);
             } else {
-                // Nobody waits yet. Who comes before the landing is released at it.
+                // Nobody waits yet. A caller that comes before the landing is released then.
                 *share = Err(Rule::LargeBody);
             }
         }
@@ -72,7 +72,7 @@ impl AtHead {
     }
 }
 
-/// What a body brings that the rest of a verdict lies in.
+/// The next part of a body that is read ahead for a verdict.
 #[derive(Clone, Copy)]
 pub(super) enum Brought<'a> {
     Data(&'a Bytes),
@@ -82,7 +82,7 @@ pub(super) enum Brought<'a> {
 }
 
 impl AtHead {
-    /// Corrects the verdict by the next that the body brings; returns whether it stands.
+    /// Corrects the verdict by the next part of the body; returns whether the verdict stands now.
     pub(super) fn correct(&mut self, requester: &Requester, brought: Brought<'_>) -> bool {
         let policy = &requester.coalescer.config.policy;
         let found = match (self.until, brought) {
@@ -126,7 +126,7 @@ impl AtHead {
 }
 
 impl AtHead {
-    /// Keeps an answer for its leader of which trailers may come that nobody can read: they may hand out anything (S7).
+    /// Keeps an answer for its leader, since trailers may come that nobody can read: they may hand out anything (S7).
     fn keep_unread(&mut self) {
         self.until = Until::Head;
         (self.verdict.share, self.verdict.again) = (Err(Rule::S7Personal), Again::Never);
@@ -151,10 +151,11 @@ pub(super) struct Judging<RB> {
     judged: Option<JudgedBody>,
 }
 
-/// As much is read ahead of a frame of trailers, in bytes, and a frame of the body over.
+/// How much of a frame of trailers is read ahead at most, in bytes, before the next frame of the body.
 const MOST_TRAILERS: usize = 64 << 10;
 
-/// As many frames of the body are read ahead: empty ones, and pieces of a frame of trailers, which are kept for its readers.
+/// How many frames of the body are read ahead at most. They are empty, or pieces of a frame of trailers, and are kept
+/// for the readers.
 const MOST_FRAMES: usize = 256;
 
 impl<RB: Body> Judging<RB> {
@@ -248,7 +249,7 @@ impl<'a> From<Ahead<'a>> for Brought<'a> {
     }
 }
 
-/// Returns how long an answer is that is shared only if all of it is there at once.
+/// Returns the length of an answer that is so large that it is shared only if all of it is there at once.
 #[inline]
 fn large(requester: &Requester, announced: Option<u64>) -> Option<u64> {
     announced.filter(|length| requester.coalescer.config.is_large(*length))

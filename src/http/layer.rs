@@ -32,18 +32,20 @@ use crate::{Limits, context::Scope};
 /// Coalesces HTTP requests: one line on a router, or round a client.
 ///
 /// With no configuration, only `GET` and `HEAD` without credentials, cookies, conditions, ranges or content share a
-/// flight, only with requests whose every field is the same but those of
-/// [one list](crate::guide::excepted_fields), and only answers that a shared cache could hand to others reach them.
+/// flight. They share it only with requests that are the same in every field, except those of [one
+/// list](crate::guide::excepted_fields). And followers get only answers that a shared cache could hand to others.
 /// Everything else passes through. Each way to share more is one named call.
 ///
-/// Takes any `Service<Request<B>, Response = Response<RB>>` with `RB::Data = Bytes`; its error must be `Clone`, for one
-/// that is not see [`SharedError`](crate::SharedError). It adds no error of its own: the service keeps its error type.
+/// Takes any `Service<Request<B>, Response = Response<RB>>` with `RB::Data = Bytes` and an error that is `Clone`; for
+/// one that is not there is [`SharedError`](crate::SharedError). It adds no error of its own: the service keeps its
+/// error type.
 ///
 /// # Guarantees
 ///
-/// 1. A request with `Authorization` or cookies goes alone. Every other field is in the key but those of the list, which
-///    name one call, hop or client: requests that differ in it never share. An answer that is marked as one user's stays with the leader.
-/// 2. Followers of an answer that they may not have send their own request, once.
+/// 1. A request with `Authorization` or cookies goes alone. All other fields are in the key, except those of the list,
+///    which name one call, hop or client: requests that differ in a field of the key never share. An answer that is
+///    marked as one user's stays with the leader.
+/// 2. A follower that may not have the leader's answer sends its own request, once.
 /// 3. All readers get each frame of the body when the leader does; a lone response is passed through untouched.
 /// 4. Untrusted input cannot grow its state.
 ///
@@ -56,8 +58,8 @@ use crate::{Limits, context::Scope};
 /// A layer value and its clones have one group for requests that show the URI they were asked for, as all do inside an
 /// axum router (feature `axum`); they share over all connections, and routes are told apart. Requests that do not show
 /// it share within one [`layer`](Layer::layer) call: axum makes one for every connection, so without the feature
-/// nothing is shared between connections. [`group`](Self::group) overrides both. Use a value of its own, not a clone,
-/// for each application: two that are asked for the same host and path would share.
+/// nothing is shared between connections. [`group`](Self::group) overrides both. Give each application a value of its
+/// own, not a clone: two that are asked for the same host and path would share.
 ///
 /// # Examples
 ///
@@ -206,8 +208,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.release_limit = Some(calls.max(1)))
     }
 
-    /// Sets for how long the requests of a key go alone after an answer that could not be shared (default 10 s). An answer
-    /// that can be ends it sooner.
+    /// Sets for how long the requests of a key go alone after an answer that could not be shared (default 10 s). An
+    /// answer that can be shared ends this time sooner.
     ///
     /// # Examples
     ///
@@ -222,8 +224,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.remember = time)
     }
 
-    /// Returns the key of a request without content, for [`HttpGroup::callers`](crate::http::HttpGroup::callers); `None`: it
-    /// has none.
+    /// Returns the key of a request without content, for [`HttpGroup::callers`](crate::http::HttpGroup::callers), or
+    /// `None` if the request goes alone.
     ///
     /// # Examples
     ///

@@ -62,11 +62,11 @@ pub enum HttpEvent<'a> {
         /// What the layer calls requests of this kind.
         label: Option<&'a str>,
     },
-    /// A rule keeps an answer from one that waited for it, and it goes alone; told after `Event::Released`.
+    /// A rule keeps an answer from a caller that waited for it, which goes alone; told after `Event::Released`.
     Released {
         /// The rule.
         rule: Rule,
-        /// As above.
+        /// What the layer calls requests of this kind.
         label: Option<&'a str>,
     },
     /// Readers of a shared body were cut, since they held the others up for longer than
@@ -97,7 +97,7 @@ pub(super) struct HttpObserved {
 
 impl HttpObserved {
     pub(super) fn new(observer: impl HttpObserver) -> Self {
-        // One and the same, so that what panics in one part is told nothing in the other.
+        // One and the same, so that an observer which panics in one part is told nothing in the other.
         let http = Observed::new(observer);
         Self { flights: http.clone(), http }
     }

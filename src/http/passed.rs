@@ -38,8 +38,8 @@ pub(super) struct Passed {
     /// Its key at the last of them, if it had one there: requests that were told apart there do not meet here, though what
     /// told them apart may be gone.
     pub(super) above: Option<HttpKey>,
-    /// The rule that sent it alone at one of them, but for its credentials: what told it apart there is not known, and
-    /// may be gone.
+    /// The rule that sent it alone at one of them, unless that was for its credentials. What told it apart there is not
+    /// known, and may be gone.
     pub(super) alone: Option<Rule>,
     /// The credentials that it had at the first of them where it had any. Once they are gone, or others have taken their
     /// place, nothing in the request tells who asks.

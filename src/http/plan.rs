@@ -197,7 +197,7 @@ impl Coalescer {
         Beside { content: content.read(), epoch, passed, above }
     }
 
-    /// Returns the key that a request would have if nothing but its key sent it alone.
+    /// Returns the key that a request would have if it were sent alone by no rule but those on the key itself.
     pub(super) fn key_of_any(
         &self,
         parts: &request::Parts,

@@ -34,9 +34,9 @@ pub(super) struct Policy {
     pub(super) cookies: Cookies,
     /// `If-None-Match` and `If-Modified-Since` are in the key.
     pub(super) validators: bool,
-    /// D4: those who waited have a share in a failure.
+    /// D4: those who waited get a failure, too.
     pub(super) share_server_errors: bool,
-    /// S29: also those that say nothing of a lifetime.
+    /// S29: event streams are shared even if they say nothing of a lifetime.
     pub(super) share_event_streams: bool,
     /// Followers get the answer without its cookies.
     pub(super) strip_set_cookie: bool,
@@ -57,7 +57,8 @@ pub(super) enum Credentials {
 }
 
 impl Credentials {
-    /// Returns whether `Proxy-Authorization` sends a request alone: no response speaks of it.
+    /// Returns whether `Proxy-Authorization` sends a request alone, since no response says who may share in spite of
+    /// it.
     const fn keeps_proxys(self) -> bool {
         !matches!(self, Self::Keyed)
     }

@@ -16,7 +16,7 @@ use tokio::{
 use crate::{sync::thread_local, timer::Timer};
 
 thread_local! {
-    /// Of the calls that the thread is polling, the limits that they count against.
+    /// For each call that the thread is polling and that holds a permit, the limit that it counts against.
     static COUNTED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -55,8 +55,8 @@ impl Releases {
 }
 
 impl PermitWait {
-    /// Waits for a permit; `None` once it has waited for long enough. Where there are no timers nothing would tell when that is: then
-    /// it does not wait.
+    /// Waits for a permit; `None` once it has waited for long enough. Where there are no timers it does not wait, since
+    /// nothing would tell when to stop.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Permit>> {
         if let Poll::Ready(permit) = self.permit.as_mut().poll(cx) {
             return Poll::Ready(permit);

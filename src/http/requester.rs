@@ -31,7 +31,7 @@ pub(super) struct Requester {
     pub(super) fleet: Wish,
     /// The request was marked as one that has passed.
     pub(super) marked: bool,
-    /// It waited for an answer that it might not have (D3).
+    /// It has waited for an answer that it may not have (D3).
     pub(super) released: bool,
     /// `Some` if what it asks for was ever written to (S21).
     #[expect(dead_code, reason = "it is counted until the requester is dropped")]
@@ -50,7 +50,7 @@ impl Requester {
         self.coalescer.config.policy.verdict(self.facts, AnswerHead { head, has_length })
     }
 
-    /// Returns the rule by which this caller's own layer keeps from it what the layer of its leader would share.
+    /// Returns the rule by which this caller's own layer keeps an answer from it that its leader's layer shares.
     #[inline]
     pub(super) fn declines<RB, E>(&self, answer: &Answer<RB, E>) -> Option<Rule> {
         if !self.group().layers().differ() {
@@ -107,7 +107,8 @@ impl Requester {
         self.audience(verdict, true, began)
     }
 
-    /// Makes the terms of an answer for its followers of the verdict on it; keeps the memory of unshareable keys.
+    /// Turns the verdict on an answer into the terms for its followers. Remembers the key of an answer that could not
+    /// be shared, and forgets that of one that could (D3).
     #[inline]
     pub(super) fn judge(
         &self,
@@ -128,8 +129,8 @@ impl Requester {
             Err(_) if verdict.fails || status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429 | 499) => {
             }
             Err(rule) => {
-                // A session is handed out to who has none, and a refusal may be due to one request (D9): both say more of the
-                // caller than of the page.
+                // A server hands a session to a caller that has none, and a refusal may be due to one request (D9): both say
+                // more of the caller than of the page.
                 let is_weak = rule == Rule::S7Personal || verdict.again == Again::Always;
                 let evidence = if is_weak { Evidence::Weak } else { Evidence::Strong };
                 unshareable.remember(key, config.remember, evidence);
@@ -147,7 +148,7 @@ impl Requester {
         if names.is_empty() && again == Again::Never {
             return Audience { rule, has_length, alike, whole: false, fleet, terms: None };
         }
-        // What is in this key may be in the keys of followers by another layer, or not.
+        // Only where all layers are alike: another layer may leave out of its keys what is in this one.
         if alike {
             names.retain(|name: &HeaderName| !self.coalescer.config.recipe.covers(name));
         }

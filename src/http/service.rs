@@ -1,4 +1,4 @@
-//! The HTTP service: what is asked, whether it may be shared, a seat on the flight.
+//! The HTTP service: it classifies a request, and registers its caller on a flight or sends it alone.
 
 use std::{
     error::Error,
@@ -56,8 +56,8 @@ impl<S> HttpSingleflight<S> {
         Self { inner, coalescer, shadow }
     }
 
-    /// Returns the group of this service: the one that was given, or else its own, which holds the requests that do not
-    /// show the URI they were asked for. Those that do are in [`HttpSingleflightLayer::get_group`].
+    /// Returns the group of this service: the one that was given, or else its own, for requests that do not show the
+    /// URI they were asked for. The group of those that do is [`HttpSingleflightLayer::get_group`].
     ///
     /// [`HttpSingleflightLayer::get_group`]: crate::HttpSingleflightLayer::get_group
     pub fn group(&self) -> &HttpGroup {
@@ -101,7 +101,8 @@ where
     type Error = E;
     type Future = HttpResponseFuture<S, B, RB, E>;
 
-    /// Always ready: a follower needs nothing of the wrapped service, and who follows is not known before the request.
+    /// Always ready: a follower needs nothing of the wrapped service, and whether a caller will follow is not known
+    /// before its request.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E>> {
         Poll::Ready(Ok(()))
     }
@@ -145,7 +146,7 @@ impl<S> HttpSingleflight<S> {
         HttpResponseFuture::shadow(ShadowCall::new(self.inner.clone(), request, watched), Arc::clone(&self.coalescer))
     }
 
-    /// Sends a request as it was planned. It is put together again where nothing more is asked of its head.
+    /// Sends a request as it was planned.
     #[inline(always)]
     pub(super) fn send<B, RB, E>(
         &self,

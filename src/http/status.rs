@@ -39,7 +39,7 @@ use crate::{
     observe::{Observed, label::cut},
 };
 
-/// What calls are called that have no label, on a page that was given no name.
+/// The name of calls that have no label, on a page that was given no name.
 const UNNAMED: &str = "(no label)";
 
 /// A live page about layers and groups: an observer of them, and a service that answers browsers.
@@ -93,14 +93,14 @@ pub struct StatusPage {
 }
 
 impl StatusPage {
-    /// Returns a page that shows what it is given to.
+    /// Returns an empty page. It shows the layers and groups that it is given to.
     pub fn new() -> Self {
         let shown = Shown::new(Arc::new(Recorder::new()), Sources::default());
         Self { shown: Arc::new(shown), name: UNNAMED.into(), hosts: None }
     }
 
-    /// Returns the same page for something whose calls have no label, such as a [`Group`](crate::Group): there they are called
-    /// so.
+    /// Returns the same page, for something whose calls have no label, such as a [`Group`](crate::Group): the page
+    /// shows them under this name.
     ///
     /// # Examples
     ///
@@ -117,9 +117,9 @@ impl StatusPage {
         Self { name: cut(name).into(), ..self.clone() }
     }
 
-    /// Adds a row to the page's table of groups: what [`Group::stats`](crate::Group::stats) says, and which observers have
-    /// been switched off. Asked for each snapshot, by one caller at a time: those who look meanwhile see what it said before. If
-    /// it panics, it is not asked again.
+    /// Adds a row to the page's table of groups: what [`Group::stats`](crate::Group::stats) says, and which observers
+    /// have been switched off. The function is asked for each snapshot, by one caller at a time: those who look
+    /// meanwhile see what it said before. If it panics, it is not asked again.
     ///
     /// This value and its later clones show it. Clones from before do not, so that a group that is observed by one is not
     /// held for ever.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::fence::{EPOCHS, EpochNumber};
 
-/// So many fences within the life of one flight are a storm.
+/// This many fences within the life of one flight are a storm.
 const STORM: u64 = 4;
 
 /// The reads under way in each place that was fenced.
@@ -19,7 +19,7 @@ pub(super) struct ReadsUnderWay {
     places: OnceLock<Box<[Mutex<Epochs>]>>,
 }
 
-/// The epochs in which reads began that are under way, in order, and how many began in each.
+/// The epochs in which the reads under way began, in order, and how many began in each.
 type Epochs = Vec<(u64, usize)>;
 
 /// A read under way in a place that was fenced, until it is dropped.

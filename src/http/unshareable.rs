@@ -1,4 +1,4 @@
-//! Keys whose answers could not be shared of late: whoever asks for them does not wait for nothing (D3).
+//! Keys whose answers could not be shared of late: those who ask for them go alone at once, and wait for nobody (D3).
 
 use std::{
     hash::BuildHasher,
@@ -58,7 +58,7 @@ impl Unshareable {
         places[place].store(tag | until | if weak { WEAK } else { 0 }, Ordering::Release);
     }
 
-    /// Returns whether the key is remembered still.
+    /// Returns whether the key is still remembered.
     #[inline]
     pub(super) fn contains(&self, key: &HttpKey) -> bool {
         self.places.get().is_some_and(|places| self.is_in(places, key))
@@ -87,7 +87,7 @@ impl Unshareable {
         let (place, tag) = self.place(key);
         let held = places[place].load(Ordering::Acquire);
         if held & TIME_MASK != 0 && held & !TIME_MASK == tag {
-            // Lost to a newer key, the place is no longer this one's.
+            // If a newer key has taken the place meanwhile, it keeps it.
             let _ = places[place].compare_exchange(held, 0, Ordering::AcqRel, Ordering::Relaxed);
         }
     }

@@ -34,7 +34,8 @@ struct Site {
     authority: Option<usize>,
 }
 
-/// Most are short, and take no allocation, which costs 140 instructions.
+/// Authority and path, one behind the other. Most are short, and are kept without an allocation, which takes 140
+/// instructions.
 enum Text {
     Few { bytes: [u8; FEW_BYTES], length: u8 },
     Many(Box<[u8]>),
@@ -75,8 +76,8 @@ impl Write {
         Self { group, kind, uri, original }
     }
 
-    /// Raises the fences as the head of the answer says, before anyone gets it; returns what the fleet is being told, and
-    /// `None` if the trailers say more.
+    /// Raises the fences as the head of the answer says, before anyone gets it. Returns what the fleet is being told,
+    /// or `None` if only the trailers say what to fence.
     pub(super) fn answered(&self, status: StatusCode, headers: &HeaderMap) -> Option<Fencing> {
         match self.kind {
             _ if status.is_client_error() => Some(Fencing::default()),
@@ -224,7 +225,8 @@ impl Watch for Watched {
     }
 }
 
-/// Whoever hangs up behind a message may read what it has written; before it, the call is one that was hung up.
+/// A caller that hangs up after a message may go on to read what the call has written, so the fences are raised. Before
+/// the first message it is a call that was hung up, which fences nothing.
 impl Drop for Watched {
     fn drop(&mut self) {
         if let Some(write) = self.write.take().filter(|_| self.has_answered) {

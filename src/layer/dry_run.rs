@@ -4,8 +4,8 @@ use super::SingleflightLayer;
 use crate::dry_run::{DryRunStats, Shadow};
 
 impl<F, K, T> SingleflightLayer<F, K, T> {
-    /// Only tries what the layer would do: every call goes alone, as it would without the layer, and `compare` is asked of
-    /// the leader's outcome and of what each follower got instead, whether the one would have done for the other.
+    /// Only tries what the layer would do: every call goes alone, as it would without the layer. `compare` is given the
+    /// leader's outcome and what each follower got instead, and says whether the one would have done for the other.
     ///
     /// [`dry_run_stats`](Self::dry_run_stats) says how many calls would have been saved, and for how many of them the
     /// key was not enough. Nobody waits, no flight is made, and neither [`inspect`](Self::inspect) nor an observer is told
@@ -16,9 +16,10 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// A leader's outcome is cloned if somebody would have followed, and so is that of a follower that ends first; at most
     /// 16 followers are compared with each leader, and there are at most 4096 flights.
     ///
-    /// [`Limits`](crate::Limits) are those of the group, and fresh calls wait for the next flight as they do there. But each
-    /// call runs at once, also that of a leader whose flight would have waited for its turn, and so that flight lands sooner. A leader that leaves ends its flight, where a real one goes on for its followers; `on_abandon` has no
-    /// effect.
+    /// [`Limits`](crate::Limits) are those of the group, and fresh calls wait for the next flight as they do there. But
+    /// each call runs at once, even that of a leader whose flight would have waited for its turn, and so that flight
+    /// lands sooner. A leader that leaves ends its flight, where a real one goes on for its followers; `on_abandon` has
+    /// no effect.
     ///
     /// # Panics
     ///

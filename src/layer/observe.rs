@@ -4,8 +4,8 @@ use super::SingleflightLayer;
 use crate::{Observer, Role, observe::Observed};
 
 impl<F, K, T> SingleflightLayer<F, K, T> {
-    /// Sets what is told the role and the number of callers, once per call that ends with an outcome: for counters and
-    /// logs.
+    /// Sets a callback that is told the role and the number of callers, once for each call that ends with an outcome:
+    /// for counters and logs.
     ///
     /// A panic in it fails no caller. A callback that has panicked is told nothing any more;
     /// [`Stats::observers_off`](crate::Stats::observers_off) counts it.

@@ -8,7 +8,8 @@ use std::{fmt, num::NonZeroU64};
 /// the flight in it. It says nothing of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlightId {
-    /// The shard, numbered through the process; not from 0, so that "no flight" takes no more room.
+    /// The number of the shard, which no other in the process has. It is never 0, so that an `Option` takes no more
+    /// room.
     pub(crate) shard: NonZeroU64,
     /// The flight in the shard.
     pub(crate) serial: u64,

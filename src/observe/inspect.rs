@@ -8,7 +8,7 @@ use crate::Role;
 /// Is told role and callers, once per call that ends with an outcome.
 pub(crate) type Inspect = Arc<Observed<dyn Fn(Role, usize) + Send + Sync>>;
 
-/// The same, as a service has it whose group has these observers.
+/// The same, with the observers of the service's group.
 pub(crate) struct Inspects {
     inspect: Inspect,
     observers: Arc<Observers>,

@@ -9,7 +9,7 @@ const LENGTH: usize = 128;
 /// What stands for all that are beyond the cap, and for none.
 pub(crate) const OTHER: &str = "other";
 
-/// Returns a label that is new to who knows so many already, or what stands for it if those are enough.
+/// Returns a new label, where so many are known already; or the one that stands for all others, if those are enough.
 pub(crate) fn capped(label: &str, known: usize) -> &str {
     if known < MOST { label } else { OTHER }
 }

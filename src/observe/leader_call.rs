@@ -1,4 +1,4 @@
-//! When, and in which span, somebody called who may lead a flight.
+//! When, and in which span, a caller called that may lead a flight.
 
 use std::time::Duration;
 

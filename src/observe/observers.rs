@@ -113,8 +113,8 @@ impl<O: ?Sized> Observers<O> {
 }
 
 impl Observers {
-    /// Tells so many of them, from the first on: those who were there when what the event is about began. Who is told of an end
-    /// has been told of its beginning.
+    /// Tells so many of them, from the first on: those who were there when what the event is about began. So an
+    /// observer that is told of an end has been told of the beginning.
     #[inline(never)]
     pub(crate) fn tell(&self, mut first: usize, event: &Event<'_>) {
         let mut link = &self.first;

@@ -57,8 +57,8 @@ impl Watch {
         self.label.as_deref()
     }
 
-    /// Tells those who observed the group when the call was made: who is told of an end has been told of its beginning.
-    /// Never called under a lock (invariant 6).
+    /// Tells those who observed the group when the call was made, so that whoever is told of an end has been told of
+    /// the beginning. Never called under a lock (invariant 6).
     #[inline]
     pub(crate) fn tell(&self, event: &Event<'_>) {
         self.observers.tell(self.call.told, event);

@@ -15,7 +15,8 @@ use crate::group::{
 use crate::{End, OnAbandon, sync::Spawner};
 
 impl<'a, K, T> Locked<'a, K, T> {
-    /// Solo, Shared => (Shared | Dropping), in the critical section of the leaving (invariant 5).
+    /// Solo, Shared => (Shared | Dropping), in the critical section of the leaving (invariant 5). Returns where a task
+    /// has to be started, for work that goes on and has none yet.
     pub(super) fn last_caller_left(
         mut self,
         at: FlightRef,
@@ -38,8 +39,8 @@ impl<'a, K, T> Locked<'a, K, T> {
         (launching, after)
     }
 
-    /// Shared => (Shared | Dropping): the grace time is over, or the wait for the turn; joined at the last moment, the
-    /// flight has no deadline any more.
+    /// Shared => (Shared | Dropping): the grace is over, or the wait for the turn. If somebody has joined at the last
+    /// moment, the flight does not have this deadline any more, and goes on.
     pub(in crate::group) fn expire(mut self, at: FlightRef, deadline: Instant) -> AfterUnlock<'a, K, T> {
         let after = AfterUnlock::nothing();
         let Some(flight) = self.table.get(at).filter(|flight| flight.is_running()) else { return after };
@@ -70,8 +71,8 @@ impl<'a, K, T> Locked<'a, K, T> {
         AfterUnlock { key, wakes, waiting: flight.waiting.take(), ..after }
     }
 
-    /// Solo, Shared => Dropping: nobody can join any more, and the work is dropped, here or by who is polling it. A
-    /// flight that waits for its turn has the key from now on, and starts when the drop is done (invariant 5).
+    /// Solo, Shared => Dropping: nobody can join any more, and the work is dropped, here or by whoever is polling it. A
+    /// flight that waits behind this one has the key from now on, and starts when the drop is done (invariant 5).
     fn close(mut self, at: FlightRef, how: End, mut after: AfterUnlock<'a, K, T>) -> AfterUnlock<'a, K, T> {
         self.table.uncount(at.slot);
         self.table.count_end(at.slot, how);

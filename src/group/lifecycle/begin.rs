@@ -27,7 +27,7 @@ impl<K, T> Locked<'_, K, T> {
         let table = &mut *self.table;
         let is_alone = key.is_none();
         table.stats.led += u64::from(!is_alone);
-        // A tombstone: the new work starts when the old one's drop is done (invariant 5).
+        // Behind a tombstone, the new work starts when the old work's drop is done (invariant 5).
         let tombstone = old.filter(|old| !table.at(*old).is_running());
         let old_key = old.and_then(|old| table.unlist(old));
         let flight = table.insert(|serial| Flight::new(new, serial, key));

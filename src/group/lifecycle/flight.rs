@@ -37,8 +37,8 @@ pub(in crate::group) struct Flight<K, T, S> {
     pub(super) scoped: bool,
     /// A `spawn` asked for the work to run to its end.
     pub(super) finish: bool,
-    /// Its end has been counted and told, though its work may go on for the leader alone; or it is no flight, but work of one
-    /// that goes alone.
+    /// Its end has been counted and told, though its work may go on for the leader alone; or it is no flight, but the
+    /// work of a caller that goes alone.
     pub(super) over: bool,
     /// Live callers: those who joined less those who left or got the outcome.
     pub(in crate::group) callers: usize,
@@ -48,13 +48,13 @@ pub(in crate::group) struct Flight<K, T, S> {
     pub(in crate::group) leader_waker: Option<Waker>,
     /// When and where the leader called; `Some` only with a join window, or if somebody watches.
     pub(in crate::group) leader_call: Option<LeaderCall>,
-    /// Made when it is first written to.
+    /// `Some` once any of it has been needed.
     pub(in crate::group) waiting: Option<Box<Waiting<T, S>>>,
 }
 
 /// What most flights never need, kept apart: a solo flight costs less to move and to drop without it.
 pub(in crate::group) struct Waiting<T, S> {
-    /// Where the followers learn how it ended; `Some` once there has been one.
+    /// Where the followers learn how the flight ended; `Some` once there has been a follower.
     pub(in crate::group) outcome: Option<Arc<SharedOutcome<T, S>>>,
     /// What the leader alone gets; `Some` only in `Landed`, and `None` there too if it gets the same as all.
     pub(in crate::group) own: Option<Ending<T>>,
@@ -71,8 +71,8 @@ pub(in crate::group) struct Waiting<T, S> {
     pub(in crate::group) turn: Option<Box<Turn>>,
     /// When its turn came; `Some` only after such a wait, and if the time of its leader's call is known.
     pub(in crate::group) began: Option<Instant>,
-    /// Since when what the work waits for has run on another process; `Some` only while it waits for that, and if the time of
-    /// the leader's call is known.
+    /// When the run on another process began that the work waits for; `Some` only while it waits for one, and if the
+    /// time of the leader's call is known.
     pub(in crate::group) elsewhere: Option<Instant>,
     /// When work without callers is to be dropped; `Some` only with `CancelAfter` and no callers.
     pub(super) grace: Option<Instant>,
@@ -96,7 +96,7 @@ impl<T, S> Waiting<T, S> {
     }
 }
 
-/// Where a flight is in its life. What joining, polling and leaving do in it:
+/// Where a flight is in its life. Each stage says what joining, polling and leaving do in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::group) enum Stage {
     /// The leader's own poll drives the work. Joining moves the work to a task; the leader's leaving abandons it.
@@ -125,7 +125,7 @@ pub(in crate::group) struct New<T> {
     pub(in crate::group) work: BoxedWork<T>,
     /// Its task starts at once, and the work runs to its end.
     pub(in crate::group) spawned: bool,
-    /// Its first poll is better made by the leader.
+    /// A scope is to be called in the leader's task, so the leader had better make the first poll.
     pub(in crate::group) scoped: bool,
     /// The flight whose work makes the call.
     pub(in crate::group) from: Option<FlightId>,
@@ -213,7 +213,8 @@ impl<K, T, S> Flight<K, T, S> {
         self.callers - usize::from(self.leader)
     }
 
-    /// Returns whether the value of work that has not been polled yet may come from elsewhere, where it began before.
+    /// Returns whether the work, though it has not been polled yet, may get its value from another process, where the
+    /// run began before.
     pub(in crate::group) fn may_be_older(&self) -> bool {
         self.work.as_ref().is_some_and(|work| work.may_be_older())
     }
@@ -226,7 +227,7 @@ impl<K, T, S> Flight<K, T, S> {
         Some(work)
     }
 
-    /// Takes the waker of whoever polls the work next, leaving a mark that it has been woken.
+    /// Takes the waker of whoever polls the work next. Its place stays empty until that one is polled again.
     pub(super) fn take_driver(&mut self) -> Option<Waker> {
         match self.stage {
             Stage::Solo => self.leader_waker.take(),

@@ -23,15 +23,15 @@ use crate::{End, observe::LeaderCall};
 pub(in crate::group) struct TurnWait {
     pub(in crate::group) running: usize,
     pub(in crate::group) max_wait: Option<Duration>,
-    /// Its task starts at once.
+    /// The task of the flight that waits starts at once.
     pub(in crate::group) has_task: bool,
-    /// So does that of the one that runs, which has none yet.
+    /// The task of the flight that runs, which has none yet, starts at once.
     pub(in crate::group) moves: bool,
 }
 
 impl<'a, K, T> Locked<'a, K, T> {
-    /// none => (Solo | Shared): the flight waits behind one that runs, which the index lists (invariant 1), for so long at
-    /// most. It is counted already, and has no key until its turn comes.
+    /// none => (Solo | Shared): the flight waits behind one that runs, which the index lists (invariant 1), for at most
+    /// `max_wait`. It has been counted, and has no key until its turn comes.
     ///
     /// Solo => Shared, of the one that runs, if it `moves`: its task polls the work from now on (invariant 7).
     #[cold]
@@ -86,10 +86,11 @@ impl<'a, K, T> Locked<'a, K, T> {
     }
 }
 
-/// Solo, Shared => the same, of the flight that waits behind one which ends with a value for its leader alone, where the next
-/// run's value would be for its leader alone, too. Its followers go alone now, with the note of the work that has ended. Its work
-/// starts at once, unlisted; the leader or the task that would have driven it in its turn drives it, since a second one would
-/// not know of the first. A flight that is to run to its end, or has no leader, takes its turn as ever.
+/// Solo, Shared => the same, of the flight that waits: the one that runs ends with a value for its leader alone, and
+/// the next run's value would be for its leader alone, too. So the followers of the flight that waits go alone now,
+/// with the note of the work that has ended. Its work starts at once, unlisted. Whoever would have driven it in its
+/// turn, the leader or the task, drives it now: a second driver would not know of the first. A flight that is to run to
+/// its end, or has no leader, is left to take its turn.
 pub(super) fn release_next<'a, K, T>(
     shard: &'a Shard<K, T>,
     table: &mut Table<K, T, Shard<K, T>>,
@@ -112,7 +113,7 @@ pub(super) fn release_next<'a, K, T>(
     flight.callers = 1;
     after.wakes = flight.take_wakers();
     if flight.stage == Stage::Shared {
-        // Its task drives the work, and the landing wakes it.
+        // The flight's task drives the work. The leader parks as before, and the landing wakes it.
         flight.leader_waker = after.wakes.leader.take();
     }
     after.waiting = flight.waiting.take();

@@ -24,7 +24,7 @@ impl<K, T, S> Table<K, T, S> {
         self.joinable.sub(self.flights[slot].is_joinable());
     }
 
-    /// A flight that waits behind another does so no longer, and has no key.
+    /// Ends the wait of a flight behind another, if it is one that waits. It has no key, and gets none.
     fn give_up_turn(&mut self, slot: usize) {
         let Some(waiting) = &mut self.flights[slot].waiting else { return };
         if waiting.turn.take().is_some() {
@@ -46,8 +46,9 @@ impl<K, T, S> Table<K, T, S> {
         (waiting.turn, waiting.began) = (None, began);
     }
 
-    /// Unlists a flight whose work may go on, if the index lists it (invariant 4); the flight that waits behind it takes
-    /// the key and may start. Where it waits for the drop of an older flight's work itself, it does so still.
+    /// Unlists a flight whose work may go on, if the index lists it (invariant 4); the flight that waits behind it
+    /// takes the key and may start. If the flight that is unlisted itself waits for the drop of an older one's work, it
+    /// goes on waiting.
     ///
     /// Returns the key if nobody else has it now, and the waker of whoever drives the flight that starts.
     pub(super) fn set_aside(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {

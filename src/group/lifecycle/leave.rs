@@ -41,7 +41,8 @@ impl<'a, K, T> Locked<'a, K, T> {
         if flight.callers > 0 { (None, after) } else { self.last_caller_left(at, after) }
     }
 
-    /// A follower leaves that has not seen the outcome. If it has been told all the same, what it was told does not count.
+    /// A follower leaves without having taken the outcome. If the outcome has been published all the same, what the
+    /// follower was counted as then is taken back.
     pub(in crate::group) fn leave_as_follower(
         mut self,
         outcome: &ShardOutcome<K, T>,

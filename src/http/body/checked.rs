@@ -42,8 +42,8 @@ impl Missing {
         Self { head: announced, own: hints.size.exact() }
     }
 
-    /// Returns what the body says of itself, less an end that comes too early. The size that it announced is kept, or
-    /// the end is an error: who asks later is told the same.
+    /// Returns what the body says of itself, but no end that comes too early, and as its size what is missing of the
+    /// size that it announced first: if it does not keep to that, it ends in an error.
     pub(super) fn judge(self, hints: Hints) -> Hints {
         let is_end_stream = hints.is_end_stream && self.check_end().is_ok();
         Hints { size: self.own.map_or(hints.size, SizeHint::with_exact), is_end_stream }
@@ -58,7 +58,7 @@ impl Missing {
                 }
                 Ok(())
             }
-            // Trailers end the content: who has them may stop reading (RFC 9110 section 6.5).
+            // Trailers end the content: a reader that has them may stop reading (RFC 9110 section 6.5).
             Part::Trailers(_) => self.check_end(),
         }
     }

@@ -6,12 +6,12 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LargeBodies {
-    /// An answer that is announced to be larger is not shared. One of unknown length that turns out to be is treated as
-    /// by [`Stream`](Self::Stream).
+    /// An answer that is announced to be larger is not shared. One of unknown length that turns out to be larger is
+    /// treated as by [`Stream`](Self::Stream).
     #[default]
     Alone,
-    /// It is shared through the window alone: readers wait for slower ones, in sum at most for the stall time; then who
-    /// is last is cut.
+    /// It is shared through the window alone: readers wait for slower ones, in sum at most for the stall time; then the
+    /// slowest is cut.
     Stream,
     /// What is beyond the window goes to unnamed temporary files: nobody waits, and nobody is cut. Beyond these limits,
     /// or when the disk fails, it is treated as by [`Stream`](Self::Stream).

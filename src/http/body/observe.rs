@@ -13,7 +13,7 @@ pub(in crate::http) enum BodyEvent {
     Ended(usize),
 }
 
-/// Those who watch the bodies of a layer. They become more, never less.
+/// Those who watch the bodies of a layer. Their number only grows.
 pub(in crate::http) trait BodyObservers: Send + Sync {
     /// Returns how many there are.
     fn count(&self) -> usize;
@@ -22,7 +22,8 @@ pub(in crate::http) trait BodyObservers: Send + Sync {
     fn tell(&self, first: usize, event: BodyEvent);
 }
 
-/// One body as those see it who watched when it was shared: who is told that something is kept is told that it has gone.
+/// One body, as seen by those who watched when it was first shared. So whoever is told that some of it is kept is also
+/// told when that is gone.
 pub(super) struct BodyWatch {
     observers: Arc<dyn BodyObservers>,
     told: usize,

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// For so long anybody may be waited for.
+/// Any reader may be waited for this long.
 const PASSING: Duration = Duration::from_millis(50);
 
-/// Who takes so many bytes in a second keeps up: it is last because somebody has to be.
+/// A reader that takes this many bytes in a second keeps up: it is last only because somebody has to be.
 const KEEPS_UP: u64 = 16 << 20;
 
-/// In sum, beyond the stall time.
+/// How much longer than the stall time waits in passing may take, in sum.
 const MORE: Duration = Duration::from_secs(1);
 
 /// Counts the time in which at least one reader waited for room.
@@ -32,7 +32,7 @@ impl Patience {
         self.since.get_or_insert(now);
     }
 
-    /// Returns when it is used up; `None` is never, as is the end of no wait.
+    /// Returns when the present wait uses up the stall time; `None` if nobody waits, or if that is never.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.since?.checked_add(self.stall.saturating_sub(self.spent))
     }
@@ -46,16 +46,16 @@ impl Patience {
         self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
-    /// Returns for how long a reader has been waited for that takes this much now; what it takes in good time is not held
-    /// against it.
+    /// Returns for how long others have waited for a reader, now that it takes this many bytes. The time in which a
+    /// reader that keeps up takes as many is not held against it.
     pub(super) fn held(&self, held: Duration, bytes: usize, now: Instant) -> Duration {
         let good = Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000) / KEEPS_UP);
         held.saturating_add(self.waited(now)).saturating_sub(good)
     }
 
-    /// Returns when a reader that others had waited for so long already is cut, once the time is used up. One that was
-    /// waited for only in passing, since tasks and sockets take turns, is not: others are slow. In sum there is a second
-    /// more for that.
+    /// Returns when a reader may be cut for which others had waited for as long as `held` before this wait, once the
+    /// stall time is used up. A reader that was waited for only in passing, since tasks and sockets take turns, gets a
+    /// little longer: it is others that are slow. In sum there is a second more for that.
     pub(super) fn guilty(&self, held: Duration) -> Option<Instant> {
         let share = (self.stall / 10).max(self.stall.min(PASSING));
         let last = self.stall.saturating_add(self.stall.saturating_mul(20).min(MORE)).saturating_sub(self.spent);

@@ -40,7 +40,7 @@ pub(super) struct Reader<B> {
     seat: Option<Seat<B>>,
     /// The end was this error.
     failed: Option<BodyError>,
-    /// It has yet to be told: this reader is a clone of one that has ended in it.
+    /// The error has yet to be told: this reader is a clone of one that ended in it.
     untold: bool,
     /// For when this reader waits for room.
     stall: Stall,
@@ -217,7 +217,8 @@ where
     // Armed before the body is dropped by unwinding (invariant 7).
     let polling = PanicGuard::new(stream);
     let polled = body.poll_part(&mut Context::from_waker(&Waker::from(Arc::clone(stream))));
-    // After its end or an error it is not asked: who has yet to hear of that is told what was true before.
+    // After its end or an error the body is not asked: readers that have yet to come there are told what was true
+    // before.
     let hints =
         if matches!(polled, Poll::Pending | Poll::Ready(Some(Ok(_)))) { body.hints() } else { Hints::default() };
     polling.done();
@@ -261,7 +262,7 @@ where
     Poll::Ready(part)
 }
 
-/// Claims another reader, beside this one: behind an error, one that ends in the same.
+/// Claims another reader, which goes on from where this one is. After an error it ends in the same error.
 impl<B> Clone for Reader<B> {
     fn clone(&self) -> Self {
         let seat = self.seat.as_ref().map(|Seat { stream, place }| {

@@ -22,7 +22,7 @@ use super::{error::BodyError, origin::Origin, reader::Reader};
 ///
 /// # Errors
 ///
-/// [`BodyError`]: the inner body's own error, its end before its announced size, or this reader's being cut.
+/// [`BodyError`]: the inner body's own error, an end that is not where the announced size says, or this reader was cut.
 #[pin_project]
 pub struct SharedBody<B> {
     #[pin]
@@ -31,7 +31,8 @@ pub struct SharedBody<B> {
     watch: Option<Box<dyn Watch>>,
 }
 
-/// Is told what the reader of a body gets, before it does; dropped without having been told the end if the body is.
+/// Is told what the reader of a body gets, before the reader gets it. If the body is dropped before its end, this is
+/// dropped without having been told an end.
 pub(in crate::http) trait Watch: Send + Sync {
     /// There is this much data more.
     fn data(&mut self, data: &Bytes);
@@ -67,7 +68,7 @@ impl<B> SharedBody<B> {
         Self { body: Inner::Lone { body }, watch: None }
     }
 
-    /// Sets what is told what the reader gets.
+    /// Lets a watch see what the reader gets.
     pub(in crate::http) fn watched(self, watch: Box<dyn Watch>) -> Self {
         Self { watch: Some(watch), ..self }
     }
@@ -125,7 +126,7 @@ where
     }
 }
 
-/// The body's own default, as layers want it that answer by themselves: CORS and a time-out of tower-http's, say.
+/// The body's own default. Layers that answer by themselves need one: tower-http's CORS and time-out, say.
 impl<B: Default> Default for SharedBody<B> {
     fn default() -> Self {
         Self::untouched(Origin::new(B::default()))

@@ -33,27 +33,28 @@ use crate::{
 
 /// A body of which each clone is a reader of its own, from the first frame on.
 ///
-/// It is read in either of two ways: as it is, for it is a [`Body`] itself, or through
-/// [`into_reader`](Self::into_reader), which is cheaper if it never was cloned. A clone that is made once reading has
-/// begun goes on from where the cloned one is.
+/// It can be read in two ways: as it is, since it is a [`Body`] itself, or through [`into_reader`](Self::into_reader),
+/// which is cheaper if it was never cloned. A clone that is made after reading has begun goes on from where the cloned
+/// one is.
 ///
 /// # Guarantees
 ///
 /// 1. Each reader gets the same frames, data by reference, then the same end: an error is never a clean end.
 /// 2. A reader at the front gets a frame when the inner body makes it; one that is not polled never holds the inner
 ///    body up.
-/// 3. Without a clone, the reader is the inner body itself: nothing is buffered, and nothing allocated but one box if it
-///    is read as it is. So it is once all other claims are gone, if none of them was read.
-/// 4. Between the fastest and the slowest reader or claim at most a window is kept (default 1 MiB, one frame over at
-///    most). When it is full the fast ones wait, in sum over the whole body at most for the stall time (default 5 s),
-///    whomever they wait for. Once that is used up, who is last while the window is full and somebody would have to
-///    wait is cut at once, and ends in an error that [is lagged](crate::http::BodyError::is_lagged).
+/// 3. A source that was never cloned is read as the inner body itself: nothing is buffered, and nothing is allocated
+///    but one box if it is read as it is. The same holds once all other clones are gone, if none of them was read.
+/// 4. At most a window is kept between the fastest and the slowest reader or unread clone (default 1 MiB, and at most
+///    one frame more). When it is full, the fast readers wait: in sum over the whole body at most for the stall time
+///    (default 5 s), whichever reader they wait for. Once that time is used up, the reader that is last is cut when
+///    somebody would have to wait for it, unless it was waited for only in passing. Its body ends in an error that [is
+///    lagged](crate::http::BodyError::is_lagged).
 /// 5. A size that was announced is kept: an end before or after it is an error.
-/// 6. With its last reader and claim the inner body is dropped.
+/// 6. The inner body is dropped with the last reader or clone.
 ///
 /// # Cancel safety
 ///
-/// Dropping a reader or a claim gives it up, and nothing else.
+/// Dropping a reader or a clone gives up that one, and nothing else.
 ///
 /// # Panics
 ///
@@ -123,7 +124,7 @@ impl<B> BodySource<B> {
     }
 }
 
-/// The body's own default, as layers want it that answer by themselves: a time-out of tower-http's, say.
+/// The body's own default. Layers that answer by themselves need one: tower-http's time-out, say.
 impl<B: Default> Default for BodySource<B> {
     fn default() -> Self {
         Self::new(B::default())
@@ -178,7 +179,7 @@ where
                         let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                         self.announced = self.announced.map(|bytes| bytes.saturating_sub(length));
                     }
-                    // The body is not polled again, by a clone neither, that goes on from here.
+                    // The body is not polled again, not even by a clone that goes on from here.
                     Poll::Ready(end) => {
                         let error = end.as_ref().and_then(|end| end.as_ref().err()).cloned();
                         discard(replace(self.claim(), Handle::Shared(Reader::at_end(error))));

@@ -12,13 +12,14 @@
 //!    never runs under the lock: it is taken out, and run or dropped once the lock is released.
 //! 7. The end is published, and all who wait are woken, before the inner body is dropped: whatever its poll or its drop
 //!    does, nobody is left waiting, and a body that broke off never looks complete.
-//! 8. Only a reader that is last of all and holds a full window up is cut, and only while somebody waits for
-//!    room and such waits have taken the stall time in sum, whoever was waited for: a reader that takes a frame now and
-//!    then wins nothing by it. While nobody waits no time counts, and one that was waited for in passing is not cut.
+//! 8. A reader is cut only if it is last of all and holds up a full window, while somebody waits for room, and once
+//!    such waits have taken the stall time in sum, whichever reader was waited for: so a reader gains nothing by taking
+//!    a frame now and then. No time counts while nobody waits, and a reader that was waited for only in passing is not
+//!    cut.
 //! 9. A frame is in memory until it is known to be written; what was spilled comes before the first frame that is kept,
-//!    and whoever reads it has that frame to take next.
-//! 10. A file is given back once no reader that is not cut has anything to read from it. While a write is waited for no
-//!     time counts, unless it hangs; then it counts as failed, and nothing more is written.
+//!    and a reader of it has that frame to take next.
+//! 10. A file is given back once no reader that is not cut has anything to read from it. No stall time counts while a
+//!     write is waited for. A write that hangs counts as failed, and nothing more is written.
 
 mod buffered;
 mod hints;
@@ -64,7 +65,7 @@ pub(super) struct State<B> {
     readers: Slab<Cursor>,
     /// Readers that are not cut.
     live: usize,
-    /// How many there have been at a time.
+    /// The most that there have been at a time.
     most: usize,
     /// The one that is cut as soon as the window is full.
     yielding: Option<usize>,
@@ -78,19 +79,20 @@ pub(super) struct State<B> {
 pub(super) struct Cursor {
     /// The number of the frame that it takes next.
     next: u64,
-    /// Its place in the log; then its next frame is the first. `None` once it has read all that is there.
+    /// Its place in the log, while it reads from there; then `next` is the first frame that is kept. `None` once it has
+    /// read all of the log.
     behind: Option<u64>,
     /// It lagged; none of the frames is kept for it.
     cut: bool,
     /// `Some` while it waits.
     waker: Option<Waker>,
-    /// Which of the waiting it then is.
+    /// While it waits: for what, and its place in the list of those who wait for the same.
     waits: Option<(WaitFor, usize)>,
     /// How long others have waited for it.
     held: Duration,
 }
 
-/// So many frames may be kept in a small window once all is there that was announced.
+/// This many frames may be kept even in a small window, once all that was announced is there.
 const FEW_FRAMES: usize = 64;
 
 impl<B> State<B> {
@@ -181,7 +183,7 @@ impl<B> State<B> {
             }
             kept.readers -= 1;
             let mut deferred = Deferred::default();
-            // Who takes it last is behind all others, and the frame is the first.
+            // The reader that takes it last is behind all others, so the frame is the first.
             let part = if kept.readers == 0 { self.shift(&mut deferred) } else { None };
             let part = part.unwrap_or_else(|| self.frames[passed as usize].frame.clone());
             return Step::Take(part, deferred);
@@ -191,7 +193,8 @@ impl<B> State<B> {
             Some(End::Error(error)) => return Step::End(Some(error.clone())),
             None => {}
         }
-        // Whose body says that it is at its end need wait for nobody to hear so: nothing more has to be kept.
+        // Where the inner body says that it is at its end, a reader need not wait for room to hear so: nothing more has
+        // to be kept.
         if !self.hints.is_end_stream {
             if let Some(job) = self.plan() {
                 return Step::Spill(job);
@@ -220,7 +223,7 @@ impl<B> State<B> {
         self.ready = true;
         let place = &mut self.readers[reader];
         place.next += 1;
-        // It has caught up.
+        // This reader has caught up.
         place.held = Duration::ZERO;
         let mut deferred = Deferred::default();
         if self.live > 1 {
@@ -230,7 +233,7 @@ impl<B> State<B> {
             self.frames.push_back(BufferedFrame { frame: part.clone(), before, readers: self.live - 1 });
             self.take_wakers(WaitFor::Body, &mut deferred);
         } else {
-            // Nobody else: passed through.
+            // There is nobody else, and the frame is passed through.
             self.first += 1;
         }
         deferred
@@ -265,8 +268,8 @@ impl<B> State<B> {
         Some(kept.frame)
     }
 
-    /// Returns whether there is room for no more. A body that fits the window by its length fits it, and nobody waits, unless its
-    /// frames are tiny: these count too, as do empty ones, which may still come where nothing else may.
+    /// Returns whether there is no room for more. A body whose length fits the window fits, and nobody waits for
+    /// anybody, unless its frames are tiny: frames count too, even empty ones, which may come after all data has.
     fn is_full(&self) -> bool {
         let frames = self.frames.len() * FRAME;
         if self.missing.is_over() {

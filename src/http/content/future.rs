@@ -33,7 +33,6 @@ pub struct ContentFuture<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> {
 }
 
 #[pin_project(project = StateProj)]
-#[allow(clippy::large_enum_variant)]
 enum State<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> {
     /// Reads the content. `None` once it has.
     Reading { reading: Option<(HttpSingleflight<S>, request::Parts, Kind, Reading<B>)> },

@@ -46,17 +46,19 @@ impl Cause {
         &self.input
     }
 
-    /// Returns in how many pairs of requests whose answers differ it differs too, and how many such pairs were looked at.
+    /// Returns in how many pairs of requests with different answers the input differs too, and how many such pairs were
+    /// looked at.
     pub fn different(&self) -> (u64, u64) {
         self.different
     }
 
-    /// Returns in how many pairs of requests whose answers are the same it differs, and how many such pairs were looked at.
+    /// Returns in how many pairs of requests with the same answer the input differs all the same, and how many such
+    /// pairs were looked at.
     pub fn same(&self) -> (u64, u64) {
         self.same
     }
 
-    /// Returns whether answers differ exactly where it differs.
+    /// Returns whether answers differ exactly where the input differs.
     pub fn is_exact(&self) -> bool {
         self.different.0 == self.different.1 && self.same.0 == 0
     }
@@ -90,9 +92,10 @@ impl Pairs {
 
     /// Finds the inputs that explain the answers.
     ///
-    /// One that differs exactly where answers do is the cause, and what differs elsewhere too is not. Without such a one,
-    /// something else makes answers differ, be it by itself: then those are causes that go together with the answers more
-    /// than by chance. Where answers are never the same nothing does, since they differ whatever is asked.
+    /// An input that differs exactly where answers do is the cause, and one that differs elsewhere too is none. If
+    /// there is no such input, something else makes answers differ, perhaps by itself; then the causes are the inputs
+    /// that go together with the answers more than by chance. Where answers are never the same no input does, since
+    /// they differ whatever is asked.
     pub(super) fn explain(&self) -> Explained {
         let cause = |(input, (different, same)): (&Input, &(u64, u64))| Cause {
             input: input.clone(),

@@ -6,7 +6,7 @@ use http::HeaderName;
 
 use super::difference::{Difference, OnDifference};
 
-/// What a layer is told that only tries what it would do; see
+/// The settings of a dry run, in which a layer only tries what it would do; see
 /// [`HttpSingleflightLayer::dry_run`](crate::HttpSingleflightLayer::dry_run).
 ///
 /// # Examples
@@ -53,8 +53,8 @@ impl DryRun {
         self
     }
 
-    /// Sets how many shadow flights there are at most (default 4096), and sixteen times as many requests. What finds no
-    /// place is not watched, and counted.
+    /// Sets how many shadow flights there are at most (default 4096), and sixteen times as many requests. A request
+    /// that finds no place is not watched, and the report counts it.
     pub fn watched(mut self, flights: usize) -> Self {
         self.watched = flights;
         self
@@ -75,8 +75,8 @@ impl DryRun {
         self
     }
 
-    /// Sets what is told of each difference, in the task of the caller whose answer has just ended: a slow one slows that
-    /// caller.
+    /// Sets a callback that is told of each difference, in the task of the caller whose answer has just ended: a slow
+    /// one slows that caller.
     ///
     /// One that panics is never called again, which the report says; no caller sees the panic.
     ///

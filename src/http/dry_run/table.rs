@@ -3,8 +3,8 @@
 //! Invariants, kept by every method here:
 //!
 //! 1. A key has at most one flight that is listed, and one that waits behind it (S13); the leader of each is `Leading`.
-//! 2. Who is `Following` stands in its leader's list and in no other.
-//! 3. Who has nothing more to tell is taken out: a table at rest is empty.
+//! 2. A member that is `Following` stands in its leader's list and in no other.
+//! 3. A member that has nothing more to tell is taken out: a table at rest is empty.
 //! 4. Nothing of the user's runs here but `Eq` of keys: what is taken out is dropped after the unlock.
 
 mod ends;

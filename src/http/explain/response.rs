@@ -94,8 +94,9 @@ impl ResponseExplanation {
         [self.request, self.judged.as_ref().and_then(|judged| judged.audience.rule)]
     }
 
-    /// Returns the request fields in which followers are compared with the leader: those that `Vary` names, and what else
-    /// the answer depends on (S5, S9, S20), less those that are in the key. Who differs in one asks again among its like.
+    /// Returns the request fields in which followers are compared with the leader: those that `Vary` names, and what
+    /// else the answer depends on (S5, S9, S20), less those that are in the key. A follower that differs in one of them
+    /// asks again, among those that agree with it.
     pub fn compared(&self) -> &[HeaderName] {
         self.judged.as_ref().map_or(&[], Judged::compared)
     }

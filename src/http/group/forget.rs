@@ -6,12 +6,12 @@ use super::HttpGroup;
 use crate::http::{fence::Place, key::HttpKey};
 
 impl HttpGroup {
-    /// Lets nobody join the flights any more that are under way for a path, with any query, of this host and port, or of
-    /// every one: whoever asks from then on does not join a flight from before.
+    /// Fences a path, with any query, under this host and port or under every one: requests for it that come from now
+    /// on join no flight from before.
     ///
-    /// Through the group of a layer value it reaches all services of that value. Fleets of the group's layers are told, and
-    /// nobody waits for that: until they know, requests of this process join no flight of another one there. On a thread
-    /// without a runtime they are told on the runtime that has asked last.
+    /// Through the group of a layer value it reaches all services of that value. The fleets of the group's layers are
+    /// told, and nothing waits for that: until they know, requests of this process for the path join no other process's
+    /// flight. On a thread without a runtime, they are told on the runtime that asked them last.
     ///
     /// For writes that do not pass the layer, and for what a write changes beside its own URI (its list, say). The path
     /// is the one that was asked for, byte by byte; a query is left out. Callers who have joined still get their answer.
@@ -32,7 +32,7 @@ impl HttpGroup {
             None => Place::AnyPath(path),
         };
         self.fences().raise(place);
-        // Told in passing: until the engines know, those who ask from then on share with their own process alone.
+        // The engines are told in passing: until they know, requests for the path share within their own process only.
         let _ = self.fleets().fence(false, iter::once(path));
         let _ = self.fleets().fence(true, iter::once(path));
     }
@@ -65,11 +65,11 @@ impl HttpGroup {
         self.nodes().filter(|node| node.flights.forget(key)).count() > 0
     }
 
-    /// Makes later callers start anew of every key that the predicate picks; returns how many flights were forgotten.
+    /// Makes later callers of every key that the predicate picks start anew; returns how many flights were forgotten.
     ///
     /// # Panics
     ///
-    /// A panic of the predicate is the caller's.
+    /// A panic of the predicate is raised in the caller.
     ///
     /// # Examples
     ///

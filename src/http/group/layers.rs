@@ -1,4 +1,4 @@
-//! Whether the layers of a group were told the same.
+//! Whether the layers of a group have the same settings.
 
 use std::sync::{
     Arc, OnceLock, Weak,
@@ -19,7 +19,7 @@ impl Layers {
     /// Notes the settings of a service of the group, before it has any request.
     #[inline]
     pub(in crate::http) fn enter(&self, config: &Arc<Config>) {
-        // As for all services of one layer, which a router makes for each connection.
+        // All services of the first layer are known already; a router makes new ones for each connection.
         if !self.is_first(config) {
             self.enter_another(config);
         }
@@ -39,7 +39,7 @@ impl Layers {
         self.first.get().is_some_and(|first| std::ptr::eq(first.as_ptr(), Arc::as_ptr(config)))
     }
 
-    /// Returns whether a leader and its follower may have come by layers that were told otherwise.
+    /// Returns whether a leader and its follower may have come by layers with different settings.
     #[inline]
     pub(in crate::http) fn differ(&self) -> bool {
         self.differ.load(Relaxed)

@@ -7,7 +7,7 @@ impl HttpGroup {
     /// Returns what the group has done since it was made, and what is under way.
     ///
     /// A request is counted once, however often its caller tried (D3, D9). What a rule sends alone is counted too. The
-    /// flights are counted one after the other: exact at rest, a snapshot otherwise.
+    /// flights are counted one after the other, so the numbers are exact at rest and a snapshot otherwise.
     ///
     /// # Examples
     ///

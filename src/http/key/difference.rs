@@ -105,7 +105,7 @@ impl HttpKey {
     }
 }
 
-/// By which a call of gRPC is known.
+/// The field by which a gRPC call is known.
 const CONTENT_TYPE: &[u8] = b"content-type";
 
 /// Adds what may have been found before.

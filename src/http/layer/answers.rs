@@ -18,7 +18,7 @@ impl<C> HttpSingleflightLayer<C> {
     ///
     /// ```
     /// # use tower_singleflight::HttpSingleflightLayer;
-    /// let layer = HttpSingleflightLayer::new().share_server_errors(false); // who waits for a 503 tries for itself
+    /// let layer = HttpSingleflightLayer::new().share_server_errors(false); // each caller tries for itself after a 503
     /// # drop(layer);
     /// ```
     #[must_use]
@@ -71,8 +71,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.policy.kept.push(name))
     }
 
-    /// Takes this field out of what followers get: one that names a single exchange. `X-Request-Id`, `Traceresponse` and
-    /// their like are taken out anyway.
+    /// Takes this field out of the answers that followers get, since it names a single exchange. `X-Request-Id`,
+    /// `Traceresponse` and their like are taken out anyway.
     ///
     /// # Examples
     ///
@@ -87,7 +87,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.policy.dropped.push(name))
     }
 
-    /// Copies this type from the extensions of the leader's response to those of its followers; no others are.
+    /// Copies this type from the extensions of the leader's response to those of its followers; no other extension is
+    /// copied.
     ///
     /// # Examples
     ///
@@ -111,7 +112,8 @@ impl<C> HttpSingleflightLayer<C> {
         })
     }
 
-    /// Adds `Cache-Status` (RFC 9211) to responses, under this name: what became of each request. Never the key.
+    /// Adds `Cache-Status` (RFC 9211) to responses, under this name: it says what became of the request, and nothing of
+    /// the key.
     ///
     /// # Panics
     ///
@@ -140,8 +142,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.cache_status = Some(name))
     }
 
-    /// Sets how much of a body is kept between its fastest and its slowest reader, in bytes (default 1 MiB). A body that fits it
-    /// holds nobody up, unless it comes in frames of less than 64 bytes, which count as if they had as many.
+    /// Sets how much of a body is kept between its fastest and its slowest reader, in bytes (default 1 MiB). A body
+    /// that fits holds nobody up. A frame of fewer than 64 bytes counts as 64.
     ///
     /// # Examples
     ///
@@ -155,8 +157,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.window = bytes)
     }
 
-    /// Sets how long readers may be held up by slower ones, in sum over one body (default 5 s); then who holds them up is
-    /// cut: its body ends in an error.
+    /// Sets for how long slower readers may hold up the others, in sum over one body (default 5 s). Then a reader that
+    /// holds them up is cut: its body ends in an error.
     ///
     /// # Examples
     ///

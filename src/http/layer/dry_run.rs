@@ -10,11 +10,11 @@ impl<C> HttpSingleflightLayer<C> {
     /// Only tries what the layer would do, and reports what it found: before it is switched on in front of anything that
     /// matters.
     ///
-    /// Every request goes alone, once, as it would without the layer: none waits, none is marked, nothing of an answer is
-    /// buffered or changed, and no flight is made. Beside it the layer decides as ever who would have shared which
-    /// answer, and compares what they got instead, by digests, as it passes by.
-    /// [`dry_run_report`](Self::dry_run_report) says what it would have saved, and by which inputs answers differ that it
-    /// would have shared. [Before you switch it on](crate::guide::before_you_switch_it_on) says how to read it.
+    /// Every request goes alone, once, as it would without the layer: none waits, none is marked, nothing of an answer
+    /// is buffered or changed, and no flight is made. Beside that, the layer decides as ever who would have shared
+    /// which answer, and compares the answers that these callers got instead, by digests, as they pass by.
+    /// [`dry_run_report`](Self::dry_run_report) says what it would have saved, and by which inputs answers differ that
+    /// it would have shared. [Before you switch it on](crate::guide::before_you_switch_it_on) says how to read it.
     ///
     /// # Trade-offs
     ///
@@ -23,19 +23,19 @@ impl<C> HttpSingleflightLayer<C> {
     /// not watched. [`content_if`](Self::content_if) is asked only of content that comes in one piece; the head of such a
     /// request is cloned for it.
     ///
-    /// Requests that reload share the next flight, as the layer lets them (S13). But the leader of that flight calls at once,
-    /// where in the layer it would wait for its turn, and so the flight lands sooner. Where requests that reload keep coming for
-    /// longer than one call takes, the report may say that less is saved than the layer saves. In a storm of writes (S21) it
-    /// does, since there readers share the next flight, too.
+    /// Requests that reload share the next flight, as the layer lets them (S13). But the leader of that flight calls at
+    /// once, where in the layer it would wait for its turn, and so the flight lands sooner. Where requests that reload
+    /// keep coming for longer than one call takes, the report may say that less is saved than the layer saves. The same
+    /// holds in a storm of writes (S21), since there readers share the next flight, too.
     ///
-    /// A service of the same layer value above or below is not known of: no request is marked (S2). A leader that leaves
-    /// ends its shadow flight, where a real one would have gone on. What a write through the layer changes is fenced as
-    /// ever (S21), in a group given by [`group`](Self::group) too.
+    /// Services of the same layer value, one above the other, do not know of each other, since no request is marked
+    /// (S2). A leader that leaves ends its shadow flight, where a real one would have gone on. What a write through the
+    /// layer changes is fenced as ever (S21), in a group given by [`group`](Self::group) too.
     ///
     /// # Panics
     ///
-    /// A panic of a function of the application's (`identity`, `key_fn` and the like) reaches no caller, since without the
-    /// layer it would not have been asked. The report counts such panics.
+    /// A panic of one of the application's functions (`identity`, `key_fn` and the like) reaches no caller, since
+    /// without the layer the function would not have been asked. The report counts such panics.
     ///
     /// # Examples
     ///

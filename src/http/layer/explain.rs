@@ -20,13 +20,13 @@ impl<C: HttpContent> HttpSingleflightLayer<C> {
     ///
     /// # Trade-offs
     ///
-    /// What is remembered of keys that cannot be shared (D3) is that of [`get_group`](Self::get_group): services keep what
-    /// they know of requests that do not show the URI they were asked for to themselves, unless there is one
-    /// [`group`](Self::group) for all.
+    /// Of keys that cannot be shared (D3) it knows what [`get_group`](Self::get_group) remembers. What a service
+    /// remembers of requests that do not show the URI they were asked for is not seen, unless one
+    /// [`group`](Self::group) was given for all.
     ///
     /// # Panics
     ///
-    /// A panic of a function of the application's is the caller's.
+    /// A panic of one of the application's functions is raised in the caller.
     ///
     /// # Examples
     ///
@@ -55,12 +55,12 @@ impl<C: HttpContent> HttpSingleflightLayer<C> {
     /// Explains with whom the answer to a request would be shared, and by which rule not. It goes by the head of the
     /// answer, and by what `Content-Length` says of the rest.
     ///
-    /// Like [`explain`](Self::explain) it decides as a call does, and nothing is done or remembered. What two requests would
-    /// make of the answer, [`Explanation::answered`] tells.
+    /// Like [`explain`](Self::explain) it decides as a call does, and nothing is done or remembered.
+    /// [`Explanation::answered`] tells what two requests would make of the answer.
     ///
     /// # Panics
     ///
-    /// A panic of a function of the application's is the caller's.
+    /// A panic of one of the application's functions is raised in the caller.
     ///
     /// # Examples
     ///

@@ -28,13 +28,14 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.recipe = take(&mut config.recipe).key_header(name))
     }
 
-    /// Leaves more request fields out of the key than [the list](crate::guide::excepted_fields) does: an answer that depends
-    /// on one of them must say so in `Vary`. A name with a `*` at its end stands for all that begin so. A line whose value
-    /// has unusual characters counts all the same, as with the fields of the list (S27).
+    /// Leaves more request fields out of the key than [the list](crate::guide::excepted_fields) does: an answer that
+    /// depends on one of them must say so in `Vary`. A name that ends in `*` stands for all names that begin with what
+    /// is before the `*`. A line whose value has unusual characters counts all the same, as with the fields of the list
+    /// (S27).
     ///
     /// # Panics
     ///
-    /// Panics if a name is empty or no field name, apart from a `*` at its end.
+    /// Panics if a name, without a `*` at its end, is no name of a field.
     ///
     /// # Examples
     ///
@@ -131,8 +132,8 @@ impl<C> HttpSingleflightLayer<C> {
         })
     }
 
-    /// Sets the scheme of requests whose URI has none (default `http`): over HTTP/1.1 a server is not told. Behind TLS,
-    /// `https` lets requests of both versions of HTTP share.
+    /// Sets the scheme of requests whose URI has none (default `http`), since a request over HTTP/1.1 does not name it.
+    /// Behind TLS, `https` lets requests over HTTP/1.1 share with those over HTTP/2.
     ///
     /// # Examples
     ///

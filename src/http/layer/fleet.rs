@@ -10,14 +10,15 @@ use crate::fleet::Fleet;
 impl<C> HttpSingleflightLayer<C> {
     /// Shares flights with the other processes of a fleet: equal requests that come to several machines at once are one call.
     ///
-    /// Requests share a flight within the process first, as ever; only the call of its leader asks the fleet. `name` is the
-    /// name of what is behind the layer, and part of every name in the engine. Change it when equal requests
-    /// come to mean something else, as they may with another [`content_if`](Self::content_if); a new [`label`](Self::label)
+    /// Requests share a flight within the process first, as ever; only the call of its leader asks the fleet. `name`
+    /// names what is behind the layer, and is part of every name in the engine. Change it when equal requests come to
+    /// mean something else, as they may with another [`content_if`](Self::content_if); a new [`label`](Self::label)
     /// makes no difference.
     ///
     /// # Guarantees
     ///
-    /// 1. What holds of [`Fleet`]: above all, the engine never makes a request fail, and costs it at most twice its budget.
+    /// 1. What [`Fleet`] guarantees: above all, the engine never makes a request fail, and costs it at most twice its
+    ///    budget.
     /// 2. The rules of sharing hold across processes: the leader's process sends no answer that its followers might not
     ///    have, and each process judges again what it gets, by its own settings and its own request.
     /// 3. A request asks the fleet only if its key holds nothing that may be a user's own: no credentials, no cookies, no
@@ -30,10 +31,10 @@ impl<C> HttpSingleflightLayer<C> {
     ///
     /// # Trade-offs
     ///
-    /// A lone request waits for the engine twice. Bodies that are larger than the fleet's
-    /// [`max_message`](crate::fleet::FleetSettings::max_message), or than the window is while somebody reads slowly, reach
-    /// this process's callers only. Layers that are told otherwise what a key is made of, or what may be shared, do not
-    /// meet; nor do two versions of this crate, as a rule.
+    /// A lone request waits for the engine twice. A body that is larger than the fleet's
+    /// [`max_message`](crate::fleet::FleetSettings::max_message), or larger than the window while somebody reads
+    /// slowly, reaches this process's callers only. Layers whose settings differ in what a key is made of, or in what
+    /// may be shared, do not meet; nor do two versions of this crate, as a rule.
     ///
     /// # Panics
     ///
@@ -55,8 +56,8 @@ impl<C> HttpSingleflightLayer<C> {
         self
     }
 
-    /// Lets requests with these fields ask the fleet: they are the same for many users, and no secrets. In the engine there
-    /// are digests of them, under the fleet's secret.
+    /// Lets requests with these fields ask the fleet. Name fields whose values are the same for many users, and no
+    /// secrets. The engine sees only digests of them, made with the fleet's secret.
     ///
     /// Credentials and cookies are none of these: see [`fleet_private`](Self::fleet_private).
     ///
@@ -97,8 +98,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.fleet.travelling.private = true)
     }
 
-    /// Asks this function about every request that may share: `false` keeps its flight in the process. For calls that take less
-    /// time than to ask the engine, some 5 ms.
+    /// Asks this function about every request that may share: `false` keeps its flight in the process. It is for calls
+    /// that take less time than asking the engine does, which is some 5 ms.
     ///
     /// # Panics
     ///

@@ -104,8 +104,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.policy.cookies = Cookies::Keyed)
     }
 
-    /// Leaves out of the decision and of the key cookies of these names (analytics, say): no answer may depend on them. A
-    /// request with any other cookie, or with one that does not parse, still goes alone.
+    /// Leaves cookies of these names (analytics, say) out of the decision and of the key: no answer may depend on them.
+    /// A request with any other cookie, or with one that does not parse, still goes alone.
     ///
     /// # Examples
     ///
@@ -135,12 +135,13 @@ impl<C> HttpSingleflightLayer<C> {
         })
     }
 
-    /// Asks this for the key, in place of all that the request's head would put into it; `None` sends the request alone.
+    /// Sets the function that makes the key, in place of all that the layer would put into it; `None` sends the request
+    /// alone.
     ///
-    /// The middle way between [`SingleflightLayer`](crate::SingleflightLayer) and a layer that makes the key itself: what
-    /// the function calls equal may share a flight, credentials and cookies or not, and all rules on answers are kept
-    /// (`Vary`, `Set-Cookie`, Cache-Control, statuses, bodies), and so are those on methods, content, ranges, conditions
-    /// and connections. `GET` and `HEAD` never share.
+    /// The middle way between [`SingleflightLayer`](crate::SingleflightLayer) and a layer that makes the key itself.
+    /// Requests with equal keys may share a flight, with credentials and cookies or without. All rules on answers are
+    /// kept (`Vary`, `Set-Cookie`, Cache-Control, statuses, bodies), and so are those on methods, content, ranges,
+    /// conditions and connections. A `GET` never shares with a `HEAD`.
     ///
     /// # Panics
     ///

@@ -19,8 +19,9 @@ use crate::{
 };
 
 impl<C> HttpSingleflightLayer<C> {
-    /// Sets what is told the role and the number of callers, once per request that ends with an answer or an error: for
-    /// counters and logs. [`Coalesced`](crate::http::Coalesced) in the extensions of the response says more.
+    /// Sets a callback that is told the role and the number of callers, once for each request that ends with an answer
+    /// or an error: for counters and logs. [`Coalesced`](crate::http::Coalesced) in the extensions of the response says
+    /// more.
     ///
     /// A panic in it fails no request. A callback that has panicked is told nothing any more;
     /// [`Stats::observers_off`](crate::Stats::observers_off) counts it.
@@ -44,8 +45,8 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.inspect = Some(Observed::new(inspect)))
     }
 
-    /// Adds an observer of the layer's requests and flights: for metrics, logs and pages of one's own. It sees the group that
-    /// was given, too.
+    /// Adds an observer of the layer's requests and flights: for metrics, logs and pages of your own. It is told of the
+    /// group that was given by [`group`](Self::group), too.
     ///
     /// Make such a layer once, and clone it: one that is made anew for each connection adds an observer each time to the group that
     /// it is given, and all of them are told of each request.
@@ -58,9 +59,11 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.observers.push(HttpObserved::new(observer)))
     }
 
-    /// Returns the layer, observed by a new [`StatusPage`], and that page, which shows the layer's group, its fleet if it is
-    /// in one (feature `fleet`), and its dry run if it makes one (feature `dry-run`): the short form for one layer. Call it
-    /// after [`group`](Self::group), [`limits`](Self::limits), `fleet` and `dry_run`, which change what there is to show.
+    /// Returns the layer, observed by a new [`StatusPage`], and that page.
+    ///
+    /// The page shows the layer's group, its fleet if it is in one (feature `fleet`), and its dry run if it makes one
+    /// (feature `dry-run`). Call this after [`group`](Self::group), [`limits`](Self::limits), `fleet` and `dry_run`,
+    /// which change what there is to show. For a page about several layers see [`StatusPage`].
     ///
     /// # Examples
     ///
@@ -95,12 +98,12 @@ impl<C> HttpSingleflightLayer<C> {
         (layer, page)
     }
 
-    /// Sets what observers are told a request is, such as its route. By default that is axum's `MatchedPath` (feature
-    /// `axum`), where there is one.
+    /// Sets the function that gives requests their label, such as the route: it tells observers what a request is. By
+    /// default the label is axum's `MatchedPath` (feature `axum`), where there is one.
     ///
-    /// Asked only if the layer is observed, or tried by a dry run. A layer has at most 1,000 labels of at most 128 bytes;
-    /// what is beyond that is called `other`. Never make a label of a user's own input: it is shown to operators, and
-    /// every new one costs them a time series.
+    /// The function is asked only if the layer is observed, or tried by a dry run. A layer has at most 1,000 labels of
+    /// at most 128 bytes; what is beyond that is called `other`. Never make a label of what a user has typed: labels
+    /// are shown to operators, and every new one costs them a time series.
     ///
     /// # Panics
     ///

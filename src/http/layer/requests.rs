@@ -9,7 +9,8 @@ use super::HttpSingleflightLayer;
 use crate::http::content::{Contents, GRPC_CONTENT, HttpContent};
 
 impl<C> HttpSingleflightLayer<C> {
-    /// Asks this of every request first; `false` sends it alone. The off switch, per route or request.
+    /// Asks this function about every request first; `false` sends the request alone. It is the off switch, for a route
+    /// or a request.
     ///
     /// # Panics
     ///
@@ -50,9 +51,11 @@ impl<C> HttpSingleflightLayer<C> {
         self.with(|config| config.policy.methods.extend(methods))
     }
 
-    /// Asks this of every request whose content is in the key, and of every one without content that is neither `GET` nor
-    /// `HEAD`; `false` sends it alone, as a write (S21): GraphQL mutations, say, which the
-    /// [recipe](crate::guide::recipes#graphql-queries-share-mutations-do-not) tells from queries.
+    /// Asks this function about every request whose content is in the key, and about every one without content that is
+    /// neither `GET` nor `HEAD`; `false` sends the request alone, as a write (S21).
+    ///
+    /// It is for GraphQL, say, where the [recipe](crate::guide::recipes#graphql-queries-share-mutations-do-not) tells
+    /// mutations from queries.
     ///
     /// Say what may share, not what may not: what you did not think of then goes alone.
     ///
@@ -124,8 +127,10 @@ impl<C> HttpSingleflightLayer<C> {
             .content_key(max)
     }
 
-    /// Names gRPC methods that only read and are not to be shared (streams, lists): a call of any other method of a service
-    /// that has an opted-in one lets nobody join flights of those that began before it, since it may have changed what
+    /// Names gRPC methods that only read, and are not to be shared (streams, lists).
+    ///
+    /// Where a service has a method that is opted in with [`grpc`](Self::grpc), a call of any method that is named in
+    /// neither counts as a write: after it nobody joins flights that began before it, since it may have changed what
     /// they read (S21).
     ///
     /// # Examples

@@ -24,7 +24,7 @@ type FleetIf = Arc<dyn Fn(&request::Parts) -> bool + Send + Sync>;
 /// What a layer was told of its fleet.
 #[derive(Clone, Default)]
 pub(in crate::http) struct Membership {
-    /// Of the name that was given for what is behind the layer; `None` if the layer is in none.
+    /// The fleet, under the name that was given for what is behind the layer; `None` if the layer is in none.
     fleet: Option<Arc<Fleet>>,
     /// That name; empty if the layer is in none.
     pub(in crate::http) called: Arc<str>,
@@ -33,8 +33,8 @@ pub(in crate::http) struct Membership {
     keys: OwnDomain,
 }
 
-/// The part of the fleet's domain whose keys are made as the layer was told to, made for its first flight. A clone has none
-/// yet: it may be told otherwise.
+/// The part of the fleet's domain whose keys are made as the layer was told to, made for its first flight. A clone
+/// begins without one, since its settings may be changed.
 #[derive(Default)]
 struct OwnDomain(OnceLock<Domain>);
 
@@ -47,9 +47,9 @@ impl Clone for OwnDomain {
 /// Whether a request asks the fleet, should its call be the work of a flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum Wish {
-    /// The layer has none.
+    /// The layer has no fleet.
     None,
-    /// It runs without.
+    /// It stays in its process, for this reason.
     Stay(FleetReason),
     Ask,
 }

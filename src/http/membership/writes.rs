@@ -30,7 +30,8 @@ impl Fleets {
         }
     }
 
-    /// Tells the fleets of what was written: paths, or with `grpc` services. They are told also if nobody waits for that.
+    /// Tells the fleets of what was written: paths, or with `grpc` services. They are told even if nobody waits for
+    /// that.
     pub(in crate::http) fn fence<'a>(&self, grpc: bool, paths: impl Iterator<Item = &'a str> + Clone) -> Fencing {
         let fleets = lock(&self.0).clone();
         let fencing = fleets.iter().map(|fleet| {

@@ -133,14 +133,15 @@ impl Policy {
 }
 
 impl Admitting<'_> {
-    /// Looks at one line. Those of fields that are in the key need not be shown, but for the ones that begin with an x.
+    /// Looks at one line. Lines of fields that are in the key need not be shown, except those whose names begin with an
+    /// `x`.
     pub(in crate::http) fn look_at(&mut self, name: &str, value: &HeaderValue) -> Result<(), Rule> {
         let Self { policy, content, seen } = self;
         let alone = |alone: bool, rule| if alone { Err(rule) } else { Ok(()) };
         match name {
-            // S15: the field says that there is content, and who reads it next may believe it.
+            // S15: the field says that there is content, and the next reader may believe it.
             "transfer-encoding" => alone(*content == Content::Empty, Rule::S15Content),
-            // So it may where there is content, of another length.
+            // The next reader may believe it, too, where there is content of another length.
             "content-length" => alone(!content.is_of_length(value), Rule::S15Content),
             // S5: RFC 9111, section 3.5.
             "proxy-authorization" => alone(policy.credentials.keeps_proxys(), Rule::S5Authorization),
@@ -158,7 +159,7 @@ impl Admitting<'_> {
                 seen.connection.upgrade(value.as_bytes());
                 Ok(())
             }
-            // As every browser says over HTTP/1.1: to take the list apart takes 200 instructions.
+            // Every browser says this over HTTP/1.1, and to take the list apart would take 200 instructions.
             "connection" if value == "keep-alive" => Ok(()),
             "connection" => {
                 seen.connection.list(value.as_bytes());
@@ -185,7 +186,8 @@ impl Admitting<'_> {
             return Err(Rule::S6Cookie);
         }
         // S14: the next hop strips what `Connection` lists, and would see another request than the key says (RFC 9110,
-        // section 7.6.1). `h2c` alone is obsolete (RFC 9113, section 3.1), and offered to whom it does not concern.
+        // section 7.6.1). `h2c` alone is obsolete (RFC 9113, section 3.1), and is offered to servers that it does not
+        // concern.
         if seen.connection.asks_for_more() {
             return Err(Rule::S14Connection);
         }

@@ -36,7 +36,7 @@ const EXCHANGE: [&str; 28] = [
 /// Returns whether a field hands out a session, a token or a nonce: an answer that has it is for its leader alone (S7),
 /// whatever the application adds to the list.
 //
-// Each field of each answer is looked up: the compiler makes a step by length of this, where a list is gone through.
+// Each field of each answer is looked up. The compiler turns this into a step by length; a list would be gone through.
 pub(super) fn is_personal(name: &str) -> bool {
     matches!(
         name,
@@ -49,7 +49,7 @@ pub(super) fn is_personal(name: &str) -> bool {
             | "x-auth-token"
             | "x-session-token"
             | "x-session-id"
-            // Those who renew a token say the new one in them.
+            // A server that renews a token says the new one in it.
             | "authorization"
             | "access-token"
             | "x-access-token"

@@ -25,7 +25,8 @@ pub(in crate::http) struct RequestFacts {
 }
 
 impl RequestFacts {
-    /// Returns what counts of a request where the answer was made for another: its own deadline was not the other's (S28).
+    /// Returns what counts of a request where the answer was made for another request: its own deadline was not the
+    /// other one's (S28).
     pub(in crate::http) const fn of_one_who_waited(self) -> Self {
         Self { deadline: false, ..self }
     }
@@ -52,13 +53,13 @@ pub(in crate::http) struct GrpcVerdict {
     pub(in crate::http) fails: bool,
 }
 
-/// Whether a follower may ask among its like once more, before the answer reaches it (D9).
+/// Whether a follower may try once more, before the answer reaches it (D9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum Again {
     Never,
     /// The answer may be due to the leader's own request.
     Always,
-    /// It is a failure; who came late to the flight need not inherit it.
+    /// It is a failure; a caller that came late to the flight need not take it.
     IfLate,
 }
 
@@ -87,7 +88,7 @@ pub(in crate::http) struct AnswerHead<'a> {
 }
 
 impl Verdict {
-    /// Returns the verdict on an answer that is the leader's, and nobody's second chance.
+    /// Returns the verdict on an answer that is for its leader alone, and gives nobody a second try.
     const fn nobody(rule: Rule) -> Self {
         Self { share: Err(rule), names: Vec::new(), again: Again::Never, fails: false }
     }
@@ -107,7 +108,7 @@ impl Policy {
         }
     }
 
-    /// Judges an error of the wrapped service (D4); that of a leader with a deadline may be its deadline's (S28).
+    /// Judges an error of the wrapped service (D4); if the leader has a deadline, that may be the reason for it (S28).
     pub(in crate::http) fn verdict_on_error(&self, facts: RequestFacts) -> Verdict {
         let share = match (self.share_server_errors, facts.deadline) {
             (false, _) => return Verdict::nobody(Rule::D4Failure),
@@ -120,7 +121,7 @@ impl Policy {
     /// Says with whom an answer may be shared.
     pub(in crate::http) fn verdict(&self, facts: RequestFacts, answer: AnswerHead<'_>) -> Verdict {
         let head = self.read(answer.head);
-        // Nobody's second chance: it is the leader's by what it says of itself (D9).
+        // It says of itself that it is for its leader, so nobody has a second try (D9).
         if head.personal {
             return Verdict::nobody(Rule::S7Personal);
         }
@@ -133,7 +134,7 @@ impl Policy {
         let status = answer.head.status.as_u16();
         let grpc = head.grpc.and_then(|status| self.grpc_verdict(facts, status));
         let again = match (status, grpc) {
-            // Its fault, as far as anyone can tell.
+            // It may be due to the leader's own request, as far as anyone can tell.
             (400 | 401 | 403 | 407 | 408 | 411..=417 | 421 | 425 | 426 | 428 | 429 | 431, _) => Again::Always,
             (505 | 508, _) => Again::Always,
             (500..=599, _) if !self.share_server_errors => Again::Never,
@@ -184,7 +185,7 @@ impl Policy {
         facts: RequestFacts,
         trailers: &HeaderMap,
     ) -> Option<GrpcVerdict> {
-        // S7: nobody's second chance, as with a head.
+        // S7: nobody has a second try, as with a head.
         if self.hands_out(trailers) {
             return Some(GrpcVerdict { rule: Some(Rule::S7Personal), again: Again::Never, fails: false });
         }
@@ -231,7 +232,7 @@ impl Policy {
         for (name, value) in &head.headers {
             let value = value.as_bytes();
             match name.as_str() {
-                // S7: RFC 9111, section 7.3 lets them be reused; what they are for does not.
+                // S7: RFC 9111, section 7.3, lets them be reused; their purpose does not.
                 "set-cookie" | "set-cookie2" if self.strip_set_cookie => {}
                 // S10: a part of something, whatever the status says (RFC 9110, sections 14.4, 14.6).
                 "content-range" => read.ranged = true,
@@ -248,7 +249,7 @@ impl Policy {
                     read.said.read_expires(value, date);
                 }
                 "age" => read.said.read_age(value),
-                // S7: what it announces comes when the head is everybody's (RFC 9110, section 6.6.2).
+                // S7: the trailers that it announces come when all have the head already (RFC 9110, section 6.6.2).
                 "trailer" => {
                     let mut announced = elements(value).filter_map(|name| HeaderName::from_bytes(name).ok());
                     read.personal |= announced.any(|name| self.is_for_one(&name));

@@ -72,8 +72,9 @@ impl Shown {
         u64::try_from(periods).unwrap_or(u64::MAX - 1) + 1
     }
 
-    /// Returns the snapshot of this period, which the first caller makes; no lock is held meanwhile, since the application is
-    /// asked. Who comes just then gets the one before, if that is not old, or else makes one of what the application said before.
+    /// Returns the snapshot of this period, which the first caller makes; no lock is held meanwhile, since the
+    /// application is asked. A caller that comes just then gets the one before, if that is not old, or else makes one
+    /// of what the application said before.
     pub(super) fn latest(&self) -> Arc<Taken> {
         let period = self.period();
         let is_first = self.begun.fetch_max(period, Relaxed) < period;
@@ -95,8 +96,8 @@ impl Shown {
         taken
     }
 
-    /// Asks the application, unless somebody does so already: then what it said before stands. So text of the application's may
-    /// be made of the page, and one that never comes holds up one caller and no more.
+    /// Asks the application, unless somebody does so already: then what it said before stands. So the application's
+    /// text may be made from the page itself, and a text that never comes holds up one caller and no more.
     fn ask(&self) {
         if self.is_asked.swap(true, Relaxed) {
             return;

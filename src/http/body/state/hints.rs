@@ -1,4 +1,4 @@
-//! What a reader is told of what it has to come.
+//! What a reader is told of the rest of its body.
 
 use http_body::SizeHint;
 
@@ -10,8 +10,8 @@ impl<B> State<B> {
         self.hints = hints;
     }
 
-    /// Returns whether the inner body was at its end at the point where a reader is. One that has an error to come is
-    /// not: who is told of an end reads no further.
+    /// Returns whether the inner body was at its end at the point where a reader is. A reader that has an error to come
+    /// is not at the end: if it were told so, it would read no further.
     pub(in crate::http::body) fn is_over(&self, reader: usize) -> bool {
         let failed = matches!(self.end, Some(End::Error(_)));
         self.said_to(reader).is_some_and(|(hints, is_last)| hints.is_end_stream && !(failed && is_last))
@@ -23,7 +23,7 @@ impl<B> State<B> {
         self.said_to(reader).map_or_else(SizeHint::new, |(hints, _)| hints.size)
     }
 
-    /// Returns also whether the reader has taken all frames; nothing if it was cut.
+    /// Returns what the inner body said there, and whether the reader has taken all frames; `None` if it was cut.
     fn said_to(&self, reader: usize) -> Option<(Hints, bool)> {
         let place = &self.readers[reader];
         if place.cut {

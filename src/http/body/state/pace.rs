@@ -21,7 +21,8 @@ impl<B> State<B> {
         self.deadline(now)
     }
 
-    /// Once the time is used up, who is last is cut if it has been waited for.
+    /// Returns when a reader may be cut: not before the time is used up, and not before those that are last have been
+    /// waited for.
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let deadline = self.patience.deadline()?;
         if deadline > now {
@@ -49,8 +50,8 @@ impl<B> State<B> {
         self.yielding = Some(reader);
     }
 
-    /// The window is full for this reader: cuts the one that is to hold nobody up, if it is this one, or one of those who
-    /// are waited for. Neither waits for anything, so it has no waker.
+    /// Called where the window is full for a reader: cuts the reader that is to hold nobody up, if it is this one, or
+    /// one of those that are waited for. Either way it waits for nothing itself, so it has no waker to be woken.
     pub(in crate::http::body) fn cut_yielding(&mut self, waits: usize) -> Option<Deferred> {
         let (first, behind) = (self.first, self.last_behind());
         let yielding = self.yielding?;

@@ -9,7 +9,7 @@ impl<B> State<B> {
     pub(in crate::http::body) fn park(&mut self, reader: usize, waits: WaitFor, waker: Waker) -> Option<Waker> {
         let place = &mut self.readers[reader];
         let waiting = &mut self.waiting[waits as usize];
-        // If it waits already it is for the same: what ends one kind of waiting wakes all who do.
+        // If it waits already, it waits for the same: whatever ends one kind of waiting wakes all who wait for that.
         if place.waits.is_none() {
             place.waits = Some((waits, waiting.len()));
             waiting.push(reader);
