@@ -25,16 +25,16 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens where the options say, and starts so many threads, which serve once [`serve`](Self::serve) is polled.
+    /// Listens where the options say, and starts this many threads, which serve once [`serve`](Self::serve) is polled.
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on, or a thread cannot be started; or if there is to be none. The error says which.
-    /// Options that name a fleet are for [`start_in_fleet`](Self::start_in_fleet).
+    /// If the address cannot be listened on, if a thread cannot be started, or if `threads` is 0; the error says which. So
+    /// are options that name a fleet, which are for [`start_in_fleet`](Self::start_in_fleet).
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime that has I/O and time.
+    /// Panics outside a tokio runtime that has I/O and time.
     pub fn start(options: &Options, threads: usize) -> io::Result<Self> {
         if options.redis.is_some() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "--redis is for start_in_fleet"));
@@ -50,7 +50,7 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime that has I/O and time.
+    /// Panics outside a tokio runtime that has I/O and time.
     pub async fn start_in_fleet(options: &Options, threads: usize) -> io::Result<Self> {
         let fleet = match options.redis.as_ref().zip(options.secret_file.as_ref()) {
             Some((url, secret)) => Some(fleet::join(url, secret).await?),
@@ -104,7 +104,7 @@ impl Proxy {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it takes no clients any more, and does not wait for those that it has.
+    /// If it is dropped, the proxy takes no more clients, and does not wait for those that it has.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self { listener, status, workers, .. } = self;
         let page = async {

@@ -24,18 +24,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A second to connect, five for an answer; told by pushes where the server has them.
+    /// Returns the defaults: a second to connect, five for an answer, and pushes where the server has them.
     pub fn new() -> Self {
         Self { connect_timeout: Duration::from_secs(1), response_timeout: Duration::from_secs(5), polling: false }
     }
 
-    /// How long one attempt to connect may take.
+    /// Sets how long one attempt to connect may take.
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         Self { connect_timeout: timeout, ..self }
     }
 
-    /// How long an answer may take, before the operation counts as failed; the fleet's lease is the right length. No caller
-    /// waits for it: a fleet's budget is shorter. A late answer still frees what it speaks of, and is lost after this time.
+    /// Sets how long an answer may take before the operation counts as failed; the fleet's lease is the right length.
+    /// No caller waits so long, since a fleet's budget is shorter. Until then a late answer still frees what it speaks
+    /// of; after that it is lost.
     pub fn response_timeout(self, timeout: Duration) -> Self {
         Self { response_timeout: timeout, ..self }
     }
@@ -177,7 +178,7 @@ impl RedisEngine {
         Settings::new().cluster(urls).await
     }
 
-    /// Uses a connection of yours. It tells nothing, so the fleet looks by itself.
+    /// Returns an engine on a connection of yours. It is told nothing by the server, so the fleet looks by itself.
     ///
     /// # Errors
     ///
@@ -187,7 +188,8 @@ impl RedisEngine {
         Settings::new().engine(Link::One(manager), None).await
     }
 
-    /// Uses a connection of yours, whose push sender is that inbox. It must speak RESP3, and subscribe again by itself:
+    /// Returns an engine on a connection of yours, whose push sender is that inbox. The connection must speak RESP3,
+    /// and subscribe again by itself:
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {

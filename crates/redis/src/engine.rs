@@ -58,7 +58,7 @@ impl RedisEngine {
         Self(Arc::new(Parts { link, inbox, waiter, reads: Semaphore::new(READ as usize) }))
     }
 
-    /// `true` if the server tells when flights land, by RESP3 pushes; otherwise the fleet polls.
+    /// Returns whether the server tells when flights land, by RESP3 pushes; otherwise the fleet polls.
     pub fn is_told(&self) -> bool {
         self.0.inbox.is_some()
     }

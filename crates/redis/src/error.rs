@@ -24,7 +24,7 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// What a server's refusal means.
+    /// Says what a server's refusal means.
     pub(crate) fn of(error: RedisError) -> Self {
         match error.kind() {
             ErrorKind::Parse => Self::NotRedis(error),

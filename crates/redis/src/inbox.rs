@@ -27,7 +27,7 @@ struct Parts {
 }
 
 impl Inbox {
-    /// Makes one, with a number of its own.
+    /// Returns an inbox with a number of its own.
     pub fn new() -> Self {
         Self(Arc::new(Parts { number: format!("{:016x}", rand::random::<u64>()), news: Mutex::default() }))
     }
