@@ -79,7 +79,7 @@ impl<K, T> Shadow<K, T> {
         count(&mut lock(&self.known.stats));
     }
 
-    /// Runs what may run code of the user's: no panic of it reaches the caller, who would not have seen it without the
+    /// Runs what may run the user's code: no panic of that reaches the caller, which would not have seen it without the
     /// layer.
     pub(super) fn guarded<R>(&self, run: impl FnOnce() -> R) -> Option<R> {
         let result = catch_unwind(AssertUnwindSafe(run));

@@ -9,8 +9,8 @@ pub struct FenceScope([u8; 16]);
 
 /// The name of a flight's key in an engine: its [`FenceScope`], and a keyed digest of the key.
 ///
-/// Names are digests under the fleet's secret: who reads an engine's store learns nothing of the keys, and nobody without
-/// the secret can make one.
+/// Names are digests under the fleet's secret: whoever reads an engine's store learns nothing of the keys, and nobody
+/// without the secret can make one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name([u8; 32]);
 

@@ -96,7 +96,7 @@ impl Watcher {
         shadow
     }
 
-    /// Runs what may run code of the user's: no panic of it reaches the caller, who would not have seen it without the
+    /// Runs what may run the user's code: no panic of that reaches the caller, which would not have seen it without the
     /// layer.
     pub(super) fn guarded<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
         let result = catch(run).map_err(discard).ok();
@@ -237,7 +237,7 @@ impl Watcher {
         lock(&self.known.table).landed(id, steps, now, effects);
     }
 
-    /// Tells a difference to who wants to know; whoever panics is not asked again.
+    /// Tells `on_difference` of a difference; once it has panicked, it is told no more.
     fn tell(&self, difference: &Difference) {
         let Some(on_difference) = &self.known.told.on_difference else { return };
         if self.known.is_off.load(Ordering::Relaxed) || std::thread::panicking() {

@@ -59,7 +59,7 @@ impl StatusBody {
 }
 
 impl Events {
-    /// Is asked only when there is room for more: who reads slowly gets fewer snapshots, never old ones.
+    /// Is asked only when there is room for more: a client that reads slowly gets fewer snapshots, never old ones.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match &mut self.stage {
             Stage::Begins => {

@@ -1,4 +1,4 @@
-//! Who looks: so many at a time.
+//! The clients that look at the page: a bounded number at a time.
 
 use std::{
     sync::{

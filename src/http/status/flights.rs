@@ -25,7 +25,7 @@ pub(super) struct Flight {
     pub(super) began: Instant,
     /// By its number.
     pub(super) route: u16,
-    /// As its latest follower found it; who leaves is not taken off.
+    /// As its latest follower found it; callers that leave are not taken off.
     pub(super) callers: usize,
 }
 

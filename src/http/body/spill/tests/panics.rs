@@ -44,7 +44,7 @@ impl BodyObservers for Held {
     }
 }
 
-/// Who waits for room has it then, and what is kept in memory is counted right.
+/// A reader that waits for room has it then, and what is kept in memory is counted right.
 #[tokio::test(start_paused = true)]
 async fn frames_that_panic_as_they_are_dropped_hold_nobody_up() {
     let (store, held) = (SpillStore::on(good(), 1 << 30, 1 << 30), Arc::new(Held::default()));
