@@ -33,6 +33,10 @@ pub struct ContentFuture<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> {
 }
 
 #[pin_project(project = StateProj)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "each request is in both, one after the other, and a box would be one allocation more"
+)]
 enum State<S: Service<Request<ContentBody<B>>>, B: Body, RB, E> {
     /// Reads the content. `None` once it has.
     Reading { reading: Option<(HttpSingleflight<S>, request::Parts, Kind, Reading<B>)> },

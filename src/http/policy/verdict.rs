@@ -25,8 +25,7 @@ pub(in crate::http) struct RequestFacts {
 }
 
 impl RequestFacts {
-    /// Returns what counts of a request where the answer was made for another request: its own deadline was not the
-    /// other one's (S28).
+    /// Returns what counts of a request whose answer was made for another one: that one had another deadline (S28).
     pub(in crate::http) const fn of_one_who_waited(self) -> Self {
         Self { deadline: false, ..self }
     }
