@@ -79,16 +79,34 @@ impl Link {
 }
 
 /// A connection that keeps its [`Link`] up to date.
+///
+/// An upstream may answer a request before it has read it, and close: what is written then fails, while the answer lies in the
+/// socket, and hyper would take the failure for all that there is. So to write does not fail before all has been read.
 #[derive(Debug)]
 pub(crate) struct Linked {
     stream: TcpStream,
     link: Arc<Link>,
+    /// The upstream's end, or an error, has been read.
+    is_read: bool,
 }
 
 impl Linked {
     pub(crate) fn new(io: TokioIo<TcpStream>) -> TokioIo<Self> {
         let link = Link { opened: Instant::now(), answered: AtomicBool::new(false), kept: Mutex::new(None) };
-        TokioIo::new(Self { stream: io.into_inner(), link: Arc::new(link) })
+        TokioIo::new(Self { stream: io.into_inner(), link: Arc::new(link), is_read: false })
+    }
+
+    /// Returns what became of a write of that many bytes. What the upstream does not take any more goes nowhere.
+    fn wrote(&self, written: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        match written {
+            Poll::Ready(Err(error))
+                if !self.is_read && matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) =>
+            {
+                Poll::Ready(Ok(length))
+            }
+            written => written,
+        }
     }
 }
 
@@ -102,8 +120,11 @@ impl AsyncRead for Linked {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.link.answered.store(true, Relaxed);
+        match &read {
+            Poll::Ready(Ok(())) if buffer.filled().len() > before => self.link.answered.store(true, Relaxed),
+            Poll::Ready(Ok(())) if buffer.remaining() == 0 => {}
+            Poll::Ready(_) => self.is_read = true,
+            Poll::Pending => {}
         }
         read
     }
@@ -112,7 +133,8 @@ impl AsyncRead for Linked {
 impl AsyncWrite for Linked {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.link.answered.store(false, Relaxed);
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(written, bytes.len())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -129,10 +151,45 @@ impl AsyncWrite for Linked {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.link.answered.store(false, Relaxed);
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(written, slices.iter().map(|slice| slice.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{io::Write, net::TcpListener};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    // Other systems throw away what has come when the connection is reset.
+    #[tokio::test]
+    async fn what_an_upstream_has_said_is_read_though_it_takes_nothing_any_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut linked = Linked::new(TokioIo::new(stream)).into_inner();
+        let (mut upstream, _) = listener.accept().unwrap();
+        linked.write_all(b"the request begins").await.unwrap();
+        upstream.peek(&mut [0]).unwrap();
+        upstream.write_all(b"the answer").unwrap();
+        // With something unread, which resets the connection.
+        drop(upstream);
+        while linked.stream.take_error().unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+
+        for _ in 0..3 {
+            linked.write_all(b"the request goes on").await.unwrap();
+        }
+        let mut answer = Vec::new();
+        let _ = linked.read_to_end(&mut answer).await;
+        assert_eq!(answer, b"the answer");
+        assert!(linked.write_all(b"the request goes on").await.is_err(), "nothing can come any more");
     }
 }
