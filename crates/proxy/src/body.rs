@@ -86,15 +86,24 @@ pub(crate) struct Flagged {
 #[derive(Debug)]
 struct Content {
     body: Incoming,
-    moved: Arc<AtomicBool>,
+    seen: Arc<Seen>,
     /// Dropped with the body.
     _sent: oneshot::Sender<()>,
+}
+
+/// What has been seen of a client's body.
+#[derive(Debug, Default)]
+struct Seen {
+    /// It has moved since somebody asked.
+    moved: AtomicBool,
+    /// It has broken off, or is not in order.
+    failed: AtomicBool,
 }
 
 /// How far a client's body has got.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    moved: Arc<AtomicBool>,
+    seen: Arc<Seen>,
     /// Closed when the body has been sent, or given up.
     pub(crate) sent: oneshot::Receiver<()>,
 }
@@ -102,9 +111,9 @@ pub(crate) struct Progress {
 impl Flagged {
     /// Returns the body with its progress.
     pub(crate) fn new(body: Incoming) -> (Self, Progress) {
-        let (moved, (sender, sent)) = (Arc::default(), oneshot::channel());
-        let content = Content { body, moved: Arc::clone(&moved), _sent: sender };
-        (Self { content: Some(content) }, Progress { moved, sent })
+        let (seen, (sender, sent)) = (Arc::default(), oneshot::channel());
+        let content = Content { body, seen: Arc::clone(&seen), _sent: sender };
+        (Self { content: Some(content) }, Progress { seen, sent })
     }
 
     /// Returns the body of a request without content.
@@ -116,7 +125,12 @@ impl Flagged {
 impl Progress {
     /// Returns whether there was any since it was last asked.
     pub(crate) fn moved(&self) -> bool {
-        self.moved.swap(false, Relaxed)
+        self.seen.moved.swap(false, Relaxed)
+    }
+
+    /// Returns whether the client has broken off, or its content was not in order.
+    pub(crate) fn failed(&self) -> bool {
+        self.seen.failed.load(Relaxed)
     }
 }
 
@@ -125,10 +139,13 @@ impl Body for Flagged {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(Content { body, moved, .. }) = &mut self.content else { return Poll::Ready(None) };
+        let Some(Content { body, seen, .. }) = &mut self.content else { return Poll::Ready(None) };
         let frame = Pin::new(body).poll_frame(cx);
         if frame.is_ready() {
-            moved.store(true, Relaxed);
+            seen.moved.store(true, Relaxed);
+        }
+        if let Poll::Ready(Some(Err(_))) = frame {
+            seen.failed.store(true, Relaxed);
         }
         frame
     }

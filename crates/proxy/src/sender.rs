@@ -62,6 +62,9 @@ impl Sender {
             .timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from(options.idle))
             .http1_max_headers(FIELDS)
+            // RFC 9112, sections 5.1 and 5.2: a proxy takes out the one, and makes the other spaces.
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http2_max_header_list_size(HEAD)
             .http2_only(options.h2);
         let client = builder.build(connector.clone());
@@ -89,16 +92,20 @@ impl Sender {
         }
         let (body, mut progress) = Flagged::new(body);
         let mut answer = pin!(self.send_once(parts, body));
-        loop {
+        let answer = loop {
             tokio::select! {
-                answer = answer.as_mut() => return answer.map_err(|(error, _)| Failure::from(error)),
-                _ = &mut progress.sent => break,
+                answer = answer.as_mut() => break answer.map_err(|(error, _)| Failure::from(error)),
+                _ = &mut progress.sent => {
+                    break self.in_time(async { answer.as_mut().await.map_err(|(error, _)| error) }).await;
+                }
                 () = sleep(self.idle) => if !progress.moved() {
                     return Err(Failure(StatusCode::GATEWAY_TIMEOUT, "the request stands still"));
                 }
             }
-        }
-        self.in_time(async { answer.await.map_err(|(error, _)| error) }).await
+        };
+        answer.map_err(|failure| {
+            if progress.failed() { Failure(StatusCode::BAD_REQUEST, "the request broke off") } else { failure }
+        })
     }
 
     async fn in_time(

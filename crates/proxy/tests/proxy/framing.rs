@@ -52,6 +52,16 @@ async fn an_answers_lengths_are_one_or_refused() {
     }
 }
 
+/// RFC 9112, sections 5.1 and 5.2: they are for a proxy to mend.
+#[tokio::test]
+async fn an_answers_spaces_before_a_colon_are_taken_out_and_its_folds_are_spaces() {
+    let answer = get("HTTP/1.1 200 OK\r\nX-A : 1\r\nX-B: 2\r\n 3\r\n\t4\r\nContent-Length \t: 5\r\n\r\nhello").await;
+    assert!(answer.starts_with("http/1.1 200 ") && answer.contains("x-a: 1\r\n"), "{answer}");
+    let folded = answer.split("x-b: ").nth(1).and_then(|rest| rest.split("\r\n").next()).unwrap();
+    assert_eq!(folded.split_ascii_whitespace().collect::<Vec<_>>(), ["2", "3", "4"], "{answer}");
+    assert!(answer.contains("content-length: 5\r\n") && answer.ends_with("hello"), "{answer}");
+}
+
 #[tokio::test]
 async fn an_answers_unknown_coding_is_502() {
     for coding in
@@ -87,6 +97,22 @@ async fn a_requests_length_is_one_that_all_agree_on() {
         assert!(answer.starts_with("HTTP/1.1 501 "), "{coding}: {answer}");
     }
     assert!(post("1.1", "Transfer-Encoding: gzip", "").await.contains(" 400 "));
+}
+
+/// It is the client's doing, and no failure of the upstream's.
+#[tokio::test]
+async fn content_that_is_not_in_order_is_400() {
+    let proxy = Proxy::start(echo().await, &[]);
+    for chunks in
+        ["-3\r\nabc\r\n", "3\nabc\r\n", "3\r\nabcXX", "FFFFFFFFFFFFFFFFF\r\n", "3\r\nabc\r\n0\r\nno colon\r\n\r\n"]
+    {
+        let request = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+        let answer = proxy.raw(&request).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") && answer.ends_with("400 Bad Request: the request broke off\n"),
+            "{chunks:?}: {answer}"
+        );
+    }
 }
 
 #[tokio::test]
