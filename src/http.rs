@@ -44,6 +44,8 @@ mod layer;
 mod mark;
 mod membership;
 mod observe;
+#[cfg(any(feature = "dry-run", feature = "status"))]
+mod one_line;
 mod passed;
 mod plan;
 mod policy;

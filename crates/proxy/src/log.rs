@@ -65,7 +65,7 @@ impl fmt::Display for Line {
         if let Some(rule) = self.coalesced.and_then(|coalesced| coalesced.rule) {
             write!(f, " {rule}")?;
         }
-        write!(f, " {} {}", self.method, self.path)?;
+        write!(f, " {} {}", self.method, Plain(&self.path))?;
         match self.status {
             Some(status) => write!(f, " {}", status.as_u16()),
             None => f.write_str(" -"),
@@ -73,6 +73,26 @@ impl fmt::Display for Line {
         write!(f, " {} B {:.1} ms", self.bytes, self.start.elapsed().as_secs_f64() * 1e3)?;
         f.write_str(if self.whole { "" } else { " cut" })
     }
+}
+
+/// A path as text that does nothing to a terminal and does not look like another one: what is not shown is percent-encoded.
+struct Plain<'a>(&'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.0.split_inclusive(is_unseen) {
+            let seen = part.trim_end_matches(is_unseen);
+            f.write_str(seen)?;
+            part[seen.len()..].bytes().try_for_each(|byte| write!(f, "%{byte:02X}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a character is a control, ends a line, or decides the direction of text.
+fn is_unseen(c: char) -> bool {
+    let directs = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || directs || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 impl Drop for Line {
@@ -144,6 +164,10 @@ impl<B: Body<Data = Bytes>> Body for Logged<B> {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(line) = this.line {
                     line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+                // Nothing comes behind trailers, and nobody asks.
+                if frame.is_trailers() {
+                    *this.end = End::Whole;
                 }
             }
             Poll::Ready(Some(Err(_))) => *this.end = End::Failed,

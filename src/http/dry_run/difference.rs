@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::inputs::{Input, remedies};
+use crate::http::one_line::one_line;
 
 /// Is told of each difference; see [`DryRun::on_difference`](crate::http::dry_run::DryRun::on_difference).
 pub(super) type OnDifference = Arc<dyn Fn(&Difference) + Send + Sync>;
@@ -71,8 +72,9 @@ impl fmt::Display for Difference {
         let parts: Vec<_> = self.parts.iter().map(Part::to_string).collect();
         let inputs: Vec<_> = self.inputs().map(|input| format!("{input} ({})", input.rule())).collect();
         let inputs = if inputs.is_empty() { "no visible input (S25)".to_owned() } else { inputs.join(", ") };
-        write!(f, "{}: answers differ in {}, and requests in {inputs}: ", self.route, parts.join(", "))?;
-        f.write_str(&self.remedies().join(" or "))
+        let (route, parts, remedies) = (&*self.route, parts.join(", "), self.remedies().join(" or "));
+        let line = format!("{route}: answers differ in {parts}, and requests in {inputs}: {remedies}");
+        f.write_str(&one_line(&line))
     }
 }
 

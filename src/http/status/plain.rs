@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::snapshot::{CallsOf, FleetOf, RouteOf, Snapshot};
+use crate::http::one_line::one_line;
 
 /// Returns a snapshot as lines of text.
 pub(super) fn text(snapshot: &Snapshot) -> String {
@@ -103,9 +104,4 @@ fn write_route(text: &mut String, RouteOf { route, calls, p50, p99 }: &RouteOf) 
     )?;
     alone.iter().try_for_each(|(why, count)| write!(text, " {why} {count}"))?;
     writeln!(text)
-}
-
-/// A name that cannot write to a terminal what its line does not say.
-fn one_line(name: &str) -> impl fmt::Display {
-    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>()
 }

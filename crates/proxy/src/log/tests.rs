@@ -8,7 +8,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use http_body_util::{BodyExt, Full};
+use http::HeaderMap;
+use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_singleflight::HttpSingleflightLayer;
 
@@ -59,6 +60,28 @@ async fn a_body_is_whole_at_its_end_and_no_sooner() {
     assert!(body.is_whole(), "a known length is not asked for its end");
     let empty = Logged::new(full(""), None, None);
     assert!(empty.is_whole());
+}
+
+#[tokio::test]
+async fn a_body_with_trailers_is_whole_once_they_have_come() {
+    let frames = [Frame::data(Bytes::from_static(b"page")), Frame::trailers(HeaderMap::new())];
+    let frames = frames.map(Ok::<_, Infallible>);
+    let mut body = Logged::new(StreamBody::new(futures_util::stream::iter(frames)), None, None);
+    assert!(body.frame().await.unwrap().is_ok() && !body.is_whole());
+    assert!(body.frame().await.unwrap().is_ok() && body.is_whole(), "nobody asks for more");
+}
+
+#[test]
+fn a_path_does_nothing_to_the_terminal_that_shows_it() {
+    for (path, shown) in [
+        ("/%0a?x", "/%0a"),
+        ("/ä/ö", "/ä/ö"),
+        ("/a\u{9b}31mb\u{85}", "/a%C2%9B31mb%C2%85"),
+        ("/\u{202e}\u{2066}gpj.exe\u{2028}", "/%E2%80%AE%E2%81%A6gpj.exe%E2%80%A8"),
+    ] {
+        let line = Line::new(&Request::get(path).body(()).unwrap()).to_string();
+        assert!(line.starts_with(&format!("- GET {shown} - 0 B ")), "{line}");
+    }
 }
 
 #[tokio::test]

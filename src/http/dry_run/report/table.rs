@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::{Colour, Report, RouteReport};
-use crate::http::dry_run::inputs::{Input, remedies};
+use crate::http::{
+    dry_run::inputs::{Input, remedies},
+    one_line::one_line,
+};
 
 /// How wide the column of routes is at least, in letters.
 const NARROWEST: usize = 5;
@@ -28,7 +31,7 @@ impl fmt::Display for Report {
                 f,
                 "{:<7} {:<width$} {requests:>9} {saved:>9} {time:>10.3} {:>9} {:>9}",
                 route.colour().name(),
-                route.route(),
+                one_line(route.route()),
                 route.same(),
                 route.different()
             )?;
@@ -55,6 +58,7 @@ impl RouteReport {
             let exactly = if cause.is_exact() { "exactly " } else { "" };
             let (input, rule) = (cause.input(), cause.input().rule());
             let remedies = remedies(std::iter::once(input)).join(" or ");
+            let (input, remedies) = (one_line(&input.name()), one_line(&remedies));
             writeln!(
                 f,
                 "        answers differ {exactly}where {input} differs ({different} of {pairs}, and {same} of {others} \
@@ -65,12 +69,12 @@ impl RouteReport {
             write!(f, "        answers differ, and no visible input differs that would explain it")?;
             if !self.suspects().is_empty() {
                 let suspects: Vec<_> = self.suspects().iter().map(Input::name).collect();
-                write!(f, "; it cannot be told whether {} matters", suspects.join(", "))?;
+                write!(f, "; it cannot be told whether {} matters", one_line(&suspects.join(", ")))?;
             }
             writeln!(
                 f,
                 "\n        a clock, a nonce, a write in between, or what no request shows (S25): {}",
-                self.remedies().join(" or ")
+                one_line(&self.remedies().join(" or "))
             )?;
         }
         let (not_compared, cut) = self.not_compared();
