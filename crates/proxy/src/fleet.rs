@@ -1,6 +1,11 @@
 //! The fleet that proxies on several machines are.
 
-use std::{fmt, fs, io, str::FromStr};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+    str::FromStr,
+};
 
 use tower_singleflight::fleet::{Fleet, FleetSettings};
 use tower_singleflight_redis::RedisEngine;
@@ -12,6 +17,9 @@ pub(crate) struct Url(String);
 /// What all proxies of a fleet know.
 #[derive(Clone)]
 pub(crate) struct Secret([u8; 32]);
+
+/// How much of a secret's file is read, in bytes.
+const MOST: u64 = 4 << 10;
 
 impl FromStr for Url {
     type Err = String;
@@ -28,7 +36,10 @@ impl FromStr for Secret {
 
     /// Reads the file of that name: 32 bytes, or 64 hexadecimal digits.
     fn from_str(path: &str) -> Result<Self, String> {
-        let bytes = fs::read(path).map_err(|error| format!("it cannot be read ({error})"))?;
+        let mut bytes = Vec::new();
+        // A device of the system's may have no end.
+        let read = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
+        read.map_err(|error| format!("it cannot be read ({error})"))?;
         if let Ok(secret) = bytes.as_slice().try_into() {
             return Ok(Self(secret));
         }

@@ -2,7 +2,8 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use http::Request;
+use futures_util::TryFutureExt;
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -59,8 +60,16 @@ async fn connection(stream: TcpStream, page: StatusPage, place: OwnedSemaphorePe
     let io = TokioIo::new(Socket::new(stream, IDLE, Arc::clone(&wire), place));
     let answer = service_fn(move |request: Request<Incoming>| {
         wire.asked(&request);
-        page.clone().call(request)
+        page.clone().call(request).map_ok(refused_closes)
     });
     // Who breaks off is no event.
     let _ = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(IDLE).serve_connection(io, answer).await;
+}
+
+/// Lets the connection of who is turned away make room at once, and not after it has been idle for as long as it may.
+fn refused_closes<B>(mut response: Response<B>) -> Response<B> {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }

@@ -97,6 +97,8 @@ fn what_makes_no_fleet_is_one_line() {
         full(url, "a", &path(&short)),
         full(url, "a", &path(&wrong)),
         full(url, "a", "/no/such/file"),
+        // It has no end; where there is no such device, it is no file.
+        full(url, "a", "/dev/urandom"),
         full("127.0.0.1:6379", "a", &file),
     ];
     for (at, read) in bad.into_iter().enumerate() {

@@ -50,6 +50,22 @@ async fn who_looks_holds_up_no_stop() {
     while let Some(Ok(_)) = timeout(LONG, events.frame()).await.unwrap() {}
 }
 
+/// So many may look, and as many more are connected: whoever is turned away makes room for the next.
+#[tokio::test]
+async fn who_is_turned_away_is_not_connected_any_more() {
+    let (_proxy, page) = start(echo().await, &[]);
+    let mut inside = Vec::new();
+    for _ in 0..64 {
+        let mut client = TcpStream::connect(page).await.unwrap();
+        client.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        client.read_exact(&mut [0; 12]).await.unwrap();
+        inside.push(client);
+    }
+    let response = ask(false, Request::get(format!("http://{page}/events")), "").await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()[header::CONNECTION], "close");
+}
+
 #[test]
 fn an_address_in_use_is_one_line() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
