@@ -46,6 +46,8 @@ pub(super) struct Core {
     pub(super) waiters: Arc<Waiters>,
     /// The engine brings news; else those who wait look more often.
     pub(super) has_news: bool,
+    /// The engine has said of a flight that it goes on, so it can tell: what it finds nothing of is gone.
+    pub(super) tells_running: AtomicBool,
     pub(super) tasks: EngineTasks,
     pub(super) refused: Refused,
     pub(super) untold: Untold,
@@ -72,6 +74,7 @@ impl Core {
             breaker: Breaker::default(),
             waiters,
             has_news,
+            tells_running: AtomicBool::new(false),
             tasks: EngineTasks::new(),
             refused: Refused::default(),
             untold: Untold::default(),

@@ -52,7 +52,7 @@ pub(super) async fn wait(
     let lease_ends = (began + remaining.min(until.saturating_duration_since(began))).min(until);
     let lease_ends = lease_ends + core.random.pause(JITTER.0, JITTER.1);
     // The engine has shown that it knows of the flight.
-    let mut seen = false;
+    let mut seen = core.tells_running.load(Relaxed);
     let mut pending = false;
     // When it last looked at the flight.
     let mut looked = began;
@@ -86,7 +86,10 @@ pub(super) async fn wait(
                 // It was there, and is gone without a word: its process has died, say.
                 Ok(Peek::Gone) if seen => return Waited::JoinAgain,
                 Ok(peeked) => {
-                    seen |= peeked == Peek::Running;
+                    if peeked == Peek::Running {
+                        seen = true;
+                        core.tells_running.store(true, Relaxed);
+                    }
                     (pending, looked) = (false, Instant::now());
                     if looked >= lease_ends {
                         return Waited::JoinAgain;

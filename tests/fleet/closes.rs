@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tower_singleflight::{
     Group,
     fleet::{Closed, Engine, Faults, Fleet, MemoryEngine, Name, Reply, Token, Unavailable},
@@ -110,4 +110,27 @@ async fn a_flight_that_the_engine_has_forgotten_lands_for_those_who_wait_for_it_
     }
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
     assert_eq!(processes[0].fleet.stats().lost, 1);
+}
+
+/// As a server does that is flushed, or that evicts what it holds. This engine has shown that it says what runs.
+#[tokio::test(start_paused = true)]
+async fn who_follows_a_flight_that_the_engine_has_forgotten_takes_over_when_it_looks_and_waits_for_no_lease() {
+    let engine = MemoryEngine::new();
+    let processes = processes::<2>(&engine);
+    let mut calls = Vec::from([processes[0].call(8)]);
+    settle().await;
+    calls.push(processes[1].call(8));
+    sleep(Duration::from_secs(1)).await;
+
+    calls.extend(two(&processes).await);
+    let mut forgets = Faults::none();
+    forgets.evictions = 100;
+    engine.set_faults(forgets);
+    sleep(Duration::from_millis(300)).await;
+    engine.set_faults(Faults::none());
+    assert_eq!(processes[0].backend.runs(), 4);
+    processes[0].backend.open();
+    for call in calls {
+        assert_eq!(call.await.unwrap().callers, 1);
+    }
 }
