@@ -79,6 +79,12 @@ impl RedisEngine {
         })
     }
 
+    /// Asks for what flights ask for now and then only, by a script that is sent as a whole: other processes may have made the
+    /// server know the others.
+    pub(crate) async fn ask_for_the_rest(&self, name: Name) -> RedisResult<()> {
+        script::RIGHTS.send(&mut self.0.link.clone(), &[keys::flights(name)], &[]).await.map(drop)
+    }
+
     /// Reads a message of that many bytes.
     async fn read(self, result: String, length: u32) -> Result<Peek, Unavailable> {
         // It cannot fail, since nobody closes the semaphore.

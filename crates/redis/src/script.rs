@@ -26,6 +26,7 @@ scripts! {
     LAND = "land";
     PEEK = "peek";
     RENEW = "renew";
+    RIGHTS = "rights";
 }
 
 impl Script {
@@ -40,10 +41,15 @@ impl Script {
     pub(crate) async fn run(&self, link: &mut Link, keys: &[String], arguments: &[&[u8]]) -> RedisResult<Value> {
         match self.command("EVALSHA", &self.hash, keys, arguments).query_async(link).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.command("EVAL", self.code, keys, arguments).query_async(link).await
+                self.send(link, keys, arguments).await
             }
             answer => answer,
         }
+    }
+
+    /// Runs it whether the server knows it or not.
+    pub(crate) async fn send(&self, link: &mut Link, keys: &[String], arguments: &[&[u8]]) -> RedisResult<Value> {
+        self.command("EVAL", self.code, keys, arguments).query_async(link).await
     }
 
     fn command(&self, verb: &str, script: &str, keys: &[String], arguments: &[&[u8]]) -> Cmd {

@@ -54,7 +54,8 @@ pub(crate) async fn run(engine: &RedisEngine) -> Result<(), ConnectError> {
     expect("land", engine.land(name, first, message.clone(), LEASE).await, |()| true)?;
     expect("peek", engine.peek(name, first).await, |peek| *peek == Peek::Landed(message.clone()))?;
     let scope = FenceScope::from(std::array::from_fn(|_| rand::random()));
-    expect("fence", engine.fence(scope, LEASE).await, |()| true)
+    expect("fence", engine.fence(scope, LEASE).await, |()| true)?;
+    engine.ask_for_the_rest(name).await.map_err(ConnectError::of)
 }
 
 fn expect<T: std::fmt::Debug>(
