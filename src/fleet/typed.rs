@@ -13,6 +13,7 @@ use super::{
     Codec, Fleet,
     ask::Course,
     elsewhere::{BeganElsewhere, elsewhere},
+    lead::Landing,
     message::{Kind, Message},
     role::FleetReason,
 };
@@ -126,21 +127,33 @@ where
         let (value, lead) = lead.run(async { start().await }).await;
         // F3: before anybody has the outcome.
         if let Some(landing) = lead.close().await {
-            match catch(|| share_if.is_none_or(|share_if| share_if.ask(&value))) {
-                // A value whose clone panics is for the callers of this process alone, as it would be without the fleet (F5).
-                Ok(true) => match unless_it_panics(|| Some(value.clone())) {
-                    Some(value) => landing.land(encoded(codec, value)),
-                    None => landing.refuse(Kind::NotShareable),
-                },
-                Ok(false) => landing.refuse(Kind::NotShareable),
-                // It would panic likewise in one process after the other.
-                Err(payload) => {
-                    landing.refuse(Kind::Failed);
-                    resume_unwind(payload);
-                }
-            }
+            tell_others(landing, &value, share_if.as_deref(), codec);
         }
         value
+    }
+}
+
+/// Lets the processes that wait have the outcome of the work, if they may.
+///
+/// # Panics
+///
+/// A panic of `share_if` is raised again: it counts as the work's.
+fn tell_others<T>(landing: Landing, value: &T, share_if: Option<&AskedOnce<T>>, codec: Arc<dyn Codec<T>>)
+where
+    T: Clone + Send + Sync + 'static,
+{
+    match catch(|| share_if.is_none_or(|share_if| share_if.ask(value))) {
+        // A value whose clone panics is for the callers of this process alone, as it would be without the fleet (F5).
+        Ok(true) => match unless_it_panics(|| Some(value.clone())) {
+            Some(value) => landing.land(encoded(codec, value)),
+            None => landing.refuse(Kind::NotShareable),
+        },
+        Ok(false) => landing.refuse(Kind::NotShareable),
+        // It would panic likewise in one process after the other.
+        Err(payload) => {
+            landing.refuse(Kind::Failed);
+            resume_unwind(payload);
+        }
     }
 }
 
