@@ -49,9 +49,11 @@ pub(crate) struct Ask {
     began: BeganElsewhere,
     /// The flight that it has waited for; `None` before it has joined one.
     was: Option<Token>,
+    /// How often it has joined another flight after its first.
     rejoins: u32,
     /// Until when it follows; `None` before it has joined.
     until: Option<Instant>,
+    /// Where it is told news; `Some` while it waits for a flight of another process, and while it may ask once more.
     waiter: Option<Waiter>,
     /// Set when the flight that it waits for is seen to have closed.
     closed: Arc<AtomicBool>,

@@ -37,21 +37,28 @@ fn panicked(payload: Payload) -> Unavailable {
 /// How long the head of an HTTP answer may be, in bytes, on top of `max_message`.
 const HEAD: usize = 64 << 10;
 
+/// What all handles of a fleet in this process share.
 pub(super) struct Core {
     engine: Box<dyn Engine>,
     pub(super) settings: FleetSettings,
+    /// Encrypts messages, and opens them.
     seal: Seal,
     pub(super) random: Random,
+    /// Whether the engine is asked now.
     pub(super) breaker: Breaker,
+    /// The flights of this process that wait for one of another.
     pub(super) waiters: Arc<Waiters>,
     /// The engine brings news; else those who wait look more often.
     pub(super) has_news: bool,
     /// The engine has said of a flight that it goes on, so it can tell: what it finds nothing of is gone.
     pub(super) tells_running: AtomicBool,
     pub(super) tasks: EngineTasks,
+    /// Names whose outcomes could not be had of late.
     pub(super) refused: Refused,
+    /// Writes that the engine does not know of yet.
     pub(super) untold: Untold,
     pub(super) counts: Counts,
+    /// The observers of the fleet.
     pub(super) watchers: Watchers,
     /// The process is about to exit: nobody asks any more.
     pub(super) draining: AtomicBool,

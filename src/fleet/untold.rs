@@ -24,6 +24,7 @@ pub(super) struct Untold {
 
 #[derive(Default)]
 struct State {
+    /// The scopes that are being told.
     scopes: HashMap<FenceScope, Telling>,
     /// Until when everything counts as untold: there was no room for one more.
     all_until: Option<Instant>,
@@ -35,6 +36,7 @@ struct Telling {
     writes: u64,
     /// How many of them the engine knows of.
     told: watch::Sender<u64>,
+    /// Until when telling them is tried.
     until: Instant,
     /// A task sees to it.
     has_task: bool,

@@ -27,6 +27,7 @@ pub(super) struct Waiter {
 /// What the engine tells without being asked. It is not believed before the flight has been looked at.
 #[derive(Clone, Debug)]
 pub(super) enum Hint {
+    /// This flight has landed, with its message if the engine carries it.
     Landed(Token, Option<Bytes>),
     /// News may have been missed.
     Look,

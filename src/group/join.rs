@@ -30,10 +30,15 @@ struct Behind<'a, K, W> {
     key: K,
     work: W,
     context: Context,
+    /// How long its flight waits at most.
     max_wait: MaxWait,
+    /// `Some` if its flight is to run to its end, in a task from the start.
     spawner: Option<Spawner>,
+    /// The flight whose work makes the call, if one does.
     from: Option<FlightId>,
+    /// When and where it calls; `Some` only with a join window, or if somebody watches.
     leader_call: Option<&'a LeaderCall>,
+    /// `Some` if the group's observers are told of it.
     profile: Option<&'a Profile<'a>>,
 }
 

@@ -24,6 +24,7 @@ pub(super) struct Task<K, T> {
     /// `Some` while the flight has a deadline: that of `CancelAfter` while it has no callers, or that of its wait for
     /// its turn.
     deadline: Option<Timer>,
+    /// How much is left of the time in which the leader may make the first poll.
     head_start: HeadStart,
 }
 

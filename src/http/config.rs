@@ -24,9 +24,12 @@ pub(super) type ContentIf = Arc<dyn Fn(&request::Parts, &Bytes) -> bool + Send +
 /// How the media types of gRPC begin, those of gRPC-Web among them.
 const GRPC: &[u8] = b"application/grpc";
 
+/// What an HTTP layer was told, setting by setting.
 #[derive(Clone)]
 pub(super) struct Config {
+    /// How keys are made.
     pub(super) recipe: Recipe,
+    /// Which requests and which answers may be shared.
     pub(super) policy: Policy,
     pub(super) limits: Limits,
     pub(super) coalesce_if: Option<CoalesceIf>,
@@ -36,8 +39,11 @@ pub(super) struct Config {
     pub(super) grpc: Vec<Box<str>>,
     /// Full names of other methods without side effects.
     pub(super) grpc_reads: Vec<Box<str>>,
+    /// How many released callers make their own call at a time (D10); `None`: all of them.
     pub(super) release_limit: Option<usize>,
+    /// For how long the key of an answer that could not be shared is remembered (D3).
     pub(super) remember: Duration,
+    /// The name under which `Cache-Status` is added; `None`: it is not.
     pub(super) cache_status: Option<CacheName>,
     pub(super) inspect: Option<Inspect>,
     pub(super) observers: Vec<HttpObserved>,
@@ -51,6 +57,7 @@ pub(super) struct Config {
     pub(super) share_extensions: Vec<fn(&Extensions, &mut Extensions)>,
     /// In bytes.
     pub(super) window: usize,
+    /// How long readers of one body may be held up by slower ones, in sum.
     pub(super) stall: Duration,
     pub(super) large_bodies: LargeBodies,
     /// Where bodies spill to; `None`: where temporary files go.

@@ -47,11 +47,14 @@ pub struct HttpGroup {
 
 struct Inner {
     limits: Limits,
+    /// The flights, in a list by the types of their answers; made by the first call.
     flights: OnceLock<Box<Node>>,
     common: Common,
+    /// Keys whose answers could not be shared of late (D3).
     unshareable: Unshareable,
     /// Made by the first service that limits them.
     releases: OnceLock<Releases>,
+    /// What the flights cannot count.
     counts: Counts,
 }
 

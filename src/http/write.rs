@@ -18,8 +18,10 @@ use super::{
 
 /// Where a request that may change something was sent, and what its answer fences.
 pub(super) struct Write {
+    /// The group whose fences the answer raises.
     group: HttpGroup,
     kind: Kind,
+    /// Where it was sent.
     uri: Site,
     /// What was asked for before a router stripped it, if that is another one.
     original: Option<Box<Site>>,

@@ -25,6 +25,7 @@ use crate::{FlightId, Stats, observe::LeaderCall, panic::Payload};
 pub(in crate::group) struct Flight<K, T, S> {
     /// Tells the flights apart that use one slot in turn (invariant 4).
     pub(in crate::group) serial: u64,
+    /// The hash of its key; 0 for work that runs alone.
     pub(super) hash: u64,
     /// `Some` exactly while the index lists the flight: as joinable, or as the tombstone of one that is being dropped.
     pub(super) key: Option<K>,

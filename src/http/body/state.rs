@@ -47,13 +47,17 @@ use super::{
 
 /// Guarded by the stream's lock.
 pub(super) struct State<B> {
+    /// The inner body, unless a reader has taken it out to poll it.
     pub(super) source: Source<B>,
+    /// Whether polling the inner body may bring something (invariant 3).
     pub(super) ready: bool,
+    /// `Some` once the inner body has ended.
     pub(super) end: Option<End>,
     /// What was announced and has not come yet.
     missing: Missing,
     /// What the inner body said of itself last.
     hints: Hints,
+    /// The frames that are kept, the oldest first.
     frames: VecDeque<BufferedFrame>,
     /// What was spilled, and comes before the first frame.
     log: Log,
@@ -61,6 +65,7 @@ pub(super) struct State<B> {
     first: u64,
     /// What the kept frames weigh, in bytes.
     weight: usize,
+    /// In bytes.
     window: usize,
     readers: Slab<Cursor>,
     /// Readers that are not cut.
@@ -71,6 +76,7 @@ pub(super) struct State<B> {
     yielding: Option<usize>,
     /// The readers with a waker, by what they wait for. A reader that has taken less than all frames has none.
     waiting: [Vec<usize>; 2],
+    /// How long readers have waited for slower ones.
     patience: Patience,
 }
 

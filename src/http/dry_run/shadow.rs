@@ -35,7 +35,7 @@ use crate::http::{
 #[derive(Clone)]
 pub(in crate::http) struct Shadow {
     watcher: Watcher,
-    /// As the layer's own, with groups beside its own: real flights are in those, and none are in these.
+    /// Has the layer's settings, but groups of its own, beside the layer's: no real flight is ever in them.
     coalescer: Arc<Coalescer>,
 }
 
@@ -55,7 +55,7 @@ pub(in crate::http) struct Watched {
 }
 
 impl Watcher {
-    /// Returns what a service of the layer needs that was told this.
+    /// Returns the shadow of a service of the layer: `given` and `routes` are the layer's groups.
     pub(in crate::http) fn shadow(
         &self,
         config: &Arc<Config>,
@@ -70,15 +70,16 @@ impl Watcher {
 }
 
 impl Shadow {
-    /// Returns whether a request without content is let pass: who asks for a target is watched always or never. What may
-    /// change something is looked at in any case, since it fences (S21).
+    /// Returns whether a request is let pass without a look at it, since its target is not in the sample: all requests
+    /// without content for a target are watched, or none. Requests that may change something are looked at in any case,
+    /// since they fence (S21).
     pub(in crate::http) fn passes<B>(&self, request: &Request<B>) -> bool {
         let uri = request.uri();
         let query = uri.query().filter(|_| self.coalescer.config.recipe.ignored_query.is_empty());
         is_sampled_by_target(request.method(), request.headers()) && self.watcher.passes(&(uri.path(), query))
     }
 
-    /// Watches a request that was not let pass, of whose content so much is known.
+    /// Watches a request that was not let pass; `content`: what is known of its content.
     pub(in crate::http) fn watch(&self, parts: &request::Parts, content: impl FnOnce() -> RequestContent) -> Watched {
         let mut watched = Watched::unwatched(self.clone());
         self.watcher.guarded(|| {
@@ -88,7 +89,7 @@ impl Shadow {
         watched
     }
 
-    /// Likewise, a request whose content is in the key up to so many bytes: it is digested as the service reads it.
+    /// Watches a request whose content is in the key, up to `max` bytes: it is digested as the service reads it.
     pub(in crate::http) fn watch_content<B>(
         &self,
         parts: &request::Parts,
@@ -119,7 +120,8 @@ impl Watched {
         Self { shadow, id: None, requester: None, write: None, called: Instant::now(), began: None, polled: false }
     }
 
-    /// Decides as the layer would; a request with a key is watched if that is in the sample, or as its target is.
+    /// Decides as the layer would. A request with a key is watched if that key is in the sample, or, `by_target`, since
+    /// its target is.
     fn start(&mut self, parts: &request::Parts, kind: Kind, content: &RequestContent, by_target: bool) {
         let Shadow { watcher, .. } = self.shadow.clone();
         watcher.count_request();

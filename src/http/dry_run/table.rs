@@ -37,7 +37,7 @@ use crate::{
 /// may be.
 const COMPARED: usize = 16;
 
-/// A table with room for more than a few is made smaller once only one place of so many is taken.
+/// A table with room for more than `FEW` is made smaller once only one place in `SPARSE` is taken.
 const SPARSE: usize = 8;
 const FEW: usize = 64;
 

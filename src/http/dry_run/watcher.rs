@@ -50,7 +50,7 @@ struct Known {
     started: Instant,
     requests: Striped,
     unwatched: Striped,
-    /// Requests that were let pass: they are counted here alone.
+    /// Requests that were let pass without a look at them: nothing else counts them.
     passed: Striped,
     panicked: Striped,
     /// Set once `on_difference` has panicked.
