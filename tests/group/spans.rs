@@ -57,6 +57,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Re
     fn on_record(&self, id: &Id, record: &Record<'_>, context: Context<'_, S>) {
         record.record(&mut Fields(self, context.metadata(id).expect("the span is there").name()));
     }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        event.record(&mut Fields(self, event.metadata().level().as_str()));
+    }
 }
 
 impl Recorded {
@@ -139,6 +143,22 @@ async fn the_span_of_a_follower_says_how_its_wait_has_ended() {
     assert_eq!(follower.await.value, 2);
     recorded.assert_recorded(&[&JOINED[..], &["singleflight.wait: outcome WaitedTooLong"]].concat());
     drop(leader);
+    assert!(group.is_empty());
+}
+
+#[test]
+fn a_flight_that_is_lost_is_a_warning_with_its_number() {
+    let (recorded, _guard) = Recorded::listening();
+    let (group, runtime) = (Group::<_, u8>::new(), Builder::new_current_thread().build().expect("a runtime starts"));
+    let calls = {
+        let _context = runtime.enter();
+        [group.call("key", pending), group.call("key", pending)]
+    };
+    let lost = ["WARN: message the task of a flight died without an outcome", "WARN: flight 0"];
+    recorded.assert_recorded(&["singleflight.wait: flight 0", "singleflight.wait: callers 2"]);
+    drop(runtime);
+    recorded.assert_recorded(&lost);
+    drop(calls);
     assert!(group.is_empty());
 }
 

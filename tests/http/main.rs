@@ -27,6 +27,8 @@ mod grpc_writes;
 mod keys;
 mod leaving;
 mod limits;
+#[cfg(feature = "tracing")]
+mod logs;
 #[cfg(feature = "axum")]
 mod nested;
 mod nesting;
