@@ -75,6 +75,7 @@ impl Requester {
         self.judge_again(head, audience.has_length).or_else(|| self.judge_body_again(body?))
     }
 
+    /// Judges again what a body has brought beside the head.
     fn judge_body_again(&self, body: &JudgedBody) -> Option<Rule> {
         let (policy, facts) = (&self.coalescer.config.policy, self.facts.of_one_who_waited());
         match body {
@@ -83,7 +84,7 @@ impl Requester {
         }
     }
 
-    /// Likewise, where the layers of the group differ; `None` stands for the head of an error.
+    /// Judges the head of an answer again, by this caller's own layer; `None` stands for the head of an error.
     #[cold]
     pub(super) fn judge_again(&self, head: Option<&response::Parts>, has_length: bool) -> Option<Rule> {
         // S28: its own deadline was not the leader's.
@@ -139,7 +140,7 @@ impl Requester {
         self.audience(verdict, has_length, began)
     }
 
-    /// Likewise; remembers nothing.
+    /// Turns a verdict into the terms likewise, and remembers nothing.
     #[inline]
     pub(super) fn audience(&self, verdict: Verdict, has_length: bool, began: Option<Instant>) -> Audience {
         let Verdict { share, mut names, again, .. } = verdict;
