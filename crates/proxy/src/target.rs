@@ -31,6 +31,11 @@ pub(crate) fn host<B>(request: &Request<B>) -> Result<Option<HeaderValue>, &'sta
 /// Aims a request at the upstream: its scheme and authority, with the path and the query as they came, or as they have to be
 /// sent where there is no path. The error says why the target is none of this method's.
 pub(crate) fn aim<B>(request: &mut Request<B>, upstream: &Authority) -> Result<(), &'static str> {
+    let scheme = request.uri().scheme();
+    // RFC 9110, section 4.2: it would be answered as if another protocol's resource were one of HTTP.
+    if scheme.is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+        return Err("a scheme that is not HTTP's");
+    }
     let options = request.method() == Method::OPTIONS;
     let pathless = request.version() != Version::HTTP_2 && has_no_path(request.uri());
     let mut parts = request.uri().clone().into_parts();
@@ -55,7 +60,9 @@ pub(crate) fn aim<B>(request: &mut Request<B>, upstream: &Authority) -> Result<(
 
 /// Returns whether a target of HTTP/1 has neither path nor query, such as `http://a`.
 ///
-/// `Uri` gives such a target the path `/`, which is none of the target's own bytes: in memory it does not follow the authority.
+/// `Uri` gives such a target the path `/`, and says nothing else of what came; hyper hands the target on in no other form. But that
+/// path is a constant, and no part of the target's own bytes: in memory it does not follow the authority, as a path that came does.
+/// If `http` kept its parts in another way, the worst would be `*` for an `OPTIONS` of `/`, or the other way round.
 fn has_no_path(target: &Uri) -> bool {
     let parts = target.authority().zip(target.path_and_query());
     parts.is_some_and(|(authority, path)| {

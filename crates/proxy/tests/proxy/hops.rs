@@ -121,6 +121,11 @@ async fn a_target_that_is_none_of_its_methods_is_refused() {
         ("GET a:80", 400),
         ("OPTIONS a:80", 400),
         ("POST a", 400),
+        ("GET ftp://a/", 400),
+        ("OPTIONS ftp://a", 400),
+        ("GET ws://a/", 400),
+        ("GET HTTP://a/", 200),
+        ("GET https://a/", 200),
         ("CONNECT a:80", 501),
         ("CONNECT /", 501),
     ] {
