@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl Fleet {
-    /// [`Group::call`], whose work runs on one process of the fleet at a time.
+    /// Makes a [`Group::call`] whose work runs on one process of the fleet at a time.
     ///
     /// Callers of this process share a flight of the group as ever. The work of that flight asks the engine: if another
     /// process runs the same it waits for that, else `work` is run here. Keys are compared as `postcard` encodes them, so

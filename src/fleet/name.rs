@@ -19,32 +19,33 @@ pub struct Name([u8; 32]);
 pub struct Token([u8; 24]);
 
 impl FenceScope {
-    /// The digest.
+    /// Returns the digest.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
 
 impl Name {
-    /// The 16 bytes of the scope, and after them the 16 bytes of the key.
+    /// Returns the 16 bytes of the scope, and after them the 16 bytes of the key.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The scope that this name belongs to. An engine keeps what is of one scope where one operation reaches it.
+    /// Returns the scope that this name belongs to. An engine keeps what is of one scope where one operation reaches
+    /// it.
     pub fn scope(&self) -> FenceScope {
         let (scope, _) = self.0.split_first_chunk().expect("16 of 32 bytes");
         FenceScope(*scope)
     }
 
-    /// The digest of the key, without its scope.
+    /// Returns the digest of the key, without its scope.
     pub fn key(&self) -> &[u8; 16] {
         self.0.last_chunk().expect("16 of 32 bytes")
     }
 }
 
 impl Token {
-    /// Its bytes, in no order.
+    /// Returns its bytes.
     pub const fn as_bytes(&self) -> &[u8; 24] {
         &self.0
     }

@@ -41,6 +41,10 @@ where
     /// 1. The outcome is that of work that was first polled after this call was made.
     /// 2. A fresh caller waits at most for the rest of one run, and for one whole run.
     ///
+    /// # Panics
+    ///
+    /// A panic in `Hash` or `Eq` of the key is raised in the caller; no flight is touched.
+    ///
     /// # Trade-offs
     ///
     /// The run under way moves to a task of its own, as when somebody joins it, so that those who wait for its end do
@@ -58,10 +62,6 @@ where
     ///
     /// A flight that waits counts towards [`max_flights`](crate::Limits::max_flights); where there is no room for it, the
     /// caller goes alone. When all who wait for it leave before it has begun, its work is dropped and never runs.
-    ///
-    /// # Panics
-    ///
-    /// A panic in `Hash` or `Eq` of the key is raised in the caller; no flight is touched.
     ///
     /// # Examples
     ///

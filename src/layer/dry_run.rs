@@ -4,12 +4,18 @@ use super::SingleflightLayer;
 use crate::dry_run::{DryRunStats, Shadow};
 
 impl<F, K, T> SingleflightLayer<F, K, T> {
-    /// Only tries what the layer would do: every call goes alone, as it would without the layer. `compare` is given the
-    /// leader's outcome and what each follower got instead, and says whether the one would have done for the other.
+    /// Lets the layer only try what it would do: every call goes alone, as it would without the layer. `compare` is
+    /// given the leader's outcome and what each follower got instead, and says whether the one would have done for the
+    /// other.
     ///
     /// [`dry_run_stats`](Self::dry_run_stats) says how many calls would have been saved, and for how many of them the
     /// key was not enough. Nobody waits, no flight is made, and neither [`inspect`](Self::inspect) nor an observer is told
     /// of anything. For HTTP, `HttpSingleflightLayer::dry_run` says which input the key lacks.
+    ///
+    /// # Panics
+    ///
+    /// No caller sees a panic of the key function, of `share_if`, of `compare`, or of a `Clone` or a `Drop` that the layer
+    /// asks for; they are counted.
     ///
     /// # Trade-offs
     ///
@@ -20,11 +26,6 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// each call runs at once, even that of a leader whose flight would have waited for its turn, and so that flight
     /// lands sooner. A leader that leaves ends its flight, where a real one goes on for its followers; `on_abandon` has
     /// no effect.
-    ///
-    /// # Panics
-    ///
-    /// No caller sees a panic of the key function, of `share_if`, of `compare`, or of a `Clone` or a `Drop` that the layer
-    /// asks for; they are counted.
     ///
     /// # Examples
     ///

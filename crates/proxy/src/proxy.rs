@@ -27,14 +27,14 @@ pub struct Proxy {
 impl Proxy {
     /// Listens where the options say, and starts this many threads, which serve once [`serve`](Self::serve) is polled.
     ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime that has I/O and time.
+    ///
     /// # Errors
     ///
     /// If the address cannot be listened on, if a thread cannot be started, or if `threads` is 0; the error says which. So
     /// are options that name a fleet, which are for [`start_in_fleet`](Self::start_in_fleet).
-    ///
-    /// # Panics
-    ///
-    /// Panics outside a tokio runtime that has I/O and time.
     pub fn start(options: &Options, threads: usize) -> io::Result<Self> {
         if options.redis.is_some() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "--redis is for start_in_fleet"));
@@ -44,13 +44,13 @@ impl Proxy {
 
     /// Joins the fleet of proxies that the options name, if they name one, and [starts](Self::start).
     ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start); or the fleet's server cannot be used, in one line.
-    ///
     /// # Panics
     ///
     /// Panics outside a tokio runtime that has I/O and time.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); or the fleet's server cannot be used, in one line.
     pub async fn start_in_fleet(options: &Options, threads: usize) -> io::Result<Self> {
         let fleet = match options.redis.as_ref().zip(options.secret_file.as_ref()) {
             Some((url, secret)) => Some(fleet::join(url, secret).await?),

@@ -7,14 +7,19 @@ use crate::http::{
 };
 
 impl<C> HttpSingleflightLayer<C> {
-    /// Only tries what the layer would do, and reports what it found: before it is switched on in front of anything that
-    /// matters.
+    /// Lets the layer only try what it would do, and report what it found: before it is switched on in front of
+    /// anything that matters.
     ///
     /// Every request goes alone, once, as it would without the layer: none waits, none is marked, nothing of an answer
     /// is buffered or changed, and no flight is made. Beside that, the layer decides as ever who would have shared
     /// which answer, and compares the answers that these callers got instead, by digests, as they pass by.
     /// [`dry_run_report`](Self::dry_run_report) says what it would have saved, and by which inputs answers differ that
     /// it would have shared. [Before you switch it on](crate::guide::before_you_switch_it_on) says how to read it.
+    ///
+    /// # Panics
+    ///
+    /// A panic of one of the application's functions (`identity`, `key_fn` and the like) reaches no caller, since
+    /// without the layer the function would not have been asked. The report counts such panics.
     ///
     /// # Trade-offs
     ///
@@ -31,11 +36,6 @@ impl<C> HttpSingleflightLayer<C> {
     /// Services of the same layer value, one above the other, do not know of each other, since no request is marked
     /// (S2). A leader that leaves ends its shadow flight, where a real one would have gone on. What a write through the
     /// layer changes is fenced as ever (S21), in a group given by [`group`](Self::group) too.
-    ///
-    /// # Panics
-    ///
-    /// A panic of one of the application's functions (`identity`, `key_fn` and the like) reaches no caller, since
-    /// without the layer the function would not have been asked. The report counts such panics.
     ///
     /// # Examples
     ///

@@ -18,15 +18,15 @@ impl<C: HttpContent> HttpSingleflightLayer<C> {
     /// `key_fn`, `content_if`). The requests are those that come to the layer, taken above it. Both are explained as if
     /// asked from outside (S2), and without regard to `dry_run(..)`.
     ///
+    /// # Panics
+    ///
+    /// A panic of one of the application's functions is raised in the caller.
+    ///
     /// # Trade-offs
     ///
     /// Of keys that cannot be shared (D3) it knows what [`get_group`](Self::get_group) remembers. What a service
     /// remembers of requests that do not show the URI they were asked for is not seen, unless one
     /// [`group`](Self::group) was given for all.
-    ///
-    /// # Panics
-    ///
-    /// A panic of one of the application's functions is raised in the caller.
     ///
     /// # Examples
     ///

@@ -29,16 +29,16 @@ impl<C> HttpSingleflightLayer<C> {
     /// 5. An answer's body is neither copied nor kept for the fleet unless another process waits for it. It gets there as a
     ///    whole; one that breaks off never does.
     ///
+    /// # Panics
+    ///
+    /// Panics if the name is empty.
+    ///
     /// # Trade-offs
     ///
     /// A lone request waits for the engine twice. A body that is larger than the fleet's
     /// [`max_message`](crate::fleet::FleetSettings::max_message), or larger than the window while somebody reads
     /// slowly, reaches this process's callers only. Layers whose settings differ in what a key is made of, or in what
     /// may be shared, do not meet; nor do two versions of this crate, as a rule.
-    ///
-    /// # Panics
-    ///
-    /// Panics if the name is empty.
     ///
     /// # Examples
     ///
