@@ -5,6 +5,7 @@ mod files;
 mod imports;
 
 mod circles;
+mod doc_comments;
 mod flights;
 mod pages;
 mod rooms;
