@@ -26,7 +26,7 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
@@ -98,13 +98,15 @@ impl Server {
     }
 
     /// Serves clients until no more can come, then answers what has arrived, and gives what is under way `grace` to end. These
-    /// are the connections to wait for, those that have switched protocols among them.
+    /// are the connections to wait for, those that have switched protocols among them. Returns when that time is over, of which
+    /// some may be left.
     pub(crate) async fn serve<S, B>(
         self: Arc<Self>,
         mut clients: mpsc::UnboundedReceiver<Accepted>,
         service: S,
         connections: TaskTracker,
-    ) where
+    ) -> Instant
+    where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + ForClient
             + Clone
@@ -121,8 +123,10 @@ impl Server {
         }
         stop.cancel();
         connections.close();
+        let until = Instant::now() + self.grace;
         // What does not end in time is cut off with the process.
-        let _ = timeout(self.grace, connections.wait()).await;
+        let _ = timeout_at(until, connections.wait()).await;
+        until
     }
 
     async fn connection<S, B>(

@@ -10,7 +10,7 @@ use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
     sync::{Barrier, Semaphore, mpsc},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_util::task::TaskTracker;
 use tower_singleflight::{fleet::Fleet, http::HttpSingleflight};
@@ -152,17 +152,17 @@ impl Worker {
         let Self { options, service, fleet, clients, alive } = self;
         let (server, connections) = (Server::new(&options), TaskTracker::new());
         let upstream = Upstream::new(&options, connections.clone());
-        match service {
+        let until = match service {
             Some(mut service) => {
                 // Each thread has connections of its own.
                 *service.get_mut() = upstream;
-                server.serve(clients, service, connections).await;
+                server.serve(clients, service, connections).await
             }
             None => server.serve(clients, upstream, connections).await,
-        }
+        };
         // What was answered here may not have reached those who wait for it at other proxies.
         if let Some(fleet) = fleet {
-            fleet.drain(options.grace.into()).await;
+            fleet.drain(until.saturating_duration_since(Instant::now())).await;
         }
         drop(alive);
     }
@@ -175,6 +175,11 @@ mod tests {
         io::{Read, Write},
         net::TcpStream,
         time::Duration,
+    };
+
+    use tower_singleflight::{
+        Group,
+        fleet::{MemoryEngine, PostcardCodec},
     };
 
     use super::*;
@@ -202,5 +207,29 @@ mod tests {
             });
             assert_eq!(answers.count(), answered);
         }
+    }
+
+    /// The first hangs in its request, and the engine in an operation of long ago.
+    #[tokio::test(start_paused = true)]
+    async fn connections_and_the_fleet_have_one_grace_time_together() {
+        let upstream = listen(([127, 0, 0, 1], 0).into()).unwrap();
+        let url = format!("http://{}", upstream.local_addr().unwrap());
+        let options = ["proxy", "--quiet", "--upstream", &url, "--grace", "10000", "--idle", "600000"];
+        let options = Options::read(options.map(Into::into)).unwrap();
+        let engine = MemoryEngine::new();
+        let fleet = Fleet::new(engine.clone(), [7; 32]);
+        engine.stop();
+        fleet.call(&Group::new(), 7, PostcardCodec::new(), || ready(())).await;
+
+        let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let (sender, clients) = mpsc::unbounded_channel();
+        sender.send(accept(&listener, &Arc::new(Semaphore::new(1))).await).unwrap();
+        drop(sender);
+        let (alive, _ended) = mpsc::channel(1);
+        let stopped = Instant::now();
+        Worker { options, service: None, fleet: Some(fleet), clients, alive }.serve().await;
+        assert_eq!(stopped.elapsed().as_secs(), 10);
     }
 }

@@ -14,6 +14,7 @@ use tokio::{
     io::AsyncReadExt,
     sync::Semaphore,
     task::{JoinHandle, yield_now},
+    time::timeout,
 };
 use tower::{service_fn, util::ServiceFn};
 
@@ -42,7 +43,7 @@ struct Client {
     stream: std::net::TcpStream,
     other: std::net::TcpStream,
     proxy: mpsc::UnboundedSender<Accepted>,
-    served: JoinHandle<()>,
+    served: JoinHandle<tokio::time::Instant>,
 }
 
 impl<F> ForClient for ServiceFn<F> {
