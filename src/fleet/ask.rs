@@ -125,26 +125,33 @@ impl Ask {
         self.core.local(reason)
     }
 
+    /// Returns why the engine is not asked now, if it is not.
+    fn stays(&self) -> Option<FleetReason> {
+        let core = &self.core;
+        if Inside::is_current(self.name) {
+            return Some(FleetReason::Reentrant);
+        }
+        if core.draining.load(Ordering::Acquire) {
+            return Some(FleetReason::Busy);
+        }
+        if core.refused.contains(self.name) {
+            return Some(FleetReason::NotShareable);
+        }
+        if core.untold.contains(self.name.scope()) {
+            return Some(FleetReason::Unfenced);
+        }
+        // Asked last: when a pause is over it lets one caller pass, and that one has to ask the engine.
+        if core.breaker.lets_pass() { None } else { Some(FleetReason::Skipped) }
+    }
+
+    /// Asks the engine until there is a course to take: joins, waits, and joins again where a flight came to nothing.
     async fn seek(&mut self) -> Course {
         loop {
-            let core = &self.core;
-            if Inside::is_current(self.name) {
-                return Course::Local(FleetReason::Reentrant);
-            }
-            if core.draining.load(Ordering::Acquire) {
-                return Course::Local(FleetReason::Busy);
-            }
-            if core.refused.contains(self.name) {
-                return Course::Local(FleetReason::NotShareable);
-            }
-            if core.untold.contains(self.name.scope()) {
-                return Course::Local(FleetReason::Unfenced);
-            }
-            if !core.breaker.lets_pass() {
-                return Course::Local(FleetReason::Skipped);
+            if let Some(reason) = self.stays() {
+                return Course::Local(reason);
             }
             // There before the flight is joined, so that no news comes too early.
-            self.waiter.get_or_insert_with(|| core.waiters.enter(self.name));
+            self.waiter.get_or_insert_with(|| self.core.waiters.enter(self.name));
             let asked = Instant::now();
             let (token, remaining, age) = match self.join().await {
                 Ok(JoinedAs::Lead(lead)) => return Course::Lead(lead),

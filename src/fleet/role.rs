@@ -44,7 +44,7 @@ pub enum FleetReason {
     WaitedTooLong,
     /// One flight after the other was abandoned.
     RejoinedTooOften,
-    /// Too much is asked of the engine at once.
+    /// Too much is asked of the engine at once, or the process leaves the fleet ([`Fleet::drain`](crate::fleet::Fleet::drain)).
     Busy,
     /// There is no tokio runtime to ask it in.
     NoRuntime,
