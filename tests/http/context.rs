@@ -138,3 +138,20 @@ async fn d12_a_span_goes_along_without_further_ado() {
     let seen = joined_in_mid_handler(layer, |app| app.layer(from_fn(instrument)), name).await;
     assert_eq!(seen, r#"Some("request"), Some("request")"#);
 }
+
+/// The task that makes the first poll has no span of its own; the one of the call is the request's.
+#[cfg(feature = "tracing")]
+#[tokio::test]
+async fn d12_the_span_of_a_leader_that_was_never_polled_goes_along() {
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::Registry::default());
+    let service = tower::service_fn(|_: http::Request<String>| async {
+        let name = tracing::Span::current().metadata().map(tracing::Metadata::name);
+        Ok::<_, std::convert::Infallible>(http::Response::new(format!("{name:?}")))
+    });
+    let mut service = tower::Layer::layer(&HttpSingleflightLayer::new(), service);
+    let mut call = || tower::Service::call(&mut service, http::Request::default());
+    let _leader = tracing::info_span!("request").in_scope(&mut call);
+    let follower = tracing::info_span!("other").in_scope(&mut call);
+    let body = follower.await.unwrap().into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, r#"Some("request")"#);
+}

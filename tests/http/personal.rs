@@ -207,32 +207,37 @@ async fn s07_trailers_in_place_of_a_message_that_hand_out_a_session_keep_an_answ
     }
 }
 
-/// Whatever brings gRPC-Web may cut its frames: a session that comes in the second piece is no other's.
+/// Whatever brings gRPC-Web may cut its frames: a session that comes in the second piece is no other's, and what hands out none
+/// is shared as if it had come in one.
 #[tokio::test]
 async fn s07_a_trailers_frame_in_pieces_is_judged_as_a_whole() {
-    let lines = "grpc-status: 5\r\nset-cookie: 1\r\n";
-    let frame = [&b"\x80\0\0\0"[..], &[lines.len() as u8], lines.as_bytes()].concat();
-    let text = BASE64_STANDARD.encode(&frame).into_bytes();
-    for frame in [frame, text] {
-        for at in [1, 4, 5, 8, 20, 24, frame.len() - 1] {
-            let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/p.S/Get"]));
-            let one = bench.call(grpc("p.S/Get", &[]));
-            let mut other = bench.call(grpc("p.S/Get", &[]));
-            let (frames, body) = OriginBody::streamed();
-            bench.next().await.answer(Response::new(body));
-            let (first, second) = frame.split_at(at);
-            frames.bytes(first.to_vec());
-            bench.settle().await;
-            assert_eq!(bench.count().await, 1, "it is not judged yet");
-            frames.bytes(second.to_vec());
-            drop(frames);
-            bench.settle().await;
-            let _ = other.poll();
-            assert_eq!(bench.count().await, 2, "cut at {at}");
-            bench.next().await.answer(ok(&[], "other"));
-            assert_eq!(one.await.unwrap().into_body().collect().await.unwrap().to_bytes(), frame);
-            assert_eq!(other.await.unwrap().into_body().collect().await.unwrap().to_bytes(), "other");
-            assert!(bench.group.is_empty());
+    for (lines, calls) in [("grpc-status: 5\r\nset-cookie: 1\r\n", 2), ("grpc-status: 5\r\ncontent-type: a\r\n", 1)] {
+        let frame = [&b"\x80\0\0\0"[..], &[lines.len() as u8], lines.as_bytes()].concat();
+        let text = BASE64_STANDARD.encode(&frame).into_bytes();
+        for frame in [frame, text] {
+            for at in [1, 4, 5, 8, 20, 24, frame.len() - 1] {
+                let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/p.S/Get"]));
+                let tasks = [(); 2].map(|()| tokio::spawn(bench.call(grpc("p.S/Get", &[])).into_inner()));
+                let (frames, body) = OriginBody::streamed();
+                bench.next().await.answer(Response::new(body));
+                let (first, second) = frame.split_at(at);
+                frames.bytes(first.to_vec());
+                assert_eq!(bench.count().await, 1, "it is not judged yet");
+                frames.bytes(second.to_vec());
+                drop(frames);
+                assert_eq!(bench.count().await, calls, "{lines:?} cut at {at}");
+                if calls == 2 {
+                    bench.next().await.answer(ok(&[], "other"));
+                }
+                let [mut own, mut others] = [0; 2];
+                for task in tasks {
+                    let content = task.await.unwrap().unwrap().into_body().collect().await.unwrap().to_bytes();
+                    own += usize::from(content == frame);
+                    others += usize::from(content == "other");
+                }
+                assert_eq!((own, others), (3 - calls, calls - 1));
+                assert!(bench.group.is_empty());
+            }
         }
     }
 }
