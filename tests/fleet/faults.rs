@@ -106,6 +106,7 @@ async fn news_of_another_flight_of_the_same_key_is_nothing_to_a_follower() {
     processes[0].backend.open();
     settle().await;
     // The first flight has landed, and the news of it is under way. Another one begins, and takes its time.
+    assert_eq!(first.iter().filter(|call| call.is_finished()).count(), 1, "its leader has the outcome");
     let (slow, group) = (Fleet::new(engine.clone(), SECRET), Group::<u32, String>::new());
     let second = tokio::spawn(slow.call(&group, 7, PostcardCodec::new(), || async {
         sleep(ms(400)).await;
