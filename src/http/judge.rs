@@ -29,6 +29,8 @@ pub(super) struct AtHead {
     /// Its length is known beforehand, or it has no content.
     pub(super) has_length: bool,
     pub(super) until: Until,
+    /// What the rest of the verdict lies in comes in pieces.
+    in_pieces: bool,
 }
 
 /// How much of the body is read before the verdict stands.
@@ -55,7 +57,13 @@ impl AtHead {
         let empty = requester.facts.head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let announced = if empty { None } else { announced(head, body) };
         let has_length = empty || announced.is_some() || body.is_end_stream();
-        let mut said = Self { verdict: requester.verdict(head, has_length), announced, has_length, until: Until::Head };
+        let mut said = Self {
+            verdict: requester.verdict(head, has_length),
+            announced,
+            has_length,
+            until: Until::Head,
+            in_pieces: false,
+        };
         let Verdict { share: share @ Ok(()), .. } = &mut said.verdict else { return said };
         let large = large(requester, announced);
         if requester.unary && head.status == StatusCode::OK && !body.is_end_stream() {
@@ -85,6 +93,7 @@ impl AtHead {
     /// Corrects the verdict by the next part of the body; returns whether the verdict stands now.
     pub(super) fn correct(&mut self, requester: &Requester, brought: Brought<'_>) -> bool {
         let policy = &requester.coalescer.config.policy;
+        let mut is_cut = false;
         let found = match (self.until, brought) {
             (Until::Head, _) => return true,
             (Until::Whole(length), brought) => {
@@ -95,19 +104,18 @@ impl AtHead {
                 None
             }
             (Until::Message, Brought::Data(data)) if data.is_empty() => return false,
-            (Until::Message, Brought::Data(data)) => match grpc_web::trailers(data) {
-                Some(Trailers::Read(trailers)) => policy.verdict_on_trailers(requester.facts, &trailers),
-                Some(Trailers::Unread) => {
-                    self.keep_unread();
-                    return true;
-                }
-                None => {
-                    if large(requester, self.announced).is_some_and(|length| length != data.len() as u64) {
-                        self.verdict.share = Err(Rule::LargeBody);
+            (Until::Message, Brought::Data(data)) => {
+                let length = large(requester, self.announced);
+                is_cut = length.is_some_and(|length| self.in_pieces || length != data.len() as u64);
+                match grpc_web::trailers(data) {
+                    Some(Trailers::Read(trailers)) => policy.verdict_on_trailers(requester.facts, &trailers),
+                    Some(Trailers::Unread) => {
+                        self.keep_unread();
+                        return true;
                     }
-                    None
+                    None => None,
                 }
-            },
+            }
             (Until::Message, Brought::Trailers(trailers)) => policy.verdict_on_trailers(requester.facts, trailers),
             (Until::Message, Brought::End) => None,
             // The call has failed (D4), by its deadline perhaps (S28).
@@ -120,6 +128,9 @@ impl AtHead {
         if let Some(GrpcVerdict { rule, again, fails }) = found {
             let verdict = &mut self.verdict;
             (verdict.share, verdict.again, verdict.fails) = (rule.map_or(Ok(()), Err), again, fails);
+        }
+        if is_cut && self.verdict.share.is_ok() {
+            self.verdict.share = Err(Rule::LargeBody);
         }
         true
     }
@@ -196,6 +207,7 @@ where
                 Brought::Data(data) if !begun.is_empty() || said.begins_trailers(data) => {
                     begun.extend_from_slice(data);
                     if grpc_web::are_cut(begun) {
+                        said.in_pieces = true;
                         continue;
                     }
                     trailers = Bytes::from(take(begun));

@@ -152,6 +152,31 @@ async fn a_large_message_is_shared_only_if_it_is_there_as_a_whole() {
     }
 }
 
+/// So is one of gRPC-Web whose trailers come in place of the message.
+#[tokio::test]
+async fn a_large_frame_of_trailers_is_shared_only_if_it_is_there_as_a_whole() {
+    let frame = b"\x80\0\0\0\x10grpc-status: 5\r\n";
+    for (pieces, calls) in [(&[frame.len()][..], 1), (&[9, frame.len() - 9], 2), (&[frame.len(), 3], 2)] {
+        let mut bench: Keyed = bench(HttpSingleflightLayer::new().grpc(["/p.S/Get"]).window(20));
+        let tasks = [(); 2].map(|()| tokio::spawn(bench.call(grpc("p.S/Get", &[])).into_inner()));
+        let mut rest = [&frame[..], b"..."].concat();
+        rest.truncate(pieces.iter().sum());
+        for _ in 0..calls {
+            let (frames, body) = OriginBody::streamed();
+            let mut answer = Response::new(body);
+            answer.headers_mut().insert("content-length", rest.len().into());
+            let mut rest = rest.clone();
+            pieces.iter().for_each(|piece| frames.bytes(rest.drain(..piece).collect()));
+            bench.next().await.answer(answer);
+        }
+        assert_eq!(bench.count().await, calls, "{pieces:?}");
+        for task in tasks {
+            assert_eq!(task.await.unwrap().unwrap().into_body().collect().await.unwrap().to_bytes(), rest);
+        }
+        assert!(bench.group.is_empty());
+    }
+}
+
 /// A unary answer of this status: in the head, in trailers, or in a trailers frame of gRPC-Web.
 fn of_status(code: &'static str, form: usize) -> Response<OriginBody> {
     match form {
