@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker, ready},
 };
 
 use http::Extensions;
@@ -81,24 +81,40 @@ impl Link {
 /// A connection that keeps its [`Link`] up to date.
 ///
 /// An upstream may answer a request before it has read it, and close: what is written then fails, while the answer lies in the
-/// socket, and hyper would take the failure for all that there is. So to write does not fail before all has been read.
+/// socket, and hyper would take the failure for all that there is. So to write does not fail before all has been read. It may
+/// even answer as soon as somebody connects, when it has too much to do: hyper takes no answer to what it has not asked, so
+/// that is read once the request has been sent.
 #[derive(Debug)]
 pub(crate) struct Linked {
     stream: TcpStream,
     link: Arc<Link>,
     /// The upstream's end, or an error, has been read.
     is_read: bool,
+    /// Something has been sent.
+    has_asked: bool,
+    /// Who reads what came before that.
+    reader: Option<Waker>,
 }
 
 impl Linked {
     pub(crate) fn new(io: TokioIo<TcpStream>) -> TokioIo<Self> {
         let link = Link { opened: Instant::now(), answered: AtomicBool::new(false), kept: Mutex::new(None) };
-        TokioIo::new(Self { stream: io.into_inner(), link: Arc::new(link), is_read: false })
+        TokioIo::new(Self {
+            stream: io.into_inner(),
+            link: Arc::new(link),
+            is_read: false,
+            has_asked: false,
+            reader: None,
+        })
     }
 
     /// Returns what became of a write of that many bytes. What the upstream does not take any more goes nowhere.
-    fn wrote(&self, written: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
+    fn wrote(&mut self, written: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        self.has_asked |= written.is_ready();
+        if let Some(reader) = self.reader.take_if(|_| self.has_asked) {
+            reader.wake();
+        }
         match written {
             Poll::Ready(Err(error))
                 if !self.is_read && matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) =>
@@ -118,6 +134,13 @@ impl Connection for Linked {
 
 impl AsyncRead for Linked {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // An end may be read at any time.
+        if !self.has_asked
+            && ready!(self.stream.poll_peek(cx, &mut ReadBuf::new(&mut [0]))).is_ok_and(|count| count > 0)
+        {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         match &read {
@@ -191,5 +214,28 @@ mod tests {
         let _ = linked.read_to_end(&mut answer).await;
         assert_eq!(answer, b"the answer");
         assert!(linked.write_all(b"the request goes on").await.is_err(), "nothing can come any more");
+    }
+    #[tokio::test]
+    async fn what_an_upstream_says_unasked_is_read_once_it_has_been_asked_and_its_end_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = async || {
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            (Linked::new(TokioIo::new(stream)).into_inner(), listener.accept().unwrap().0)
+        };
+        let (mut linked, mut upstream) = connect().await;
+        upstream.write_all(b"busy").unwrap();
+        linked.stream.readable().await.unwrap();
+        let mut answer = [0; 4];
+        let reads = |cx: &mut Context<'_>| {
+            Poll::Ready(Pin::new(&mut linked).poll_read(cx, &mut ReadBuf::new(&mut answer)).is_ready())
+        };
+        assert!(!std::future::poll_fn(reads).await);
+        linked.write_all(b"the request").await.unwrap();
+        linked.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"busy");
+
+        let (mut linked, upstream) = connect().await;
+        drop(upstream);
+        assert_eq!(linked.read(&mut answer).await.unwrap(), 0);
     }
 }
