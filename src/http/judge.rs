@@ -147,6 +147,41 @@ impl AtHead {
     fn begins_trailers(&self, data: &[u8]) -> bool {
         self.until == Until::Message && grpc_web::are_cut(data)
     }
+
+    /// Returns what the verdict is to be corrected by, once it is there: the next part of the body, or the frame of trailers that
+    /// ends in it.
+    pub(super) fn gather<'a>(&mut self, begun: &'a mut Begun, brought: Brought<'a>) -> Option<Brought<'a>> {
+        begun.parts += 1;
+        match brought {
+            Brought::Data(_) if begun.parts > MOST_FRAMES || begun.bytes.len() > MOST_TRAILERS => {
+                self.keep_unread();
+                return None;
+            }
+            Brought::Data(data) if !begun.bytes.is_empty() || self.begins_trailers(data) => {
+                begun.bytes.extend_from_slice(data);
+                if grpc_web::are_cut(&begun.bytes) {
+                    self.in_pieces = true;
+                    return None;
+                }
+            }
+            // It broke off within the frame.
+            Brought::End if !begun.bytes.is_empty() => {}
+            brought => return Some(brought),
+        }
+        begun.whole = take(&mut begun.bytes).into();
+        Some(Brought::Data(&begun.whole))
+    }
+}
+
+/// What has come of a body whose verdict does not stand.
+#[derive(Default)]
+pub(super) struct Begun {
+    /// The beginning of a frame of trailers of gRPC-Web, which may come in pieces.
+    bytes: Vec<u8>,
+    /// That frame, once all of it is there.
+    whole: Bytes,
+    /// How many parts have come.
+    parts: usize,
 }
 
 /// An answer of which some body is read ahead.
@@ -154,10 +189,7 @@ pub(super) struct Judging<RB> {
     /// `None` once it has been judged.
     answer: Option<(response::Parts, ReadAhead<RB>)>,
     said: AtHead,
-    /// The beginning of a frame of trailers of gRPC-Web, which may come in pieces.
-    begun: Vec<u8>,
-    /// How many frames have been read.
-    frames: usize,
+    begun: Begun,
     /// What the layers of followers judge again.
     judged: Option<JudgedBody>,
 }
@@ -172,7 +204,7 @@ const MOST_FRAMES: usize = 256;
 impl<RB: Body> Judging<RB> {
     pub(super) fn new(head: response::Parts, body: RB, said: AtHead) -> Self {
         let answer = Some((head, ReadAhead::new(body, said.announced)));
-        Self { answer, said, begun: Vec::new(), frames: 0, judged: None }
+        Self { answer, said, begun: Begun::default(), judged: None }
     }
 }
 
@@ -187,9 +219,7 @@ where
         began: Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<Answer<RB, E>> {
-        let Self { answer: Some((_, body)), said, begun, frames, judged } = self else {
-            panic!("an answer is judged once")
-        };
+        let Self { answer: Some((_, body)), said, begun, judged } = self else { panic!("an answer is judged once") };
         while said.until != Until::Head {
             let brought = match body.poll_next(cx) {
                 Poll::Ready(ahead) => ahead.into(),
@@ -197,29 +227,7 @@ where
                 Poll::Pending if said.until != Until::Message => Brought::End,
                 Poll::Pending => return Poll::Pending,
             };
-            *frames += 1;
-            let trailers;
-            let brought = match brought {
-                Brought::Data(_) if *frames > MOST_FRAMES || begun.len() > MOST_TRAILERS => {
-                    said.keep_unread();
-                    break;
-                }
-                Brought::Data(data) if !begun.is_empty() || said.begins_trailers(data) => {
-                    begun.extend_from_slice(data);
-                    if grpc_web::are_cut(begun) {
-                        said.in_pieces = true;
-                        continue;
-                    }
-                    trailers = Bytes::from(take(begun));
-                    Brought::Data(&trailers)
-                }
-                // It broke off within the frame.
-                Brought::End if !begun.is_empty() => {
-                    trailers = Bytes::from(take(begun));
-                    Brought::Data(&trailers)
-                }
-                brought => brought,
-            };
+            let Some(brought) = said.gather(begun, brought) else { continue };
             if said.until == Until::Message && requester.group().layers().differ() {
                 *judged = brought.to_judge();
             }

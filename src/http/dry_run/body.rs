@@ -14,7 +14,7 @@ use super::{
 };
 use crate::http::{
     body::Watch,
-    judge::{AtHead, Brought},
+    judge::{AtHead, Begun, Brought, Until},
     requester::Requester,
 };
 
@@ -37,6 +37,7 @@ pub(super) struct Passing {
 pub(super) struct Open {
     pub(super) requester: Arc<Requester>,
     pub(super) said: AtHead,
+    pub(super) begun: Begun,
     pub(super) status: StatusCode,
 }
 
@@ -47,8 +48,11 @@ impl Passing {
     }
 
     fn brought(&mut self, brought: Brought<'_>) {
-        let Some(Open { requester, said, .. }) = &mut self.open else { return };
-        if !said.correct(requester, brought) {
+        let Some(Open { requester, said, begun, .. }) = &mut self.open else { return };
+        if let Some(brought) = said.gather(begun, brought) {
+            said.correct(requester, brought);
+        }
+        if said.until != Until::Head {
             return;
         }
         if let Some(Open { said, status, .. }) = self.open.take() {

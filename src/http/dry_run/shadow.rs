@@ -24,7 +24,7 @@ use crate::http::{
     config::{Config, Kind},
     content::{ContentBody, RequestContent},
     group::HttpGroup,
-    judge::{AtHead, Until},
+    judge::{AtHead, Begun, Until},
     plan::Plan,
     policy::is_unsafe,
     requester::Requester,
@@ -233,7 +233,7 @@ impl Watched {
         if !watcher.is_watched(id) {
             return None;
         }
-        let open = is_open.then(|| Open { requester, said, status: head.status });
+        let open = is_open.then(|| Open { requester, said, begun: Begun::default(), status: head.status });
         let passing = Box::new(Passing::new(watcher.clone(), id, announced, open));
         if body.is_end_stream() {
             passing.end(None);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -148,6 +149,32 @@ async fn s28_d09_grpc_statuses_in_the_head_or_behind_it() {
         (|_| in_trailers("4", Some("m")), 3),
     ] {
         let reported = saved(layer(), bursts, answer).await;
+        assert_eq!(reported, expected, "{:?}", answer(Bytes::new()));
+    }
+}
+
+/// An answer of a frame of trailers of gRPC-Web-text, which comes in three pieces.
+fn in_pieces(lines: &str) -> Response<OriginBody> {
+    let frame = [&b"\x80\0\0\0"[..], &[lines.len() as u8], lines.as_bytes()].concat();
+    let frame = BASE64_STANDARD.encode(frame).into_bytes();
+    let (frames, body) = OriginBody::streamed();
+    for piece in [&frame[..3], &frame[3..8], &frame[8..]] {
+        frames.bytes(piece.to_vec());
+    }
+    Response::new(body)
+}
+
+#[tokio::test(start_paused = true)]
+async fn s07_s28_trailers_of_grpc_web_in_pieces_are_judged_as_a_whole() {
+    let layer = || HttpSingleflightLayer::new().grpc(["/pkg.Service/Get"]);
+    let calls = || vec![grpc("pkg.Service/Get", &[]), grpc("pkg.Service/Get", &[])];
+    for (answer, expected) in [
+        ((|_| in_pieces("grpc-status: 5\r\n")) as Answer, 3),
+        (|_| in_pieces("grpc-status: 14\r\n"), 3),
+        (|_| in_pieces("grpc-status: 16\r\n"), 0),
+        (|_| in_pieces("grpc-status: 5\r\nset-cookie: 1\r\n"), 0),
+    ] {
+        let reported = saved(layer(), || [calls().into_iter().chain(calls()).collect(), vec![]], answer).await;
         assert_eq!(reported, expected, "{:?}", answer(Bytes::new()));
     }
 }
