@@ -24,6 +24,10 @@ const NOTICED: Duration = Duration::from_secs(1);
 type Frames = Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>>;
 
 /// An upstream's body: an error when nothing comes for too long, while somebody waits for it.
+///
+/// Where many read it, it cannot tell who polls it. So one who comes to that point shortly before the time is over of another, who
+/// has left, is cut with it: the upstream has been silent for as long as it may, and a new time for each that comes would let it be
+/// silent for ever. Who comes after the time is over has one of its own.
 #[derive(Debug)]
 pub(crate) struct Lively<B = Incoming> {
     body: B,
