@@ -152,7 +152,18 @@ fn ignored_parameters_are_left_out_by_the_name_that_was_sent() {
     let of = |uri: &str| key(&recipe, &parts(uri, &[]));
     assert_eq!(of("/x?a=1&utm=2&b"), of("/x?utm&a=1&b"));
     assert_eq!(of("/x?utm=1"), of("/x"));
-    for uri in ["/x?UTM=1", "/x?%75tm=1", "/x?utm=1;a=2", "/x?utm2=1"] {
+    assert_eq!(of("/x?utm=1&utm=2&utm==&utm"), of("/x"));
+    let counted = [
+        "/x?UTM=1",
+        "/x?%75tm=1",
+        "/x?utm=1;a=2",
+        "/x?utm2=1",
+        "/x?utm=1&amp;a=2",
+        "/x?utm[a]=2",
+        "/x?+utm=1",
+        "/x?=utm",
+    ];
+    for uri in counted {
         assert_ne!(of(uri), of("/x"), "{uri}");
     }
     assert_ne!(of("/x?a=1&b=2"), of("/x?a=1%26b=2"));

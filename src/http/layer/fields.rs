@@ -61,6 +61,10 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Leaves these query parameters out of the key: no answer may depend on them.
     ///
+    /// A parameter is known by its name as it was sent, so `%75tm` is not `utm`, and one that contains a `;` counts, since some
+    /// servers read a second one behind it. Their values are not looked at, as those of fields are (S27): a page that shows the
+    /// value of such a parameter would show one caller's to all.
+    ///
     /// # Examples
     ///
     /// ```
