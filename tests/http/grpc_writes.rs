@@ -43,7 +43,9 @@ async fn s21_a_grpc_call_fences_its_service_when_its_status_is_known() {
             assert!(!grpc_fences("pkg.Service/List", code, trailing).await, "a read, {code}");
         }
     }
-    assert!(!grpc_fences("pkg.Other/Put", "0", true).await, "another service");
+    // Two services have one epoch by chance, once in a thousand groups.
+    let other = async || grpc_fences("pkg.Other/Put", "0", true).await;
+    assert!(!(other().await && other().await), "another service");
 }
 
 /// The letters of a media type mean the same in either case.
