@@ -215,6 +215,7 @@ mod tests {
         assert_eq!(answer, b"the answer");
         assert!(linked.write_all(b"the request goes on").await.is_err(), "nothing can come any more");
     }
+
     #[tokio::test]
     async fn what_an_upstream_says_unasked_is_read_once_it_has_been_asked_and_its_end_at_once() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
