@@ -96,7 +96,7 @@ fn s21_s02_epochs_and_services_passed_tell_keys_apart() {
 
 #[test]
 fn s21_a_uri_has_one_epoch_however_it_was_asked_for() {
-    let fences = Fences::default();
+    let fences = Fences::seeded();
     fences.raise(Place::Path(Some(b"a"), "/x"));
     let of = |uri: &str, fields: &[(&str, &str)]| epoch(&fences, &parts(uri, fields), false);
     assert_eq!(of("/x", &[("host", "a"), ("accept", "b")]), of("http://a/x", &[]));
