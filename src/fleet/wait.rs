@@ -51,7 +51,7 @@ pub(super) async fn wait(
     // What the engine says is not believed further than the wait goes.
     let lease_ends = (began + remaining.min(until.saturating_duration_since(began))).min(until);
     let lease_ends = lease_ends + core.random.pause(JITTER.0, JITTER.1);
-    // The engine has shown that it knows of the flight.
+    // What the engine finds nothing of is gone: it has told of this flight, or tells of all that go on.
     let mut seen = core.tells_running.load(Relaxed);
     let mut pending = false;
     // When it last looked at the flight.
@@ -83,7 +83,7 @@ pub(super) async fn wait(
                     closed.store(true, Relaxed);
                     continue;
                 }
-                // It was there, and is gone without a word: its process has died, say.
+                // It is gone without a word: its process has died, say.
                 Ok(Peek::Gone) if seen => return Waited::JoinAgain,
                 Ok(peeked) => {
                     if peeked == Peek::Running {

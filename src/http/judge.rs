@@ -90,12 +90,12 @@ pub(super) enum Brought<'a> {
 }
 
 impl AtHead {
-    /// Corrects the verdict by the next part of the body; returns whether the verdict stands now.
-    pub(super) fn correct(&mut self, requester: &Requester, brought: Brought<'_>) -> bool {
+    /// Corrects the verdict by the next part of the body. It stands once `until` is the head.
+    pub(super) fn correct(&mut self, requester: &Requester, brought: Brought<'_>) {
         let policy = &requester.coalescer.config.policy;
         let mut is_cut = false;
         let found = match (self.until, brought) {
-            (Until::Head, _) => return true,
+            (Until::Head, _) => return,
             (Until::Whole(length), brought) => {
                 let whole = matches!(brought, Brought::Data(data) if data.len() as u64 == length);
                 if !whole {
@@ -103,16 +103,13 @@ impl AtHead {
                 }
                 None
             }
-            (Until::Message, Brought::Data(data)) if data.is_empty() => return false,
+            (Until::Message, Brought::Data(data)) if data.is_empty() => return,
             (Until::Message, Brought::Data(data)) => {
                 let length = large(requester, self.announced);
                 is_cut = length.is_some_and(|length| self.in_pieces || length != data.len() as u64);
                 match grpc_web::trailers(data) {
                     Some(Trailers::Read(trailers)) => policy.verdict_on_trailers(requester.facts, &trailers),
-                    Some(Trailers::Unread) => {
-                        self.keep_unread();
-                        return true;
-                    }
+                    Some(Trailers::Unread) => return self.keep_unread(),
                     None => None,
                 }
             }
@@ -132,11 +129,8 @@ impl AtHead {
         if is_cut && self.verdict.share.is_ok() {
             self.verdict.share = Err(Rule::LargeBody);
         }
-        true
     }
-}
 
-impl AtHead {
     /// Keeps an answer for its leader, since trailers may come that nobody can read: they may hand out anything (S7).
     fn keep_unread(&mut self) {
         self.until = Until::Head;
