@@ -9,7 +9,7 @@
 //!
 //! | you have | take |
 //! |---|---|
-//! | an HTTP server or client whose requests come from others | `HttpSingleflightLayer`: it makes the key, and decides by the rules of HTTP what may be shared |
+//! | an HTTP server or client whose requests come from others | [`HttpSingleflightLayer`]: it makes the key, and decides by the rules of HTTP what may be shared |
 //! | a Tower service with `Clone` responses, and a key function that knows all that a response depends on | [`SingleflightLayer`] |
 //! | work, and no service | [`Group`]: Go's `singleflight.Group` |
 //!
@@ -89,14 +89,14 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `http` (default) | `HttpSingleflightLayer`, `CloneBodyLayer`, `SharedBody` |
+//! | `http` (default) | [`HttpSingleflightLayer`], [`CloneBodyLayer`](http::CloneBodyLayer), [`SharedBody`] |
 //! | `axum` (default) | sharing over all connections of an axum router, and keys by the URI that was asked for (axum's `OriginalUri`); without it, requests share within one connection, unless `group` gives a group |
 //! | `tracing` (default) | the current span goes with the work when it moves to another task; each follower has a span that follows from its leader's |
-//! | `dry-run` | `HttpSingleflightLayer::dry_run`: tries what the layer would do, and reports what it found |
+//! | `dry-run` | [`HttpSingleflightLayer::dry_run`]: tries what the layer would do, and reports what it found |
 //! | `fleet` | [`fleet`]: flights that many processes share |
 //! | `metrics` | [`Metered`](metrics::Metered): counters, gauges and histograms |
-//! | `spill` | `LargeBodies::Spill`: what does not fit the window waits in temporary files |
-//! | `status` | `http::StatusPage`: a live page about the layers, to mount in the application |
+//! | `spill` | [`LargeBodies::Spill`](http::LargeBodies::Spill): what does not fit the window waits in temporary files |
+//! | `status` | [`http::StatusPage`]: a live page about the layers, to mount in the application |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
