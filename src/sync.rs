@@ -36,9 +36,14 @@ mod platform {
             tokio::runtime::Handle::try_current().ok().map(Self)
         }
 
-        /// Starts a task; when its runtime shuts down, the task is dropped, perhaps before this returns.
-        pub(crate) fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
+        /// Starts a task; when its runtime shuts down, the task is dropped, perhaps before this returns. Tools such as
+        /// tokio-console show its name, where tokio has names.
+        #[cfg_attr(not(all(tokio_unstable, feature = "tracing")), allow(unused_variables))]
+        pub(crate) fn spawn(self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+            #[cfg(not(all(tokio_unstable, feature = "tracing")))]
             drop(self.0.spawn(task));
+            #[cfg(all(tokio_unstable, feature = "tracing"))]
+            drop(tokio::task::Builder::new().name(name).spawn_on(task, &self.0));
         }
     }
 }
@@ -65,7 +70,7 @@ mod platform {
             Some(Self)
         }
 
-        pub(crate) fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
+        pub(crate) fn spawn(self, _: &'static str, task: impl Future<Output = ()> + Send + 'static) {
             drop(shuttle::future::spawn(async move {
                 let mut task = std::pin::pin!(task);
                 // Dropped by the end of its runtime, wherever it is.

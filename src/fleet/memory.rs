@@ -209,7 +209,7 @@ impl MemoryEngine {
         for (news, late) in told {
             let message = Some(message.clone());
             match (late, Spawner::current()) {
-                (Some(late), Some(spawner)) => spawner.spawn(async move {
+                (Some(late), Some(spawner)) => spawner.spawn("singleflight.fleet", async move {
                     sleep(late).await;
                     news.landed(name, token, message);
                 }),

@@ -51,7 +51,7 @@ impl EngineTasks {
     ) {
         self.running.tasks.fetch_add(1, Ordering::AcqRel);
         let counted = Counted(Arc::clone(&self.running));
-        spawner.spawn(async move {
+        spawner.spawn("singleflight.fleet", async move {
             operation.await;
             drop((room, counted));
         });

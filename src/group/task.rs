@@ -60,7 +60,8 @@ where
     K: Send + Sync + 'static,
     T: Send + Sync + 'static,
 {
-    spawner.spawn(Task { shard, flight, deadline: None, head_start: HeadStart::Untouched });
+    let task = Task { shard, flight, deadline: None, head_start: HeadStart::Untouched };
+    spawner.spawn("singleflight.flight", task);
 }
 
 impl<K, T> Future for Task<K, T> {
