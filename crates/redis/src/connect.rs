@@ -3,17 +3,10 @@
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-    io::tcp::TcpSettings,
+    Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, aio::ConnectionManager, io::tcp::TcpSettings,
 };
 
-use crate::{ConnectError, Inbox, RedisEngine, link::Link, trial};
-
-/// While the server is away, a connection is tried this often; then the next operation tries anew.
-const ATTEMPTS: usize = 240;
-/// Between two of those attempts, at most.
-const BETWEEN: Duration = Duration::from_millis(250);
+use crate::{ConnectError, Inbox, RedisEngine, connection::Connection, link::Link, trial};
 
 /// How an engine reaches its server, for those who want it otherwise than [`RedisEngine::connect`].
 #[derive(Clone, Debug)]
@@ -67,24 +60,12 @@ impl Settings {
         let redis = info.redis_settings().clone().set_protocol(protocol);
         let info = info.clone().set_redis_settings(redis).set_tcp_settings(self.tcp());
         let client = Client::open(info).map_err(ConnectError::Url)?;
-        // The manager would go on trying for a minute, which is right only for a server that has answered once.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(Some(self.response_timeout));
-        let mut first = client.get_multiplexed_async_connection_with_config(&config).await.map_err(ConnectError::of)?;
-        trial::is_one_server(&mut first).await?;
-
-        let mut config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(Some(self.response_timeout))
-            .set_number_of_retries(ATTEMPTS)
-            .set_max_delay(BETWEEN);
         let inbox = (protocol != ProtocolVersion::RESP2 && !self.polling).then(Inbox::new);
-        if let Some(inbox) = &inbox {
-            config = config.set_push_sender(inbox.clone()).set_automatic_resubscription();
-        }
-        let manager = ConnectionManager::new_with_config(client, config).await.map_err(ConnectError::of)?;
-        self.engine(Link::One(manager), inbox).await
+        let timeouts = [self.connect_timeout, self.response_timeout];
+        let connection = Connection::new(client, timeouts, inbox.clone()).await.map_err(ConnectError::of)?;
+        let mut link = Link::Own(connection);
+        trial::is_one_server(&mut link).await?;
+        self.engine(link, inbox).await
     }
 
     /// Connects to a cluster of which these are nodes.
@@ -178,7 +159,9 @@ impl RedisEngine {
         Settings::new().cluster(urls).await
     }
 
-    /// Returns an engine on a connection of yours. It is told nothing by the server, so the fleet looks by itself.
+    /// Returns an engine on a connection of yours. It is told nothing by the server, so the fleet looks by itself. The manager
+    /// decides when it is made anew: one on which nothing is answered any more it keeps, and one to a server that has become a
+    /// replica.
     ///
     /// # Errors
     ///

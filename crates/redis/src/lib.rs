@@ -43,6 +43,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod connect;
+mod connection;
 mod engine;
 mod error;
 mod inbox;

@@ -8,6 +8,8 @@ mod construction;
 mod faults;
 mod flights;
 mod keys;
+mod lost;
 mod news;
 mod rights;
 mod told;
+mod wire;

@@ -1,0 +1,242 @@
+//! The connection to one server, made anew when it is lost, and when it is no good any more though nobody has closed it.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisResult,
+    ServerErrorKind, Value,
+    aio::{AsyncPushSender, MultiplexedConnection, SendError},
+};
+use tokio::{runtime::Handle, sync::watch, time::Instant};
+
+use crate::Inbox;
+
+/// The first pause between two attempts to connect, and the longest: each is twice the one before.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+/// A connection that is younger is not given up because its server can only be read: the next one may lead there, too.
+const YOUNG: Duration = Duration::from_secs(1);
+
+/// A connection for all operations of a process; a clone is the same one.
+///
+/// The client's own manager of connections gives none of these up: one on which nothing is answered any more, as behind a load
+/// balancer that has lost its server; one to a server that was made a replica; and, after some attempts, the whole endeavour,
+/// where the server refuses for a minute what it allows later, such as a password that is being changed.
+#[derive(Clone)]
+pub(crate) struct Connection(Arc<Parts>);
+
+/// A connection, once it is there.
+type Made = watch::Receiver<Option<MultiplexedConnection>>;
+
+struct Parts {
+    client: Client,
+    connect_timeout: Duration,
+    response_timeout: Duration,
+    inbox: Option<Inbox>,
+    current: Mutex<Current>,
+}
+
+/// The connection that there is, or that is being made.
+struct Current {
+    /// How many there have been. What happens to an earlier one is nothing to this one.
+    number: u64,
+    /// Closed and `None` if the task that makes it has ended with its runtime.
+    made: Made,
+    began: Instant,
+    /// When something was asked on it, if nothing has been answered since.
+    unanswered: Option<Instant>,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// Those of the one attempt that is made.
+    pub(crate) async fn new(
+        client: Client,
+        [connect_timeout, response_timeout]: [Duration; 2],
+        inbox: Option<Inbox>,
+    ) -> RedisResult<Self> {
+        let (sender, made) = watch::channel(None);
+        let current = Mutex::new(Current { number: 0, made, began: Instant::now(), unanswered: None });
+        let parts = Arc::new(Parts { client, connect_timeout, response_timeout, inbox, current });
+        let mut connection = parts.connect(0).await?;
+        parts.subscribe(&mut connection).await?;
+        sender.send_replace(Some(connection));
+        Ok(Self(parts))
+    }
+
+    /// Sends a command, once there is a connection, and waits for the answer.
+    pub(crate) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
+        let (number, mut connection) = self.wait().await?;
+        self.0.asked(number);
+        let answer = connection.send_packed_command(command).await.and_then(Value::extract_error);
+        self.0.answered(number, answer.as_ref().err());
+        answer
+    }
+
+    /// Likewise with several commands.
+    pub(crate) async fn send_all(&self, commands: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+        let (number, mut connection) = self.wait().await?;
+        self.0.asked(number);
+        let answer = connection.send_packed_commands(commands, offset, count).await;
+        self.0.answered(number, answer.as_ref().err());
+        answer
+    }
+
+    pub(crate) fn database(&self) -> i64 {
+        self.0.client.get_connection_info().redis_settings().db()
+    }
+
+    /// Waits until there is a connection. Whoever asks does not wait without end.
+    async fn wait(&self) -> RedisResult<(u64, MultiplexedConnection)> {
+        // A task may have ended with its runtime, and then it is started in this one.
+        for _ in 0..2 {
+            let (number, mut made) = self.0.look();
+            if let Ok(made) = made.wait_for(Option::is_some).await {
+                if let Some(connection) = &*made {
+                    return Ok((number, connection.clone()));
+                }
+            }
+        }
+        Err(RedisError::from((ErrorKind::Io, "no task can make a connection here")))
+    }
+}
+
+impl Parts {
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the connection to ask on: another one, if this has been silent for too long, or nobody makes it any more.
+    fn look(self: &Arc<Self>) -> (u64, Made) {
+        let mut current = self.current();
+        let is_made_by_nobody = current.made.has_changed().is_err() && current.made.borrow().is_none();
+        let before = (is_made_by_nobody || self.is_silent(&current)).then(|| self.begin(&mut current));
+        let now = (current.number, current.made.clone());
+        drop(current);
+        drop(before);
+        now
+    }
+
+    /// Returns whether nothing was answered for as long as one answer may take.
+    fn is_silent(&self, current: &Current) -> bool {
+        current.unanswered.is_some_and(|since| since.elapsed() >= self.response_timeout)
+    }
+
+    fn asked(&self, number: u64) {
+        let mut current = self.current();
+        if current.number == number {
+            current.unanswered.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Sees what an answer says of the connection that it came on.
+    fn answered(self: &Arc<Self>, number: u64, error: Option<&RedisError>) {
+        let mut current = self.current();
+        if current.number != number {
+            return;
+        }
+        let gives_up = match error {
+            Some(error) if error.is_timeout() => self.is_silent(&current),
+            Some(error) if error.is_unrecoverable_error() => true,
+            _ => {
+                current.unanswered = None;
+                error.is_some_and(is_read_only) && current.began.elapsed() >= YOUNG
+            }
+        };
+        let before = gives_up.then(|| self.begin(&mut current));
+        drop(current);
+        drop(before);
+    }
+
+    /// Notes that a connection was closed.
+    fn lost(self: &Arc<Self>, number: u64) {
+        let mut current = self.current();
+        let before = (current.number == number).then(|| self.begin(&mut current));
+        drop(current);
+        drop(before);
+    }
+
+    /// Begins another connection in place of this one, which it returns, to be dropped without the lock. That ends when those who
+    /// still wait for its answers do.
+    fn begin(self: &Arc<Self>, current: &mut Current) -> Current {
+        let (sender, made) = watch::channel(None);
+        let number = current.number + 1;
+        let before = mem::replace(current, Current { number, made, began: Instant::now(), unanswered: None });
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(make(Arc::downgrade(self), number, sender));
+        }
+        before
+    }
+
+    async fn connect(self: &Arc<Self>, number: u64) -> RedisResult<MultiplexedConnection> {
+        let mut config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(Some(self.response_timeout));
+        if self.client.get_connection_info().redis_settings().protocol().supports_resp3() {
+            config = config.set_push_sender(Pushes { parts: Arc::downgrade(self), number, inbox: self.inbox.clone() });
+        }
+        self.client.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    async fn subscribe(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+        match &self.inbox {
+            Some(inbox) => connection.subscribe(inbox.channel()).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Connects, again and again until it has, or nobody is left who would use it.
+async fn make(parts: Weak<Parts>, number: u64, made: watch::Sender<Option<MultiplexedConnection>>) {
+    let (mut pause, longest) = PAUSES;
+    loop {
+        let Some(parts) = parts.upgrade() else { return };
+        if parts.current().number != number {
+            return;
+        }
+        if let Ok(mut connection) = parts.connect(number).await {
+            // Without a right that it had once, those who wait look for themselves.
+            match parts.subscribe(&mut connection).await {
+                Err(error) if error.code().is_none() => {}
+                _ => {
+                    made.send_replace(Some(connection));
+                    return;
+                }
+            }
+        }
+        drop(parts);
+        // Not all processes of a fleet at once.
+        tokio::time::sleep(pause.mul_f32(0.5 + rand::random::<f32>() / 2.0)).await;
+        pause = (pause * 2).min(longest);
+    }
+}
+
+/// In Redis 6 the error of a script has the code of none.
+fn is_read_only(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        || error.detail().is_some_and(|detail| detail.contains("-READONLY"))
+}
+
+/// What comes on one connection without being asked for.
+struct Pushes {
+    parts: Weak<Parts>,
+    number: u64,
+    inbox: Option<Inbox>,
+}
+
+impl AsyncPushSender for Pushes {
+    fn send(&self, push: PushInfo) -> Result<(), SendError> {
+        if push.kind == PushKind::Disconnection {
+            if let Some(parts) = self.parts.upgrade() {
+                parts.lost(self.number);
+            }
+        }
+        self.inbox.as_ref().map_or(Ok(()), |inbox| inbox.send(push))
+    }
+}
