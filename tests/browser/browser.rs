@@ -2,10 +2,12 @@
 
 use std::{panic::resume_unwind, time::Duration};
 
+use axum::{Router, body::Body, extract::Request};
 use browser_tests::{Browser, Fault, Site};
 use fantoccini::key::Key;
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, task::JoinSet};
+use tower::Service;
 use tower_singleflight::{
     Group,
     fleet::{Fleet, MemoryEngine, PostcardCodec},
@@ -83,6 +85,45 @@ async fn it_goes_on_after_the_server_is_started_anew() {
         second.send(&mut calls, "/reports/1", 3, true);
         browser.until_text("calls", "3").await?;
         browser.until("return document.getElementById('state').textContent.includes('started anew')", true).await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// A proxy that takes slashes together, as nginx does, shows the page at addresses that begin with two.
+#[tokio::test]
+async fn at_whatever_address_it_asks_nobody_but_its_own_server() {
+    in_browser(1_200, async |browser| {
+        let page = StatusPage::new();
+        let merged = tower::service_fn(move |mut request: Request<Body>| {
+            let last = request.uri().path().rsplit('/').next().unwrap_or_default();
+            *request.uri_mut() = format!("/{last}").parse().unwrap();
+            page.clone().call(request)
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let server = format!("http://{}", listener.local_addr()?);
+        tokio::spawn(axum::serve(listener, Router::new().fallback_service(merged)).into_future());
+        for path in ["//elsewhere.invalid/status/", "//status/", "/a%20b/status/", "/"] {
+            browser.client().goto(&format!("{server}{path}")).await?;
+            let link = browser.run("return document.getElementById('plain').href").await?;
+            assert_eq!(link, format!("{server}{path}plain"));
+            browser.until_text("state", "Live.").await?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// What the clock on the wall says is no measure of silence: it may be set back.
+#[tokio::test]
+async fn silence_is_noticed_whatever_the_clock_says() {
+    in_browser(1_200, async |browser| {
+        let site = site(StatusPage::new());
+        browser.client().goto(&format!("http://{}/status", site.address())).await?;
+        browser.until_text("state", "Live.").await?;
+        browser.run("const now = Date.now; Date.now = () => now() - 3_600_000").await?;
+        drop(site);
+        browser.until("return document.getElementById('state').className", "lost").await?;
         Ok(())
     })
     .await;
@@ -194,13 +235,21 @@ async fn it_fits_a_phone_and_a_keyboard_is_enough() {
         browser.until(sorted, "Route ascending").await?;
         browser.until("return document.querySelector('#routes tbody th').textContent", "/pages/{id}").await?;
 
-        // Paused, nothing moves.
+        // Paused, nothing moves but what the reader moves.
         browser.run("document.getElementById('pause').focus()").await?;
         browser.client().active_element().await?.send_keys(" ").await?;
         browser.until_text("state", "Paused.").await?;
         site.send(&mut calls, "/pages/1", 2, true);
         calls.join_all().await;
+        browser.element("filter").await?.send_keys("/reports").await?;
+        browser.until_text("shown", "1 route.").await?;
+        browser
+            .until("return document.querySelector('#routes tbody').textContent.slice(0, 14)", "/reports/{id}3")
+            .await?;
+        browser.run("document.querySelector('[data-by=route]').click()").await?;
+        browser.until(sorted, "Route descending").await?;
         assert_eq!(browser.text("calls").await?, "5");
+        browser.run("document.getElementById('pause').focus()").await?;
         browser.client().active_element().await?.send_keys(" ").await?;
         browser.until_text("calls", "7").await?;
         Ok(())

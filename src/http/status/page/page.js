@@ -2,8 +2,9 @@
 "use strict";
 (() => {
   const at = (id) => document.getElementById(id);
-  // The page may be at an address without a slash at its end, and its other paths are below it all the same.
-  const base = location.pathname.replace(/\/*$/, "/");
+  // The page may be at an address without a slash at its end, and its other paths are below it all the same. With the origin:
+  // a path that begins with two slashes would name another server.
+  const base = location.origin + location.pathname.replace(/\/*$/, "/");
   const FIRST = 100; // routes that are shown at once
   const SILENT = 3000; // ms without news
 
@@ -31,8 +32,9 @@
   };
   const set = (id, text) => put(at(id), text);
 
-  let latest = null; // the snapshot that came last
-  let heard = Date.now();
+  let latest = null; // the snapshot that came last, or that was there when the reader paused
+  let heard = performance.now(); // the clock on the wall may be set
+  let heardAt = null; // by that clock, for the reader
   let made = null;
   let restarted = null;
   let paused = false;
@@ -47,26 +49,33 @@
 
   const connect = () => {
     if (source) source.close();
+    source = null;
+    // A hidden tab lets its connection go. Over HTTP/1.1 a browser has six to one server, for all its tabs: some hidden ones would
+    // hold up the tabs that are looked at, this page's and the application's own.
+    if (document.hidden) return;
     source = new EventSource(base + "events");
     source.onmessage = (event) => {
       const snapshot = JSON.parse(event.data);
-      heard = Date.now();
+      heard = performance.now();
+      heardAt = new Date();
       if (made !== null && made !== snapshot.made) {
         restarted = new Date();
         second = -1;
       }
       made = snapshot.made;
+      if (paused) return;
       latest = snapshot;
       draw();
     };
   };
   const look = () => {
-    const silent = Date.now() - heard;
+    if (!source) return;
+    const silent = performance.now() - heard;
     const state = at("state");
     const lost = silent > SILENT;
     state.classList.toggle("lost", lost);
     // Said once, not every second: it is read out.
-    if (lost) put(state, latest ? "No news since " + new Date(heard).toLocaleTimeString() + "; trying again." : "No answer yet; trying again.");
+    if (lost) put(state, heardAt ? "No news since " + heardAt.toLocaleTimeString() + "; trying again." : "No answer yet; trying again.");
     else if (paused) put(state, "Paused.");
     else if (restarted) put(state, "Live; the server was started anew at " + restarted.toLocaleTimeString() + ".");
     else if (latest) put(state, "Live.");
@@ -77,7 +86,7 @@
   // ---- drawing
 
   const draw = () => {
-    if (!frame) frame = requestAnimationFrame(() => { frame = 0; if (latest && !paused) show(latest); });
+    if (!frame) frame = requestAnimationFrame(() => { frame = 0; if (latest) show(latest); });
   };
 
   const show = (s) => {
@@ -245,6 +254,10 @@
       again();
     });
   }
+  document.addEventListener("visibilitychange", () => {
+    heard = performance.now();
+    connect();
+  });
   setInterval(look, 1000);
   connect();
 })();
