@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use redis_servers::{Kind, Server};
+use redis_servers::{Kind, Server, say};
 use tower_singleflight::fleet::{Closed, Engine, Join, Joined, Name, Peek, Token};
 use tower_singleflight_redis::RedisEngine;
 
@@ -44,7 +44,7 @@ fn a_fleet_meets_over_tls_where_the_certificate_is_trusted_and_is_refused_where_
             ["--tls-auth-clients", "no"],
         ];
         let Some(server) = Server::start_with(kind, options.as_flattened()) else {
-            eprintln!("skipped: {kind:?} is built without TLS");
+            say(format_args!("skipped: {kind:?} is built without TLS"));
             continue;
         };
         for trusts in [true, false] {

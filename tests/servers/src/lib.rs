@@ -6,6 +6,6 @@ mod server;
 
 pub use self::{
     cluster::Cluster,
-    kind::Kind,
+    kind::{Kind, say},
     server::{Server, until},
 };
