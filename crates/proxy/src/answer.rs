@@ -16,7 +16,7 @@ use crate::{
     wire::Wire,
 };
 
-/// Waits for an answer, with the line that it will be logged in. An async block would keep room for it twice.
+/// Waits for an answer, and holds the line that it is logged in. An async block would keep room for `answer` twice.
 #[pin_project]
 pub(crate) struct Answer<F> {
     #[pin]

@@ -18,16 +18,16 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// Who waits for a frame notices so soon, at the latest, that the time for it is over.
+/// A reader that waits notices within this time that the wait was too long. A later poll is another reader's.
 const NOTICED: Duration = Duration::from_secs(1);
 
 type Frames = Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>>;
 
-/// An upstream's body: an error when nothing comes for too long, while somebody waits for it.
+/// An upstream's body. It fails if the upstream sends nothing for `idle` while somebody waits for a frame.
 ///
-/// Where many read it, it cannot tell who polls it. So one who comes to that point shortly before the time is over of another, who
-/// has left, is cut with it: the upstream has been silent for as long as it may, and a new time for each that comes would let it be
-/// silent for ever. Who comes after the time is over has one of its own.
+/// Many may read one body, which cannot tell who polls it. So a reader may begin to wait while the time of an earlier
+/// reader, which has left, still runs: it is cut when that time is over. A new time for each reader would let the
+/// upstream be silent for ever. A reader that comes after the time is over gets a new one.
 #[derive(Debug)]
 pub(crate) struct Lively<B = Incoming> {
     body: B,
@@ -63,7 +63,7 @@ where
             this.waits = true;
         }
         ready!(timer.as_mut().poll(cx));
-        // Many may read one body. Those who waited had left when the time was over: who comes now waits from now on.
+        // Those who waited had left when the time was over (see [`NOTICED`]): this reader waits from now on.
         if timer.deadline().elapsed() >= NOTICED {
             timer.as_mut().reset(Instant::now() + this.idle);
             ready!(timer.as_mut().poll(cx));
@@ -127,7 +127,7 @@ impl Flagged {
 }
 
 impl Progress {
-    /// Returns whether there was any since it was last asked.
+    /// Returns whether the body has moved since the last call.
     pub(crate) fn moved(&self) -> bool {
         self.seen.moved.swap(false, Relaxed)
     }
@@ -189,7 +189,7 @@ mod tests {
         let mut body = Lively::new(Silent, idle);
         let mut is_cut = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop())).is_ready();
         assert!(!is_cut());
-        // Who waited leaves, and another one comes to that point later.
+        // The reader that waited leaves, and another one comes to that point later.
         advance(idle + NOTICED).await;
         assert!(!is_cut());
         advance(idle - Duration::from_millis(1)).await;

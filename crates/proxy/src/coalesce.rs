@@ -12,7 +12,7 @@ use tower_singleflight::{
 
 use crate::{options::Options, upstream::Upstream};
 
-/// Who asks, as the key sees it; an extension of the request.
+/// The client's address, as a part of the key; an extension of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 

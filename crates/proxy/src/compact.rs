@@ -5,13 +5,13 @@ use http::{HeaderValue, Request, Uri};
 
 use crate::target;
 
-/// A head whose copy would take more memory than the second buffer that it saves, in bytes.
+/// A head larger than this is not copied: its copy would take more than the buffer that it saves. In bytes.
 const LARGE: usize = 8 << 10;
 
 /// Copies the fields and the target of a request into memory of their own size.
 ///
-/// hyper's are slices of its read buffer, of 8 KiB at least: while they live it takes a second one to notice that the
-/// client leaves.
+/// hyper keeps them as slices of its read buffer, of at least 8 KiB. While they live, hyper needs a second buffer to
+/// notice that the client leaves.
 pub(crate) fn compact<B>(request: &mut Request<B>) {
     let target = target::text(request.uri());
     let size = request.headers().values().map(HeaderValue::len).sum::<usize>() + target.len();

@@ -28,11 +28,11 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What an HTTP/2 connection begins with (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Returns whether a connection speaks HTTP/1, by its first bytes, which stay there; `false` if it may not, `None` if
-/// nothing comes in time, or has come when the proxy stops.
+/// Looks at a connection's first bytes without taking them, and returns whether they begin HTTP/1; `false`: perhaps
+/// HTTP/2. `None`: nothing came in time, or nothing had come when the proxy stopped.
 ///
-/// hyper-util tells the versions apart too, but by reading: what it then gives back makes hyper grow its buffer to
-/// 16 KiB, per client.
+/// hyper-util tells the versions apart too, but takes the bytes. When it hands them back, hyper grows its buffer to 16
+/// KiB, for each client.
 pub(crate) async fn speaks_http1(
     stream: TcpStream,
     idle: Duration,
@@ -47,7 +47,7 @@ pub(crate) async fn speaks_http1(
     let (stream, count) = match come {
         Some(count) => (stream, count),
         None => {
-            // The runtime may not know yet of what has come.
+            // The runtime may not have been told yet of what has come; the system knows.
             let stream = stream.into_std().ok()?;
             let count = stream.peek(&mut bytes).ok()?;
             (TcpStream::from_std(stream).ok()?, count)
@@ -58,7 +58,7 @@ pub(crate) async fn speaks_http1(
 
 /// A connection that can be told to end with what is under way.
 ///
-/// hyper-util's own graceful shutdown takes no plain HTTP/1 connection with upgrades.
+/// hyper-util's own graceful shutdown does not accept a plain HTTP/1 connection with upgrades.
 pub(crate) trait Graceful: Future {
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
@@ -91,18 +91,18 @@ where
     }
 }
 
-/// Serves a connection to its end; once the proxy stops, that is when what had arrived before has been answered.
+/// Serves a connection to its end. Once the proxy stops, it ends when the requests that had arrived are answered.
 ///
-/// It is boxed since an async block would keep room for it twice; what waits for the stop is small, since a task takes a
-/// multiple of 128 bytes of each client.
+/// The connection is boxed, since an async block would keep room for it twice. The rest is small, since a task takes a
+/// multiple of 128 bytes for each client.
 pub(crate) async fn serve<C: Graceful>(mut connection: Pin<Box<C>>, wire: Arc<Wire>) {
     tokio::select! {
         biased;
-        // A client that breaks off is no event.
+        // An error means that the client broke off; nobody needs to hear of it.
         _ = connection.as_mut() => return,
         () = wire.stop.cancelled() => wire.read_at_once(),
     }
-    // hyper closes a connection that is between two requests, even if the next one lies in the socket or has begun to come.
+    // hyper's shutdown drops a request that lies in the socket or has come in part, so hyper reads on first.
     let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
         Poll::Pending if wire.has_begun() => Poll::Pending,
         polled => Poll::Ready(polled.is_ready()),
@@ -113,8 +113,8 @@ pub(crate) async fn serve<C: Graceful>(mut connection: Pin<Box<C>>, wire: Arc<Wi
     }
 }
 
-/// Serves a connection that is given up if it asks for nothing: hyper's own timer starts when the version is known, and
-/// who sends half of HTTP/2's preface never comes to that.
+/// Serves a connection, and gives it up if no request comes within `idle`. hyper's own timer starts when the version is
+/// known, which never happens if a client sends only half of HTTP/2's preface.
 pub(crate) async fn serve_if_asked<C: Graceful>(
     connection: Pin<Box<C>>,
     wire: Arc<Wire>,

@@ -7,7 +7,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper_util::client::legacy;
 
-/// The status, and what is said with it.
+/// The status, and the reason that the body gives.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) StatusCode, pub(crate) &'static str);
 

@@ -19,7 +19,7 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// A client, as the next hop is told of it; written once for all its requests.
+/// A client's address as the next hop is told of it; made into text once for all requests of the client.
 #[derive(Debug)]
 pub(crate) struct Client {
     address: IpAddr,
@@ -39,7 +39,7 @@ pub(crate) struct Hop {
     pub(crate) upgrade: Option<HeaderValue>,
     /// Whether trailers are welcome (RFC 9110, section 10.1.4).
     pub(crate) trailers: bool,
-    /// Whether the content has a transfer coding that this proxy does not know: hyper takes `chunked` off, and nothing
+    /// Whether the content has a transfer coding that this proxy does not know: hyper decodes `chunked` and nothing
     /// else (RFC 9112, section 6.1).
     pub(crate) coded: bool,
 }
@@ -53,8 +53,8 @@ pub(crate) fn end_hop(headers: &mut HeaderMap) -> Hop {
     }
     let listed: Vec<HeaderName> =
         elements(headers, &header::CONNECTION).filter_map(|option| option.parse().ok()).collect();
-    // `h2c` would hand the client a connection on which nothing is checked any more; RFC 9113,
-    // section 3.1, has no such upgrade.
+    // An upgrade to `h2c` would give the client a connection on which nothing is checked any more. RFC 9113, section
+    // 3.1, has no such upgrade.
     let upgrades = listed.contains(&header::UPGRADE)
         && !elements(headers, &header::UPGRADE).any(|protocol| protocol.eq_ignore_ascii_case("h2c"));
     let hop = Hop {
@@ -68,7 +68,7 @@ pub(crate) fn end_hop(headers: &mut HeaderMap) -> Hop {
             .any(|(line, coding)| line > 0 || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")),
     };
     if headers.contains_key(header::TRANSFER_ENCODING) {
-        // RFC 9112, section 6.3: it is overridden, and must not be passed on.
+        // RFC 9112, section 6.3: Transfer-Encoding overrides Content-Length, which must not be passed on.
         headers.remove(header::CONTENT_LENGTH);
     }
     for name in HOP_BY_HOP.iter().chain(&listed) {
@@ -77,7 +77,7 @@ pub(crate) fn end_hop(headers: &mut HeaderMap) -> Hop {
     hop
 }
 
-/// Makes one value of a length that is said several times, which hyper has found to be the same each time (RFC 9112,
+/// Makes one value of a Content-Length that is given several times; hyper has checked that all are equal (RFC 9112,
 /// section 6.3).
 fn one_length(headers: &mut HeaderMap) {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
@@ -93,7 +93,7 @@ fn one_length(headers: &mut HeaderMap) {
     };
 }
 
-/// Makes one line of the cookies of a request, which HTTP/2 may have in crumbs (RFC 9113, section 8.2.3).
+/// Joins the cookies of a request into one line; HTTP/2 may send them in several (RFC 9113, section 8.2.3).
 pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     let mut crumbs = headers.get_all(header::COOKIE).iter();
     if crumbs.next().is_none() || crumbs.next().is_none() {
@@ -105,7 +105,7 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// How long the sender of an answer says that it keeps the connection, from the answer on (RFC 2068, section 19.7.1.1).
+/// Returns how long, from its answer on, the sender says that it keeps the connection (RFC 2068, section 19.7.1.1).
 pub(crate) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let name = KEEP_ALIVE;
     let times = elements(headers, &name).filter_map(|parameter| {
@@ -115,7 +115,7 @@ pub(crate) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     times.filter_map(|seconds| seconds.parse().ok()).map(Duration::from_secs).min()
 }
 
-/// Says to the next hop what the last one said, as far as it may be passed on.
+/// Tells the next hop what the last one asked of this hop, as far as it may be passed on.
 pub(crate) fn begin_hop(headers: &mut HeaderMap, hop: Hop, version: Version) {
     if hop.trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
@@ -130,7 +130,7 @@ pub(crate) fn begin_hop(headers: &mut HeaderMap, hop: Hop, version: Version) {
     }
 }
 
-/// Says by which way the message came (RFC 9110, section 7.6.3).
+/// Adds `Via`, with the version in which the message came (RFC 9110, section 7.6.3).
 pub(crate) fn via(headers: &mut HeaderMap, received: Version) {
     let via = match received {
         Version::HTTP_2 => "2.0 singleflight",
@@ -140,12 +140,12 @@ pub(crate) fn via(headers: &mut HeaderMap, received: Version) {
     headers.append(header::VIA, HeaderValue::from_static(via));
 }
 
-/// Says who asked, and for which host. What a proxy before this one said of host and scheme stands; the layer has it in
-/// the key.
+/// Tells the next hop who asked, and for which host. The host and scheme that an earlier proxy named are kept; they are
+/// a part of the key.
 pub(crate) fn forwarded(headers: &mut HeaderMap, client: Option<&Client>, host: Option<&HeaderValue>) {
     if let Some(Client { address, text: Some(text) }) = client {
         headers.append(&X_FORWARDED_FOR, text.clone());
-        // A chain that has begun goes on (RFC 7239, section 4); nobody needs a second one.
+        // A `Forwarded` that came is continued (RFC 7239, section 4); a second chain is not begun.
         if headers.contains_key(header::FORWARDED) {
             let node = match address {
                 IpAddr::V4(address) => format!("for={address};proto=http"),

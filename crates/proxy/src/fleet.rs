@@ -1,4 +1,4 @@
-//! The fleet that proxies on several machines are.
+//! The fleet that proxies on several machines form.
 
 use std::{
     fmt,
@@ -10,11 +10,11 @@ use std::{
 use tower_singleflight::fleet::{Fleet, FleetSettings};
 use tower_singleflight_redis::RedisEngine;
 
-/// Where the engine is; with its password, which is printed nowhere.
+/// Where the engine is. The URL may hold a password, so it is printed nowhere.
 #[derive(Clone)]
 pub(crate) struct Url(String);
 
-/// What all proxies of a fleet know.
+/// The secret that all proxies of a fleet know.
 #[derive(Clone)]
 pub(crate) struct Secret([u8; 32]);
 
@@ -37,7 +37,7 @@ impl FromStr for Secret {
     /// Reads the file of that name: 32 bytes, or 64 hexadecimal digits.
     fn from_str(path: &str) -> Result<Self, String> {
         let mut bytes = Vec::new();
-        // A device of the system's may have no end.
+        // The path may name a device, which may have no end.
         let read = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
         read.map_err(|error| format!("it cannot be read ({error})"))?;
         if let Ok(secret) = bytes.as_slice().try_into() {
@@ -58,7 +58,7 @@ impl FromStr for Secret {
     }
 }
 
-/// Joins the fleet that meets there.
+/// Joins the fleet that uses the engine at this URL.
 pub(crate) async fn join(Url(url): &Url, Secret(secret): &Secret) -> io::Result<Fleet> {
     let engine = RedisEngine::connect(url).await.map_err(io::Error::other)?;
     let settings = FleetSettings::new().namespace("singleflight-proxy");

@@ -7,7 +7,8 @@ use hyper::body::Body;
 
 use crate::failure::Failure;
 
-/// Parts of the names of fields that may hold what a script must not see come back (RFC 9110, section 9.3.8).
+/// Parts of the names of fields that may hold secrets: `TRACE` must not show these to a script (RFC 9110, section
+/// 9.3.8).
 const SECRET: [&str; 9] = ["auth", "cookie", "token", "key", "secret", "session", "password", "credential", "jwt"];
 
 /// Counts one hop; returns the answer if this proxy is the last one. `TRACE` loses its credentials in either case.
@@ -28,7 +29,7 @@ pub(crate) fn count<B: Body>(request: &mut Request<B>) -> Result<Option<Response
     if lines.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Failure(StatusCode::BAD_REQUEST, "a bad Max-Forwards"));
     }
-    // More than a number holds is as many as it holds.
+    // A number too large for `u64` counts as the largest.
     let forwards = line.to_str().ok().and_then(|digits| digits.parse().ok()).unwrap_or(u64::MAX);
     if forwards > 0 {
         request.headers_mut().insert(header::MAX_FORWARDS, (forwards - 1).into());

@@ -1,8 +1,8 @@
-//! Lines that end in a bare LF are refused, which hyper takes for ends of lines as well.
+//! Refuses lines that end in a bare LF, which hyper would accept.
 //!
-//! RFC 9112, section 2.2, allows either; but where one server sees two fields, or the end of a head, the next may see
-//! one field. hyper has no switch for it, so the bytes of heads and chunk lines are looked at on their way in: a bare LF
-//! becomes a NUL, which hyper refuses in every place.
+//! RFC 9112, section 2.2, allows both. But where one server sees two fields, or the end of a head, the next may see one
+//! field. hyper has no switch for this, so the bytes of heads and chunk lines are looked at on their way in: a bare LF
+//! becomes a NUL, which hyper refuses everywhere.
 
 use std::{
     io::{self, Read},
@@ -18,12 +18,12 @@ use tokio::{
 
 use crate::wire::{Content, Wire};
 
-/// Where in a connection's bytes the next one is.
+/// The part of a message that a connection's next byte belongs to.
 #[derive(Debug)]
 enum Place {
     /// In a head, or in trailers.
     Head { begun: bool, trailers: bool },
-    /// Behind a head: how its content is delimited is known when hyper has read it.
+    /// Behind a head. How its content is delimited is known once hyper has read the head.
     Behind,
     /// In content of a known length, or in a chunk and the line end behind it.
     Content { left: u64, chunked: bool },
@@ -33,8 +33,8 @@ enum Place {
     Raw,
 }
 
-/// Reads what has come. If it is to be read at once, the system is asked too: the runtime knows only of what had come when
-/// it last asked.
+/// Reads what has come. With `at_once` it asks the system too: the runtime knows only of what had come when it last
+/// asked.
 fn poll_read(
     stream: &mut TcpStream,
     at_once: bool,
@@ -59,7 +59,7 @@ pub(crate) struct Lines {
     cr: bool,
     /// Whether the line has no byte so far.
     empty: bool,
-    /// What came behind a head; hyper gets it when it has read the head.
+    /// What came behind a head; held back until hyper has read the head.
     rest: Vec<u8>,
 }
 
@@ -101,7 +101,7 @@ impl Lines {
         Poll::Ready(Ok(()))
     }
 
-    /// Returns whether a request has begun to come whose head has not come to its end.
+    /// Returns whether a request's head has come in part.
     fn is_in_head(&self) -> bool {
         matches!(self.place, Place::Head { begun, trailers: false } if begun || !self.empty)
     }
@@ -119,7 +119,7 @@ impl Lines {
         }
     }
 
-    /// Follows these bytes; returns how many there are up to the end of a head.
+    /// Follows these bytes, at most to the end of a head; returns how many it has followed.
     fn follow(&mut self, bytes: &mut [u8]) -> usize {
         let mut at = 0;
         while at < bytes.len() {

@@ -1,4 +1,4 @@
-//! A connection to the upstream, and what is to be known of it when a request on it fails.
+//! A connection to the upstream, and what is known of it when a request on it fails.
 
 use std::{
     error::Error,
@@ -31,12 +31,12 @@ pub(crate) struct Link {
     opened: Instant,
     /// Whether bytes have come since the last ones were sent.
     answered: AtomicBool,
-    /// Until when the upstream has said that it keeps the connection; `None`: it has not.
+    /// When the connection becomes unfit for further requests; `None`: the upstream has announced no time.
     kept: Mutex<Option<Instant>>,
 }
 
 impl Link {
-    /// Returns the link of the connection that a request has been sent on, if it has come so far.
+    /// Returns the link of the connection that a request was sent on; `None` if it got no connection.
     pub(crate) fn of(connection: &CaptureConnection) -> Option<Arc<Self>> {
         let mut extensions = Extensions::new();
         connection.connection_metadata().as_ref()?.get_extras(&mut extensions);
@@ -44,7 +44,7 @@ impl Link {
     }
 
     /// Returns whether a request asked at `asked` failed because its connection had been kept too long: the connection
-    /// was there before, and the upstream said nothing on it.
+    /// is older than the request, and the upstream said nothing on it.
     pub(crate) fn was_stale(&self, asked: Instant, error: &legacy::Error) -> bool {
         if self.opened >= asked {
             return false;
@@ -52,15 +52,15 @@ impl Link {
         let h2 = std::iter::successors(error.source(), |error| (*error).source())
             .find_map(|error| error.downcast_ref::<h2::Error>());
         match h2 {
-            // Many requests share the connection, so its bytes tell nothing. RFC 9113, section 8.7: a refused stream has
-            // not been worked on; any other reset is an answer.
+            // Many requests share the connection, so its bytes tell nothing. The upstream has not worked on a refused
+            // stream (RFC 9113, section 8.7); any other reset is an answer.
             Some(error) if error.is_reset() => error.reason() == Some(h2::Reason::REFUSED_STREAM),
             Some(error) => error.is_io() || error.is_go_away(),
             None => !self.answered.load(Relaxed),
         }
     }
 
-    /// Makes the connection unfit for further requests at `until`, which a later call may put off.
+    /// Makes the connection unfit for further requests at `until`; a later call may postpone that.
     pub(crate) fn keep_until(self: Arc<Self>, until: Instant, connection: CaptureConnection) {
         if self.kept.lock().unwrap_or_else(PoisonError::into_inner).replace(until).is_some() {
             return;
@@ -78,12 +78,13 @@ impl Link {
     }
 }
 
-/// A connection that keeps its [`Link`] up to date.
+/// A connection that keeps its [`Link`] up to date, and lets hyper read an answer that came too early.
 ///
-/// An upstream may answer a request before it has read it, and close: what is written then fails, while the answer lies in the
-/// socket, and hyper would take the failure for all that there is. So to write does not fail before all has been read. It may
-/// even answer as soon as somebody connects, when it has too much to do: hyper takes no answer to what it has not asked, so
-/// that is read once the request has been sent.
+/// An upstream may answer before it has read the whole request, and close. Further writes then fail while the answer
+/// lies in the socket, and hyper would report only the failure. So no write fails until everything has been read.
+///
+/// An overloaded upstream may even answer as soon as somebody connects. hyper refuses an answer to a request that it
+/// has not sent, so this one is read only after the request has been sent.
 #[derive(Debug)]
 pub(crate) struct Linked {
     stream: TcpStream,
@@ -92,7 +93,7 @@ pub(crate) struct Linked {
     is_read: bool,
     /// Something has been sent.
     has_asked: bool,
-    /// Who reads what came before that.
+    /// Woken once something has been sent; it waits to read what came before.
     reader: Option<Waker>,
 }
 
@@ -108,7 +109,8 @@ impl Linked {
         })
     }
 
-    /// Returns what became of a write of that many bytes. What the upstream does not take any more goes nowhere.
+    /// Returns what to say of a write of `length` bytes. What the upstream no longer takes is thrown away as if
+    /// written.
     fn wrote(&mut self, written: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
         self.has_asked |= written.is_ready();
@@ -134,7 +136,7 @@ impl Connection for Linked {
 
 impl AsyncRead for Linked {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // An end may be read at any time.
+        // The end of the connection may be read at any time.
         if !self.has_asked
             && ready!(self.stream.poll_peek(cx, &mut ReadBuf::new(&mut [0]))).is_ok_and(|count| count > 0)
         {
@@ -201,7 +203,7 @@ mod tests {
         linked.write_all(b"the request begins").await.unwrap();
         upstream.peek(&mut [0]).unwrap();
         upstream.write_all(b"the answer").unwrap();
-        // With something unread, which resets the connection.
+        // Closing with something unread resets the connection.
         drop(upstream);
         while linked.stream.take_error().unwrap().is_none() {
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! One line per request, written when its answer has gone out, or will not.
+//! One line per request, written when its answer has gone out or never will.
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +28,7 @@ pub(crate) struct Line {
     path: Box<str>,
     /// `None`: the client left before there was an answer.
     status: Option<StatusCode>,
-    /// `None`: it did not come as far as the layer, or there was no answer.
+    /// `None`: the request did not reach the layer, or there was no answer.
     coalesced: Option<Coalesced>,
     bytes: u64,
     /// Whether the answer's end has come.
@@ -75,7 +75,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// A path as text that does nothing to a terminal and does not look like another one: what is not shown is percent-encoded.
+/// A path as text that cannot act on a terminal or pass for another path: invisible characters are percent-encoded.
 struct Plain<'a>(&'a str);
 
 impl fmt::Display for Plain<'_> {
@@ -97,7 +97,7 @@ fn is_unseen(c: char) -> bool {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // Whoever reads the lines may have left.
+        // The reader of standard output may have left.
         let _ = io::stdout().write_all(format!("{self}\n").as_bytes());
     }
 }
@@ -110,7 +110,7 @@ enum End {
     Failed,
 }
 
-/// A body on its way to a client, and the line that it ends in.
+/// A body on its way to a client, with the line that is written when it is dropped.
 #[pin_project(PinnedDrop)]
 #[derive(Debug)]
 pub(crate) struct Logged<B: Body> {
@@ -144,9 +144,9 @@ impl<B: Body> Logged<B> {
     pub(crate) fn is_whole(&self) -> bool {
         match self.end {
             End::Whole => true,
-            // Whoever knows how much there was does not ask for the end.
+            // A reader that knows the length does not ask for the end.
             End::Open => self.body.is_end_stream(),
-            // A body may say that it is at its end once it has failed.
+            // A body that has failed may say that it is at its end.
             End::Failed => false,
         }
     }
@@ -165,7 +165,7 @@ impl<B: Body<Data = Bytes>> Body for Logged<B> {
                 if let Some(line) = this.line {
                     line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 }
-                // Nothing comes behind trailers, and nobody asks.
+                // Trailers are the last frame; nobody asks for another.
                 if frame.is_trailers() {
                     *this.end = End::Whole;
                 }

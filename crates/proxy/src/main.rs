@@ -44,7 +44,7 @@ async fn run(options: &Options) -> ExitCode {
         Ok(proxy) => proxy,
         Err(error) => return fail(format_args!("{error}")),
     };
-    // Whoever started it may not be reading.
+    // The reader of standard output may have left.
     let _ = writeln!(io::stdout(), "http://{} => {}", proxy.address(), options.upstream());
     if let Some(address) = proxy.status() {
         let _ = writeln!(io::stdout(), "live page: http://{address}/");
@@ -52,7 +52,7 @@ async fn run(options: &Options) -> ExitCode {
 
     tokio::select! {
         () = proxy.serve(stop.signal()) => {}
-        // The second signal: now.
+        // A second signal ends the program at once.
         () = async { again.signal().await; again.signal().await } => {}
     }
     ExitCode::SUCCESS

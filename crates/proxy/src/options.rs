@@ -14,7 +14,7 @@ use http::{Uri, uri::Authority};
 
 use crate::fleet::{Secret, Url};
 
-/// What no option can leave unsaid.
+/// What `--help` says below the options.
 const UNSEEN: &str = "\
 Which requests are equal is decided by what the client sent. The proxy does not look at the client's address, which it \
 writes into X-Forwarded-For, nor at TLS client certificates, which end in front of it. If the upstream answers by the \
@@ -87,7 +87,7 @@ pub struct Options {
     /// Where temporary files go. Default: where the system has them.
     #[arg(long, value_name = "DIRECTORY", value_parser = directory)]
     pub(crate) spill_dir: Option<PathBuf>,
-    /// How many requests go upstream at a time of those followers who may not have the answer that they have waited for.
+    /// How many followers that may not have the answer they waited for send their own requests upstream at a time.
     /// Default: all of them.
     #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
     pub(crate) release_limit: Option<u32>,
@@ -95,7 +95,7 @@ pub struct Options {
     /// each client has one left for its upstream connection.
     #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
     pub(crate) clients: Option<u32>,
-    /// How long to connect upstream, in ms.
+    /// How long connecting to the upstream may take, in ms.
     #[arg(long, value_name = "MS", default_value = "2000")]
     pub(crate) connect_timeout: Millis,
     /// How long the upstream may take for the head of its answer, in ms.
@@ -127,7 +127,7 @@ pub struct Options {
     /// encrypted with it.
     #[arg(long, value_name = "FILE", requires = "redis")]
     pub(crate) secret_file: Option<Secret>,
-    /// The name of what is upstream: proxies with another name do not meet.
+    /// The name of the upstream within the fleet: only proxies with the same name share.
     #[arg(long, value_name = "NAME", requires = "redis", value_parser = named)]
     pub(crate) fleet_name: Option<String>,
     /// Print no line per request.
@@ -174,8 +174,8 @@ impl Options {
 pub(crate) struct Origin(pub(crate) Authority);
 
 impl Origin {
-    /// Returns whether a name of the upstream is, today, the address that the proxy listens on: its requests would go
-    /// round until their heads are too large. A name that leads nowhere yet may do so later.
+    /// Returns whether the upstream's name leads to the address that the proxy listens on, today: requests would go
+    /// round until their heads are too large. A name that leads nowhere yet may lead here later.
     fn is_at(&self, listen: SocketAddr) -> bool {
         let port = self.0.port_u16().unwrap_or(80);
         if port != listen.port() || port == 0 {

@@ -1,6 +1,6 @@
-//! A time limit on sending over HTTP/2: a client that opens no window for a stream holds neither it nor what it reads.
+//! A time limit on sending over HTTP/2: no client may hold a stream, and what it reads, by opening no window for it.
 //!
-//! A stream that is blocked writes nothing to the socket, so the limit of the socket does not see it.
+//! A blocked stream writes nothing to the socket, so the socket's time limit does not notice it.
 
 use std::{cell::Cell, future::Future, pin::pin, time::Duration};
 
@@ -11,18 +11,18 @@ use tokio::{
 };
 
 tokio::task_local! {
-    /// Since when a frame has waited for the client, who has asked for no further one; `None`: none has.
+    /// When the last frame was given out, if none has been asked for since; `None`: no frame waits for the client.
     static FRAME: Cell<Option<Instant>>;
 }
 
-/// Told each time when the next frame of an answer is asked for, with whether there is one.
+/// Called each time an answer's next frame has been asked for, with whether it was there.
 pub(crate) fn asked(there: bool) {
     // HTTP/1 has no such task.
     let _ = FRAME.try_with(|frame| frame.set(there.then(Instant::now)));
 }
 
-/// Runs the streams of connections, and drops one (which resets it) that has stood still: for `idle` at least, and
-/// twice as long at most.
+/// Runs the streams of connections. Drops (and so resets) a stream that has stood still for `idle`, at the latest after
+/// twice that time.
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     pub(crate) idle: Duration,

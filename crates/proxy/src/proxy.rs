@@ -33,8 +33,8 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on, if a thread cannot be started, or if `threads` is 0; the error says which. So
-    /// are options that name a fleet, which are for [`start_in_fleet`](Self::start_in_fleet).
+    /// If the address cannot be listened on, if a thread cannot be started, or if `threads` is 0; the error says which.
+    /// Options that name a fleet are an error too: they are for [`start_in_fleet`](Self::start_in_fleet).
     pub fn start(options: &Options, threads: usize) -> io::Result<Self> {
         if options.redis.is_some() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "--redis is for start_in_fleet"));
@@ -50,7 +50,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start); or the fleet's server cannot be used, in one line.
+    /// As [`start`](Self::start), and if the fleet's server cannot be used; the error says why in one line.
     pub async fn start_in_fleet(options: &Options, threads: usize) -> io::Result<Self> {
         let fleet = match options.redis.as_ref().zip(options.secret_file.as_ref()) {
             Some((url, secret)) => Some(fleet::join(url, secret).await?),
@@ -88,23 +88,23 @@ impl Proxy {
         self.status.as_ref().map(|status| status.address)
     }
 
-    /// Returns a layer with the settings and the group of the service that all requests go through; `None` if the options say
-    /// that none coalesce.
+    /// Returns a layer with the settings and the group of the service that all requests go through; `None` if the
+    /// options switch coalescing off.
     ///
-    /// It is made anew by each call, and the proxy keeps none: while there is a layer that could make another service of the
-    /// group, each request is marked for that service to see.
+    /// Each call makes a new layer, and the proxy keeps none: while a layer exists that could make another service of
+    /// the group, each request is marked for that service to see.
     #[must_use]
     pub fn layer(&self) -> Option<HttpSingleflightLayer> {
         let group = self.service.as_ref()?.group().clone();
         coalesce::layer(&self.options, group, self.fleet.clone())
     }
 
-    /// Serves clients until `stop` is ready, then gives requests that have arrived, and upgraded connections, the grace time of
-    /// the options to end.
+    /// Serves clients until `stop` is ready. Then requests that have arrived, and upgraded connections, get the grace
+    /// time of the options to end.
     ///
     /// # Cancel safety
     ///
-    /// If it is dropped, the proxy takes no more clients, and does not wait for those that it has.
+    /// Dropping the future stops the proxy: it takes no more clients, and does not wait for the ones it has.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self { listener, status, workers, .. } = self;
         let page = async {

@@ -26,11 +26,12 @@ use crate::{
     socket::probe_after,
 };
 
-/// How many fields an answer of HTTP/1 may have. hyper takes a hundred, and what has more would be a 502 that nobody has made.
+/// How many fields an HTTP/1 answer may have. hyper's limit is 100; a larger answer would become a 502 that the
+/// upstream did not send.
 const FIELDS: usize = 1000;
 
-/// How large the head of an answer of HTTP/2 may be, in bytes: about as large as hyper takes one of HTTP/1, where it takes 16 KiB
-/// else.
+/// How large the head of an HTTP/2 answer may be, in bytes: about as large as hyper lets that of HTTP/1 be. hyper's
+/// default here is 16 KiB.
 const HEAD: u32 = 400 << 10;
 
 type Connector = MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> TokioIo<Linked>>;
@@ -62,7 +63,7 @@ impl Sender {
             .timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from(options.idle))
             .http1_max_headers(FIELDS)
-            // RFC 9112, sections 5.1 and 5.2: a proxy takes out the one, and makes the other spaces.
+            // RFC 9112, sections 5.1 and 5.2: a proxy removes spaces before a colon, and makes a folded line one line.
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http2_max_header_list_size(HEAD)
@@ -72,12 +73,12 @@ impl Sender {
         Self { client, fresh, timeout: options.timeout.into(), idle: options.idle.into() }
     }
 
-    /// Sends a request, and waits for the head of its answer: for so long from when the request has been sent, which
-    /// may itself take its time as long as it moves.
+    /// Sends a request, and waits for the head of its answer. The time for the head runs once the request has been
+    /// sent. Sending may take as long as it likes while it moves.
     ///
     /// A request whose connection turns out to be closed is sent again, once and on a new connection, if that does no
-    /// harm: an idempotent method without content (RFC 9110, section 9.2.2), and no upgrade, whose client waits for
-    /// this very request.
+    /// harm: its method is idempotent (RFC 9110, section 9.2.2), and it has no content. An upgrade is not sent again:
+    /// its client waits for this very request.
     pub(crate) async fn send(&self, request: Request<Incoming>, upgrades: bool) -> Result<Response<Incoming>, Failure> {
         let (parts, body) = request.into_parts();
         if body.is_end_stream() {
@@ -127,7 +128,7 @@ impl Sender {
         }
     }
 
-    /// Sends a request once; an error comes with whether a kept connection was the reason.
+    /// Sends a request once; an error says too whether a kept connection was the reason.
     async fn send_once(
         &self,
         parts: request::Parts,
@@ -142,7 +143,7 @@ impl Sender {
             (error, stale)
         })?;
         answer.extensions_mut().remove::<Arc<Link>>();
-        // Counted from the head, while the upstream counts from the end of the answer: so ours is over first.
+        // This counts from the head, the upstream from the end of its answer: so this time is over first.
         let kept = fields::keep_alive(answer.headers()).filter(|time| *time < self.idle);
         if let (Some(link), Some(time)) = (link, kept) {
             link.keep_until(Instant::now() + time - margin(time), connection);
@@ -151,7 +152,7 @@ impl Sender {
     }
 }
 
-/// How long before the announced time a connection is given up, since the request is under way for a while.
+/// How long before the announced time a connection is given up: the next request takes a while to arrive.
 fn margin(time: Duration) -> Duration {
     (time / 2).min(Duration::from_secs(1))
 }

@@ -46,13 +46,13 @@ use crate::{
     wire::Wire,
 };
 
-/// How much of a head is read, and of an answer held, per connection, in bytes.
+/// The most that is read of a head, or held of an answer, for each connection, in bytes.
 const BUFFER: usize = 64 << 10;
 
 /// How many connections may wait to be taken in: a herd arrives at once.
 pub(crate) const BACKLOG: u32 = 4096;
 
-/// How long a client of HTTP/2 may take to say that it is there.
+/// How long a client of HTTP/2 may take to answer a ping.
 const PONG: Duration = Duration::from_secs(20);
 
 pub(crate) struct Server {
@@ -97,9 +97,9 @@ impl Server {
         })
     }
 
-    /// Serves clients until no more can come, then answers what has arrived, and gives what is under way `grace` to end. These
-    /// are the connections to wait for, those that have switched protocols among them. Returns when that time is over, of which
-    /// some may be left.
+    /// Serves clients until no more can come. Then it answers what has arrived, and gives what is under way `grace` to
+    /// end. It waits for all of `connections`, those that have switched protocols included. Returns the moment when
+    /// the grace time is over, which may still lie ahead.
     pub(crate) async fn serve<S, B>(
         self: Arc<Self>,
         mut clients: mpsc::UnboundedReceiver<Accepted>,
@@ -146,9 +146,9 @@ impl Server {
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
         let Accepted { stream, address, place } = client;
-        // One that this thread cannot wait for is closed.
+        // A socket that this thread's runtime cannot take is closed.
         let Ok(stream) = TcpStream::from_std(stream) else { return };
-        // A socket that cannot do without the delay does with it.
+        // If this fails, the socket is slower, but works.
         let _ = stream.set_nodelay(true);
         let Some((stream, http1)) = speaks_http1(stream, self.idle, &stop).await else { return };
         let (quiet, service) = (self.quiet, service.for_client(address.ip()));
@@ -170,14 +170,14 @@ impl Server {
                 respond(request, Some(Arc::clone(&wire)))
             });
             let connection = Box::pin(self.http1.serve_connection(io, respond).with_upgrades());
-            // This task has room for much that is not needed any more.
+            // A task of its own, since this one has room for much that is no longer needed.
             connections.spawn(serve(connection, served));
         } else {
             let asked = Arc::new(AtomicBool::new(false));
             let flag = Arc::clone(&asked);
             let respond = service_fn(move |mut request: Request<Incoming>| {
                 flag.store(true, Relaxed);
-                // It may be HTTP/1 that has begun with the P of HTTP/2's preface.
+                // HTTP/1 comes here too, if its first bytes could begin HTTP/2's preface.
                 let wire = (request.version() != Version::HTTP_2).then(|| Arc::clone(&wire));
                 match &wire {
                     Some(wire) => wire.asked(&request),

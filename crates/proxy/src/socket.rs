@@ -19,13 +19,13 @@ use tokio::{
 
 use crate::{lines::Lines, wire::Wire};
 
-/// Returns how long a connection is silent before the system looks whether the other side is still there: as long as anything
-/// else may stand still, in the seconds that systems count in.
+/// Returns how long a connection may be silent before the system probes whether the other side is still there: as long
+/// as anything else may stand still, but at least the second that systems count in.
 pub(crate) fn probe_after(idle: Duration) -> Duration {
     idle.max(Duration::from_secs(1))
 }
 
-/// Small, since each client that waits has one.
+/// A client's socket; small, since each client that waits has one.
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
@@ -36,9 +36,9 @@ pub(crate) struct Socket {
     lines: Lines,
     /// Whether closing would reset the connection.
     resets: bool,
-    /// Whether the system looks, now and then, whether the client is still there.
+    /// Whether the system probes now and then whether the client is still there.
     probed: bool,
-    /// The place among the clients, which is free when the file is.
+    /// The client's place, which is free again once the file is closed.
     _place: OwnedSemaphorePermit,
 }
 
@@ -47,21 +47,21 @@ impl Socket {
         Self { stream, idle, timer: None, wire, lines: Lines::default(), resets: false, probed: false, _place: place }
     }
 
-    /// Makes the connection one that is reset when this process lets go of it, in whatever way, or a common one again.
+    /// Lets the connection be reset when this process closes it, in whatever way; or be closed as usual again.
     fn reset_when_closed(&mut self, resets: bool) {
         if self.resets != resets {
-            // A socket that cannot is closed as usual.
+            // If this fails, the socket is closed as usual.
             let _ = SockRef::from(&self.stream).set_linger(resets.then_some(Duration::ZERO));
             self.resets = resets;
         }
     }
 
-    /// Has the system find out when a client has vanished that has switched protocols: it may be silent for as long as it
-    /// likes, so no time of ours does.
+    /// Has the system find out whether a client that has switched protocols has vanished. Such a client may be silent
+    /// for as long as it likes, so no time limit of the proxy finds out.
     fn probe(&mut self) {
         if !self.probed {
             let probes = TcpKeepalive::new().with_time(probe_after(self.idle));
-            // A socket that cannot goes without.
+            // If this fails, the socket is not probed.
             let _ = SockRef::from(&self.stream).set_tcp_keepalive(&probes);
             self.probed = true;
         }
@@ -112,7 +112,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // All that was to be sent has been written.
+        // Everything that was to be sent has been written.
         if !self.wire.is_fragile() {
             self.reset_when_closed(false);
         }

@@ -21,10 +21,10 @@ use crate::{options::Options, server::listen, socket::Socket, wire::Wire};
 /// How many connections there are at a time: a browser has one or two.
 const PLACES: usize = 128;
 
-/// How long a client may read nothing, or take for the head of a request.
+/// How long a client may read nothing, or take to send the head of a request.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// A page that is listened for.
+/// The live page, with the listener for it.
 pub(crate) struct Status {
     listener: TcpListener,
     pub(crate) address: SocketAddr,
@@ -38,7 +38,7 @@ impl Status {
         Ok(Self { listener, address, page: page.only_hosts(options.status_host.iter().cloned()) })
     }
 
-    /// Shows the page for ever; whoever looks is cut off when this is dropped.
+    /// Shows the page for ever; dropping this cuts off everybody who looks at it.
     pub(crate) async fn serve(self) {
         let places = Arc::new(Semaphore::new(PLACES));
         let mut open = JoinSet::new();
@@ -47,7 +47,7 @@ impl Status {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => drop(open.spawn(connection(stream, self.page.clone(), place))),
-                // No more files, as a rule.
+                // As a rule there are no more files.
                 Err(_) => sleep(Duration::from_millis(10)).await,
             }
             while open.try_join_next().is_some() {}
@@ -62,11 +62,11 @@ async fn connection(stream: TcpStream, page: StatusPage, place: OwnedSemaphorePe
         wire.asked(&request);
         page.clone().call(request).map_ok(refused_closes)
     });
-    // Who breaks off is no event.
+    // An error means that the browser broke off; nobody needs to hear of it.
     let _ = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(IDLE).serve_connection(io, answer).await;
 }
 
-/// Lets the connection of who is turned away make room at once, and not after it has been idle for as long as it may.
+/// Closes the connection of a client that is turned away: else it would hold a place until it has been idle.
 fn refused_closes<B>(mut response: Response<B>) -> Response<B> {
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -1,15 +1,15 @@
-//! For whom a request is, and where it goes.
+//! Which host a request is for, and where the proxy sends it.
 
 use http::{
     HeaderValue, Method, Request, Uri, Version, header,
     uri::{Authority, PathAndQuery, Scheme},
 };
 
-/// Returns the host that a request is for; the error says why there is none that all would agree on.
+/// Returns the host that a request is for; the error says why servers might not agree on one.
 pub(crate) fn host<B>(request: &Request<B>) -> Result<Option<HeaderValue>, &'static str> {
     let mut lines = request.headers().get_all(header::HOST).iter();
     let line = lines.next();
-    // RFC 9112, section 3.2: no Host, or two, is an error, which the next server may see another way.
+    // RFC 9112, section 3.2: no Host, or two, is an error; the next server may understand it in another way.
     if lines.next().is_some() {
         return Err("more than one Host");
     }
@@ -28,11 +28,11 @@ pub(crate) fn host<B>(request: &Request<B>) -> Result<Option<HeaderValue>, &'sta
     Ok(authority.and_then(|authority| HeaderValue::from_str(authority).ok()).or_else(|| line.cloned()))
 }
 
-/// Aims a request at the upstream: its scheme and authority, with the path and the query as they came, or as they have to be
-/// sent where there is no path. The error says why the target is none of this method's.
+/// Aims a request at the upstream: its scheme and authority, with the path and query as they came. Where there is no
+/// path, it gets the one that has to be sent. The error says why this method cannot have the target.
 pub(crate) fn aim<B>(request: &mut Request<B>, upstream: &Authority) -> Result<(), &'static str> {
     let scheme = request.uri().scheme();
-    // RFC 9110, section 4.2: it would be answered as if another protocol's resource were one of HTTP.
+    // RFC 9110, section 4.2: the answer would stand for a resource of HTTP, though another scheme was asked for.
     if scheme.is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
         return Err("a scheme that is not HTTP's");
     }
@@ -60,9 +60,9 @@ pub(crate) fn aim<B>(request: &mut Request<B>, upstream: &Authority) -> Result<(
 
 /// Returns whether a target of HTTP/1 has neither path nor query, such as `http://a`.
 ///
-/// `Uri` gives such a target the path `/`, and says nothing else of what came; hyper hands the target on in no other form. But that
-/// path is a constant, and no part of the target's own bytes: in memory it does not follow the authority, as a path that came does.
-/// If `http` kept its parts in another way, the worst would be `*` for an `OPTIONS` of `/`, or the other way round.
+/// `Uri` gives such a target the path `/`, and hyper hands the target on in no other form. But that `/` is a constant:
+/// unlike a path that came, it does not follow the authority in memory. If `http` kept its parts in another way, the
+/// worst would be `*` for an `OPTIONS` of `/`, or the other way round.
 fn has_no_path(target: &Uri) -> bool {
     let parts = target.authority().zip(target.path_and_query());
     parts.is_some_and(|(authority, path)| {

@@ -5,8 +5,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 use tokio_util::task::TaskTracker;
 
-/// Joins the client's connection and the upstream's once both have switched protocols. They count as one of these
-/// connections until they end.
+/// Joins the client's connection and the upstream's once both have switched protocols. Until they end, `connections`
+/// counts them as one.
 pub(crate) fn join(connections: &TaskTracker, client: OnUpgrade, upstream: OnUpgrade) {
     connections.spawn(async move {
         if let Ok((client, upstream)) = tokio::try_join!(client, upstream) {

@@ -21,14 +21,14 @@ use crate::{body::Lively, failure::Failure, fields, forwards, options::Options, 
 /// What comes from upstream, or the line that says why nothing does.
 pub(crate) type UpstreamBody = Either<Lively, Full<Bytes>>;
 
-/// Small, since each request that waits holds one.
+/// What a worker's requests go to. Small, since each request that waits holds one.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     route: Arc<Route>,
     client: Option<Arc<fields::Client>>,
 }
 
-/// A service that is told for whom it works: less for each request than an extension takes.
+/// A service that is told for which client it works. This costs each request less than an extension.
 pub(crate) trait ForClient {
     fn for_client(self, client: IpAddr) -> Self;
 }
@@ -38,7 +38,7 @@ struct Route {
     sender: Sender,
     authority: Authority,
     version: Version,
-    /// Those that switch protocols are counted there.
+    /// Connections that switch protocols are counted there.
     connections: TaskTracker,
 }
 
@@ -66,7 +66,7 @@ impl<S: ForClient + Clone> ForClient for HttpSingleflight<S> {
 }
 
 impl Route {
-    /// Makes the next hop's request of a client's; returns the client's half of an upgrade if it asks for one.
+    /// Turns a client's request into the next hop's; returns the client's half of an upgrade if it asks for one.
     fn rewrite<B>(
         &self,
         request: &mut Request<B>,
@@ -92,7 +92,7 @@ impl Route {
         fields::via(headers, received);
         match host {
             Some(host) if self.version == Version::HTTP_11 => headers.insert(header::HOST, host),
-            // RFC 9113, section 8.3.1: it would disagree with the upstream's own `:authority`.
+            // RFC 9113, section 8.3.1: the client's host would disagree with the upstream's own `:authority`.
             _ => headers.remove(header::HOST),
         };
         Ok(upgrades.then(|| hyper::upgrade::on(request)))

@@ -1,4 +1,4 @@
-//! What an HTTP/1 connection's requests and answers say to its socket.
+//! What the requests and answers of an HTTP/1 connection tell its socket.
 
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
@@ -9,12 +9,12 @@ use http::{Request, Response, StatusCode, Version};
 use hyper::body::Body;
 use tokio_util::sync::CancellationToken;
 
-/// No request has been seen since this was last looked at.
+/// [`Wire::content`] has been taken, and no request has come since.
 const UNTOLD: u64 = u64::MAX;
 /// The content comes in chunks.
 const CHUNKED: u64 = u64::MAX - 1;
 
-/// Shared by a socket and those who answer what comes over it.
+/// Shared by a socket and the services that answer what comes over it.
 #[derive(Debug)]
 pub(crate) struct Wire {
     content: AtomicU64,
@@ -23,11 +23,11 @@ pub(crate) struct Wire {
     upgraded: AtomicBool,
     /// Whether the head of a request has come in part.
     begun: AtomicBool,
-    /// When the proxy stops.
+    /// Cancelled when the proxy stops.
     pub(crate) stop: CancellationToken,
-    /// Whether what has arrived is read at once.
+    /// Whether each read takes all that has arrived, known to the runtime or not.
     at_once: AtomicBool,
-    /// Whether an answer is under way whose end nothing but the end of the connection tells.
+    /// Whether an answer is under way whose end only the end of the connection tells.
     fragile: AtomicBool,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Content {
 }
 
 impl Wire {
-    /// Returns that of a connection that ends with what is under way after this stop.
+    /// Returns the wire of a connection that, after this stop, ends with what is under way.
     pub(crate) fn new(stop: CancellationToken) -> Self {
         Self {
             content: AtomicU64::new(UNTOLD),
@@ -52,14 +52,14 @@ impl Wire {
         }
     }
 
-    /// Told of each request before more of the connection is read.
+    /// Called with each request before more of the connection is read.
     pub(crate) fn asked<B: Body>(&self, request: &Request<B>) {
         self.old.store(request.version() == Version::HTTP_10, Relaxed);
         let content = if request.body().is_end_stream() { Some(0) } else { request.body().size_hint().exact() };
         self.content.store(content.unwrap_or(CHUNKED), Release);
     }
 
-    /// Returns the content of the request that has been told of, once.
+    /// Returns the content of the last request, once.
     pub(crate) fn content(&self) -> Option<Content> {
         match self.content.swap(UNTOLD, Acquire) {
             UNTOLD => None,
@@ -76,12 +76,12 @@ impl Wire {
         self.fragile.store(endless && self.old.load(Relaxed), Release);
     }
 
-    /// The answer has ended as it should.
+    /// Called when the answer has ended as it should.
     pub(crate) fn ended(&self) {
         self.fragile.store(false, Release);
     }
 
-    /// Told with each read whether it has left a head half read.
+    /// Called after each read, with whether it has left a head half read.
     pub(crate) fn read(&self, begun: bool) {
         self.begun.store(begun, Release);
     }

@@ -1,7 +1,7 @@
-//! One thread per core, each with its own runtime and its own connections to clients and upstream; the flights are
-//! everybody's.
+//! One thread per core, each with its own runtime and its own connections to clients and upstream. All share their
+//! flights.
 //!
-//! So a request that nobody shares is served on one thread, as in nginx; only a shared flight crosses threads: its work
+//! So a request that nobody shares is served on one thread, as in nginx. Only a shared flight crosses threads: its work
 //! runs where its second caller is.
 
 use std::{future::Future, io, iter, pin::pin, sync::Arc, thread, time::Duration};
@@ -22,11 +22,11 @@ use crate::{
     upstream::Upstream,
 };
 
-/// How many files the proxy needs that are no connections.
+/// How many files the proxy needs for other things than connections.
 const OTHER_FILES: u64 = 64;
 
-/// How many clients are inside at most: each may need a file for an upstream connection of its own, so half of them are
-/// kept for those.
+/// Returns how many clients may be inside. Each may need a file for an upstream connection of its own, so half of the
+/// files are kept for those.
 fn places(options: &Options) -> usize {
     let clients = options.clients.map_or_else(
         || match rlimit::increase_nofile_limit(u64::MAX) {
@@ -40,7 +40,7 @@ fn places(options: &Options) -> usize {
 
 /// Threads that serve clients.
 pub(crate) struct Workers {
-    /// One for each worker, which ends when its sender is gone and what is under way has ended.
+    /// One for each worker. A worker ends when its sender is gone and what is under way has ended.
     clients: Vec<mpsc::UnboundedSender<Accepted>>,
     /// Closed once all have ended.
     ended: mpsc::Receiver<()>,
@@ -90,7 +90,7 @@ impl Workers {
             // If the worker's thread has died, its clients are closed.
             let _ = worker.send(accepted);
         }
-        // Clients that nobody has taken in yet may have asked; there is a bound, since others may come meanwhile.
+        // Clients not taken in yet may have sent a request. The bound is there since more may come meanwhile.
         let arrived = arrived(listener, &places).take(BACKLOG as usize);
         for (accepted, worker) in arrived.zip(clients.iter().cycle()) {
             let _ = worker.send(accepted);
@@ -102,20 +102,20 @@ impl Workers {
 
 /// Takes the next client in, once there is a place for it. Cancel safe.
 async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
-    // Never closed; without a place nobody can come in.
+    // The semaphore is never closed; if it were, nobody could come in.
     let Ok(place) = Arc::clone(places).acquire_owned().await else { return std::future::pending().await };
     loop {
         match listener.accept().await.and_then(|(stream, address)| Ok((stream.into_std()?, address))) {
             Ok((stream, address)) => return Accepted { stream, address, place },
-            // No more files, as a rule: some connection will close.
+            // As a rule there are no more files; some connection will close.
             Err(_) => sleep(Duration::from_millis(10)).await,
         }
     }
 }
 
-/// Takes in those who have come, as far as there are places, and closes the listener.
+/// Takes in the clients that have come, as far as there are places, and closes the listener.
 fn arrived(listener: TcpListener, places: &Arc<Semaphore>) -> impl Iterator<Item = Accepted> {
-    // The runtime may not know yet of all who have come; the system does.
+    // The runtime may not have been told yet of all who have come; the system knows.
     let listener = listener.into_std();
     iter::from_fn(move || {
         let place = Arc::clone(places).try_acquire_owned().ok()?;
@@ -135,8 +135,8 @@ struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread, which nobody joins: it serves until its clients have ended, then drives its connections until
-    /// those of the others have, who may be reading what it receives.
+    /// Starts the thread, which nobody joins. It serves until its clients have ended. Then it drives its upstream
+    /// connections until the other workers' clients have ended too: they may be reading what comes over these.
     fn start(self, last: Arc<Barrier>) -> io::Result<()> {
         let runtime = runtime()?;
         let work = move || {
@@ -160,7 +160,7 @@ impl Worker {
             }
             None => server.serve(clients, upstream, connections).await,
         };
-        // What was answered here may not have reached those who wait for it at other proxies.
+        // Answers of this proxy's flights may not have reached those who wait for them at other proxies.
         if let Some(fleet) = fleet {
             fleet.drain(until.saturating_duration_since(Instant::now())).await;
         }
@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// The first hangs in its request, and the engine in an operation of long ago.
+    /// The client hangs in its request, and the engine in an operation that began long ago.
     #[tokio::test(start_paused = true)]
     async fn connections_and_the_fleet_have_one_grace_time_together() {
         let upstream = listen(([127, 0, 0, 1], 0).into()).unwrap();

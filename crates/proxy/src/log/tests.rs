@@ -1,6 +1,4 @@
-//! What is said of an answer in its line.
-//!
-//! Of the same kind: a body that fails at its first frame, and one that is asked again after it has failed.
+//! What the log says of an answer.
 
 use std::{
     convert::Infallible,

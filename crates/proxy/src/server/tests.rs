@@ -1,5 +1,5 @@
-//! What has arrived when the proxy stops: the bytes lie in the socket, and the runtime has not been told of them. And what the
-//! system is asked to see to.
+//! Requests that have arrived when the proxy stops: their bytes lie in the socket, and the runtime has not been told of
+//! them. Also the probes that the system is asked for.
 
 use std::{
     io::{Read, Write},
@@ -38,7 +38,7 @@ fn get(stream: u8) -> Vec<u8> {
     frame(1, 5, stream, &[0x82, 0x86, 0x84, 0x41, 1, b'a'])
 }
 
-/// A proxy whose upstream answers soon, and a client, with the end of its connection that the proxy has.
+/// A proxy whose upstream answers soon, and a client with both ends of its connection: its own and the proxy's.
 struct Client {
     stream: std::net::TcpStream,
     other: std::net::TcpStream,
@@ -64,7 +64,7 @@ impl Client {
         let options = ["proxy", "--quiet", "--upstream", "http://a", "--grace", grace, "--idle", "600000"];
         let server = Server::new(&Options::read(options.map(Into::into)).unwrap());
         let service = service_fn(|request: Request<Incoming>| async {
-            // As whoever asks upstream, it does not answer in its first poll.
+            // Like a service that asks upstream, it does not answer in its first poll.
             yield_now().await;
             let mut response = Response::new(Full::new(Bytes::from_static(b"rows")));
             if request.headers().contains_key(header::UPGRADE) {
@@ -100,7 +100,7 @@ impl Client {
         }
     }
 
-    /// Reads until this comes, or else to the end; returns whether it came.
+    /// Reads until `part` comes, or else to the end; returns whether it came.
     async fn receives(&mut self, part: &[u8]) -> bool {
         let (mut received, mut bytes, since) = (Vec::<u8>::new(), [0; 1024], Instant::now());
         loop {
@@ -187,7 +187,7 @@ async fn a_connection_on_which_nothing_has_come_ends_at_once() {
         }
         client.is_read().await;
         client.stop();
-        // Over HTTP/2 a client may have sent something before it knows.
+        // Over HTTP/2 a client may have sent something before it learns of the stop.
         if asked.starts_with(b"PRI") {
             assert!(client.receives(&frame(7, 0, 0, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0])).await);
             drop(client.stream);
@@ -222,7 +222,7 @@ async fn a_client_that_has_switched_protocols_is_looked_for_when_it_is_silent() 
     let mut client = Client::connect("600000");
     client.sends(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(client.receives(b"rows").await);
-    // One that has not has its time.
+    // A client that has not switched protocols has a time limit instead.
     assert!(!SockRef::from(&client.other).keepalive().unwrap());
     client.sends(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n");
     assert!(client.receives(b"HTTP/1.1 101 ").await);
