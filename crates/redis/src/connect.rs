@@ -1,4 +1,4 @@
-//! How an engine comes to be: what is asked of the server before anything depends on it.
+//! How an engine is made, and what is asked of the server before anything depends on it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use redis::{
 
 use crate::{ConnectError, Inbox, RedisEngine, connection::Connection, link::Link, trial};
 
-/// How an engine reaches its server, for those who want it otherwise than [`RedisEngine::connect`].
+/// How an engine reaches its server, where the settings of [`RedisEngine::connect`] do not suit.
 #[derive(Clone, Debug)]
 pub struct Settings {
     connect_timeout: Duration,
@@ -28,14 +28,14 @@ impl Settings {
     }
 
     /// Sets how long an answer may take before the operation counts as failed; the fleet's lease is the right length.
-    /// No caller waits so long, since a fleet's budget is shorter. Until then a late answer still frees what it speaks
-    /// of; after that it is lost.
+    /// No caller waits so long, since a fleet's budget is shorter. A late answer within this time still frees what it
+    /// is about; after that it is lost.
     pub fn response_timeout(self, timeout: Duration) -> Self {
         Self { response_timeout: timeout, ..self }
     }
 
-    /// Asks for no pushes, so the fleet looks by itself. That is also what happens with a server or a proxy that does not
-    /// speak RESP3, and with `?protocol=resp2` in the URL.
+    /// Asks for no pushes, so the fleet polls. A fleet polls also if the server, or a proxy before it, does not speak
+    /// RESP3, and with `?protocol=resp2` in the URL.
     pub fn polling(self) -> Self {
         Self { polling: true, ..self }
     }
@@ -91,7 +91,7 @@ impl Settings {
         self.engine(Link::Cluster(cluster), inbox).await
     }
 
-    /// Makes an engine of a connection, after trying whether it can be one.
+    /// Makes an engine of a connection, after a trial of it.
     async fn engine(&self, mut link: Link, inbox: Option<Inbox>) -> Result<RedisEngine, ConnectError> {
         if let Some(inbox) = &inbox {
             link.subscribe(&inbox.channel()).await.map_err(ConnectError::of)?;
@@ -104,14 +104,15 @@ impl Settings {
     fn tcp(&self) -> TcpSettings {
         // Commands are small, and each is waited for.
         let settings = TcpSettings::default().set_nodelay(true);
-        // A server whose machine is gone sends no reset; without this, the kernel goes on sending for a quarter of an hour.
+        // A server whose machine is gone sends no reset; without this, the kernel would retransmit for a quarter of an
+        // hour.
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         let settings = settings.set_user_timeout(self.response_timeout);
         settings
     }
 }
 
-/// Where TLS is wanted and rustls has no crypto provider, it would panic.
+/// Refuses TLS for which rustls has no crypto provider: it would panic.
 #[cfg(feature = "tls-rustls")]
 fn has_tls<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<(), ConnectError> {
     let is_tls = |url: &str| {
@@ -125,7 +126,7 @@ fn has_tls<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<(), ConnectErr
     Ok(())
 }
 
-/// The client says what is missing.
+/// Without rustls there is nothing to check: the client itself says what is missing.
 #[cfg(not(feature = "tls-rustls"))]
 fn has_tls<'a>(_: impl IntoIterator<Item = &'a str>) -> Result<(), ConnectError> {
     Ok(())
@@ -138,13 +139,14 @@ impl Default for Settings {
 }
 
 impl RedisEngine {
-    /// Connects to a Redis or Valkey server: `redis://[user:password@]host:port[/db]`; `rediss://` with one of the features
-    /// for TLS. It must allow what [the crate's documentation](crate#rights) lists, which is tried before this returns.
+    /// Connects to a Redis or Valkey server: `redis://[user:password@]host:port[/db]`, or `rediss://` with one of the
+    /// features for TLS. The server must allow what [the crate's documentation](crate#rights) lists; this is tried
+    /// before the engine is returned.
     ///
     /// # Errors
     ///
-    /// A URL that does not parse, a server that does not answer, that is no Redis, that refuses the password, that belongs to
-    /// a cluster, or that lacks what is needed. What goes wrong later costs callers nothing but the sharing.
+    /// A URL that does not parse; a server that does not answer, is no Redis, refuses the password, belongs to a
+    /// cluster, or lacks what is needed. What goes wrong later costs callers nothing but the sharing.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
         Settings::new().connect(url).await
     }
@@ -159,9 +161,9 @@ impl RedisEngine {
         Settings::new().cluster(urls).await
     }
 
-    /// Returns an engine on a connection of yours. It is told nothing by the server, so the fleet looks by itself. The manager
-    /// decides when it is made anew: one on which nothing is answered any more it keeps, and one to a server that has become a
-    /// replica.
+    /// Returns an engine on a connection of yours. The server tells it nothing, so the fleet polls. The manager decides when
+    /// to connect anew: it keeps a connection on which nothing is answered any more, and one to a server that has become
+    /// a replica.
     ///
     /// # Errors
     ///
@@ -171,8 +173,8 @@ impl RedisEngine {
         Settings::new().engine(Link::One(manager), None).await
     }
 
-    /// Returns an engine on a connection of yours, whose push sender is that inbox. The connection must speak RESP3,
-    /// and subscribe again by itself:
+    /// Returns an engine on a connection of yours whose push sender is this inbox. The connection must speak RESP3, and
+    /// subscribe again by itself:
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {

@@ -16,19 +16,19 @@ use crate::{
     script::{self, Script},
 };
 
-/// Waiters are told messages up to this length in bytes, and come to read longer ones: what is told travels once for each
-/// process that waits, in a cluster over the bus between its nodes too.
+/// Waiters are told messages up to this length in bytes, and come to read longer ones. A message that is told travels
+/// once for each process that waits, and in a cluster over the bus between its nodes too.
 const TOLD: usize = 8 * 1024;
 
-/// How much of long messages is read at a time, in KiB. Servers cut off a connection that is subscribed to anything when more
-/// than 32 MB lie ready for it, or more than 8 MB for a minute (`client-output-buffer-limit`, `pubsub`), and then all that was
-/// asked on it fails. This is half of the lower limit.
+/// How much of long messages is read at a time, in KiB: half of the 8 MB that may lie ready for a subscribed connection
+/// for a minute. When more lies there for so long, or more than 32 MB at once, the server cuts the connection off
+/// (`client-output-buffer-limit`, `pubsub`), and all that was asked on it fails.
 const READ: u32 = 4 * 1024;
 
 /// Redis or Valkey as the engine of a fleet.
 ///
-/// A clone is the same engine. All operations of a process go over one connection, which is made anew by itself when it is
-/// lost; meanwhile they fail, and the fleet's callers run their own work.
+/// A clone is the same engine. All operations of a process go over one connection. When it is lost it is made anew by
+/// itself; meanwhile operations fail, and the fleet's callers run their own work.
 ///
 /// # Guarantees
 ///
@@ -40,10 +40,10 @@ pub struct RedisEngine(Arc<Parts>);
 
 struct Parts {
     link: Link,
-    /// `None`: the connection tells nothing, and the fleet looks by itself.
+    /// `None`: the server tells nothing over this connection, and the fleet polls.
     inbox: Option<Inbox>,
-    /// What this process is called where waiters are noted: `n` or `p`, for those that are told and those that poll, and
-    /// the number of its inbox.
+    /// The name of this process in the lists of waiters: `n` for one that is told or `p` for one that polls, then the
+    /// number of its inbox.
     waiter: String,
     /// Bounds how much of long messages is read at a time; one permit for each KiB.
     reads: Semaphore,
@@ -58,7 +58,7 @@ impl RedisEngine {
         Self(Arc::new(Parts { link, inbox, waiter, reads: Semaphore::new(READ as usize) }))
     }
 
-    /// Returns whether the server tells when flights land, by RESP3 pushes; otherwise the fleet polls.
+    /// Returns whether the server tells, by RESP3 pushes, when flights land; otherwise the fleet polls.
     pub fn is_told(&self) -> bool {
         self.0.inbox.is_some()
     }
@@ -79,15 +79,15 @@ impl RedisEngine {
         })
     }
 
-    /// Asks for what flights ask for now and then only, by a script that is sent as a whole: other processes may have made the
-    /// server know the others.
+    /// Runs the commands that the other scripts use only now and then, so that a right that is missing shows at once.
+    /// The script is sent as a whole: other processes may have made the server know its hash.
     pub(crate) async fn ask_for_the_rest(&self, name: Name) -> RedisResult<()> {
         script::RIGHTS.send(&mut self.0.link.clone(), &[keys::flights(name)], &[]).await.map(drop)
     }
 
     /// Reads a message of that many bytes.
     async fn read(self, result: String, length: u32) -> Result<Peek, Unavailable> {
-        // It cannot fail, since nobody closes the semaphore.
+        // The semaphore is never closed, so this cannot fail.
         let _share = self.0.reads.acquire_many(length.div_ceil(1024).min(READ)).await;
         let mut link = self.0.link.clone();
         let read: RedisResult<Option<Vec<u8>>> = redis::cmd("GET").arg(result).query_async(&mut link).await;
@@ -96,11 +96,11 @@ impl RedisEngine {
     }
 }
 
-/// What a look has found.
+/// What a look at a flight has found.
 enum Found {
-    /// All that there is to know.
+    /// Everything that there is to know.
     All(Peek),
-    /// A message of so many bytes, which is yet to be read.
+    /// A message of so many bytes, which has yet to be read.
     Long(u32),
 }
 
@@ -110,7 +110,7 @@ impl Engine for RedisEngine {
             text(join.token),
             text(&self.0.waiter),
             millis(join.lease),
-            // One is always noted: otherwise `close` would not know that there are any.
+            // At least one waiter is noted: otherwise `close` would not know that there are any.
             text(join.max_waiters.max(1)),
             join.was.map_or_else(Bytes::new, text),
             join.window.map_or_else(Bytes::new, millis),
@@ -204,7 +204,7 @@ fn text(value: impl ToString) -> Bytes {
     value.to_string().into()
 }
 
-/// Whole milliseconds, and at least one: the server refuses to keep anything for none.
+/// Returns whole milliseconds, at least one: the server refuses to keep anything for none.
 fn millis(time: Duration) -> Bytes {
     text(time.as_millis().max(1))
 }

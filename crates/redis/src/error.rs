@@ -24,7 +24,7 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Says what a server's refusal means.
+    /// Returns what a server's refusal means.
     pub(crate) fn of(error: RedisError) -> Self {
         match error.kind() {
             ErrorKind::Parse => Self::NotRedis(error),
@@ -33,7 +33,7 @@ impl ConnectError {
             ErrorKind::Io => Self::Unreachable(error),
             ErrorKind::RESP3NotSupported => Self::NoResp3,
             _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) => Self::NotAllowed(error),
-            // What a script may not do is an error of no kind of its own, and worded differently by each server.
+            // What a script may not do is an error without a kind of its own, and each server words it differently.
             _ if error.to_string().contains("ACL failure")
                 || error.to_string().contains("user executing the script") =>
             {
@@ -44,7 +44,7 @@ impl ConnectError {
     }
 }
 
-/// The client tells on further lines where in an answer it stopped reading.
+/// Returns the first line of an error: on further lines the client tells where in an answer it stopped reading.
 fn line(error: &RedisError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }

@@ -11,10 +11,10 @@ use tower_singleflight::fleet::{Name, News, Token};
 
 use crate::keys::CHANNELS;
 
-/// Takes what a server tells without being asked: one for each process, on one channel.
+/// Takes what a server tells without being asked: one inbox for each process, on one channel.
 ///
-/// [`RedisEngine::connect`](crate::RedisEngine::connect) makes its own. For a connection of your own, give a clone to its
-/// configuration as the push sender, and the inbox to
+/// [`RedisEngine::connect`](crate::RedisEngine::connect) makes its own. If you bring a connection, give a clone of the
+/// inbox to its configuration as the push sender, and the inbox to
 /// [`from_manager_with_inbox`](crate::RedisEngine::from_manager_with_inbox).
 #[derive(Clone)]
 pub struct Inbox(Arc<Parts>);
@@ -22,7 +22,8 @@ pub struct Inbox(Arc<Parts>);
 struct Parts {
     /// 16 hexadecimal digits.
     number: String,
-    /// One for each fleet on this connection; empty until the first asks for news: what comes before that is for nobody.
+    /// One for each fleet on this connection; empty until the first asks for news. What comes before that is for
+    /// nobody.
     news: Mutex<Vec<News>>,
 }
 
@@ -51,7 +52,7 @@ impl Inbox {
     }
 
     fn hear(&self, push: PushInfo) {
-        // To tell a fleet wakes its callers, so the lock is released before.
+        // Telling a fleet wakes its callers, so the lock is released first.
         let fleets = self.fleets().clone();
         match push.kind {
             PushKind::Message => {
@@ -61,7 +62,7 @@ impl Inbox {
                     }
                 }
             }
-            // Between the two, what was told was told to nobody.
+            // Between these two, nobody was told anything.
             PushKind::Disconnection | PushKind::Subscribe => fleets.iter().for_each(News::lost),
             _ => {}
         }

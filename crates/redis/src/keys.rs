@@ -1,10 +1,10 @@
-//! What things are called in the store.
+//! The keys in the store.
 //!
-//! All that belongs to one scope has one hash tag, so a cluster keeps it on one node, where one script reaches it.
+//! All keys of one scope have one hash tag, so a cluster keeps them on one node, where one script reaches them all.
 
 use tower_singleflight::fleet::{FenceScope, Name, Token};
 
-/// The channel of an inbox is this and the inbox's number.
+/// How the name of an inbox's channel begins; the inbox's number follows.
 pub(crate) const CHANNELS: &str = "tsf:i:";
 
 fn of(scope: FenceScope, rest: &str) -> String {
@@ -15,22 +15,22 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The flights of a name that run: a hash.
+/// Returns the key of a name's running flights: a hash.
 pub(crate) fn flights(name: Name) -> String {
     of(name.scope(), &format!("l:{}", hex(name.key())))
 }
 
-/// What became of a flight: pending or landed.
+/// Returns the key of what became of a flight: pending or landed.
 pub(crate) fn result(name: Name, token: Token) -> String {
     of(name.scope(), &format!("r:{}:{token}", hex(name.key())))
 }
 
-/// That a token was closed, and is refused.
+/// Returns the key that says that a token was closed, and is refused.
 pub(crate) fn refusal(name: Name, token: Token) -> String {
     of(name.scope(), &format!("x:{token}"))
 }
 
-/// The fence of a scope: a value that no other fence has.
+/// Returns the key of a scope's fence: a value that no other fence has.
 pub(crate) fn fence(scope: FenceScope) -> String {
     of(scope, "f")
 }

@@ -1,7 +1,7 @@
 //! Lets the processes of a fleet share flights of [`tower_singleflight`] through the Redis or Valkey that they have.
 //!
-//! [`RedisEngine`] is what a fleet joins flights through. Redis 6 and Valkey 7.2 or later will do: alone, with replicas, or,
-//! with the feature `cluster`, as a cluster.
+//! [`RedisEngine`] is the engine through which a fleet's processes share flights. It needs Redis 6 or Valkey 7.2, or
+//! later: alone, with replicas, or as a cluster (feature `cluster`).
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,17 +19,17 @@
 //!
 //! # Rights
 //!
-//! A user needs these, and no more; the tests run under such a one:
+//! A user needs these rights and no others; the tests run as such a user:
 //!
 //! ```text
 #![doc = include_str!("rights.acl")]
 //! ```
 //!
-//! A cluster asks for `+cluster|slots` beside them.
+//! A cluster needs `+cluster|slots` too.
 //!
 //! # What lies in the store
 //!
-//! `<scope>` and `<key>` are keyed digests in hexadecimal digits, and tell nothing of what they were made of.
+//! `<scope>` and `<key>` are keyed digests in hexadecimal digits, which tell nothing of what they were made of.
 //!
 //! | key | what | until |
 //! |---|---|---|

@@ -1,4 +1,4 @@
-//! Scripts: known to the server by their hash, and sent to it again when it has forgotten them.
+//! Scripts. The server knows them by their hash, and gets them again when it has forgotten them.
 
 use std::sync::LazyLock;
 
@@ -34,10 +34,11 @@ impl Script {
         Self { code, hash: redis::Script::new(code).get_hash().to_owned() }
     }
 
-    /// Runs it. All keys that it touches are among these, as a cluster demands.
+    /// Runs the script. `keys` must name all keys that it touches, as a cluster demands.
     ///
-    /// A server that does not know it (it is new, its scripts were flushed, or another node has taken the keys over) gets it
-    /// with the arguments: unlike loading it first, that takes one round trip and reaches the right node.
+    /// The server may not know the script: it is new, its scripts were flushed, or another node has taken the keys
+    /// over. It then gets the script with the arguments. Unlike loading it first, that takes one round trip and reaches
+    /// the right node.
     pub(crate) async fn run(&self, link: &mut Link, keys: &[String], arguments: &[&[u8]]) -> RedisResult<Value> {
         match self.command("EVALSHA", &self.hash, keys, arguments).query_async(link).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
@@ -47,7 +48,7 @@ impl Script {
         }
     }
 
-    /// Runs it whether the server knows it or not.
+    /// Runs the script, whether the server knows it or not.
     pub(crate) async fn send(&self, link: &mut Link, keys: &[String], arguments: &[&[u8]]) -> RedisResult<Value> {
         self.command("EVAL", self.code, keys, arguments).query_async(link).await
     }

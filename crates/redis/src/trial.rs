@@ -1,7 +1,7 @@
-//! One flight from its beginning to its end, before anything depends on the server.
+//! A trial: one flight from beginning to end, before anything depends on the server.
 //!
-//! It asks for all that flights ask for, so what is missing (a right, a version, a writable server, memory) is an error
-//! where the engine is made, and not a surprise in the night.
+//! The trial asks for all that flights ask for. So whatever is missing (a right, a version, a writable server, memory)
+//! is an error where the engine is made, and not a surprise in the night.
 
 use std::{collections::HashMap, error::Error, time::Duration};
 
@@ -11,12 +11,12 @@ use tower_singleflight::fleet::{Closed, Engine, FenceScope, Join, Joined, Name, 
 
 use crate::{ConnectError, RedisEngine};
 
-/// How long what a trial leaves behind lies there, at most twice.
+/// How long what a trial leaves in the store stays there: this long, or twice as long.
 const LEASE: Duration = Duration::from_secs(1);
 
-/// Asks a server what it is.
+/// Asks a server what it is, and refuses what is not one server by itself.
 ///
-/// Who speaks no `HELLO` is asked no further: it may be a proxy, and the trial says whether it will do.
+/// A server that does not know `HELLO` is asked no further: it may be a proxy, and the trial says whether it will do.
 pub(crate) async fn is_one_server(connection: &mut impl ConnectionLike) -> Result<(), ConnectError> {
     let said: Result<HashMap<String, Value>, _> = redis::cmd("HELLO").query_async(connection).await;
     let said = match said {

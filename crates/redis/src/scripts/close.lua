@@ -7,7 +7,7 @@
 -- The result is `P` and the waiters while the flight is pending, and `M` and the message once it has landed.
 local flights, result, refusal, token = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 
--- This is the same close once more, and its first answer was lost.
+-- The same close was asked for before, and its answer was lost.
 local told = redis.call('GET', refusal)
 if told then
   return tonumber(told)

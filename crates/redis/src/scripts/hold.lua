@@ -6,7 +6,7 @@ local state = redis.call('GETRANGE', KEYS[1], 0, 0)
 if state == 'P' then
   redis.call('PEXPIRE', KEYS[1], ARGV[1])
 elseif state == '' then
-  -- It had run out; who was to be told is forgotten, and they look by themselves.
+  -- It had expired, and the list of its waiters with it: they look by themselves.
   redis.call('SET', KEYS[1], 'P', 'PX', ARGV[1])
 end
 return 1

@@ -16,7 +16,7 @@ if marks[2] then
   return {2}
 end
 local there = redis.call('HMGET', flights, 'd:' .. token, 't', 'e', 'b')
--- This is the same join once more, and its first answer was lost.
+-- The same join was asked for before, and its answer was lost.
 if there[1] then
   return {0}
 end
@@ -59,7 +59,7 @@ if current then
   if tonumber(redis.call('HGET', flights, 'd:' .. current) or 0) <= now then
     redis.call('HDEL', flights, 'd:' .. current, 'w:' .. current)
   end
-  -- Flights that were replaced, and whose leaders died, are nobody's. They are looked for now and then.
+  -- Nobody removes a replaced flight whose leader died, so such flights are looked for now and then.
   local fields = redis.call('HLEN', flights)
   if fields >= 16 and fields % 8 < 2 then
     local all = redis.call('HGETALL', flights)

@@ -9,8 +9,8 @@ local waiters = ''
 if redis.call('GETRANGE', result, 0, 0) == 'P' then
   waiters = string.sub(redis.call('GET', result), 2)
 end
--- A server without memory cannot keep it. Those who are told the message need no more; the others find nothing, and do not
--- wait for the end of what is pending.
+-- A server without memory cannot keep the message. Waiters that are told it need no more. The others find nothing, and do
+-- not wait until the pending result expires.
 local kept = redis.pcall('SET', result, 'M' .. message, 'PX', ARGV[2])
 if kept.err then
   redis.call('DEL', result)

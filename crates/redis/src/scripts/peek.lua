@@ -11,7 +11,7 @@ if result and string.sub(result, 1, 1) == 'M' then
   end
   return result
 end
--- Of a server that can be read and not written, a replica say, nothing will come: this changes nothing, and fails there.
+-- This changes nothing, but fails on a server that cannot be written to, such as a replica: nothing would ever come from it.
 redis.call('HDEL', KEYS[1], '-')
 if result then
   return 'P'

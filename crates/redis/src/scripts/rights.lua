@@ -1,4 +1,4 @@
--- Asks for what the other scripts ask for now and then only, so that a right which is missing shows where the engine is made.
+-- Runs the commands that the other scripts use only now and then, so that a missing right shows where the engine is made.
 --
 -- KEYS  1 the flights of a name that nobody else has, and that are over
 local flights = KEYS[1]
