@@ -14,14 +14,14 @@ use super::{
     part::Part,
 };
 
-/// A body whose end is clean only if all came that it had announced: one that ends early is incomplete, whatever it
-/// says of itself (RFC 9112 section 8, RFC 9111 section 3.3).
+/// A body whose end is clean only if everything that it announced has come. A body that ends early is incomplete,
+/// whatever it says of itself (RFC 9112 section 8, RFC 9111 section 3.3).
 pub(super) struct Checked<B> {
     body: Pinned<B>,
     missing: Missing,
 }
 
-/// What was announced and has not come yet: by a `Content-Length`, and by the body itself. Both are held to.
+/// What a `Content-Length`, and the body itself, announced and has not come yet. The body must keep to both.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Missing {
     head: Option<u64>,
@@ -42,8 +42,8 @@ impl Missing {
         Self { head: announced, own: hints.size.exact() }
     }
 
-    /// Returns what the body says of itself, but no end that comes too early, and as its size what is missing of the
-    /// size that it announced first: if it does not keep to that, it ends in an error.
+    /// Returns what the body says of itself, corrected: an end that comes too early is none, and the size is what is
+    /// missing of the size first announced. A body that does not keep to that size ends in an error.
     pub(super) fn judge(self, hints: Hints) -> Hints {
         let is_end_stream = hints.is_end_stream && self.check_end().is_ok();
         Hints { size: self.own.map_or(hints.size, SizeHint::with_exact), is_end_stream }
@@ -68,7 +68,7 @@ impl Missing {
         let _ = self.check(part);
     }
 
-    /// Returns whether all has come that was announced, if anything was.
+    /// Returns whether everything that was announced has come; `false` if nothing was announced.
     pub(super) fn is_over(self) -> bool {
         self.head.max(self.own) == Some(0)
     }

@@ -17,14 +17,14 @@ pub(super) struct Deferred {
     pub(super) cut: usize,
     /// By how many bytes what is kept in memory has grown; less than 0 if there is less of it.
     pub(super) held: isize,
-    /// How many readers there were at most at a time, if the last has left.
+    /// The most readers that there were at a time, once the last has left; else 0.
     pub(super) readers: usize,
 }
 
 impl Deferred {
-    /// Wakes all, even past a waker that panics: it is another reader's, and fails neither this one nor those after it.
-    /// Drops the rest in the same way: a panic of one frame or error would keep the others, or what comes after, from being
-    /// done, and two would end the process.
+    /// Wakes all readers and drops the rest, whatever panics on the way. A waker that panics is another reader's: it
+    /// fails neither this one nor those after it. A panic of one frame or error keeps nothing else from being dropped;
+    /// two panics would end the process.
     pub(super) fn wake(self) {
         let Self { wakers, frames, segments, end, .. } = self;
         for waker in wakers {

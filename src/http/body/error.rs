@@ -4,7 +4,7 @@ use std::{error::Error, fmt, sync::Arc};
 
 use crate::SharedError;
 
-/// What a [`SharedBody`](crate::SharedBody) ends in when it does not end well. A failure of the inner body is
+/// The error of a [`SharedBody`](crate::SharedBody) that does not end well. A failure of the inner body is
 /// one error for all its readers; a reader that is cut has one of its own.
 ///
 /// It stands in for the inner body's own error: it shows that error's text, and its [source](Error::source) is that
@@ -68,8 +68,8 @@ impl BodyError {
         Self(Kind::Panicked)
     }
 
-    /// Returns whether this reader was cut: it was the last when the others had waited for the stall time in sum. The
-    /// body was fine.
+    /// Returns whether this reader was cut, since it was last when the others had waited for the stall time in sum. The
+    /// body itself was fine.
     pub const fn is_lagged(&self) -> bool {
         matches!(self.0, Kind::Lagged)
     }

@@ -21,7 +21,7 @@ pub(in crate::http) struct Gather<B> {
     trailers: Option<HeaderMap>,
 }
 
-/// What came of it.
+/// What came of reading a body to its end.
 #[derive(Debug)]
 pub(in crate::http) enum Gathered {
     /// All of the body, in pieces.
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(pieces.concat(), b"abcdefghi");
     }
 
-    /// It is told to its readers as it was to those of the body itself.
+    /// Its readers are told what those of the body itself were told.
     #[tokio::test]
     async fn a_body_that_came_as_a_whole_says_what_it_is_and_can_be_shared() {
         for (text, trailers) in [("", false), ("rows", false), ("", true), ("rows", true)] {

@@ -1,15 +1,15 @@
-//! What is told of the bodies of a layer to those who watch it.
+//! What those who watch a layer are told of its bodies.
 
 use std::sync::Arc;
 
 /// What happens to a body that several read.
 #[derive(Clone, Copy)]
 pub(in crate::http) enum BodyEvent {
-    /// What it keeps in memory has grown by so many bytes, or is less by them.
+    /// It keeps so many bytes more in memory; if negative, fewer.
     Held(isize),
     /// So many readers were cut just now.
     Cut(usize),
-    /// Its last reader has left; so many there were at most at a time.
+    /// Its last reader has left. The number is the most readers that it had at a time.
     Ended(usize),
 }
 
@@ -18,12 +18,12 @@ pub(in crate::http) trait BodyObservers: Send + Sync {
     /// Returns how many there are.
     fn count(&self) -> usize;
 
-    /// Tells the first so many of them. Never called under a lock (invariant 6).
+    /// Tells as many of them, from the first on. Never called under a lock (invariant 6).
     fn tell(&self, first: usize, event: BodyEvent);
 }
 
-/// One body, as seen by those who watched when it was first shared. So whoever is told that some of it is kept is also
-/// told when that is gone.
+/// One body, and how many observers there were when it was first shared. Only these are told of it, so whoever hears
+/// that bytes are kept also hears when they are gone.
 pub(super) struct BodyWatch {
     observers: Arc<dyn BodyObservers>,
     told: usize,
@@ -36,7 +36,7 @@ impl BodyWatch {
         (told > 0).then_some(Self { observers, told })
     }
 
-    /// Tells what there is to tell: 0 is nothing.
+    /// Tells the observers; 0 means that there is nothing to tell.
     pub(super) fn tell(&self, held: isize, cut: usize, readers: usize) {
         let tell = |event| self.observers.tell(self.told, event);
         if held != 0 {

@@ -135,7 +135,7 @@ where
 }
 
 impl<B> Pinned<B> {
-    /// Returns a body of which this is all.
+    /// Returns a body that consists of what was read.
     #[cfg(feature = "fleet")]
     pub(super) fn whole(read: VecDeque<Read>) -> Self {
         Self { body: None, read }

@@ -14,7 +14,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// Returns nothing for a frame of a kind that is not known yet.
+    /// Returns `None` for a frame of an unknown kind.
     pub(super) fn new(frame: Frame<Bytes>) -> Option<Self> {
         match frame.into_data() {
             Ok(data) => Some(Self::Data(data)),

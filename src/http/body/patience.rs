@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Any reader may be waited for this long.
+/// Waits of this length for one reader are not held against it.
 const PASSING: Duration = Duration::from_millis(50);
 
 /// A reader that takes this many bytes in a second keeps up: it is last only because somebody has to be.
@@ -46,16 +46,16 @@ impl Patience {
         self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
-    /// Returns for how long others have waited for a reader, now that it takes this many bytes. The time in which a
-    /// reader that keeps up takes as many is not held against it.
+    /// Returns for how long others have waited for a reader, now that it takes `bytes`. The time that a reader which
+    /// keeps up needs for so many bytes is not held against it.
     pub(super) fn held(&self, held: Duration, bytes: usize, now: Instant) -> Duration {
         let good = Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000) / KEEPS_UP);
         held.saturating_add(self.waited(now)).saturating_sub(good)
     }
 
-    /// Returns when a reader may be cut for which others had waited for as long as `held` before this wait, once the
-    /// stall time is used up. A reader that was waited for only in passing, since tasks and sockets take turns, gets a
-    /// little longer: it is others that are slow. In sum there is a second more for that.
+    /// Returns when a reader may be cut, once the stall time is used up; `held` is how long others had waited for it
+    /// before this wait. A reader that was waited for only in passing, since tasks and sockets take turns, gets a
+    /// little longer: it is others that are slow. In sum that is at most a second.
     pub(super) fn guilty(&self, held: Duration) -> Option<Instant> {
         let share = (self.stall / 10).max(self.stall.min(PASSING));
         let last = self.stall.saturating_add(self.stall.saturating_mul(20).min(MORE)).saturating_sub(self.spent);
@@ -86,7 +86,7 @@ mod tests {
         let begun = Instant::now();
         patience.begin(begun);
         advance(2 * SECOND).await;
-        // Whoever else waits begins no second wait.
+        // Another reader that waits begins no second wait.
         patience.begin(Instant::now());
         assert!(patience.is_waited_on());
         assert_eq!(patience.deadline(), Some(begun + 5 * SECOND));

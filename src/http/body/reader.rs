@@ -34,7 +34,7 @@ use crate::{
     sync::MutexGuard,
 };
 
-/// A reader or the claim to one; gone from the stream when it is dropped or has come to the end.
+/// A reader, or the claim to one. It leaves the stream when it is dropped or has come to the end.
 pub(super) struct Reader<B> {
     /// `None` after the end.
     seat: Option<Seat<B>>,
@@ -181,7 +181,7 @@ where
 }
 
 impl<B> Reader<B> {
-    /// Leaves the stream, to whose end this reader has come; returns the error if it is one.
+    /// Leaves the stream at its end; returns the error, if the body ended in one.
     fn end(&mut self, error: Option<BodyError>) -> Item {
         self.failed.clone_from(&error);
         self.seat = None;

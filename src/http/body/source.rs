@@ -78,7 +78,7 @@ pub struct BodySource<B> {
     /// `None` only while a clone is made.
     claim: Mutex<Option<Handle<B>>>,
     announced: Option<u64>,
-    /// `None`: as by default. Apart, since a source is moved about with each answer.
+    /// `None`: the defaults. Behind a pointer, since a source is moved with each answer.
     settings: Option<Arc<Settings>>,
 }
 
@@ -137,7 +137,7 @@ impl<B> Unpin for BodySource<B> {}
 impl<B: Body> Clone for BodySource<B> {
     fn clone(&self) -> Self {
         let mut claim = lock(&self.claim);
-        // The one thing that is asked of the body under this lock; before it is moved, so that a panic loses nothing.
+        // Nothing else is asked of the body under this lock. It is asked before it is moved, so a panic loses nothing.
         let hints = match &*claim {
             Some(Handle::Lone(body)) => body.hints(),
             _ => Hints::default(),

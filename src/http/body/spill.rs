@@ -20,11 +20,11 @@ pub(super) use self::{
     task::Spilling,
 };
 
-/// As much goes to one file, in bytes; a larger frame has a file of its own.
+/// How much goes to one file, in bytes; a larger frame has a file of its own.
 const SEGMENT: u64 = 4 << 20;
 
-/// As much is written at a time, in bytes, and one frame over at most.
+/// How much is written at a time, in bytes; at most one frame more.
 pub(super) const BATCH: u64 = 1 << 20;
 
-/// As much is read at a time, in bytes: what a reader holds.
+/// How much is read at a time, in bytes; a reader holds that much.
 pub(super) const CHUNK: u64 = 64 << 10;

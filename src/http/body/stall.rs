@@ -6,7 +6,7 @@ use tokio::{runtime::Handle, time::Instant};
 
 use crate::timer::{NoTimers, Timer};
 
-/// Every reader that waits for room has its own, so that none depends on another's being polled.
+/// Every reader that waits for room has its own, so that none depends on whether another is polled.
 ///
 /// Without a runtime, or on one that has no timers, it never elapses.
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub(super) struct Stall {
 impl Stall {
     /// Returns whether the deadline has passed; if not, the task will be woken, perhaps too soon.
     ///
-    /// An earlier deadline is left to pass before the timer is set anew: a reader waits often, and seldom long.
+    /// A timer for an earlier deadline fires before it is set anew: a reader waits often, and seldom long.
     pub(super) fn has_elapsed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         while !self.off && (self.timer.is_some() || Handle::try_current().is_ok()) {
             let is_new = self.timer.is_none();

@@ -16,9 +16,9 @@
 //!    such waits have taken the stall time in sum, whichever reader was waited for: so a reader gains nothing by taking
 //!    a frame now and then. No time counts while nobody waits, and a reader that was waited for only in passing is not
 //!    cut.
-//! 9. A frame is in memory until it is known to be written; what was spilled comes before the first frame that is kept,
-//!    and a reader of it has that frame to take next.
-//! 10. A file is given back once no reader that is not cut has anything to read from it. No stall time counts while a
+//! 9. A frame is in memory until it is known to be written. What was spilled comes before the first frame that is kept,
+//!    and a reader of what was spilled takes that frame next.
+//! 10. A file is given back once all readers, but those that were cut, have passed it. No stall time counts while a
 //!     write is waited for. A write that hangs counts as failed, and nothing more is written.
 
 mod buffered;
@@ -130,7 +130,7 @@ impl<B> State<B> {
         }
     }
 
-    /// Adds a reader where another one is; the first at the start.
+    /// Adds a reader at the place of another one; the first reader at the start.
     pub(super) fn enter(&mut self, beside: Option<usize>) -> usize {
         let beside = beside.map(|reader| &self.readers[reader]);
         let place = beside.map_or_else(Cursor::default, |place| Cursor { waker: None, waits: None, ..*place });

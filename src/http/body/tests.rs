@@ -138,7 +138,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     })
 }
 
-/// Tells what a reader of a shared body must: what the body would, unless that is not true (S16).
+/// Checks that a reader of a shared body was told what the body itself tells, unless that is not true (S16).
 fn check(shape: &Shape, told: &[Told], lone: &[Told], announced: Option<u64>) {
     let whole = lone.last().is_none_or(|last| last.frame.is_none());
     let kept = announced.is_none_or(|announced| announced == shape.left());
@@ -231,7 +231,7 @@ proptest! {
     }
 }
 
-/// Pending is nothing that was read: the readers' wakers replace the one that looked.
+/// A pending poll has read nothing, and the readers' wakers replace that of the reader that looked.
 #[test]
 fn a_body_that_was_pending_when_it_was_looked_into_wakes_its_readers() {
     let (sender, body) = channel();

@@ -17,7 +17,7 @@ impl<B> BodySource<B> {
     pub(in crate::http) fn whole(data: Bytes, trailers: Option<HeaderMap>) -> Self {
         let length = data.len() as u64;
         let mut read = VecDeque::with_capacity(2);
-        // S18: what says how long it is has no trailers over HTTP/1.1.
+        // S18: over HTTP/1.1 a body of known length has no trailers.
         let size = |length| if trailers.is_some() { at_least(length) } else { SizeHint::with_exact(length) };
         if length > 0 {
             let before = Hints { size: size(length), is_end_stream: false };

@@ -8,20 +8,20 @@ use tokio::runtime::Handle;
 use super::{BodyError, Reader, Seat};
 
 impl<B> Reader<B> {
-    /// Reads from disk, on a thread of the runtime; without one, or with `inline`, on this one, and returns what was read.
+    /// Reads from disk on a thread of the runtime. With `inline`, or without a runtime, it reads here and returns what
+    /// was read.
     pub(super) fn read<R>(&mut self, read: R, inline: bool) -> Option<Result<Bytes, BodyError>>
     where
         R: FnOnce() -> io::Result<Bytes> + Send + 'static,
     {
         match Handle::try_current() {
             Ok(runtime) if !inline => self.reading = Some(runtime.spawn_blocking(read)),
-            // Here and now.
             _ => return self.has_read(read()),
         }
         None
     }
 
-    /// Moves on past what was read from disk, or ends, if it could not be read; nothing if it was cut meanwhile.
+    /// Moves the reader past what was read from disk; ends it if that failed. `None` if it was cut meanwhile.
     pub(super) fn has_read(&mut self, read: io::Result<Bytes>) -> Option<Result<Bytes, BodyError>> {
         let Seat { stream, place } = self.seat.as_ref()?;
         let Ok(data) = read else {

@@ -87,7 +87,7 @@ impl<B> BodySource<B> {
         self
     }
 
-    /// Sets where frames go that do not fit the window, instead of readers' waiting for slower ones; before the first
+    /// Sets where frames go that do not fit the window, so that readers need not wait for slower ones; before the first
     /// clone. Without a runtime nothing goes there. What cannot be read back is lost for the readers that still need
     /// it: they end in an error that [is lagged](crate::http::BodyError::is_lagged).
     ///

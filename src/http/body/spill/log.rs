@@ -1,4 +1,4 @@
-//! What of one body lies in the store, in order, before the frames that are kept in memory.
+//! The part of one body that lies in the store, in order; the frames that are kept in memory follow it.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -15,11 +15,11 @@ use crate::{http::body::origin::Hints, panic::discard};
 /// A write that takes longer than this counts as one that failed.
 const HUNG: Duration = Duration::from_secs(5);
 
-/// Places in it count all bytes that were ever spilled.
+/// The spilled part of a body. Places in it count all bytes that were ever spilled.
 pub(in crate::http::body) struct Log {
     store: Option<Arc<Store>>,
     files: VecDeque<Extent>,
-    /// What the body said of itself at some places, the first of them that of the first reader or before.
+    /// What the body said of itself at some places, the first of them no later than the last reader's place.
     marks: VecDeque<(u64, Hints)>,
     end: u64,
     writing: Option<Writing>,
@@ -29,7 +29,7 @@ pub(in crate::http::body) struct Log {
 
 struct Extent {
     segment: Arc<Segment>,
-    /// The place that is the beginning of the file.
+    /// The place at which the file begins.
     base: u64,
     end: u64,
 }
@@ -54,8 +54,8 @@ pub(in crate::http::body) struct Job {
     room: Reserved,
 }
 
-/// Frames that may be the last of their kind by the time they are written: a panic of one that is dropped must not look
-/// like a failed write.
+/// Frames to be written. When they are, nobody else may hold them, and dropping one may panic: that must not look like
+/// a failed write.
 struct Batch(Vec<Bytes>);
 
 impl Drop for Batch {
@@ -94,7 +94,7 @@ impl Log {
         store.allowance(self.files.iter().map(|file| file.end - file.base).sum())
     }
 
-    /// Plans to write this data, of the frames before that number.
+    /// Plans to write this data: the frames before number `to`.
     pub(in crate::http::body) fn plan(&mut self, data: Vec<Bytes>, to: u64, now: Instant) -> Option<Job> {
         let store = self.store.clone()?;
         let bytes = data.iter().map(|data| data.len() as u64).sum();
@@ -141,8 +141,8 @@ impl Log {
         Some((Arc::clone(&file.segment), place - file.base, bytes))
     }
 
-    /// Returns what the body said of itself at a place where data is to come: as much less as has come since it was
-    /// asked. What it did not know it does not know here.
+    /// Returns what the body said of itself at the last mark before a place where data is to come, less the data since
+    /// then. What it did not know stays unknown.
     pub(in crate::http::body) fn said(&self, place: u64) -> Hints {
         let after = self.marks.partition_point(|(mark, _)| *mark <= place);
         let Some((mark, hints)) = after.checked_sub(1).and_then(|at| self.marks.get(at)) else {

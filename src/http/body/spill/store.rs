@@ -44,8 +44,8 @@ pub(in crate::http::body) struct Segment {
 }
 
 impl SpillStore {
-    /// Returns a store with the limits of [`LargeBodies::Spill`](crate::http::LargeBodies), in this directory, by default the
-    /// system's own for temporary files; one that takes nothing for other values.
+    /// Returns a store in directory `dir`, by default the system's own for temporary files, with the limits of
+    /// [`LargeBodies::Spill`](crate::http::LargeBodies). For other values of `large` it takes nothing.
     ///
     /// A directory that is not there, full or read-only is found out when it is needed, and is no error: bodies are
     /// then treated as by [`LargeBodies::Stream`](crate::http::LargeBodies).
@@ -88,7 +88,7 @@ impl SpillStore {
 }
 
 impl Store {
-    /// Returns how much one body may have that holds this much already.
+    /// Returns how much more one body may spill that has spilled this much.
     pub(super) fn allowance(&self, held: u64) -> u64 {
         self.per_body.saturating_sub(held).min(self.total.saturating_sub(self.used.load(Relaxed)))
     }
@@ -105,7 +105,7 @@ impl Store {
 }
 
 impl Segment {
-    /// Writes at a place; the room for it is the segment's from then on.
+    /// Writes at a place; from then on the room for it belongs to the segment.
     pub(super) fn write(&self, mut at: u64, data: &[Bytes], mut room: Reserved) -> io::Result<()> {
         for data in data {
             self.file.write_at(at, data)?;

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use super::{Job, Segment};
 use crate::http::body::stream::Stream;
 
-/// A write under way. However it ends, also by never beginning, the stream is told.
+/// A write under way. The stream is told however it ends, even if it never began.
 pub(in crate::http::body) struct Spilling<B> {
     stream: Arc<Stream<B>>,
     job: Option<Job>,

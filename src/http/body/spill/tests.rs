@@ -1,4 +1,4 @@
-//! Bodies that do not fit the window, on disks of every temper.
+//! Bodies that do not fit the window, on disks that work, fail or hang.
 
 mod fake;
 mod frames;
@@ -74,7 +74,7 @@ async fn with_room_to_spill_nobody_waits_and_nobody_is_cut() {
     }
 }
 
-/// So the disk has time while the rest of the window fills, and who is close behind does not read from it.
+/// This gives the disk time while the rest of the window fills, and a reader close behind does not read from it.
 #[tokio::test]
 async fn a_write_begins_at_three_quarters_of_the_window_and_leaves_a_quarter_in_memory() {
     // A frame weighs 64 bytes more than its data.
@@ -197,7 +197,7 @@ fn readers_at_any_pace_on_two_threads_are_whole() {
                 .map(|reader| {
                     let mut body = source.clone().into_reader();
                     tokio::spawn(async move {
-                        // Late by so much.
+                        // Each reader begins later than the one before.
                         sleep(Duration::from_millis(reader * 20)).await;
                         if reader == 5 {
                             return body.frame().await.unwrap().map(|_| whole);
@@ -216,7 +216,7 @@ fn readers_at_any_pace_on_two_threads_are_whole() {
     assert_eq!(store.used(), 0);
 }
 
-/// Who is polled outside a runtime reads by itself what another runtime has written.
+/// A reader that is polled outside a runtime reads by itself what another runtime has written.
 #[test]
 fn a_reader_outlives_the_runtime_that_spilled_for_it() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

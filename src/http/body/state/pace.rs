@@ -21,8 +21,8 @@ impl<B> State<B> {
         self.deadline(now)
     }
 
-    /// Returns when a reader may be cut: not before the time is used up, and not before those that are last have been
-    /// waited for.
+    /// Returns when a reader may be cut: not before the stall time is used up, and not before a reader that is last has
+    /// been waited for long enough.
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let deadline = self.patience.deadline()?;
         if deadline > now {
@@ -50,8 +50,8 @@ impl<B> State<B> {
         self.yielding = Some(reader);
     }
 
-    /// Called where the window is full for a reader: cuts the reader that is to hold nobody up, if it is this one, or
-    /// one of those that are waited for. Either way it waits for nothing itself, so it has no waker to be woken.
+    /// Called when a reader finds the window full. Cuts the yielding reader, if it is this one or one of those that are
+    /// waited for. In either case the yielding reader has no waker to be woken, since it waits for nothing.
     pub(in crate::http::body) fn cut_yielding(&mut self, waits: usize) -> Option<Deferred> {
         let (first, behind) = (self.first, self.last_behind());
         let yielding = self.yielding?;
@@ -68,7 +68,7 @@ impl<B> State<B> {
         Some(deferred)
     }
 
-    /// Cuts those who are last, and have been waited for.
+    /// Cuts the readers that are last and have been waited for long enough.
     fn cut(&mut self, now: Instant) -> Deferred {
         let mut deferred = Deferred::default();
         let (first, behind) = (self.first, self.last_behind());

@@ -39,8 +39,8 @@ impl<B> State<B> {
         job
     }
 
-    /// Lets go of the frames that were written; `None`: they could not be, and stay. Returns also what they weigh, which
-    /// counts until it is settled.
+    /// Lets go of the frames that were written; `None`: they could not be, and stay. Returns also their weight, which
+    /// counts until [`settle`](Self::settle).
     pub(in crate::http::body) fn spilled(&mut self, written: Option<Arc<Segment>>) -> (Deferred, usize) {
         let (mut deferred, mut weight) = (Deferred::default(), 0);
         let writing = self.log.written();
@@ -78,7 +78,7 @@ impl<B> State<B> {
         (deferred, weight)
     }
 
-    /// Frames that were written are gone: there is room.
+    /// Called when the frames that were written are gone: there is room.
     pub(in crate::http::body) fn settle(&mut self, weight: usize) -> Deferred {
         let mut deferred = Deferred::default();
         self.weight -= weight;
@@ -87,7 +87,7 @@ impl<B> State<B> {
         deferred
     }
 
-    /// A reader has read so many bytes from disk.
+    /// Called when a reader has read so many bytes from disk; returns `None` if it was cut meanwhile.
     pub(in crate::http::body) fn has_read(&mut self, reader: usize, bytes: u64) -> Option<Deferred> {
         let mut deferred = Deferred::default();
         let (end, last) = (self.log.end(), self.last_behind());
@@ -109,7 +109,7 @@ impl<B> State<B> {
         self.readers.iter().filter(|(_, place)| !place.cut).filter_map(|(_, place)| place.behind).min()
     }
 
-    /// Gives back what all have passed.
+    /// Gives back the files that all readers have passed.
     pub(super) fn trim(&mut self, deferred: &mut Deferred) {
         if self.log.is_empty() {
             return;

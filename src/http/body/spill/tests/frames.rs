@@ -73,7 +73,7 @@ pub(super) struct Alive {
     pub(super) peak: AtomicUsize,
     /// Frames panic when they are dropped.
     pub(super) panics: AtomicBool,
-    /// So does the body.
+    /// The body panics when it is dropped.
     pub(super) body_panics: AtomicBool,
 }
 

@@ -44,7 +44,7 @@ impl BodyObservers for Held {
     }
 }
 
-/// A reader that waits for room has it then, and what is kept in memory is counted right.
+/// A reader that waits for room gets it all the same, and what is kept in memory is counted right.
 #[tokio::test(start_paused = true)]
 async fn frames_that_panic_as_they_are_dropped_hold_nobody_up() {
     let (store, held) = (SpillStore::on(good(), 1 << 30, 1 << 30), Arc::new(Held::default()));
@@ -65,7 +65,7 @@ async fn frames_that_panic_as_they_are_dropped_hold_nobody_up() {
     until(|| alive.now.load(SeqCst) == 0 && held.0.load(SeqCst) == 0 && store.used() == 0).await;
 }
 
-/// Also those that all have read before they are written.
+/// This holds also for frames that all readers have taken before they are written.
 #[tokio::test(start_paused = true)]
 async fn a_write_does_not_fail_by_frames_that_panic_as_they_are_dropped() {
     let (held, hangs) = std::sync::mpsc::channel();
