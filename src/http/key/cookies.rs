@@ -39,8 +39,8 @@ pub(super) fn pairs_of<'a>(
         .map(pair)
 }
 
-/// Returns name and value by RFC 6265, section 4.2.1, and no other: where there is a comma or a lone quote, some
-/// readers see another cookie.
+/// Returns name and value by the strict grammar of RFC 6265, section 4.2.1: where there is a comma or a lone quote,
+/// some readers see another cookie.
 fn pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
     let (name, value) = (&pair[..equals], &pair[equals + 1..]);

@@ -1,4 +1,4 @@
-//! Key parts, read back from their bytes: what tells two keys apart is explained by its name.
+//! Key parts, read back from their bytes, so that what tells two keys apart has a name.
 
 use super::encode::{Tag, counted, length};
 

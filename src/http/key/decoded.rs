@@ -1,4 +1,4 @@
-//! The parts of a key, each by what it is of.
+//! The parts of a key, by kind.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(super) type Named<'a> = BTreeMap<&'a [u8], Vec<Value<'a>>>;
 /// A value, and what kind of part it is in: a line of a field is not a piece of one.
 pub(super) type Value<'a> = (Tag, &'a [u8]);
 
-/// The parts of a key, each by what it is of.
+/// The parts of a key, by kind.
 #[derive(Default)]
 pub(super) struct Decoded<'a> {
     pub(super) epoch: Option<&'a [u8]>,
@@ -25,7 +25,7 @@ pub(super) struct Decoded<'a> {
     pub(super) method: Option<&'a [u8]>,
     /// What was asked for.
     pub(super) asked: Target<'a>,
-    /// What a router made of it, if that is another one.
+    /// What a router made of it, if that is another target.
     pub(super) rewritten: Option<Target<'a>>,
     pub(super) fields: Named<'a>,
     pub(super) cookies: Named<'a>,
@@ -40,7 +40,7 @@ pub(super) struct Target<'a> {
     pub(super) scheme: Option<&'a [u8]>,
     pub(super) authority: Option<&'a [u8]>,
     pub(super) path: Option<&'a [u8]>,
-    /// The pairs of the query, which may be one empty one; `None` if there is none.
+    /// The pairs of the query, perhaps a single empty one; `None` if there is no query.
     pub(super) query: Option<Vec<&'a [u8]>>,
 }
 

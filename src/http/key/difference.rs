@@ -47,7 +47,7 @@ pub enum Difference {
     Identity(&'static str),
     /// How many services of the layer value they have passed before, or whether they had a key there (S2).
     Passed,
-    /// What they were at the last service of the layer value that they have passed before (S2).
+    /// A difference between their keys at the last service of the layer value that they passed before (S2).
     Above(Box<Difference>),
     /// A write was answered between the one and the other (S21); or it was answered at one of two places that the key
     /// function takes for the same.
@@ -57,7 +57,7 @@ pub enum Difference {
 }
 
 impl HttpKey {
-    /// Returns in what the key differs from another one: in nothing just if they are equal.
+    /// Returns in what the key differs from another one: in nothing if, and only if, they are equal.
     ///
     /// For keys that were made at different times. [`explain`](crate::HttpSingleflightLayer::explain) compares two requests
     /// as they would be taken now, with the rules.
@@ -87,7 +87,7 @@ impl HttpKey {
         found
     }
 
-    /// Returns the fields in which the two requests differ besides, since they do not count: `Vary` may name them (S9).
+    /// Returns the fields that do not count and in which the two requests differ: `Vary` may name them (S9).
     pub(in crate::http) fn differing_besides(&self, other: &Self) -> Vec<HeaderName> {
         let by_name = |fields| {
             let mut named = BTreeMap::<_, Vec<_>>::new();
@@ -108,7 +108,7 @@ impl HttpKey {
 /// The field by which a gRPC call is known.
 const CONTENT_TYPE: &[u8] = b"content-type";
 
-/// Adds what may have been found before.
+/// Adds a difference, unless it was found before.
 fn add(difference: Difference, found: &mut Vec<Difference>) {
     if !found.contains(&difference) {
         found.push(difference);
@@ -177,7 +177,7 @@ fn compare_targets(a: &Target<'_>, b: &Target<'_>, found: &mut Vec<Difference>) 
     let [named_a, named_b] = pairs.map(by_name);
     let names: BTreeSet<_> = differing(&named_a, &named_b).collect();
     found.extend(names.iter().map(|name| Difference::Parameter(text(name))));
-    // Of those that agree, the order; and whether there is a query at all.
+    // What is left: the order of the parameters that agree, and whether there is a query at all.
     let [a, b] = pairs.map(|pairs| pairs.iter().filter(|pair| !name_of(pair).is_some_and(|name| names.contains(name))));
     if names.is_empty() || !a.eq(b) {
         found.push(Difference::Query);
@@ -195,13 +195,13 @@ fn by_name<'a>(pairs: &[&'a [u8]]) -> BTreeMap<&'a [u8], Vec<&'a [u8]>> {
     named
 }
 
-/// Returns the name of a pair; one without a `=` is a value as much as a name.
+/// Returns the name of a pair; one without a `=` has none, since it may as well be a value.
 fn name_of(pair: &[u8]) -> Option<&[u8]> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
     Some(&pair[..equals])
 }
 
-/// Returns the names under which the one has other values than the other.
+/// Returns the names under which the two have different values.
 fn differing<'a, V: PartialEq>(a: &BTreeMap<&'a [u8], V>, b: &BTreeMap<&'a [u8], V>) -> impl Iterator<Item = &'a [u8]> {
     let names: BTreeSet<_> = a.keys().chain(b.keys()).copied().filter(|name| a.get(name) != b.get(name)).collect();
     names.into_iter()

@@ -10,7 +10,7 @@ use super::encode::{Tag, Written};
 
 static NAMES: [HeaderName; 2] = [header::CACHE_CONTROL, header::PRAGMA];
 
-/// Writes the directives that count, as they stand and in order. `counts` says of a field whether it does at all.
+/// Writes the directives that count, as they stand and in order. `counts` says whether a field counts at all.
 pub(super) fn write(headers: &HeaderMap, counts: impl Fn(&HeaderName) -> bool, written: &mut Written) {
     for name in NAMES.iter().filter(|name| counts(name)) {
         let pieces = || headers.get_all(name).iter().flat_map(|line| elements(line.as_bytes())).map(<[u8]>::trim_ascii);

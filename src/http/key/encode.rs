@@ -32,11 +32,11 @@ tags! {
     Query,
     /// A query of which some parameters do not count: the others, one by one.
     Parameters,
-    /// What a router made of the URI: authority, path and query follow, those before it are as they were asked.
+    /// Behind this is what a router made of the URI: authority, path and query. Those before it are as they were asked.
     Stripped,
     /// One line.
     Field,
-    /// Of all lines of a field what counts, piece by piece.
+    /// What counts in all lines of a field, piece by piece.
     Pieces,
     Cookie,
     Content,
@@ -61,7 +61,7 @@ const FEW_BYTES: usize = 640;
 pub(super) struct Written {
     few: [u8; FEW_BYTES],
     length: usize,
-    /// All of it, once it is more than a few.
+    /// All the bytes, once they are more than a few.
     many: Vec<u8>,
 }
 
@@ -165,7 +165,7 @@ impl Written {
         }
     }
 
-    /// Seven bits to a byte, the lowest first, each byte but the last with its top bit set.
+    /// Writes a length: seven bits to a byte, the lowest first, each byte but the last with its top bit set.
     pub(super) fn length(&mut self, length: usize) {
         let mut rest = length;
         while rest > 0x7f {
@@ -175,7 +175,7 @@ impl Written {
         self.raw(&[rest as u8]);
     }
 
-    /// Any number of values under a name; nothing at all for none, so absent matches only absent.
+    /// Writes any number of values under a name; for none it writes nothing, so absent matches only absent.
     pub(super) fn values<'a, I>(&mut self, tag: Tag, name: &[u8], values: impl Fn() -> I)
     where
         I: Iterator<Item = &'a [u8]>,

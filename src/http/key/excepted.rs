@@ -17,8 +17,8 @@ macro_rules! excepted {
         /// and `pragma` what says that the request goes alone or is a reload.
         ///
         /// A field of this list counts after all if its value holds anything but letters, digits, spaces and
-        /// ``-._~:/?#[]@!$&'()*+,;=%`` (and `"` in `sec-ch-ua*`), so that nobody's odd value is reflected to others;
-        /// those of the first group are settled whole by the rules that they are named in.
+        /// ``-._~:/?#[]@!$&'()*+,;=%`` (and `"` in `sec-ch-ua*`), so that nobody's odd value is reflected to others.
+        /// Fields of the first group are left to the rules that name them, whatever their values.
         ///
         /// [`ignore_headers`](crate::HttpSingleflightLayer::ignore_headers) adds to it,
         /// [`key_header`](crate::HttpSingleflightLayer::key_header) takes from it.
@@ -71,8 +71,8 @@ const RULED: usize = SETTLED + GROUPS[1].2.len();
 const TIME: usize = 3;
 const TIME_STARTS: usize = GROUPS[0].2.len() + GROUPS[1].2.len() + GROUPS[2].2.len();
 
-/// They are parts of the key in a form of their own, and no other rule looks at them. `baggage` is read member by member,
-/// each of which is odd or not.
+/// Fields that are parts of the key in a form of their own; no other rule looks at them. `baggage` is read member by
+/// member, each of which is odd or not.
 const OWN: [&str; 3] = ["host", "forwarded", "baggage"];
 
 /// How many buckets the whole names are looked up in.
@@ -84,7 +84,7 @@ static WHOLE: [(&str, Listed); whole()] = by_bucket();
 /// Where the names of each bucket begin in [`WHOLE`], and where those of the last one end.
 static STARTS: [u8; BUCKETS + 1] = starts();
 
-/// Names that agree in length, first and last letter are few.
+/// Returns the bucket of a name: few names agree in length, first and last letter.
 const fn bucket(name: &[u8]) -> usize {
     match name {
         [] => 0,
@@ -199,7 +199,7 @@ pub(super) fn listed(name: &str) -> Listed {
             return standing;
         }
     }
-    // All of them begin so.
+    // All prefixes begin so.
     if !name.starts_with("x-") {
         return Listed::No;
     }
@@ -231,10 +231,10 @@ static PLAIN: [bool; 256] = {
     plain
 };
 
-/// Printable ASCII but what stands for markup, quotes and escapes somewhere.
+/// Returns whether a byte is printable ASCII, and stands nowhere for markup, quotes or escapes.
 const fn is_plain_byte(byte: u8) -> bool {
-    // As few comparisons as there can be, since they are what a long value costs: `<`, `>`, `\`, `^` and `|` are `~` but for
-    // three bits, and from `{` on nothing else is plain.
+    // Comparisons are what a long value costs, so there are few: `<`, `>`, `\`, `^` and `|` differ from `~` in three
+    // bits only, and from `{` on only `~` is plain.
     let (alike, late) = (byte | 0x62 == b'~', byte >= b'{');
     (byte >= b' ') & (byte != b'"') & (byte != b'`') & ((byte == b'~') | !(alike | late))
 }

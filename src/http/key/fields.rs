@@ -1,5 +1,5 @@
-//! The request's fields: those that count, in the key, and before it the others as they were asked, since `Vary` may name
-//! any of them when the request is long gone.
+//! The request's fields. Those that count are in the key. The others stand before it as they were asked, since `Vary`
+//! may name any of them when the request is long gone.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -22,11 +22,11 @@ pub(super) struct Found<'a> {
     pub(super) directives: bool,
     /// A field says how long the caller waits (S28).
     pub(super) deadline: bool,
-    /// The lines that count, field by field in one order, those of one field as they were asked.
+    /// The lines that count, sorted by field; those of one field in the order in which they came.
     pub(super) counted: Lines<'a>,
 }
 
-/// How a line of a request is to be taken.
+/// Whether a line of a request counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
     /// It counts, as all lines of its field do.
@@ -38,8 +38,8 @@ pub(super) enum Count {
 
 pub(super) struct Lines<'a> {
     few: [Line<'a>; FEW_LINES],
-    /// By what the few are sorted: the rank of a line's name, and in the lowest byte which of them it is. Numbers, since to
-    /// sort lines took twice as long.
+    /// What the few are sorted by: the rank of a line's name, and in the lowest byte which line it is. Numbers, since
+    /// sorting lines took twice as long.
     order: [u64; FEW_LINES],
     /// How many of the few there are.
     length: usize,
@@ -49,13 +49,13 @@ pub(super) struct Lines<'a> {
 
 pub(super) type Line<'a> = (&'a str, &'a HeaderValue);
 
-/// What most requests have at most of lines that count; they take no allocation.
+/// How many lines that count most requests have at most: these take no allocation.
 const FEW_LINES: usize = 12;
 
-/// What stands where there is no line: an `Option` for each line would be asked for each.
+/// The value where there is no line: an `Option` for each line would have to be checked.
 static NO_VALUE: HeaderValue = HeaderValue::from_static("");
 
-/// Returns a number that the end of a name makes: it is there that the names of browsers' fields differ. Its lowest byte is 0.
+/// Returns a number made of the end of a name, where the names of browsers' fields differ. Its lowest byte is 0.
 #[inline(always)]
 fn rank(name: &str) -> u64 {
     match name.as_bytes().last_chunk() {
@@ -65,10 +65,10 @@ fn rank(name: &str) -> u64 {
 }
 
 impl<'a> Found<'a> {
-    /// Fills it, once; in place, since returning it would copy it. The lines of fields that do not count are written down
-    /// as they were asked. `look_at` is shown each line that another rule looks at, and may send the request alone. An error
-    /// if a line that counts is not plain ASCII, which recipients read differently, or if `Host` is repeated (RFC 9112,
-    /// section 3.2).
+    /// Fills this once, in place: returning it would copy it. The lines of fields that do not count are written down as
+    /// they were asked. `look_at` is shown each line that another rule looks at, and may send the request alone. An
+    /// error if a line that counts is not plain ASCII, which recipients read differently, or if `Host` is repeated (RFC
+    /// 9112, section 3.2).
     #[inline(always)]
     pub(super) fn gather(
         &mut self,
@@ -81,7 +81,7 @@ impl<'a> Found<'a> {
             let line = (name.as_str(), value);
             let listed = listed(line.0);
             match listed {
-                // The fields that override the method (S30) begin so.
+                // The fields that override the method (S30) begin with `x`.
                 Listed::No if line.0.starts_with('x') => look_at(line.0, value)?,
                 Listed::No | Listed::Yes => {}
                 Listed::Time => self.deadline = true,
@@ -122,7 +122,7 @@ impl<'a> Found<'a> {
 }
 
 impl Count {
-    /// Returns how a line is to be taken whose field stands so to the list.
+    /// Returns whether a line counts, by how its field stands to the list.
     #[inline(always)]
     pub(super) fn of(line: Line<'_>, standing: Listed) -> Self {
         match standing {

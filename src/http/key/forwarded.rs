@@ -8,8 +8,9 @@ use super::{
 };
 use crate::http::rule::Rule;
 
-/// Writes all parameters, each with the hop that it belongs to, but `for` and `by`, which differ between clients that ask
-/// the same; these too if their values are odd, as with any field of the list. An error if a line is out of order.
+/// Writes all parameters, each with its hop. Only `for` and `by` do not count, since they differ between clients that
+/// ask the same; they too count if their values are odd, as with any field of the list. An error if a line is out of
+/// order.
 pub(super) fn write(headers: &HeaderMap, written: &mut Written) -> Result<(), Rule> {
     let mut hops = 0_usize;
     let mut found = false;
@@ -41,8 +42,8 @@ fn is_address(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"for") || name.eq_ignore_ascii_case(b"by")
 }
 
-/// Returns a name, its value, and the rest from the `;` or `,` on. Values are read more freely than the grammar has it,
-/// as long as nobody can see the end of one elsewhere.
+/// Returns a name, its value, and the rest from the `;` or `,` on. A value may hold more than the grammar allows, as
+/// long as all readers see its end in the same place.
 fn pair(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\;,=".contains(byte);
     let equals = bytes.iter().position(|byte| !plain(byte))?;

@@ -35,7 +35,7 @@ pub struct HttpKey {
     bytes: Arc<[u8]>,
     /// Where the parts begin.
     start: usize,
-    /// In the order in which the recipe names them; few keys have any, and all are moved about.
+    /// In the order of the recipe. Behind a pointer, since few keys have any and all are moved about.
     identities: Option<Arc<Vec<Identity>>>,
     /// The request says how long its caller waits, which is no part of what it asks for (S28).
     deadline: bool,
@@ -72,14 +72,14 @@ impl HttpKey {
         self.text(Tag::Method).unwrap_or_default()
     }
 
-    /// Returns host and port as they were asked for; `None` if there were none, or a key function of the application's
+    /// Returns host and port as they were asked for; `None` if there were none, or if the application's key function
     /// took the place of the request's parts.
     pub fn authority(&self) -> Option<&str> {
         self.text(Tag::Authority)
     }
 
-    /// Returns the path as it was asked for, before a router stripped it; `None` if a key function of the application's
-    /// took the place of the request's parts.
+    /// Returns the path as it was asked for, before a router stripped it; `None` if the application's key function took
+    /// the place of the request's parts.
     pub fn path(&self) -> Option<&str> {
         self.text(Tag::Path)
     }

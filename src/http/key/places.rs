@@ -19,7 +19,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Returns the path of a gRPC service, of that of one of its methods.
+/// Returns the path of a gRPC service, given that of one of its methods.
 pub(in crate::http) fn service_of(path: &str) -> &str {
     path.rfind('/').map_or(path, |end| &path[..=end])
 }

@@ -116,7 +116,7 @@ impl Recipe {
         self
     }
 
-    /// Returns whether it is told who asks otherwise than by the fields.
+    /// Returns whether something else than the fields tells it who asks.
     pub(in crate::http) fn knows_who_asks(&self) -> bool {
         self.key_fn.is_some() || !self.identities.is_empty()
     }
@@ -254,8 +254,8 @@ fn write_beside(beside: Beside<'_>, parts: &request::Parts, written: &mut Writte
     written.part(Tag::Method, parts.method.as_str().as_bytes());
 }
 
-/// Writes the parts of a key that go with the one that the user's function found. A `HEAD` has another answer than a
-/// `GET` whatever that says (S4).
+/// Writes the parts that go with a key which the user's function found. A `HEAD` has another answer than a `GET`,
+/// whatever the function says (S4).
 fn write_users(parts: &request::Parts, beside: Beside<'_>, written: &mut Written) {
     write_beside(beside, parts, written);
     // The epochs of two places say nothing of each other, and the function may take both for one (S21).

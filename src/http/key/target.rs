@@ -62,7 +62,7 @@ impl Target<'_> {
         self.write_uri(self.authority, self.uri, written);
     }
 
-    /// By itself, so that the other URI, which every request has, is written without a call.
+    /// A function of its own, so that the request's own URI, which every request has, is written without a call.
     #[inline(never)]
     fn write_original(&self, original: &Original<'_>, written: &mut Written) {
         self.write_uri(original.authority, original.uri, written);

@@ -1,4 +1,4 @@
-//! What of a key may leave the process, for the flights of a fleet.
+//! The part of a key that may leave the process, for the flights of a fleet.
 
 use http::HeaderName;
 
@@ -9,8 +9,8 @@ use super::{
     fields::all_lines,
 };
 
-/// Request fields that may leave the process in a digest, beside those that begin as [`COMMON_BEGINNINGS`] do: what browsers
-/// and gRPC clients send with every request. No user's own is among them.
+/// Request fields that may leave the process in a digest, beside those that begin as [`COMMON_BEGINNINGS`] do: browsers
+/// and gRPC clients send them with every request. None of them is a user's own.
 const COMMON: [&str; 10] = [
     "origin",
     "sec-purpose",
@@ -36,8 +36,8 @@ pub(in crate::http) struct Travelling {
 }
 
 impl HttpKey {
-    /// Returns what this key has in common with those of other processes: all of it but what fences count, which is each
-    /// process's own. `None` if it may not leave the process, or says something that others cannot compare.
+    /// Returns what other processes can compare of this key: all of it except the epochs of fences, which each process
+    /// counts for itself. `None` if it may not leave the process, or holds something that others cannot compare.
     pub(in crate::http) fn travelled(&self, travelling: &Travelling) -> Option<Vec<u8>> {
         // A value of the application's has no bytes to compare.
         if !self.identities().is_empty() {
@@ -56,7 +56,7 @@ impl HttpKey {
             rest = after;
             match next {
                 Part::One(Tag::Epoch | Tag::Place, _) => continue,
-                // Those who were released, and those below another service of the group, have met already.
+                // Released callers, and requests that passed another service of the group, have met already.
                 Part::One(Tag::Variant | Tag::Passed | Tag::Above, _) => return None,
                 Part::One(..) | Part::Many { tag: Tag::Parameters, .. } => {}
                 Part::Many { tag: Tag::Cookie, .. } if travelling.private => {}

@@ -19,7 +19,7 @@ pub(in crate::http) enum Content {
 }
 
 impl Content {
-    /// Returns whether a `Content-Length` says what is known. It is no part of the key.
+    /// Returns whether a `Content-Length` agrees with what is known. The field is no part of the key.
     pub(in crate::http) fn is_of_length(self, said: &HeaderValue) -> bool {
         match self {
             Self::Empty => said == "0",
@@ -29,7 +29,7 @@ impl Content {
     }
 }
 
-/// What a request may do that need not go alone.
+/// What a request that need not go alone may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum Admission {
     /// Lead a flight or join one.
@@ -106,8 +106,8 @@ impl Policy {
         if content == Content::Unknown {
             return Err(Rule::S15Content);
         }
-        // S5: what goes alone most often need not be looked at any further. A look at each name is cheaper than to have one
-        // hashed, and then looked up.
+        // S5: most requests that go alone do so by this, and need no further look. Looking at each name is cheaper than
+        // hashing one to look it up.
         if self.credentials == Credentials::Bypass && parts.headers.keys().any(|name| *name == header::AUTHORIZATION) {
             return Err(Rule::S5Authorization);
         }
@@ -159,7 +159,7 @@ impl Admitting<'_> {
                 seen.connection.upgrade(value.as_bytes());
                 Ok(())
             }
-            // Every browser says this over HTTP/1.1, and to take the list apart would take 200 instructions.
+            // Every browser says this over HTTP/1.1, and taking the list apart would take 200 instructions.
             "connection" if value == "keep-alive" => Ok(()),
             "connection" => {
                 seen.connection.list(value.as_bytes());

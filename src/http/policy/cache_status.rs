@@ -72,7 +72,7 @@ impl CacheName {
             None => format!("{}; {forwarded}", self.0),
         };
         if let Ok(member) = HeaderValue::try_from(member) {
-            // Left out of an answer that has as many fields as there can be: it must not fail for want of this one.
+            // An answer that has as many fields as there can be goes without this one, rather than fail.
             let _ = headers.try_append(&CACHE_STATUS, member);
         }
     }

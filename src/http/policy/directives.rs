@@ -1,7 +1,7 @@
 //! `Cache-Control` and its like (RFC 9111, section 5.2), read strictly.
 //!
-//! Crates that read it leave out what they do not know, and so miss a `private` behind a broken element; here a line
-//! that is not in order says so.
+//! Crates that read it skip what they do not know, and so miss a `private` behind a broken element. Here a line that is
+//! not in order is an error.
 
 use super::tokens::is_token_byte;
 

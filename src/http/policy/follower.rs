@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, header, response};
 
 use super::{personal::names_exchange, tokens::elements};
 
-/// Of one connection, or between two hops (S17; RFC 9110, section 7.6.1; RFC 9111, section 3.1).
+/// Fields of one connection, or between two hops (S17; RFC 9110, section 7.6.1; RFC 9111, section 3.1).
 static HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),

@@ -18,7 +18,7 @@ pub(super) struct ResponseDirectives {
     revalidates: bool,
     /// It has a lifetime, or `public` in place of one (sections 4.2.1, 5.2.2.9).
     pub(super) storable: bool,
-    /// In seconds: the least of all lines, none if it is no number (section 4.2.1).
+    /// In seconds, the least of all lines; what is no number counts as 0 (section 4.2.1).
     max_age: Option<u64>,
     s_maxage: Option<u64>,
     expires: bool,
@@ -64,8 +64,8 @@ impl ResponseDirectives {
         Some(())
     }
 
-    /// Reads `Expires` (section 5.3), and the `Date` that it is compared with. What is no date is one in the past, and no
-    /// lifetime.
+    /// Reads `Expires` (section 5.3), and the `Date` that it is compared with. What is no date counts as one in the
+    /// past, and gives no lifetime.
     pub(super) fn read_expires(&mut self, value: &[u8], date: Option<&[u8]>) {
         let read = |value: &[u8]| httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok();
         let expires = read(value);
@@ -84,9 +84,9 @@ impl ResponseDirectives {
         self.public || self.s_maxage.or(self.max_age).map_or(self.expires_later, |lifetime| lifetime > 0)
     }
 
-    /// S5: returns whether an answer may reach those with other credentials (section 3.5). What is stale from
-    /// the start is shared with those who waited (D5), but not here: the directives that let it be shared ask for the
-    /// origin's word on each credential once it is stale.
+    /// S5: returns whether an answer may reach those with other credentials (section 3.5). An answer that is stale from
+    /// the start is shared with those who waited (D5), but not here: the directives that let it be shared demand that
+    /// the origin is asked again once it is stale.
     pub(super) fn is_for_all(&self) -> bool {
         self.permits && !(self.revalidates && self.is_stale())
     }
@@ -97,7 +97,7 @@ impl ResponseDirectives {
     }
 }
 
-/// Returns whether the argument is a number.
+/// Lowers `least` to the argument of a directive; returns whether that is a number.
 fn lessen(least: &mut Option<u64>, directive: &Directive<'_>) -> bool {
     let seconds = directive.seconds();
     let found = seconds.unwrap_or(0);

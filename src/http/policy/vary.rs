@@ -4,7 +4,7 @@ use http::HeaderName;
 
 use super::tokens::elements;
 
-/// The most names that are compared; what has more of them is not meant for others. Origins are not always to be
+/// The most names that are compared; an answer that names more is not meant for others. Origins are not always to be
 /// trusted, and each name costs every follower a look (S26).
 const MOST: usize = 64;
 

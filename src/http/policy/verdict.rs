@@ -46,7 +46,7 @@ pub(in crate::http) struct Verdict {
 /// What a gRPC status means for followers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) struct GrpcVerdict {
-    /// Keeps the answer from them, if it is there.
+    /// The rule that keeps the answer from them, if one does.
     pub(in crate::http) rule: Option<Rule>,
     pub(in crate::http) again: Again,
     pub(in crate::http) fails: bool,
@@ -178,7 +178,7 @@ impl Policy {
         Verdict { share, names, again, fails: grpc.is_some_and(|grpc| grpc.fails) }
     }
 
-    /// Says likewise what trailers mean that come in place of a message.
+    /// Says what trailers that come in place of a message mean for followers.
     pub(in crate::http) fn verdict_on_trailers(
         &self,
         facts: RequestFacts,
@@ -241,7 +241,7 @@ impl Policy {
                 }
                 "cache-control" => read.malformed |= read.said.read(value).is_none(),
                 "vary" => read.varies |= vary(value, &mut read.names).is_none(),
-                // S20: an origin that is named is that of the leader (RFC 9110, section 12.5.5).
+                // S20: the origin that is named is the leader's (RFC 9110, section 12.5.5).
                 "access-control-allow-origin" => read.by_origin |= value != b"*",
                 "expires" => {
                     let date = head.headers.get(header::DATE).map(http::HeaderValue::as_bytes);

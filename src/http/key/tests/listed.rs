@@ -98,7 +98,7 @@ fn s27_whatever_is_not_on_the_list_counts() {
         "grpc-encoding",
         "x-envoy-original-path",
         "l5d-dst-override",
-        // What http.md names as counting.
+        // What S27 names as counting.
         "sec-fetch-mode",
         "sec-purpose",
         "dnt",

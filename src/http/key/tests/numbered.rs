@@ -98,7 +98,7 @@ fn s25_identities_count_by_type_value_and_place() {
     assert_eq!(hasher.hash_one(same()), hasher.hash_one(same()));
 }
 
-/// With equal ones every request would be compared with all that are in flight.
+/// With equal hashes every request would be compared with all that are in flight.
 #[test]
 fn other_paths_and_other_identities_have_other_hashes() {
     let hasher = RandomState::new();

@@ -47,7 +47,7 @@ fn s27_the_lines_of_one_field_are_in_order() {
     assert!(lines("1", "2") == swapped);
 }
 
-/// They have one rank, and are in order by their whole names alone.
+/// Such names have one rank, and only their whole names put them in order.
 #[test]
 fn s27_fields_whose_names_all_end_alike_may_come_in_any_order() {
     let fields = &FIELDS[..3];

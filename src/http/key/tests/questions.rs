@@ -137,7 +137,7 @@ impl Question {
         recipe.key(&self.parts(noise), beside, |_, _| Ok(())).ok()
     }
 
-    /// What a request without a scheme asks for is what it asks over `http`.
+    /// A request without a scheme asks for what it would ask for over `http`.
     fn named(&self) -> Self {
         Self { scheme: Some(self.scheme.clone().unwrap_or(Scheme::HTTP)), ..self.clone() }
     }

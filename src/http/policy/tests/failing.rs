@@ -1,4 +1,4 @@
-//! Whose an answer is that may be due to one request: S28, S30, D4, D9.
+//! Who gets an answer that may be due to one request: S28, S30, D4, D9.
 
 use http::{Version, header::AUTHORIZATION};
 
