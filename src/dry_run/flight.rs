@@ -20,11 +20,11 @@ pub(super) struct Flight<T> {
 struct State<T> {
     /// The leader's own call has been polled.
     begun: bool,
-    /// When those of the live followers joined that wait with a limit, in order.
+    /// When the live followers that wait with a limit joined, in order.
     joined: Vec<Instant>,
     /// How many live followers wait without a limit.
     unlimited: u64,
-    /// How many have joined that are compared.
+    /// How many followers have ever joined; the first [`COMPARED`] of them are compared.
     compared: usize,
     landed: Landed<T>,
     /// The outcomes of followers that came before the leader's.
@@ -125,7 +125,7 @@ impl<T> Flight<T> {
         lock(&self.state).followers() > 0
     }
 
-    /// Lands with this; `max_wait`: the limit of the group, for how many followers have waited for too long.
+    /// Lands with this. `max_wait` is the limit of the group: followers that have waited for longer are late.
     pub(super) fn land(&self, with: Landed<T>, max_wait: Option<Duration>, now: Instant) -> Landing<T> {
         let mut state = lock(&self.state);
         state.landed = with;
@@ -137,8 +137,8 @@ impl<T> Flight<T> {
         landing
     }
 
-    /// Returns the leader's outcome for a follower to compare with its own. Before the landing, keeps the follower's if there
-    /// is one.
+    /// Returns the leader's outcome for a follower to compare with its own. Before the landing it keeps the follower's,
+    /// if there is one.
     pub(super) fn landed(&self, wait: Wait, own: Option<&Arc<T>>) -> Landed<T> {
         let mut state = lock(&self.state);
         match &state.landed {

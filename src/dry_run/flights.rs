@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::flight::{Admitted, Flight, Wait};
 use crate::Limits;
 
-/// How many flights there are at most: whoever chooses the keys cannot make it grow.
+/// How many flights there are at most: callers that choose the keys cannot make the table grow beyond that.
 const FLIGHTS: usize = 4096;
 
 /// The flights of all places, under one lock; a place is one group that the layer would have. Nothing of the user's runs here
@@ -89,8 +89,8 @@ impl<K, T> Flights<K, T> {
         Self { listed: HashTable::new(), open: Open::default() }
     }
 
-    /// Says what becomes of a call that asks for a flight, and which flight has its turn now, if one has waited for so long. The
-    /// key is taken if it is listed; else it stays with the caller, who drops it without the lock.
+    /// Says what becomes of a call that asks for a flight, and which flight has its turn now, if the wait of one is
+    /// over. The key is taken if it is listed; else it stays with the caller, which drops it without the lock.
     pub(super) fn join(&mut self, key: &mut Option<K>, asks: &Asks<'_>) -> (Joins<T>, Option<Started<T>>)
     where
         K: Eq,
@@ -132,7 +132,7 @@ impl<K, T> Flights<K, T> {
         }
         if let Some(flight) = joined {
             let wait = limits.max_wait.filter(|_| !fresh).map(|most| (now, most));
-            // Under the lock, without which the flight may land before.
+            // Under the lock: without it the flight might land first.
             let admitted = flight.join(wait, limits, now);
             return (Joins::Follows(flight, wait, admitted), started);
         }
@@ -145,9 +145,9 @@ impl<K, T> Flights<K, T> {
         (Joins::Leads(flight), started)
     }
 
-    /// Takes off the list a flight whose leader's call is over, unless it waits for its turn. `finished`: what the call has
-    /// come to, if a copy was made to be kept; unless it is taken, the caller drops it without the lock. `left`: the leader has
-    /// left.
+    /// Takes a flight off the list whose leader's call is over; not if the flight waits for its turn. `finished`: what
+    /// the call has come to, if a copy was made to be kept. If it is not taken, the caller drops it without the lock.
+    /// `left`: the leader has left.
     pub(super) fn leave(
         &mut self,
         hash: u64,
@@ -215,7 +215,7 @@ impl<K, T> Listed<K, T> {
         window.is_some_and(|window| now.saturating_duration_since(self.since) > window)
     }
 
-    /// Returns since when the flight that waits has its turn, if it has waited for so long that it waits no longer.
+    /// Returns since when the flight that waits has its turn, if its wait is over.
     fn overtook(&self, now: Instant) -> Option<Instant> {
         self.next.as_ref()?.until.filter(|until| *until <= now)
     }

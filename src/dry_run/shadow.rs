@@ -20,7 +20,7 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// What a service has that only tries what it would do.
+/// What a service that only tries what it would do keeps beside it.
 pub(crate) struct Shadow<K, T> {
     known: Arc<Known<K, T>>,
     share_if: Option<ShareIf<T>>,
@@ -32,7 +32,7 @@ pub(crate) struct Shadow<K, T> {
 /// The part of a call in the flight that there would be.
 pub(super) enum Role {
     Leader {
-        /// That of its key.
+        /// The hash of its key.
         hash: u64,
     },
     Follower {
@@ -51,7 +51,7 @@ struct Known<K, T> {
     compare: Compare<T>,
 }
 
-/// Asked of a leader's outcome and of a follower's own.
+/// Compares a leader's outcome with a follower's own.
 type Compare<T> = Box<dyn Fn(&T, &T) -> bool + Send + Sync>;
 
 impl<K, T> Shadow<K, T> {
@@ -89,8 +89,8 @@ impl<K, T> Shadow<K, T> {
         result.ok()
     }
 
-    /// Lets nobody join a flight any more whose leader's call is over; returns whether it lands now. If it waits for its turn
-    /// still, the outcome of `keep` is kept until then.
+    /// Ends the time to join a flight whose leader's call is over; returns whether it lands now. If it still waits for
+    /// its turn, what `keep` returns is kept until then.
     pub(super) fn leave(&self, hash: u64, flight: &Arc<Flight<T>>, keep: Option<&dyn Fn() -> Finished<T>>) -> bool {
         let mut finished = None;
         loop {
@@ -122,9 +122,9 @@ impl<K, T> Shadow<K, T> {
         }
     }
 
-    /// Lands a flight that nobody joins any more, and compares the leader's outcome with those of followers that have ended.
-    /// `shares`: whether others may have it; `keep` clones it, for followers that end later. There is none if a clone of it
-    /// panicked.
+    /// Lands a flight that nobody joins any more, and compares the leader's outcome with those of followers that have
+    /// ended. `shares`: whether others may have it; `keep` clones it, for followers that end later. `outcome` is `None`
+    /// if a clone of it panicked.
     pub(super) fn land(
         &self,
         flight: &Flight<T>,
@@ -191,7 +191,7 @@ impl<K: Hash + Eq, T> Shadow<K, T> {
         let asks = Asks { hash, place: self.place, limits, fresh, now };
         let mut key = Some(key);
         let (joins, started) = lock(&self.known.flights).join(&mut key, &asks);
-        // The user's: dropped without the lock, and its panic is not the flight's.
+        // The key is the user's: it is dropped without the lock, and its panic is not the flight's.
         self.guarded(|| drop(key));
         let part = match joins {
             Joins::Leads(flight) => {

@@ -10,7 +10,7 @@ use super::{
     shadow::{Role, Shadow},
 };
 
-/// A call that goes alone, and what is watched of it. Dropped before it has ended: its caller has left.
+/// A call that goes alone, and what is watched of it. If it is dropped before it has ended, its caller has left.
 pub(crate) struct Watched<K, T> {
     /// `None`: nothing is to be learnt from it.
     part: Option<Part<K, T>>,

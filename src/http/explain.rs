@@ -1,4 +1,4 @@
-//! Why two requests would share a flight, or would not: the same decisions as for a call, and nothing is done.
+//! Why two requests would share a flight, or would not: decided as for a call, but nothing is done.
 
 mod asked;
 mod remedy;
@@ -40,7 +40,7 @@ pub struct Explanation {
     first: Side,
     second: Side,
     differences: Vec<Difference>,
-    /// Fields that are in neither key, in which they differ.
+    /// Fields in which the two differ, and which are in neither key.
     besides: Vec<HeaderName>,
     /// The answer to the first one, and what the second one would do with it.
     answer: Option<(Judged, Step)>,
@@ -60,7 +60,7 @@ impl Explanation {
         Self { first, second, differences, besides, answer: None, revealed: false }
     }
 
-    /// Takes it that the first request is answered with this head, and says whether the second one would have that
+    /// Assumes that the first request is answered with this head, and says whether the second one would have that
     /// answer. The length of the body is what `Content-Length` says.
     ///
     /// # Examples

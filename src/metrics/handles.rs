@@ -166,7 +166,7 @@ impl ByName {
         counter.increment(1);
         let mut counters = self.counters.write().unwrap_or_else(PoisonError::into_inner);
         counters.entry(value).or_insert_with(|| counter.clone());
-        // Before what another thread was sooner to register.
+        // Released before `counter` is dropped, which runs the recorder's code.
         drop(counters);
     }
 }

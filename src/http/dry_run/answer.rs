@@ -31,14 +31,14 @@ pub(super) enum Ending {
 /// What passed by of a body.
 #[derive(Clone, Debug)]
 pub(super) struct Body {
-    /// In bytes; of more than are compared, what was compared.
+    /// In bytes. Unless the body was cut, only those that were compared count.
     pub(super) length: u64,
-    /// Of these bytes.
+    /// The digest of the bytes that were compared.
     pub(super) digest: u64,
     pub(super) end: End,
 }
 
-/// How the bytes of a body ended that are compared; `Ending` says how the answer ended.
+/// How the compared bytes of a body ended; `Ending` says how the answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// With trailers of this digest, if it had some.
@@ -55,7 +55,7 @@ pub(super) enum Compared {
     Different(Vec<Part>),
     /// They are larger than what is compared, or both are failures.
     Unknown,
-    /// One of them was not there to its end.
+    /// One of them did not come to its end.
     Dropped,
 }
 

@@ -7,8 +7,8 @@ use super::inputs::Input;
 /// How many inputs are counted on a route: those that differ first.
 const INPUTS: usize = 64;
 
-/// How unlikely it has to be that an input and the answers go together by chance, where neither follows from the other: the
-/// value of chi-squared.
+/// The least chi-squared at which an input and the answers count as going together, and not by chance. Not asked where
+/// they go together exactly.
 const BY_CHANCE: f64 = 20.0;
 
 /// What the pairs of a route say.
@@ -36,7 +36,7 @@ pub struct Cause {
 pub(super) struct Explained {
     /// The best explanation first; empty: what requests show explains nothing.
     pub(super) causes: Vec<Cause>,
-    /// What may matter too, which cannot be told.
+    /// Inputs that may matter too; it cannot be told.
     pub(super) suspects: Vec<Input>,
 }
 

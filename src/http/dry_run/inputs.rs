@@ -94,7 +94,7 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Notes all that requests of equal keys may differ in: fields that are whole in the key do not.
+    /// Notes everything in which requests of equal keys may differ; fields that are wholly in the key do not.
     pub(super) fn of(parts: &request::Parts, recipe: &Recipe, digester: &Digester) -> Self {
         let mut inputs = Self::default();
         let headers = &parts.headers;

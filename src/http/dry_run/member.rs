@@ -20,17 +20,17 @@ use super::{
 };
 use crate::http::{answer::Tried, judge::AtHead, policy::Verdict, requester::Requester};
 
-/// What tells members apart: no two that were ever there have the same.
+/// What tells members apart; no number is used twice.
 pub(super) type Id = u64;
 
 /// One watched request.
 pub(super) struct Member {
     /// What the layer would know of it when its answer is judged.
     pub(super) requester: Arc<Requester>,
-    /// That of its key.
+    /// The hash of its key.
     pub(super) hash: u64,
     pub(super) route: Route,
-    /// When it would have asked for a flight first, and for the one that it is on.
+    /// When it would first have asked for a flight, and when for the one that it is on.
     pub(super) joined: Instant,
     pub(super) since: Instant,
     pub(super) tried: Tried,
@@ -48,7 +48,7 @@ pub(super) struct Member {
 
 /// What two members are compared by.
 pub(super) struct Record {
-    /// `None` of an answer that failed, or was not there yet when its caller left.
+    /// `None`: the answer failed, or its caller left before the head was there.
     pub(super) head: Option<Head>,
     pub(super) ending: Ending,
     pub(super) inputs: Inputs,
@@ -56,10 +56,11 @@ pub(super) struct Record {
 
 /// What is known of a member's own answer from its head on.
 pub(super) struct Answered {
-    /// `None` of an error, and once it is in the record.
+    /// `None` for an error, and once it is in the record.
     pub(super) head: Option<Head>,
     pub(super) judged: Judged,
-    /// What followers by other layers of the group judge again; `Some` where there may be such, until it has been judged.
+    /// What followers through other layers of the group judge again; `Some` where there may be any, until it has been
+    /// judged.
     pub(super) again: Option<Arc<response::Parts>>,
     /// When the call was polled first, if it did not answer at once.
     pub(super) began: Option<Instant>,
@@ -88,7 +89,7 @@ impl Judged {
 
 /// What the layer would have made of it so far. Changed in the table only.
 pub(super) enum Stage {
-    /// Its content is still being read. Answering: it is not watched.
+    /// Its content is still being read. Answered before that: it is watched no longer.
     Reading,
     /// Leads a shadow flight that can be joined. Leaving: the flight ends, and nothing is known of its followers.
     Leading(Flight),
@@ -123,12 +124,12 @@ pub(super) struct Flight {
 pub(super) struct Turn {
     /// The leader of the flight before it.
     pub(super) ahead: Id,
-    /// Until when it waits at most: then it begins beside that one. `None`: it waits as long as that takes.
+    /// When its wait ends: then it begins beside that flight. `None`: it waits until that flight has landed.
     pub(super) until: Option<Instant>,
 }
 
 impl Member {
-    /// Returns what it has as the leader of a flight that has not landed.
+    /// Returns its flight, if it leads one that has not landed.
     pub(super) fn flight(&self) -> Option<&Flight> {
         if let Stage::Leading(flight) = &self.stage { Some(flight) } else { None }
     }

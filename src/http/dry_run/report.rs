@@ -23,7 +23,7 @@ pub struct Report {
     routes: Vec<RouteReport>,
 }
 
-/// What is not of one route.
+/// What belongs to no single route.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Totals {
     pub(super) seconds: f64,
@@ -55,8 +55,8 @@ pub struct RouteReport {
 pub enum Colour {
     /// The key is unsafe: answers differ that would have been shared, and so does an input that is not in the key.
     Red,
-    /// Answers differ that would have been shared, and nothing explains it that requests show: a clock, a nonce, a write
-    /// in between, or what only the server knows of a caller.
+    /// Answers differ that would have been shared, and nothing that requests show explains it: a clock, a nonce, a
+    /// write in between, or what only the server knows of a caller.
     Yellow,
     /// Nothing was compared: rules keep its requests or its answers from being shared, or no two came at the same time.
     Grey,
@@ -97,7 +97,7 @@ impl Report {
         self.totals.full
     }
 
-    /// Returns how often a function of the application panicked that decides what is shared.
+    /// Returns how often a function of the application that decides what is shared has panicked.
     pub fn panicked(&self) -> u64 {
         self.totals.panicked
     }
@@ -187,7 +187,8 @@ impl RouteReport {
         (self.tally.left, self.tally.leader_left)
     }
 
-    /// Returns how many requests were answered before their content had been read, or could not be asked about it.
+    /// Returns how many requests were answered before their content had been read, or came in pieces that `content_if`
+    /// cannot be asked of.
     pub fn not_read(&self) -> u64 {
         self.tally.not_read
     }

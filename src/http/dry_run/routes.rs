@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use super::{answer::Compared, difference::Difference, route::Route, tally::Tally};
 use crate::http::rule::Rule;
 
-/// How many routes are kept; of more, the one that was seen least leaves.
+/// How many routes are kept; when there are more, the one that was seen least leaves.
 const ROUTES: usize = 256;
 
 /// Something that was found.
@@ -16,7 +16,7 @@ pub(super) enum Event {
     Alone(Route, Option<Rule>),
     /// A request would have had its leader's answer.
     Saved(Route),
-    /// The call of such a one took so long.
+    /// The call of such a request took so long.
     Time(Route, Duration),
     Compared {
         difference: Difference,

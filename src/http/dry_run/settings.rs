@@ -1,4 +1,4 @@
-//! What a dry run is told.
+//! The settings of a dry run.
 
 use std::{fmt, sync::Arc};
 
@@ -14,7 +14,7 @@ use super::difference::{Difference, OnDifference};
 /// ```
 /// use tower_singleflight::{HttpSingleflightLayer, http::DryRun};
 ///
-/// // One key in a hundred is watched; of each answer the first 64 KiB are compared.
+/// // One target in a hundred is watched; of each answer the first 64 KiB are compared.
 /// let layer = HttpSingleflightLayer::new().dry_run(DryRun::new().sample(1, 100).compare(64 << 10));
 /// # drop(layer);
 /// ```
@@ -29,7 +29,7 @@ pub struct DryRun {
 }
 
 impl DryRun {
-    /// Returns a dry run that watches every key.
+    /// Returns a dry run that watches every request.
     pub fn new() -> Self {
         Self { sample: (1, 1), compare: 1 << 20, watched: 4096, ignored: Vec::new(), on_difference: None }
     }
@@ -53,8 +53,8 @@ impl DryRun {
         self
     }
 
-    /// Sets how many shadow flights there are at most (default 4096), and sixteen times as many requests. A request
-    /// that finds no place is not watched, and the report counts it.
+    /// Sets how many shadow flights are watched at most (default 4096); of requests it is sixteen times as many. A
+    /// request that finds no place is not watched, and the report counts it.
     pub fn watched(mut self, flights: usize) -> Self {
         self.watched = flights;
         self
@@ -76,9 +76,9 @@ impl DryRun {
     }
 
     /// Sets a callback that is told of each difference, in the task of the caller whose answer has just ended: a slow
-    /// one slows that caller.
+    /// callback slows that caller.
     ///
-    /// One that panics is never called again, which the report says; no caller sees the panic.
+    /// A callback that panics is never called again, which the report says; no caller sees the panic.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! What a service does with a request beside sending it: watches it.
+//! What a dry-running service does with a request beside sending it: it watches it.
 
 use std::{mem::replace, sync::Arc};
 
@@ -39,7 +39,8 @@ pub(in crate::http) struct Shadow {
     coalescer: Arc<Coalescer>,
 }
 
-/// A request that goes alone, and what is watched of it. Dropped before its answer is there: its caller has left.
+/// A request that goes alone, and what is watched of it. If it is dropped before the answer is there, its caller has
+/// left.
 pub(in crate::http) struct Watched {
     shadow: Shadow,
     /// `None`: nothing is to be learnt from it.
@@ -70,16 +71,16 @@ impl Watcher {
 }
 
 impl Shadow {
-    /// Returns whether a request is let pass without a look at it, since its target is not in the sample: all requests
-    /// without content for a target are watched, or none. Requests that may change something are looked at in any case,
-    /// since they fence (S21).
+    /// Returns whether a request passes without a look at it, since its target is not in the sample. Of the requests
+    /// for a target that have no content, all are watched or none. Requests that may change something are always looked
+    /// at, since they fence (S21).
     pub(in crate::http) fn passes<B>(&self, request: &Request<B>) -> bool {
         let uri = request.uri();
         let query = uri.query().filter(|_| self.coalescer.config.recipe.ignored_query.is_empty());
         is_sampled_by_target(request.method(), request.headers()) && self.watcher.passes(&(uri.path(), query))
     }
 
-    /// Watches a request that was not let pass; `content`: what is known of its content.
+    /// Watches a request that does not pass without a look at it; `content`: what is known of its content.
     pub(in crate::http) fn watch(&self, parts: &request::Parts, content: impl FnOnce() -> RequestContent) -> Watched {
         let mut watched = Watched::unwatched(self.clone());
         self.watcher.guarded(|| {
@@ -120,8 +121,8 @@ impl Watched {
         Self { shadow, id: None, requester: None, write: None, called: Instant::now(), began: None, polled: false }
     }
 
-    /// Decides as the layer would. A request with a key is watched if that key is in the sample, or, `by_target`, since
-    /// its target is.
+    /// Decides as the layer would. With `by_target` the request's target is in the sample, so the request is watched;
+    /// otherwise it is watched if its key is in the sample.
     fn start(&mut self, parts: &request::Parts, kind: Kind, content: &RequestContent, by_target: bool) {
         let Shadow { watcher, .. } = self.shadow.clone();
         watcher.count_request();
@@ -134,7 +135,7 @@ impl Watched {
         }
     }
 
-    /// Likewise, of a request whose content is still to be read.
+    /// Decides the same about a request whose content is still to be read.
     fn start_reading(&mut self, parts: &request::Parts, kind: Kind, max: usize) -> Option<Reading> {
         let Shadow { watcher, coalescer } = self.shadow.clone();
         watcher.count_request();
@@ -266,7 +267,7 @@ impl Drop for Watched {
     }
 }
 
-/// Returns whether a request without content is in the sample if its target is: then what is not costs no key.
+/// Returns whether the target decides if a request without content is in the sample: one that is not needs no key then.
 fn is_sampled_by_target(method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD) && !is_unsafe(method, headers)
 }

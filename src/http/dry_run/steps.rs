@@ -28,12 +28,12 @@ pub(super) struct Waiting {
 /// What a shadow flight has landed with.
 pub(super) struct Landed {
     pub(super) audience: Audience,
-    /// What followers judge again that came by another layer of the group, a head or an error (`Some(None)`); `None`: there was no
-    /// other layer when the answer came.
+    /// What followers through another layer of the group judge again: a head, or an error (`Some(None)`). `None`: there
+    /// was no other layer when the answer came.
     pub(super) again: Option<Option<Arc<response::Parts>>>,
 }
 
-/// What it does next.
+/// What a follower does next.
 pub(super) enum Next {
     /// It has a share in the leader's answer.
     Take,

@@ -33,8 +33,8 @@ use crate::{
     limits::Limits,
 };
 
-/// How many followers of a flight are compared with its leader; and how many requests are watched for each flight that
-/// may be.
+/// How many followers of a flight are compared with its leader. It is also how many requests are watched for each
+/// flight that the table may hold.
 const COMPARED: usize = 16;
 
 /// A table with room for more than `FEW` is made smaller once only one place in `SPARSE` is taken.
@@ -159,8 +159,8 @@ impl Table {
         }
     }
 
-    /// Returns the stage of a member that leads a new flight, or goes alone if there may not be one more; `None`: there are
-    /// too many flights to watch one more.
+    /// Returns the stage of a member that leads a new flight, or goes alone if the limits allow no new one; `None`:
+    /// there are too many flights to watch another.
     fn lead(&mut self, limits: Limits, route: Route, effects: &mut Effects) -> Option<Stage> {
         if self.joinable() >= limits.max_flights {
             return Some(alone(None, route, effects));

@@ -110,7 +110,7 @@ impl Watcher {
         self.known.requests.add_one();
     }
 
-    /// Returns whether a request of this target is let pass without a look at it: it is not in the sample.
+    /// Returns whether a request of this target passes without a look at it: it is not in the sample.
     #[inline]
     pub(super) fn passes(&self, target: &(impl Hash + ?Sized)) -> bool {
         let passes = !self.known.told.watches(self.known.hasher.hash_one(target));

@@ -60,7 +60,7 @@ impl Judged {
         let AtHead { verdict, has_length, until, .. } = AtHead::of(requester, head, &Unseen, |_| true);
         let again = verdict.again;
         let mut audience = requester.audience(verdict, has_length, None);
-        // Unless all of it is there with its first frame.
+        // Not if all of the body is there with its first frame, which is not known here.
         if let Until::Whole(_) = until {
             audience.rule = Some(Rule::LargeBody);
         }

@@ -34,7 +34,7 @@ fn list<T: fmt::Display>(all: impl Iterator<Item = T>, many: usize, f: &mut fmt:
     }
 }
 
-/// What a part has in one request.
+/// The values of a part of the key in one request.
 pub(super) struct Shown<'a>(pub(super) &'a [Vec<u8>]);
 
 impl fmt::Display for Shown<'_> {

@@ -17,7 +17,7 @@ pub(in crate::http) struct Side {
     pub(super) place: Place,
     /// An error: it goes alone by this rule.
     pub(super) plan: Result<Plan, Rule>,
-    /// Of a request that a rule sends alone too, if a key can be made for it.
+    /// `Some` also for a request that a rule sends alone, if a key can be made for it.
     pub(super) requester: Option<Requester>,
 }
 
@@ -49,7 +49,7 @@ impl Side {
 }
 
 impl Coalescer {
-    /// Decides what would become of a request, and leaves all as it is. `max`: how much content is read, in bytes, if
+    /// Decides what would become of a request, and changes nothing. `max`: how much content is read, in bytes, if
     /// content counts.
     pub(in crate::http) fn explain(self: &Arc<Self>, asked: &Asked<'_>, max: Option<usize>) -> Side {
         let Asked { parts, content } = asked;

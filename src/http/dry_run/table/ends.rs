@@ -12,7 +12,7 @@ use crate::http::dry_run::{
     routes::Event,
 };
 
-/// With how many that have ended before a follower is compared beside its leader: they tell more of what differs.
+/// With how many earlier followers a follower is compared, beside its leader: they tell more of what differs.
 const EARLIER: usize = 3;
 
 impl Table {

@@ -24,9 +24,9 @@ impl Table {
         self.members.get(&leader)?.flight()?.next
     }
 
-    /// Returns the leader whose flight a call can join, the listed one or that of the one behind it, and whether the work of
-    /// that flight has begun; `None`: the call leads a new one. Before, the flight behind takes the place of the listed one if it
-    /// has waited for so long that it waits no longer, or if the listed one is too old to be joined.
+    /// Returns the leader of the flight that a call can join, the listed one or the one behind it, and whether that
+    /// flight's work has begun; `None`: the call leads a new one. First the flight behind takes the listed one's place,
+    /// if its wait is over or the listed one is too old to be joined.
     pub(super) fn make_way(
         &mut self,
         mut leader: Id,
@@ -57,8 +57,8 @@ impl Table {
         self.set_next(leader, None);
     }
 
-    /// Returns the stage of a member that leads a flight behind one whose work has begun, or goes alone if it may not; `None`:
-    /// there are too many flights to watch one more.
+    /// Returns the stage of a member that leads a flight behind one whose work has begun, or goes alone if the limits
+    /// allow none; `None`: there are too many flights to watch another.
     pub(super) fn lead_behind(&mut self, ahead: Id, id: Id, now: Instant, effects: &mut Effects) -> Option<Stage> {
         let member = self.members.get(&id)?;
         let (route, limits) = (Arc::clone(&member.route), member.requester.group().limits());
@@ -76,7 +76,7 @@ impl Table {
         Some(stage)
     }
 
-    /// Returns since when a flight has its turn, if it has waited for so long that it waits no longer.
+    /// Returns since when a flight has its turn, if its wait is over.
     pub(super) fn overtook(&self, leader: Id, now: Instant) -> Option<Instant> {
         self.members.get(&leader)?.flight()?.waits?.until.filter(|until| *until <= now)
     }
@@ -109,8 +109,8 @@ impl Table {
         }
     }
 
-    /// Lets go of what a flight has, whose leader has left: the flight behind it begins, and the flight ahead of it, if it waits
-    /// for one, has none behind it any more.
+    /// Cleans up after a flight whose leader has left: the flight behind it begins. If it waited itself, no flight
+    /// waits behind the one ahead any more.
     pub(super) fn give_up(&mut self, flight: &Flight, now: Instant, effects: &mut Effects) {
         if let Some(Turn { ahead, .. }) = flight.waits {
             self.waiting -= 1;
