@@ -21,7 +21,7 @@ pub(super) struct Audience {
     pub(super) rule: Option<Rule>,
     /// Its length is known beforehand, or it has no content (S30).
     pub(super) has_length: bool,
-    /// When it was judged, all layers of the group had been told the same.
+    /// Whether all layers of the group had the same settings when it was judged.
     pub(super) alike: bool,
     /// It is larger than the window, and all of it was there at once.
     pub(super) whole: bool,
@@ -45,7 +45,7 @@ pub(super) struct Terms {
     pub(super) body: Option<JudgedBody>,
 }
 
-/// What there is of a body that a verdict was made of, for the layers of followers to judge again.
+/// The part of a body that the verdict took into account, for the layers of followers to judge again.
 #[derive(Clone)]
 pub(super) enum JudgedBody {
     /// They came in place of a message.
@@ -81,10 +81,9 @@ pub(super) enum Step {
     Alone(Rule),
 }
 
-/// Nobody comes late to a failure that can be shared and comes sooner than this (D9): it was no time-out, and all who
-/// joined its flight did so in nearly the same moment. This does not hold for a failure that may be due to the leader's
-/// deadline (S28): deadlines are short where services are fast, and its followers, who may not have it, would all go
-/// alone.
+/// A failure that can be shared and comes sooner than this is shared with all (D9): it was no time-out, and all joined
+/// its flight in nearly the same moment. A failure that may be due to the leader's deadline (S28) is an exception:
+/// deadlines are short where services are fast, and its followers, which may not have it, would all go alone.
 const SOON: Duration = Duration::from_millis(25);
 
 impl<RB: Body, E: Clone> Clone for Answer<RB, E> {
@@ -94,7 +93,7 @@ impl<RB: Body, E: Clone> Clone for Answer<RB, E> {
 }
 
 impl Audience {
-    /// Returns whether those who wait for the next answer wait in vain, since it would be for its leader alone, as this one is.
+    /// Returns whether waiting for the next answer is in vain, since it would be for its leader alone, as this one is.
     /// Not if this one may be due to its leader's own request, or was a failure (D9, D4).
     pub(super) fn speaks_for_next(&self) -> bool {
         let own = matches!(self.rule, Some(Rule::S28Deadline | Rule::S30Http10 | Rule::D4Failure));
@@ -102,7 +101,7 @@ impl Audience {
         self.rule.is_some() && !own && !again
     }
 
-    /// Makes what the flight came to final: it has had the second try of all who were on it (D9).
+    /// Makes the answer final: it was the second try of all callers of the flight (D9).
     #[cfg(feature = "fleet")]
     pub(super) fn settle(&mut self) {
         if let Some(terms) = &mut self.terms {

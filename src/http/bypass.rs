@@ -1,4 +1,4 @@
-//! A request that goes alone from the start: its own call, on whose answer nobody waits for a verdict.
+//! A request that goes alone from the start: a call of its own, whose answer waits for no verdict.
 
 use std::{
     mem::forget,
@@ -106,7 +106,7 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
         let this = self.project();
         let mut result = ready!(this.held.poll(cx));
         tell(&mut result, *this.rule, coalescer, watch);
-        // What is held has been fenced by its head, and its end says no more.
+        // The head of what is held has fenced already, and its end has nothing to add.
         Poll::Ready(lone(result, None))
     }
 }

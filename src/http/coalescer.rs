@@ -26,14 +26,14 @@ use crate::{Reason, Role, rare::Rare, trace};
 /// What all clones of a service have in common.
 pub(super) struct Coalescer {
     pub(super) config: Arc<Config>,
-    /// Made for the first body, as with `own`.
+    /// Made for the first body, for the same reason as `own`.
     body_settings: OnceLock<Arc<body::Settings>>,
-    /// What the application gave, for all requests.
+    /// The group that the application gave, for all requests.
     given: Option<HttpGroup>,
-    /// The layer value's: for requests that show the URI they were asked for, by which routes are told apart.
+    /// The layer value's group, for requests that show the URI they were asked for: that tells routes apart.
     routes: HttpGroup,
-    /// This service's: for requests that do not. Made for the first of these: axum applies a layer for each route of each
-    /// connection, and there every request shows its URI.
+    /// This service's group, for requests that do not. Made for the first of these: axum applies a layer for each route
+    /// of each connection, and there every request shows its URI.
     own: OnceLock<HttpGroup>,
 }
 
@@ -46,12 +46,12 @@ pub(super) enum Place {
 }
 
 impl Coalescer {
-    /// Returns one that changes nothing of its groups until it [`enter`](Self::enter)s them.
+    /// Returns a coalescer that changes nothing in its groups until it [`enter`](Self::enter)s them.
     pub(super) fn new(config: Arc<Config>, given: Option<HttpGroup>, routes: HttpGroup) -> Self {
         Self { config, body_settings: OnceLock::new(), given, routes, own: OnceLock::new() }
     }
 
-    /// Notes in the group that a service of these settings is to have its flights there, and who observes them.
+    /// Notes in the group that a service with these settings has its flights there, and who observes them.
     #[inline]
     pub(super) fn enter(&self) {
         let group = self.marking();
@@ -101,8 +101,8 @@ impl Coalescer {
         }
     }
 
-    /// Makes it with the fences of `routes`: a server may make a service for each connection, and what is written through one is
-    /// read through another (S21).
+    /// Makes the service's own group, with the fences of `routes`: a server may make a service for each connection, and
+    /// what is written through one is read through another (S21).
     #[cold]
     fn make_own(&self) -> &HttpGroup {
         self.own.get_or_init(|| HttpGroup::beside(&self.routes, self.config.limits))
@@ -113,12 +113,13 @@ impl Coalescer {
         self.given.as_ref().unwrap_or_else(|| self.own())
     }
 
-    /// Returns the wait for a permit, of a caller that has waited in vain, before its own call; `None` if it needs none (D3, D10).
+    /// Returns the wait for a permit that a caller which has waited in vain needs before its own call; `None` if it
+    /// needs none (D3, D10).
     pub(super) fn permit_wait(&self, place: Place) -> Option<Box<PermitWait>> {
         self.permit_wait_within(place, None)
     }
 
-    /// Returns the wait for a permit likewise, of at most this long.
+    /// Returns the same wait, of at most this long.
     pub(super) fn permit_wait_within(&self, place: Place, longest: Option<Duration>) -> Option<Box<PermitWait>> {
         let group = self.group(place);
         let releases = group.releases(self.config.release_limit?);
@@ -131,8 +132,8 @@ impl Coalescer {
         self.config.release_limit.is_some_and(|limit| self.group(place).releases(limit).counts_already())
     }
 
-    /// Returns whether requests are marked that pass this service: unless it is the only one of its layer value, and no
-    /// other can be made. A mark costs three allocations or more.
+    /// Returns whether requests that pass this service are marked. They are not if it is the only service of its layer
+    /// value, and no other can be made: a mark costs three allocations or more.
     #[inline]
     pub(super) fn marks(&self) -> bool {
         !self.marking().has_one_holder()
@@ -155,12 +156,12 @@ impl Coalescer {
         HttpWatch::begin(observers, self.label(parts))
     }
 
-    /// Returns what the layer calls requests of this kind.
+    /// Returns the label that the layer gives to requests of this kind.
     pub(super) fn label(&self, parts: &request::Parts) -> Option<Arc<str>> {
         self.config.labels.of(parts, self.marking().observers().of_flights())
     }
 
-    /// Tells what `inspect` was given how a request has ended.
+    /// Tells the application's `inspect` how a request has ended.
     #[inline]
     pub(super) fn inspected(&self, role: Role, callers: usize) {
         if let Some(inspect) = &self.config.inspect {
@@ -183,8 +184,8 @@ impl Coalescer {
         Passed::of(parts, self.marking())
     }
 
-    /// Returns what a request fences that may change something (S21); `bypass` is the rule that sends it alone: whoever may
-    /// share a flight changes nothing.
+    /// Returns what a request fences, if it may change something (S21). `bypass` is the rule that sends it alone: a
+    /// request that may share a flight changes nothing.
     #[inline]
     pub(super) fn write(&self, parts: &request::Parts, kind: Kind, place: Place, bypass: Rule) -> Option<Write> {
         let group = || self.group(place).clone();
@@ -192,9 +193,9 @@ impl Coalescer {
             Grpc::OptedIn | Grpc::Reads => None,
             Grpc::Writes => Some(Write::grpc(group(), parts)),
             Grpc::Other => {
-                // A method that was opted in has no side effects where `coalesce_if` wants the request, and, if there
-                // is a `content_if`, where that lets the content share. That is asked last, so a request that goes
-                // alone was refused by it, or never shown to it: it counts as a write.
+                // A method that was opted in has no side effects if `coalesce_if` wants the request and `content_if`,
+                // where there is one, lets its content share. `content_if` is asked last: a request that goes alone was
+                // refused by it, or never shown to it, and counts as a write.
                 let untold = self.config.content_if.is_some();
                 let opted_in = kind.wanted && self.config.policy.methods.contains(&parts.method);
                 let opted_in = opted_in && !untold && bypass != Rule::S30MethodOverride;
@@ -203,7 +204,7 @@ impl Coalescer {
         }
     }
 
-    /// Makes a caller's own head of the one that its flight, or its own call, came to.
+    /// Turns the head that a flight, or a call, came to into the caller's own.
     pub(super) fn head(&self, head: &mut response::Parts, coalesced: Coalesced, forwarded: Forwarded) {
         if coalesced.role == Role::Follower {
             policy::follower_head(head, &self.config.policy.dropped);
@@ -223,7 +224,7 @@ impl Coalescer {
         if let Some(name) = &self.config.cache_status {
             let shares = forwarded.is_on_flight();
             let rule = coalesced.rule.filter(|_| !shares).map(Rule::name);
-            // A caller that leads in this process has followed another process.
+            // A caller that leads in this process may have followed another process.
             let elsewhere = shares && coalesced.is_from_elsewhere();
             let forwarded = if elsewhere { Forwarded::Follower } else { forwarded };
             let detail = rule.or(elsewhere.then_some("fleet")).or(forwarded.is_fresh().then_some("fresh"));

@@ -1,4 +1,4 @@
-//! What an HTTP layer was told.
+//! The settings of an HTTP layer.
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ pub(super) type ContentIf = Arc<dyn Fn(&request::Parts, &Bytes) -> bool + Send +
 /// How the media types of gRPC begin, those of gRPC-Web among them.
 const GRPC: &[u8] = b"application/grpc";
 
-/// What an HTTP layer was told, setting by setting.
+/// The settings of an HTTP layer, one field for each.
 #[derive(Clone)]
 pub(super) struct Config {
     /// How keys are made.
@@ -47,7 +47,7 @@ pub(super) struct Config {
     pub(super) cache_status: Option<CacheName>,
     pub(super) inspect: Option<Inspect>,
     pub(super) observers: Vec<HttpObserved>,
-    /// What observers are told that a request is.
+    /// The labels by which observers tell requests apart.
     pub(super) labels: Labels,
     /// The processes that it shares flights with.
     pub(super) fleet: Membership,
@@ -123,7 +123,7 @@ impl Config {
     }
 
     fn opted_in(&self, parts: &request::Parts) -> Grpc {
-        // RFC 9110, section 8.3.1: in any case.
+        // RFC 9110, section 8.3.1: media types are compared without regard to case.
         let is_grpc = |value: &http::HeaderValue| {
             let kind = value.as_bytes().get(..GRPC.len());
             kind.is_some_and(|kind| kind.eq_ignore_ascii_case(GRPC))

@@ -1,4 +1,4 @@
-//! What the flights of a group cannot count: requests that come near none, and requests that are on a second one.
+//! What the flights of a group cannot count: requests that are on none, and requests that are on a second one.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -37,7 +37,7 @@ impl Counts {
         self.declined.fetch_add(1, Relaxed);
     }
 
-    /// Counts what a caller that followed before is on its second flight, which is no new call.
+    /// Counts the role of a caller on its second flight: it has followed before, and is no new call.
     pub(super) fn count_again(&self, role: Role) {
         let count = match role {
             Role::Leader => &self.led_again,

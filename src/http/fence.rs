@@ -13,16 +13,16 @@ use percent_encoding::percent_decode_str;
 
 use crate::hasher::KeyHasher;
 
-/// More than the paths that are written to at any one time; two that collide fence each other, which costs only a
-/// flight.
+/// How many epochs there are: more than the paths that are written to at any one time. Two paths that collide fence
+/// each other, which costs only a flight.
 pub(super) const EPOCHS: usize = 1024;
 
-/// How much of an authority is hashed at once, in bytes: all of it, as a rule. Less than the code of the first letter,
-/// so that a length is left as it is where letters are put into lower case.
+/// How much of an authority is hashed at once, in bytes: all of it, as a rule. Less than 65, the code of `A`, so that
+/// putting letters into lower case leaves a length as it is.
 const PIECE: usize = 61;
 
-/// One epoch for each place, by hash. The sum of those that a request lies in is a part of its key, so flights from
-/// before any of them was fenced can be joined no more.
+/// One epoch for each place, by hash. A request's key has the sum of the epochs of its places, so a flight from before
+/// one of these was fenced can be joined no more.
 pub(super) struct Fences {
     /// One for all layers of the group, so that a write through one of them fences the flights of the others.
     hasher: KeyHasher,
@@ -52,7 +52,7 @@ impl EpochNumber {
 }
 
 impl Fences {
-    /// Returns fences of which no two places collide in one run of a test and not in the next.
+    /// Returns fences for tests: in each run the same places collide.
     #[cfg(test)]
     pub(super) fn seeded() -> Self {
         Self { hasher: KeyHasher::seeded(), epochs: OnceLock::new() }
@@ -116,11 +116,12 @@ pub(super) fn without_default_port(authority: &[u8]) -> &[u8] {
     ports.iter().find_map(|port| authority.strip_suffix(*port)).unwrap_or(authority)
 }
 
-/// Returns the bytes that a path stands for: one resource may be written to as `/a%3Ab` and read as `/a:b`, and most servers take
-/// both for the same (RFC 9110, section 4.2.3; RFC 3986, section 6.2.2). Two that are not are fenced together.
+/// Returns the bytes that a path stands for: one resource may be written to as `/a%3Ab` and read as `/a:b`, and most
+/// servers take both for the same (RFC 9110, section 4.2.3; RFC 3986, section 6.2.2). If a server does not, both are
+/// fenced together.
 #[inline]
 pub(super) fn decoded(path: &str) -> Cow<'_, [u8]> {
-    // To look first, as few paths have any, saves 90 instructions.
+    // Few paths have a `%`: looking for one first saves 90 instructions.
     if path.as_bytes().contains(&b'%') { percent_decode_str(path).into() } else { path.as_bytes().into() }
 }
 

@@ -38,9 +38,9 @@ type Inner<S, R> = InContext<Oneshot<S, R>, Result<<S as Service<R>>::Response, 
 pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
     #[pin]
     stage: Stage<S, B, RB, E>,
-    /// `Some` until one who has waited may begin.
+    /// `Some` until a caller that has waited may make its call.
     permit_wait: Option<Box<PermitWait>>,
-    /// `Some` while one who has waited makes its call.
+    /// `Some` while a caller that has waited makes its call.
     permit: Option<Permit>,
     fleet: FleetWork,
     /// When the call was polled first, if it did not answer at once.
@@ -49,7 +49,7 @@ pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
     requester: Option<Requester>,
 }
 
-/// How far a call has come. In one place, since a call and its answer are never there together: two took 60 instructions
+/// How far a call has come. One field, since a call and its answer are never there together: two took 60 instructions
 /// more to move about.
 #[pin_project(project = StageProj)]
 enum Stage<S: Service<Request<B>>, B, RB, E> {
@@ -73,7 +73,7 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
         Box::pin(Self { stage, permit_wait: None, permit: None, fleet, began: None, requester: Some(requester) })
     }
 
-    /// Keeps the call in the process: it is not the work of a flight that those of others may join.
+    /// Keeps the call in this process: it is not the work of a flight that other processes may join.
     pub(super) fn stay(self: Pin<&mut Self>) {
         self.project().fleet.stay();
     }

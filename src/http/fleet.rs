@@ -28,9 +28,9 @@ pub(super) use self::off::FleetWork;
 #[cfg(feature = "fleet")]
 pub(super) use self::work::FleetWork;
 
-/// What a call is told of that has waited for another process in vain.
+/// What a call that has waited for another process in vain is told.
 pub(super) struct InVain {
-    /// How long it waits for its turn at most (D10). Whoever holds a permit may wait for this call.
+    /// How long it waits for its turn at most (D10): the holder of a permit may be waiting for this call.
     pub(super) max_wait: Duration,
     /// What its own answer says of sharing is evidence (D3).
     pub(super) is_evidence: bool,

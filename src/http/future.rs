@@ -49,14 +49,14 @@ use crate::{
 #[must_use = "futures do nothing unless you await or poll them"]
 pub struct HttpResponseFuture<S: Service<Request<B>>, B, RB, E> {
     state: State<S, B, RB, E>,
-    /// What the caller's own layer was told: it may have come by another layer of the group than its leader.
+    /// That of the caller's own layer, which may be another layer of the group than its leader's.
     coalescer: Arc<Coalescer>,
     /// `Some` if the layer is observed; `None` once the request has been answered.
     watch: Rare<HttpWatch>,
 }
 
 impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
-    /// Inlined, since a call that is moved once more takes 60 instructions.
+    /// Inlined, since moving a call once more takes 60 instructions.
     #[inline(always)]
     pub(super) fn on_flight(call: Flown<S, B, RB, E>, coalescer: Arc<Coalescer>, watch: Rare<HttpWatch>) -> Self {
         let at = if call.role() == Role::Leader { None } else { Some(Instant::now()) };
@@ -64,7 +64,7 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
         Self { state: State::OnFlight { call, joined }, coalescer, watch }
     }
 
-    /// On a flight whose work begins after the request came.
+    /// Returns the future of a request on a flight whose work begins after the request came.
     pub(super) fn on_next_flight(call: Flown<S, B, RB, E>, coalescer: Arc<Coalescer>, watch: Rare<HttpWatch>) -> Self {
         let mut future = Self::on_flight(call, coalescer, watch);
         if let State::OnFlight { joined, .. } = &mut future.state {
@@ -82,7 +82,7 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
         Self { state: State::Shadow { call }, coalescer, watch: Rare::NONE }
     }
 
-    /// Of late, answers to its key could not be shared (D3).
+    /// Returns the future of a request that goes alone: answers to its key could not be shared of late (D3).
     pub(super) fn unshareable(
         fetch: BoxedFetch<S, B, RB, E>,
         coalescer: Arc<Coalescer>,
@@ -121,7 +121,7 @@ where
                             if let Some(next) =
                                 own.and_then(|own| State::declines(own, &outcome.value, joined, watch.as_deref()))
                             {
-                                // In place before the outcome is dropped, which may panic.
+                                // Put in place before the outcome is dropped, which may panic.
                                 *state = next;
                                 continue;
                             }

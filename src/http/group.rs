@@ -64,7 +64,7 @@ struct Common {
     fences: Arc<Fences>,
     reads: Arc<ReadsUnderWay>,
     observers: Arc<HttpObservers>,
-    /// Who is told of what is written.
+    /// The fleets that are told of what is written.
     fleets: Arc<Fleets>,
     layers: Arc<Layers>,
 }
@@ -134,7 +134,7 @@ impl HttpGroup {
     /// # use std::time::Duration;
     /// use tower_singleflight::{HttpSingleflightLayer, Limits, http::HttpGroup};
     ///
-    /// // What has run for five seconds is joined by nobody any more.
+    /// Nobody joins a flight that has run for five seconds.
     /// let group = HttpGroup::with_limits(Limits::new().join_window(Duration::from_secs(5)));
     /// let layer = HttpSingleflightLayer::new().group(group.clone());
     /// # drop(layer);

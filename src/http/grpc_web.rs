@@ -16,7 +16,7 @@ const PREFIX: usize = 5;
 /// What a frame of trailers says.
 #[derive(Debug)]
 pub(super) enum Trailers {
-    /// Its fields, as far as they are fields; of more than a map takes, the first.
+    /// Its fields, as far as they are in order; if there are more than a map takes, the first of them.
     Read(HeaderMap),
     /// The frame is not whole, or compressed: nobody knows what it says.
     Unread,
@@ -69,7 +69,7 @@ pub(super) fn status(frame: &[u8]) -> Option<HeaderValue> {
     }
 }
 
-/// Returns what such a frame says; `None` if it is of another kind.
+/// Returns what a frame of trailers says; `None` for a frame of another kind.
 pub(super) fn trailers(bytes: &[u8]) -> Option<Trailers> {
     if !begins_trailers(bytes) {
         return None;
@@ -113,8 +113,8 @@ const fn is_of_trailers(flags: u8) -> bool {
     flags & 0x80 != 0
 }
 
-/// Returns what base64 stands for, as far as it goes; what is none, since no frame begins as base64 does, as it is. Whoever
-/// sends it may pad it anywhere.
+/// Decodes base64, as far as it goes; other bytes are returned as they are, since no frame begins as base64 does.
+/// Base64 may be padded anywhere.
 fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.first().is_some_and(|first| first.is_ascii_alphanumeric() || b"+/".contains(first)) {
         return bytes.into();

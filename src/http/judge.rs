@@ -29,7 +29,7 @@ pub(super) struct AtHead {
     /// Its length is known beforehand, or it has no content.
     pub(super) has_length: bool,
     pub(super) until: Until,
-    /// What the rest of the verdict lies in comes in pieces.
+    /// The part of the body that the verdict depends on comes in pieces.
     in_pieces: bool,
 }
 
@@ -40,8 +40,8 @@ pub(super) enum Until {
     Head,
     /// Its first message or its trailers, of a unary gRPC call (S28).
     Message,
-    /// Its first frame, if that is there at once, of a body of this length, in bytes: one that is all there is in memory
-    /// anyway.
+    /// Its first frame, if that is there at once: if it is the whole body, of this length in bytes, the body is in
+    /// memory anyway.
     Whole(u64),
 }
 
@@ -90,7 +90,7 @@ pub(super) enum Brought<'a> {
 }
 
 impl AtHead {
-    /// Corrects the verdict by the next part of the body. It stands once `until` is the head.
+    /// Corrects the verdict by the next part of the body. The verdict stands once `until` is [`Until::Head`].
     pub(super) fn correct(&mut self, requester: &Requester, brought: Brought<'_>) {
         let policy = &requester.coalescer.config.policy;
         let mut is_cut = false;
@@ -238,7 +238,7 @@ where
 }
 
 impl Brought<'_> {
-    /// Returns what of it the verdict is made of, if it comes in place of a message.
+    /// Returns the part of it that the verdict takes into account, if it comes in place of a message.
     fn to_judge(self) -> Option<JudgedBody> {
         match self {
             Self::Trailers(trailers) => Some(JudgedBody::Trailers(trailers.clone())),

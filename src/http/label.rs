@@ -1,4 +1,4 @@
-//! What requests are called to observers.
+//! The labels by which observers tell requests apart.
 
 use std::{
     borrow::Cow,
@@ -33,7 +33,8 @@ impl Labels {
         Self { label: Observed::new(label), known: Arc::default() }
     }
 
-    /// Returns the label of a request, if it has one. `observers`: those for whom it is, where it is counted if it panics.
+    /// Returns the label of a request, if it has one. `observers` are those that will be told it; they count a panic of
+    /// it.
     pub(super) fn of(&self, parts: &request::Parts, observers: &Observers) -> Option<Arc<str>> {
         let label = observers.ask(&self.label, |label| label(parts))??;
         let label = cut(&label);

@@ -1,4 +1,4 @@
-//! The HTTP layer: what it is told, each in one named call.
+//! The HTTP layer: its settings, each by one named call.
 
 mod answers;
 #[cfg(feature = "dry-run")]

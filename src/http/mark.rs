@@ -7,8 +7,8 @@ use http::Extensions;
 use super::rule::{Coalesced, Rule};
 use crate::{Reason, Role};
 
-/// Extensions that say nothing else, one for each of what is said most: that a request led, or that a rule sent it alone. To
-/// clone a map takes 60 instructions less than to make one and to insert into it.
+/// Extensions that say nothing else, one for each of what is said most: that a request led, or that a rule sent it
+/// alone. Cloning a map takes 60 instructions less than making one and inserting into it.
 static KNOWN: [OnceLock<(Coalesced, Extensions)>; 1 + Rule::COUNT] = [const { OnceLock::new() }; 1 + Rule::COUNT];
 
 /// Says in an answer what became of its request, to those above the layer.
@@ -36,7 +36,7 @@ fn known(coalesced: Coalesced) -> Option<&'static Extensions> {
         mark_by_hand(&mut extensions, coalesced);
         (coalesced, extensions)
     });
-    // The fleet may have had a part in it.
+    // Another one if the fleet had a part in it.
     (*said == coalesced).then_some(extensions)
 }
 

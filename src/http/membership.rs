@@ -1,5 +1,5 @@
-//! What a layer was told of its fleet: the lower half of the one seam of the feature `fleet` over HTTP. The upper half, in
-//! `fleet`, is what the work of a flight asks.
+//! A layer's settings for its fleet: the lower half of the one seam of the feature `fleet` over HTTP. The upper half,
+//! in `fleet`, is what the work of a flight asks.
 
 #[cfg(feature = "fleet")]
 mod settings;

@@ -59,14 +59,14 @@ pub enum HttpEvent<'a> {
     Bypassed {
         /// The rule.
         rule: Rule,
-        /// What the layer calls requests of this kind.
+        /// The layer's label for requests of this kind.
         label: Option<&'a str>,
     },
     /// A rule keeps an answer from a caller that waited for it, which goes alone; told after `Event::Released`.
     Released {
         /// The rule.
         rule: Rule,
-        /// What the layer calls requests of this kind.
+        /// The layer's label for requests of this kind.
         label: Option<&'a str>,
     },
     /// Readers of a shared body were cut, since they held the others up for longer than
@@ -75,15 +75,15 @@ pub enum HttpEvent<'a> {
         /// How many were cut at once.
         readers: usize,
     },
-    /// What shared bodies keep in memory for their slower readers has changed. The sum of these is what they keep, but
-    /// for what other threads are about to tell; it returns to 0.
+    /// What shared bodies keep in memory for their slower readers has changed. The sum of these events is what they
+    /// keep, except for what other threads are about to tell; at rest it is 0.
     Held {
         /// How many bytes came to it, with 64 for each frame; less than 0 if they left it.
         bytes: isize,
     },
     /// The last reader of a body that was shared has read it, or gone.
     BodyEnded {
-        /// How many read it at a time, at most.
+        /// The most that read it at a time.
         readers: usize,
     },
 }
@@ -113,7 +113,7 @@ pub(super) struct HttpObservers {
 }
 
 impl HttpObservers {
-    /// Adds one, unless it is there already. Both lists have them in the same order, and whoever is in the first is in the second.
+    /// Adds an observer, unless it is there already. Both lists have the same observers, in the same order.
     pub(super) fn add(&self, observed: &HttpObserved) {
         let _adding = lock(&self.adding);
         self.http.add(&observed.http);
@@ -134,7 +134,7 @@ impl HttpObservers {
         self.flights.off()
     }
 
-    /// Tells the first so many of them: those who were there when what the event is about began.
+    /// Tells as many of them, from the first on: those that were there when what the event is about began.
     #[cold]
     pub(super) fn tell(&self, first: usize, event: &HttpEvent<'_>) {
         self.http.each(first, |observer| observer.on_http(event));

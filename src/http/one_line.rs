@@ -1,4 +1,4 @@
-//! Text of others, such as the names of routes, on a line of ours.
+//! Text that others chose, such as the names of routes, on one line.
 
 /// Returns text that cannot make a terminal show what its line does not say: it ends no line, moves no cursor, and turns no
 /// direction.

@@ -1,9 +1,9 @@
-//! What a request was when it passed services of one layer value before: how many they were, and its key at the last of
-//! them, are parts of its key (S2).
+//! What is known of a request from services of one layer value that it passed before. How many they were, and its key
+//! at the last of them, are parts of its key (S2).
 //!
-//! One layer value may stand above and below an auth layer that strips the field which says who asks. What reaches the
-//! lower service then looks as anonymous as what stands before the upper one, and as another user's, and must meet
-//! neither. Where the upper service saw no key, nothing tells who that is, and the request goes alone below too.
+//! One layer value may stand above and below an auth layer that strips the field which says who asks. A request below
+//! it then looks like an anonymous one above it, and like another user's, and must meet neither. Where the upper
+//! service saw no key, nothing tells who asks, and the request goes alone below too.
 
 use std::{cell::RefCell, iter};
 
@@ -18,7 +18,7 @@ pub(super) type Lines = Vec<(HeaderName, HeaderValue)>;
 /// An extension of requests.
 #[derive(Clone, Debug)]
 struct Marks {
-    /// Beside the others, since most requests pass services of one layer value only: this spares them an allocation.
+    /// Beside the others: most requests pass services of one layer value only, and this spares them an allocation.
     first: Mark,
     others: Vec<Mark>,
 }
@@ -48,9 +48,9 @@ pub(super) struct Passed {
 
 /// The poll of a service that did not mark its request.
 ///
-/// A service that is the only one of its layer value is passed twice if what it wraps calls a clone of it. What comes to it
-/// from there unmarked may be the same request, less what told its user apart. (What comes from there through another task
-/// cannot be seen.)
+/// A service that is the only one of its layer value marks nothing. But what it wraps may call a clone of it: a request
+/// that comes from there may be the same one, less what told its user apart. (A request that comes from there through
+/// another task cannot be seen.)
 pub(super) struct Inside(bool);
 
 thread_local! {

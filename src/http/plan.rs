@@ -61,7 +61,7 @@ impl Coalescer {
         }
     }
 
-    /// Counts the caller among those who read what was ever written to (S21).
+    /// Counts the caller among the readers of what was ever written to (S21).
     #[inline]
     fn read(&self, parts: &request::Parts, kind: Kind, place: Place) -> Option<Arc<ReadUnderWay>> {
         let group = self.group(place);
@@ -69,8 +69,8 @@ impl Coalescer {
         Some(ReadUnderWay::enter(group.reads(), number, epoch))
     }
 
-    /// Returns what is known of the caller who has a key. `read`: `Some` if what it asks for was ever written to, unless nothing
-    /// is sent for it.
+    /// Returns what is known of a caller that has a key. `read`: `Some` if what it asks for was ever written to, unless
+    /// nothing is sent for it.
     #[inline(always)]
     pub(super) fn requester(
         self: &Arc<Self>,
@@ -102,7 +102,7 @@ impl Coalescer {
         let passed = if marks { Some(self.passed(parts)) } else { None };
         let decided = self.decide(parts, kind, content, place, passed.as_ref());
         let Some(passed) = passed else { return decided };
-        // A request that has some goes alone, unless the layer was told to share such ones.
+        // A request with credentials goes alone, unless the layer was told to share such requests.
         let may_have = decided.is_err() || self.config.policy.shares_credentials();
         let credentials = if may_have { self.credentials(parts) } else { Lines::new() };
         let key = decided.as_ref().map(|(_, key)| key.clone()).map_err(|rule| *rule);
@@ -197,7 +197,7 @@ impl Coalescer {
         Beside { content: content.read(), epoch, passed, above }
     }
 
-    /// Returns the key that a request would have if it were sent alone by no rule but those on the key itself.
+    /// Returns the key that a request would have if only the rules on the key itself could send it alone.
     pub(super) fn key_of_any(
         &self,
         parts: &request::Parts,
@@ -210,7 +210,7 @@ impl Coalescer {
         self.config.recipe.key(parts, beside, |_, _| Ok(())).ok()
     }
 
-    /// Returns whether a request's content is read for its key: of at least so many bytes, where at most `max` are read.
+    /// Returns whether a request's content, of at least so many bytes, is read for its key; at most `max` are read.
     pub(super) fn reads_content(&self, parts: &request::Parts, kind: Kind, at_least: u64, max: usize) -> bool {
         let admits =
             || self.config.policy.admit(parts, policy::Content::Keyed(None), kind.grpc == Grpc::OptedIn).is_ok();
@@ -218,8 +218,8 @@ impl Coalescer {
     }
 }
 
-/// Asks whether a request's content lets it share (D11). Where a method was opted in for the sake of its content, no content
-/// is one like any other; a `GET` has none as a rule, and is not asked about.
+/// Asks whether a request's content lets it share (D11). Where a method was opted in for its content, empty content is
+/// asked about like any other. A `GET` has none as a rule, and is not asked about.
 fn lets_share(content_if: &ContentIf, parts: &request::Parts, content: &RequestContent) -> bool {
     match content {
         RequestContent::Read(content) => content_if(parts, content),

@@ -25,7 +25,7 @@ pub(super) use self::{
     verdict::{Again, AnswerHead, GRPC_STATUS, GrpcVerdict, RequestFacts, Verdict},
 };
 
-/// What a layer was told of sharing.
+/// A layer's settings about sharing.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     /// Beside `GET` and `HEAD`.

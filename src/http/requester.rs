@@ -61,7 +61,8 @@ impl Requester {
 
     #[cold]
     fn judge_all_again<RB, E>(&self, Answer { result, audience }: &Answer<RB, E>) -> Option<Rule> {
-        // This layer came later, and what it leaves out of its keys has been left out of the terms (S9).
+        // This layer came later. The terms lack what the leader's keys hold, and this layer's keys may lack it too
+        // (S9).
         if audience.alike && !self.group().layers().is_first(&self.coalescer.config) {
             return Some(Rule::S9Vary);
         }
@@ -96,7 +97,7 @@ impl Requester {
         verdict.share.err()
     }
 
-    /// Returns the claim to a body, as the layer was told to keep it.
+    /// Returns the claim to a body, with the layer's settings for bodies.
     #[inline(always)]
     pub(super) fn source<RB>(&self, body: BodySource<RB>) -> BodySource<RB> {
         body.settings(Arc::clone(self.coalescer.body_settings()))

@@ -120,7 +120,7 @@ where
 }
 
 impl<S> HttpSingleflight<S> {
-    /// Sends a request as it would be without the layer, which watches it.
+    /// Sends a request as it would be sent without the layer, which watches it.
     fn try_out<B, RB, E>(&self, shadow: &Shadow, request: Request<B>) -> HttpResponseFuture<S, B, RB, E>
     where
         S: Service<Request<B>> + Clone,
@@ -134,7 +134,7 @@ impl<S> HttpSingleflight<S> {
         self.send_watched(Request::from_parts(parts, body), Some(watched))
     }
 
-    /// Likewise, once it is watched; `None`: it is not in the sample.
+    /// Sends a request that may be watched; `None`: it is not in the sample.
     pub(super) fn send_watched<B, RB, E>(
         &self,
         request: Request<B>,

@@ -5,7 +5,7 @@ pub(super) use super::dry_run::{Shadow, ShadowCall, Watched, Watcher};
 #[cfg(not(feature = "dry-run"))]
 pub(super) use off::{Shadow, ShadowCall, Watched, Watcher};
 
-/// Without the feature there is none, and what asks for one is compiled away.
+/// Without the feature there is no shadow, and what asks for one is compiled away.
 #[cfg(not(feature = "dry-run"))]
 mod off {
     use std::{

@@ -86,9 +86,9 @@ const UNNAMED: &str = "(no label)";
 #[derive(Clone)]
 pub struct StatusPage {
     shown: Arc<Shown>,
-    /// What calls without a label are called.
+    /// The name for calls without a label.
     name: Arc<str>,
-    /// If the `Host` of requests is checked: the names that are ours beside addresses and `localhost`.
+    /// `Some` if the `Host` of requests is checked: the names that are ours beside addresses and `localhost`.
     hosts: Option<Arc<[String]>>,
 }
 
@@ -215,7 +215,7 @@ impl Observer for StatusPage {
 }
 
 impl HttpObserver for StatusPage {
-    /// What it shows of rules it is told as an [`Observer`], too.
+    /// What the page shows of rules it learns as an [`Observer`].
     fn on_http(&self, event: &HttpEvent<'_>) {
         if let HttpEvent::Lagged { readers } = event {
             self.shown.recorder.cut.fetch_add(*readers as u64, Relaxed);

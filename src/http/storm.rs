@@ -1,9 +1,9 @@
 //! A storm of writes (S21): a place that is written to faster than it can be read.
 //!
-//! Each fence makes another key of what lies there, so that no reader joins a flight from before it. Where writes come fast,
-//! every reader would have a key of its own, and share with nobody. From the fourth fence within the life of one flight on,
-//! readers make fresh calls under the key without the epoch: they share runs that begin after they came, which no write
-//! before them can have missed.
+//! Each fence changes the keys of what lies there, so that no reader joins a flight from before it. Where writes come
+//! fast, every reader would have a key of its own, and share with nobody. From the fourth fence within the life of one
+//! flight on, readers make fresh calls under the key without the epoch. They share runs that begin after they came, and
+//! so see all writes from before.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 

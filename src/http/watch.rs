@@ -54,7 +54,7 @@ impl HttpWatch {
         self.kept_apart(observers, rule);
     }
 
-    /// A rule kept the request from the flight that there is, and the group has told that it goes alone.
+    /// Tells that a rule kept the request from the flight that there is. The group has told already that it goes alone.
     pub(super) fn kept_apart(&self, observers: &HttpObservers, rule: Rule) {
         observers.tell(self.0.told(), &HttpEvent::Bypassed { rule, label: self.0.label() });
     }
@@ -76,8 +76,8 @@ impl HttpWatch {
     }
 }
 
-/// Says of a request that is polled that it has panicked. To be forgotten once the poll has returned: whether the thread
-/// unwinds would not tell, since a request may be polled by a `Drop` that runs meanwhile.
+/// Tells that a request has panicked in a poll. To be forgotten once the poll has returned: it would not do to ask
+/// whether the thread unwinds, since a `Drop` that runs meanwhile may poll a request.
 pub(super) struct OnPanic<'a>(pub(super) &'a mut Rare<HttpWatch>);
 
 impl OnPanic<'_> {

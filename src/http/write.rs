@@ -36,7 +36,7 @@ struct Site {
     authority: Option<usize>,
 }
 
-/// Authority and path, one behind the other. Most are short, and are kept without an allocation, which takes 140
+/// Authority and path, one behind the other. Most are short, and are kept without an allocation, which would take 140
 /// instructions.
 enum Text {
     Few { bytes: [u8; FEW_BYTES], length: u8 },
@@ -70,7 +70,7 @@ impl Write {
     #[inline]
     fn new(group: HttpGroup, parts: &request::Parts, kind: Kind) -> Self {
         let Places { uri, original } = Places::of(parts);
-        // It is the first field, as a rule: to look at each name is cheaper than to have this one hashed.
+        // `Host` is the first field, as a rule: looking at each name is cheaper than hashing this one.
         let host = parts.headers.iter().find(|(name, _)| **name == header::HOST);
         let host = host.map(|(_, value)| value.as_bytes());
         let site = |uri| Site::new(uri, host, kind, group.fences());
@@ -157,7 +157,7 @@ impl Site {
     /// Returns the authority and the path.
     fn split(&self) -> (Option<&[u8]>, &str) {
         let (authority, path) = self.text.bytes().split_at(self.authority.unwrap_or_default());
-        // It was that of a URI, which is text.
+        // It was the path of a URI, which is text.
         (self.authority.map(|_| authority), std::str::from_utf8(path).unwrap_or_default())
     }
 }
@@ -185,8 +185,8 @@ impl Text {
     }
 }
 
-/// Raises the fences of a call that panics: what it has changed is not known (S21). To be forgotten once a poll has returned:
-/// whether the thread unwinds would not tell, since a call may be polled by a `Drop` that runs meanwhile.
+/// Raises the fences of a call that panics: what it has changed is not known (S21). To be forgotten once a poll has
+/// returned: it would not do to ask whether the thread unwinds, since a `Drop` that runs meanwhile may poll a call.
 pub(super) struct OnPanic<'a>(pub(super) &'a mut Option<Write>);
 
 impl Drop for OnPanic<'_> {
@@ -248,7 +248,7 @@ fn reference<'a>(authority: Option<&[u8]>, base: &str, reference: &'a str) -> Op
     if let Some(rest) = rest {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (host, path) = rest.split_at(end);
-        // What stands before it says who asks, and not where.
+        // What stands before the `@` says who asks, and not where.
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
         let host = without_default_port(host.as_bytes());
         let same = authority.is_some_and(|authority| without_default_port(authority).eq_ignore_ascii_case(host));

@@ -42,7 +42,7 @@ pub struct ContentBody<B: Body> {
     pub(super) error: Option<B::Error>,
     #[pin]
     pub(super) rest: Rest<B>,
-    /// Told what the service gets of a body of which nothing was read.
+    /// Told what the service gets, if nothing was read of the body.
     pub(super) watch: Option<Box<dyn Watch>>,
 }
 
@@ -65,7 +65,7 @@ impl<B: Body> ContentBody<B> {
         Self { read: VecDeque::new(), error: None, rest: Rest::Whole { body }, watch: None }
     }
 
-    /// Sets what is told what the service gets.
+    /// Lets a watch see what the service gets.
     #[cfg(feature = "dry-run")]
     pub(in crate::http) fn watched(self, watch: Box<dyn Watch>) -> Self {
         Self { watch: Some(watch), ..self }

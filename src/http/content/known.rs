@@ -36,7 +36,7 @@ impl RequestContent {
         }
     }
 
-    /// Returns what is known of content that is there as a whole; `is_read`: it is read, if there is some.
+    /// Returns what is known of content that is there as a whole; `is_read` says whether content is read.
     pub(in crate::http) fn told(content: &Bytes, is_read: bool) -> Self {
         match (content.is_empty(), is_read) {
             (true, _) => Self::Empty,
@@ -45,7 +45,7 @@ impl RequestContent {
         }
     }
 
-    /// Returns what is known without reading. One of no bytes may still carry trailers.
+    /// Returns what is known without reading. A body of no bytes may still carry trailers.
     pub(in crate::http) fn of(body: &impl Body) -> Self {
         if body.is_end_stream() { Self::Empty } else { Self::Unknown }
     }

@@ -60,8 +60,8 @@ impl<B: Body<Data = Bytes>> Reading<B> {
         Self { body: Box::pin(body), data: Data::One(Bytes::new()), last: None, max }
     }
 
-    /// Reads to the end, or until there is more than fits; the content is `Some` if it is all there and nothing else
-    /// is.
+    /// Reads to the end, or until there is more than fits. The content is `Some` if all of it was read, and no trailers
+    /// came.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Option<Bytes>, Option<B::Error>)> {
         loop {
             match ready!(self.body.as_mut().poll_frame(cx)) {

@@ -25,7 +25,7 @@ use crate::{
     http::{answer::Answer, config::Config, requester::Requester},
 };
 
-/// The part that the fleet has in work which has asked it.
+/// Work that has asked its fleet, and the fleet's part in it.
 pub(in crate::http) struct Asked {
     stage: Stage,
     /// When it asked.
@@ -137,7 +137,7 @@ impl Asked {
         }
     }
 
-    /// The call is made here.
+    /// Notes that the call is made here.
     fn runs_here(&mut self, reason: FleetReason, has_waited: bool) {
         self.role = FleetRole::Local(reason);
         let is_evidence = reason == FleetReason::NotShareable;
@@ -166,7 +166,7 @@ impl Asked {
             self.stage = Stage::Over;
         }
         answer.audience.fleet = Some(self.role);
-        // Followers in other processes have had one try, and have been told.
+        // Not before the landing: followers in other processes have had one try only, and may ask once more.
         if self.tried_again {
             answer.audience.settle();
         }
@@ -174,7 +174,7 @@ impl Asked {
     }
 }
 
-/// Returns what a layer's keys and its verdicts depend on: layers that were told otherwise do not meet.
+/// Returns what a layer's keys and its verdicts depend on: layers with other settings do not meet.
 fn recipe(config: &Config) -> Vec<u8> {
     let Config { recipe, policy, .. } = config;
     format!("{recipe:?} {policy:?}").into_bytes()

@@ -1,4 +1,4 @@
-//! What those of other processes get of an answer: made only if one of them follows (F4).
+//! What other processes are told of an answer: made only if one of them follows (F4).
 
 use std::{error::Error, future::poll_fn, sync::Arc};
 
@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// Lands the flight in the engine, if its answer is for others: the body is read to its end in a task, beside those who read
-/// it here.
+/// Lands the flight in the engine, if its answer is for others: a task reads the body to its end, beside its readers in
+/// this process.
 pub(super) fn land<RB, E>(landing: Landing, requester: &Requester, answer: &Answer<RB, E>)
 where
     RB: Body<Data = Bytes> + Send + 'static,
@@ -77,7 +77,7 @@ fn personal(status: StatusCode) -> Message {
     Message::bare(kept(Rule::S7Personal, status, Again::Never))
 }
 
-/// Returns whether the trailers are for one caller that come within the content, behind the message (gRPC-Web).
+/// Returns whether trailers that come within the content, behind the message (gRPC-Web), are for one caller.
 fn hands_out_within(policy: &Policy, pieces: &[Bytes]) -> bool {
     match grpc_web::behind_messages(&pieces.concat()) {
         Some(Trailers::Read(trailers)) => policy.hands_out(&trailers),

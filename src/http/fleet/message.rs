@@ -27,7 +27,7 @@ pub(super) struct Head {
     trailers: Option<HeaderMap>,
 }
 
-/// On what terms those of other processes may have an answer, or ask once more.
+/// The terms on which other processes may have an answer, or ask once more.
 #[derive(Clone, Default, Deserialize, Serialize)]
 pub(super) struct SentTerms {
     /// The fields in which they must agree with the leader, and digests of its lines (S9, S20).
@@ -36,7 +36,7 @@ pub(super) struct SentTerms {
     again: u8,
     /// From the work's first poll to its answer, in microseconds.
     took: u64,
-    /// From there until all of the body had come and the message was made, in microseconds.
+    /// From the answer until all of the body had come and the message was made, in microseconds.
     read: u64,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Received {
 pub(super) type Malformed = Box<dyn Error + Send + Sync>;
 
 impl SentTerms {
-    /// `digest` is of parts that no two have in common.
+    /// `digest` makes a digest of a list of parts; no two lists have the same.
     pub(super) fn new(terms: Option<&Terms>, digest: impl Fn(&[&[u8]]) -> Digest) -> Self {
         let Some(terms) = terms else { return Self::default() };
         let compared = terms.names.iter().map(|name| (name.to_string(), of_lines(&terms.leader, name, &digest)));
@@ -84,14 +84,14 @@ impl SentTerms {
         Duration::from_micros(self.took)
     }
 
-    /// Returns how long ago the answer was there when its message was made.
+    /// Returns how old the answer was when its message was made.
     pub(super) const fn read(&self) -> Duration {
         Duration::from_micros(self.read)
     }
 
     /// Returns the payload of a message that has no answer.
     pub(super) fn encode(&self) -> Vec<u8> {
-        // It has no parts that cannot be written.
+        // All its parts can be written.
         postcard::to_allocvec(self).unwrap_or_default()
     }
 
@@ -119,7 +119,8 @@ impl Head {
         Self { terms, status, version, headers, sensitive, trailers: None }
     }
 
-    /// Returns the payload of a message: the head, and behind it the content as it is, which took so long to come.
+    /// Returns the payload of a message: the head, and behind it the content as it is. `read`: how long the content
+    /// took.
     pub(super) fn encode(
         mut self,
         content: &[Bytes],

@@ -31,7 +31,7 @@ pub(super) enum Taken<RB, E> {
     Malformed,
 }
 
-/// Takes what another process came to, if it is for this caller, which has waited since then.
+/// Takes what another process came to, if it is for this caller, which has waited since `since`.
 pub(super) fn take<RB, E>(requester: &Requester, message: Message, since: Instant, tried_again: bool) -> Taken<RB, E>
 where
     RB: Body<Data = Bytes> + Send + 'static,
@@ -78,15 +78,15 @@ where
     Taken::Answer(Box::new(Answer { result: Ok((head, source)), audience }))
 }
 
-/// Returns when the other process began its call, and when that was answered, as far as a caller can say that has waited since
-/// then: it joined while the call was under way, and what it was sent may have taken longer than the answer.
+/// Returns when the other process began its call, and when that was answered, as far as a caller that has waited since
+/// `since` can say. It joined while the call was under way, and the message may have taken longer than the answer.
 fn times(terms: &SentTerms, since: Instant) -> (Instant, Instant) {
     let answered = Instant::now().checked_sub(terms.read()).unwrap_or(since).max(since);
     (answered.checked_sub(terms.took()).map_or(since, |began| began.min(since)), answered)
 }
 
-/// Returns whether a caller that has waited since then may ask once more; `None` if it does not agree with the leader in what
-/// the answer depends on.
+/// Returns whether a caller that has waited since `since` may ask once more; `None` if it does not agree with the
+/// leader in what the answer depends on.
 fn asks_again(requester: &Requester, terms: &SentTerms, since: Instant, shared: bool) -> Option<bool> {
     let fleet = requester.coalescer.config.fleet.fleet()?;
     let agrees = terms.agree(&requester.key, |parts| fleet.domain().compared(parts));

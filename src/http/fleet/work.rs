@@ -36,7 +36,7 @@ impl FleetWork {
         }
     }
 
-    /// The call is not the work of a flight that others may join: it runs without the fleet.
+    /// Lets the call run without the fleet: it is not the work of a flight that others may join.
     #[inline(always)]
     pub(in crate::http) fn stay(&mut self) {
         if matches!(self, Self::Wanted) {
@@ -59,7 +59,7 @@ impl FleetWork {
         }
     }
 
-    /// Returns whether an answer of another process may be what it comes to.
+    /// Returns whether the work may come to the answer of another process.
     pub(in crate::http) fn may_ask(&self) -> bool {
         matches!(self, Self::Wanted | Self::Asked(_))
     }
@@ -127,7 +127,7 @@ impl FleetWork {
         }
     }
 
-    /// Ends the time in which those of other processes can join, and lets them have the answer if they may.
+    /// Ends the time in which other processes can join, and lets them have the answer if they may.
     #[inline(always)]
     pub(in crate::http) fn poll_close<RB, E>(
         &mut self,

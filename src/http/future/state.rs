@@ -79,7 +79,7 @@ impl<S: Service<Request<B>>, B, RB, E> State<S, B, RB, E> {
         }
         let has_waited = match reason {
             Reason::NotShareable | Reason::WaitedTooLong | Reason::Lost => true,
-            // A call that its own waits for may hold the last permit.
+            // The call that waits for this one may hold the last permit.
             Reason::Reentrant => false,
             // It was released before.
             _ => tried.any(),
@@ -99,7 +99,7 @@ where
     RB::Error: Into<Box<dyn Error + Send + Sync>>,
     E: Clone + Send + Sync + 'static,
 {
-    /// Returns the state of a follower that takes this step, or its work back if it takes what its flight landed with.
+    /// Returns the state of a follower after this step, or its work back if it takes what its flight landed with.
     fn after(
         step: Step,
         mut fetch: BoxedFetch<S, B, RB, E>,
@@ -123,7 +123,7 @@ where
         };
         let (coalescer, place) = (Arc::clone(&fetch.requester().coalescer), fetch.requester().place);
         let group = coalescer.group(place);
-        // The leader of a flight of those who were released waits for a permit.
+        // The leader of released followers waits for a permit. Within a call that has one it would wait for itself.
         let waits_for_itself = regroups && coalescer.counts_already(place);
         if waits_for_itself || group.unshareable().contains(&key) {
             let rule = if waits_for_itself { Rule::S9Vary } else { Rule::D3Remembered };
@@ -162,8 +162,8 @@ where
         Self::after(step, own, joined, watch).ok()
     }
 
-    /// Returns the state of a caller that its flight has not served: a follower may have a second try, by what the work has
-    /// noted of its answer; else it goes alone.
+    /// Returns the state of a caller that its flight has not served. A follower may have a second try, if what the work
+    /// noted of its answer lets it; else it goes alone.
     pub(super) fn unserved(
         fetch: BoxedFetch<S, B, RB, E>,
         reason: Reason,

@@ -10,7 +10,7 @@ use crate::http::config::Config;
 /// The settings of the layers whose services are in a group.
 #[derive(Default)]
 pub(in crate::http) struct Layers {
-    /// The first layer's; held weakly, so that no others come to lie in the same place.
+    /// Those of the first layer. Held weakly, so that no other settings get the same address.
     first: OnceLock<Weak<Config>>,
     differ: AtomicBool,
 }

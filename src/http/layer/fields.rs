@@ -1,4 +1,4 @@
-//! What of a request is in its key: fields, query, identity, and what else is told apart.
+//! Which parts of a request are in its key: fields, query, identity, and what else is told apart.
 
 use std::{hash::Hash, mem::take};
 
@@ -61,9 +61,9 @@ impl<C> HttpSingleflightLayer<C> {
 
     /// Leaves these query parameters out of the key: no answer may depend on them.
     ///
-    /// A parameter is known by its name as it was sent, so `%75tm` is not `utm`, and one that contains a `;` counts, since some
-    /// servers read a second one behind it. Their values are not looked at, as those of fields are (S27): a page that shows the
-    /// value of such a parameter would show one caller's to all.
+    /// A parameter is known by its name as it was sent, so `%75tm` is not `utm`. One that contains a `;` counts, since
+    /// some servers read a second one behind it. The values are not checked as those of fields are (S27): a page that
+    /// shows such a value would show one caller's to all.
     ///
     /// # Examples
     ///

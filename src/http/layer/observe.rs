@@ -48,8 +48,8 @@ impl<C> HttpSingleflightLayer<C> {
     /// Adds an observer of the layer's requests and flights: for metrics, logs and pages of your own. It is told of the
     /// group that was given by [`group`](Self::group), too.
     ///
-    /// Make such a layer once, and clone it: one that is made anew for each connection adds an observer each time to the group that
-    /// it is given, and all of them are told of each request.
+    /// Make such a layer once, and clone it. A layer that is made anew for each connection adds one more observer each
+    /// time to the group that it is given, and all of them are told of each request.
     ///
     /// # Examples
     ///
@@ -114,7 +114,7 @@ impl<C> HttpSingleflightLayer<C> {
     /// ```
     /// use tower_singleflight::HttpSingleflightLayer;
     ///
-    /// // By the first segment of the path, of those that there are.
+    /// By the first segment of the path, if it is a known one.
     /// let layer = HttpSingleflightLayer::new().label(|parts| {
     ///     let known = ["reports", "users"];
     ///     let first = parts.uri.path().split('/').nth(1)?;

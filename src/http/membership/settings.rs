@@ -1,4 +1,4 @@
-//! What a layer was told of its fleet, and which requests may leave the process.
+//! A layer's settings for its fleet, and which requests may leave the process.
 
 use std::{
     fmt,
@@ -21,7 +21,7 @@ pub(in crate::http) type FleetPart = Option<FleetRole>;
 /// Asked of each request that may share.
 type FleetIf = Arc<dyn Fn(&request::Parts) -> bool + Send + Sync>;
 
-/// What a layer was told of its fleet.
+/// A layer's settings for its fleet.
 #[derive(Clone, Default)]
 pub(in crate::http) struct Membership {
     /// The fleet, under the name that was given for what is behind the layer; `None` if the layer is in none.
@@ -33,7 +33,7 @@ pub(in crate::http) struct Membership {
     keys: OwnDomain,
 }
 
-/// The part of the fleet's domain whose keys are made as the layer was told to, made for its first flight. A clone
+/// The part of the fleet's domain that layers with these settings have in common, made for the first flight. A clone
 /// begins without one, since its settings may be changed.
 #[derive(Default)]
 struct OwnDomain(OnceLock<Domain>);
@@ -80,7 +80,7 @@ impl Membership {
 
     #[cold]
     fn wish_of_member(&self, parts: &request::Parts, shown: bool) -> Wish {
-        // Two routes are told apart by nothing that other processes could see.
+        // Nothing that other processes could see tells two routes apart.
         if !shown {
             return Wish::Stay(FleetReason::Private);
         }
@@ -88,7 +88,7 @@ impl Membership {
         if wanted { Wish::Ask } else { Wish::Stay(FleetReason::NotWanted) }
     }
 
-    /// Returns what the flight of a key is called in the engine; `None` if it may not leave the process. `recipe`: what keys
+    /// Returns the name of a key's flight in the engine; `None` if it may not leave the process. `recipe`: what keys
     /// and verdicts depend on, the same for all flights of a service.
     pub(in crate::http) fn name(
         &self,
@@ -103,7 +103,7 @@ impl Membership {
         Some(domain.name(scope, &travelled))
     }
 
-    /// Lets fields leave the process though they are none that all browsers send.
+    /// Lets these fields leave the process, beside those that all browsers send.
     pub(in crate::http) fn name_fields(&mut self, names: impl IntoIterator<Item = HeaderName>) {
         self.travelling.named.extend(names);
     }

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use super::{clients::Client, shown::Shown};
 use crate::timer::Timer;
 
-/// How long one stream of events lasts. The browser asks again at once; so a login round the page is looked at again, and
-/// a server that waits for its connections to end is not held up for longer.
+/// How long one stream of events lasts. The browser asks again at once, so that a login round the page is checked
+/// again, and a server that waits for its connections to end is not held up for longer.
 const LENGTH: Duration = Duration::from_secs(60);
 
 /// When to ask again, in ms: the first line of a stream.

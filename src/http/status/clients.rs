@@ -15,7 +15,7 @@ use crate::sync::{Mutex, lock};
 /// How many there are at most.
 const MOST: usize = 64;
 
-/// After what time one that reads nothing makes room for another.
+/// How long a client may read nothing before another one may take its place.
 const SILENT: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(super) struct Clients {
     all: Mutex<Vec<Weak<Client>>>,
 }
 
-/// One that looks, until it is dropped.
+/// A client that looks at the page, until it is dropped.
 pub(super) struct Client {
     /// When it took something last. A leaf lock, which only its own task and newcomers without a place take.
     took: Mutex<Instant>,

@@ -30,7 +30,7 @@ impl History {
     pub(super) fn count(&mut self, up: Duration, part: Part) {
         let now = up.as_secs();
         let (second, calls) = &mut self.seconds[(now % PLACES) as usize];
-        // A late caller that belongs to a second that is gone is counted in the one that took its place.
+        // A late call whose second has left the ring is counted in the second that took its place.
         if *second < now {
             (*second, *calls) = (now, [0; 3]);
         }

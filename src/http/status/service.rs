@@ -60,8 +60,8 @@ impl StatusPage {
     }
 }
 
-/// Returns whether all names that a request gives its server are the page's. An address is: a name of somebody else's,
-/// made to lead here (DNS rebinding), is no address.
+/// Returns whether all names that a request gives its server are the page's. An address always is: a stranger's name
+/// that was made to lead here (DNS rebinding) is no address.
 fn is_ours(uri: &Uri, headers: &HeaderMap, names: &[String]) -> bool {
     let is_known = |authority: &Authority| {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');

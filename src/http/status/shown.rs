@@ -86,7 +86,7 @@ impl Shown {
         }
         self.ask();
         let said = Arc::clone(&lock(&self.said));
-        // To ask may have taken a while.
+        // Asking may have taken a while.
         let period = self.period();
         let taken = Arc::new(Taken { snapshot: Snapshot::take(&self.recorder, said), event: OnceLock::new() });
         let mut latest = lock(&self.latest);

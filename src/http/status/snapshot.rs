@@ -51,7 +51,7 @@ pub(super) struct CallsOf {
     pub(super) panicked: u64,
     pub(super) left: u64,
     pub(super) saved: u64,
-    /// What those who were saved have waited.
+    /// How long the calls that were saved have waited.
     pub(super) saved_wait: u64,
 }
 
@@ -82,9 +82,9 @@ pub(super) struct RouteOf {
     pub(super) route: Arc<str>,
     #[serde(flatten)]
     pub(super) calls: CallsOf,
-    /// What half of those who were answered in this minute and in the one before have waited at most.
+    /// Of those who were answered in this minute and in the one before, half have waited at most this long.
     pub(super) p50: Option<f64>,
-    /// What 99 in a hundred of them have.
+    /// Of these, 99 in a hundred have waited at most this long.
     pub(super) p99: Option<f64>,
 }
 
@@ -108,12 +108,12 @@ pub(super) struct GroupOf {
 #[derive(Serialize)]
 pub(super) struct FleetOf {
     pub(super) fleet: Arc<str>,
-    /// Whether its engine is.
+    /// Whether its engine is skipped just now.
     pub(super) skipping: bool,
     /// All that `FleetStats` counts, by the names that it has there.
     #[serde(flatten)]
     pub(super) counts: ByName,
-    /// Its `local` by the reason, those that there are.
+    /// Its `local`, by the reasons that there were.
     pub(super) local_by: ByName,
 }
 

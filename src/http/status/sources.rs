@@ -6,7 +6,7 @@ use super::snapshot::FleetOf;
 use crate::{Stats, observe::Observed};
 
 type StatsFn = dyn Fn() -> Stats + Send + Sync;
-/// Is told what the row is called.
+/// Gets the name of the row.
 pub(super) type FleetFn = dyn Fn(Arc<str>) -> FleetOf + Send + Sync;
 type TextFn = dyn Fn() -> String + Send + Sync;
 

@@ -61,7 +61,7 @@ impl Waits {
             drop(minute.waits.drain());
         }
         let micros = u64::try_from(waited.as_micros()).unwrap_or(LONGEST);
-        // In range, which is all that is asked.
+        // The value is in range, so this does not fail.
         let _ = minute.waits.increment(micros.min(LONGEST));
     }
 
@@ -75,7 +75,7 @@ impl Waits {
         late.next()?.waits.load_into(&mut scratch.sum).ok()?;
         if let Some(other) = late.next() {
             other.waits.load_into(&mut scratch.minute).ok()?;
-            // Left out if more were counted than a number holds.
+            // Left out if the sum would be more than a number holds.
             let _ = scratch.sum.checked_add_assign(&scratch.minute);
         }
         let mut buckets = [None, None];
