@@ -45,7 +45,7 @@ pub(crate) struct Ask {
     limits: Limits,
     /// How long the name is remembered, if its outcome could not be had.
     remember: Duration,
-    /// Where it notes when the flight began that it waits for.
+    /// Where it notes when the flight that it waits for began.
     began: BeganElsewhere,
     /// The flight that it has waited for; `None` before it has joined one.
     was: Option<Token>,
@@ -94,7 +94,8 @@ impl Ask {
         self.was.is_some()
     }
 
-    /// Returns where it is noted that the flight which it waits for can be joined no more, though its outcome is yet to come.
+    /// Returns the flag that is set once the flight which it waits for can be joined no more, though its outcome is yet
+    /// to come.
     #[cfg(feature = "http")]
     pub(crate) fn closed(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.closed)
@@ -112,8 +113,8 @@ impl Ask {
         self.core.local(reason)
     }
 
-    /// Counts a message whose seal is in order, and which cannot be read all the same (F6): of another version, say. Those that
-    /// come next under the name may be like it.
+    /// Counts a message whose seal is in order but which cannot be read (F6): one of another version, say. The next
+    /// ones under the name may be like it.
     pub(crate) fn unreadable(&self) -> FleetReason {
         self.core.counts.count_bad_message();
         self.declined(FleetReason::BadMessage)
@@ -150,7 +151,7 @@ impl Ask {
             if let Some(reason) = self.stays() {
                 return Course::Local(reason);
             }
-            // There before the flight is joined, so that no news comes too early.
+            // Entered before the flight is joined, so that no news comes too early.
             self.waiter.get_or_insert_with(|| self.core.waiters.enter(self.name));
             let asked = Instant::now();
             let (token, remaining, age) = match self.join().await {
@@ -158,11 +159,11 @@ impl Ask {
                 Ok(JoinedAs::Follow(token, remaining, age)) => (token, remaining, age),
                 Err(reason) => return Course::Local(reason),
             };
-            // It began no earlier than that. The age of a flight that it has waited for before is known from then on.
+            // It began no earlier than that. If it has waited for this flight before, the age is known already.
             if age.is_some() || self.was != Some(token) {
                 self.began.set(age.and_then(|age| asked.checked_sub(age)));
             }
-            // To join the same flight again is not to join another one.
+            // Joining the same flight again does not count as joining another one.
             if self.was.replace(token).is_some_and(|was| was != token) {
                 self.rejoins += 1;
                 if self.rejoins > self.core.settings.max_rejoins {
@@ -217,8 +218,9 @@ impl Ask {
             (join.was, join.window, join.max_waiters) = (self.was, self.limits.join_window, settings.max_waiters);
             let spawner = spawner.clone();
             async move {
-                // It owns the token from before the engine knows of it. If the engine says that another leads, nothing is
-                // left to see to; else whoever drops it, here or where the answer arrives, closes it (F1).
+                // `lead` owns the token from before the engine knows of it. If the engine says that another leads,
+                // there is nothing to close. Else the token is closed wherever `lead` is dropped, here or where the
+                // answer arrives (F1).
                 let lead = Lead::new(Arc::clone(&core), name, token, spawner);
                 let joined = core.ask(|engine| engine.join(join)).await;
                 let _ = told.send(match joined {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::sync::{Mutex, lock};
 
-/// After this many failures in a row, nobody asks for a pause.
+/// After so many failures in a row the engine is not asked, for the length of a [`PAUSE`].
 const FAILURES: u32 = 3;
 /// How long a pause lasts. After each one, one caller tries.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -50,7 +50,7 @@ pub(super) struct Core {
     pub(super) waiters: Arc<Waiters>,
     /// The engine brings news; else those who wait look more often.
     pub(super) has_news: bool,
-    /// The engine has said of a flight that it goes on, so it can tell: what it finds nothing of is gone.
+    /// The engine has once said that a flight goes on, so it can tell: a flight that it finds nothing of is gone.
     pub(super) tells_running: AtomicBool,
     pub(super) tasks: EngineTasks,
     /// Names whose outcomes could not be had of late.

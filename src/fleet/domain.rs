@@ -29,7 +29,7 @@ impl Domain {
         Self { scopes: self.scopes, keys: digest(&self.keys, &[b"recipe", recipe]) }
     }
 
-    /// Returns what one fence ends, by parts that no two of them have in common.
+    /// Returns the scope that one fence ends; no two scopes have the same parts.
     pub(crate) fn scope(&self, parts: &[&[u8]]) -> FenceScope {
         let digest = digest(&self.scopes, parts);
         let mut scope = [0; 16];

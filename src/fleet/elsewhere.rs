@@ -14,13 +14,13 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// When the flight of another process began that work waits for, as far as it is known. What asks the engine writes it,
+/// When the flight of another process that work waits for began, as far as it is known. What asks the engine writes it,
 /// and the group of the work reads it.
 #[derive(Clone, Debug)]
 pub(crate) struct BeganElsewhere(Option<Arc<Mutex<Option<Instant>>>>);
 
 impl BeganElsewhere {
-    /// Nobody wants to know where flights can be joined until they land.
+    /// Without a join window flights can be joined until they land, and nobody wants to know.
     pub(crate) fn wanted(limits: &Limits) -> Self {
         Self(limits.join_window.map(|_| Arc::default()))
     }

@@ -1,4 +1,4 @@
-//! What users hold of a fleet.
+//! The handle that users have of a fleet.
 
 use std::{
     fmt,
@@ -200,8 +200,8 @@ impl Fleet {
         within(time, self.core.tasks.idle()).await.is_some()
     }
 
-    /// Ends the time to join of all flights of these scopes, on all processes, and keeps them to this one until the engine
-    /// knows. Begins at once.
+    /// Ends the time to join of all flights of these scopes, on all processes. Until the engine knows, flights of these
+    /// scopes stay in this process. Begins at once.
     #[cfg(feature = "http")]
     pub(crate) fn fence(&self, scopes: impl IntoIterator<Item = super::FenceScope>) -> super::Fencing {
         super::fence::fence(&self.core, scopes)
@@ -217,8 +217,8 @@ impl Fleet {
         &self.domain
     }
 
-    /// Asks on behalf of a local leader, in the limits of its group; `remember`: for how long the name runs without the fleet
-    /// once its outcome could not be had; `began`: where it tells since when another process has run the same.
+    /// Asks on behalf of a local leader, within the limits of its group. `remember`: for how long the name runs without
+    /// the fleet once its outcome could not be had. `began`: where to tell since when another process has run the same.
     pub(crate) fn ask(&self, name: Name, limits: Limits, remember: Duration, began: BeganElsewhere) -> Ask {
         Ask::new(Arc::clone(&self.core), name, limits, remember, began)
     }

@@ -29,16 +29,17 @@ use crate::{
 /// How long a closed flight that has not landed counts as pending, before its leader must say so again.
 const PENDING: Duration = Duration::from_secs(1);
 
-/// The lead of a flight. Dropped before it was closed, it is given up: one of those who wait elsewhere takes over.
+/// The lead of a flight. If it is dropped before it was closed, the flight is given up: a process that waits takes
+/// over.
 pub(crate) struct Lead {
     /// `None` once it was closed.
     flight: Option<Flight>,
-    /// The runtime in which the flight began: there the engine is asked by a thread that has none.
+    /// The runtime in which the flight began. A thread without a runtime asks the engine in it.
     spawner: Spawner,
     /// When to renew; `None` once the flight has been renewed for long enough (F8).
     renewal: Option<Timer>,
     began: Instant,
-    /// The work is being polled: if the lead is dropped then, that has panicked.
+    /// The work is being polled: if the lead is dropped meanwhile, the work has panicked.
     inside: bool,
 }
 
@@ -52,8 +53,8 @@ struct Flight {
 /// The message that a flight lands with, made only if somebody elsewhere follows (F4).
 pub(crate) type PendingMessage = BoxFuture<'static, Message>;
 
-/// Where the message of a flight that somebody follows, or may follow, is given. Dropped without one, the flight is given
-/// up.
+/// Takes the message of a flight that somebody follows, or may follow. If it is dropped without one, the flight is
+/// given up.
 pub(crate) struct Landing(oneshot::Sender<PendingMessage>);
 
 impl Lead {
@@ -110,8 +111,8 @@ impl Lead {
         }
     }
 
-    /// Ends the time in which the flight can be joined. Whoever waits for this knows what the engine said, or has spent the
-    /// budget (F3); what comes of it then goes on in a task.
+    /// Ends the time in which the flight can be joined. [`Closing`] waits until the engine has answered, or the budget
+    /// is spent (F3); the rest goes on in a task.
     pub(crate) fn close(mut self) -> Closing {
         let (told, closed) = oneshot::channel();
         let (landing, content) = oneshot::channel();
@@ -134,13 +135,13 @@ impl Lead {
     }
 }
 
-/// Returns the runtime in which the engine is asked: the one in which the work is polled or dropped. The first, in which the
-/// flight began, may be gone, if the leader has taken the work of a lost flight back to its own.
+/// Returns the runtime in which the engine is asked: this thread's, or else the first, in which the flight began. That
+/// one may be gone, if the leader has taken the work of a lost flight back to its own.
 fn spawner(first: &Spawner) -> Spawner {
     Spawner::current().unwrap_or_else(|| first.clone())
 }
 
-/// Gives the flight up; work that has panicked does not make one process after the other panic (F1).
+/// Gives the flight up. Work that has panicked lands as failed: it must not panic in one process after the other (F1).
 impl Drop for Lead {
     fn drop(&mut self) {
         let kind = if self.inside { Kind::Failed } else { Kind::Abandoned };
@@ -228,7 +229,8 @@ impl Flight {
         let Self { core, name, token } = self;
         let sealed = core.seal(*name, *token, &message);
         let keep = core.settings.keep;
-        // Those who wait would wait until nothing says any more that it will land: before that, another try is worth it.
+        // Without a message, others wait until nothing says any more that it will come. Before that, another try is
+        // worth it.
         for pause in [PENDING / 3, Duration::ZERO] {
             if core.ask(|engine| engine.land(*name, *token, sealed.clone(), keep)).await.is_ok() {
                 core.counts.count_landed();
@@ -283,7 +285,7 @@ impl Landing {
         let _ = self.0.send(content.boxed());
     }
 
-    /// Says that there is none.
+    /// Lands a message that says nothing but its kind.
     pub(crate) fn refuse(self, kind: Kind) {
         self.land(std::future::ready(Message::bare(kind)));
     }

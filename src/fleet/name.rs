@@ -1,4 +1,4 @@
-//! What flights are called in an engine.
+//! The names of flights in an engine.
 
 use std::fmt;
 

@@ -22,7 +22,7 @@ pub(super) trait Hear: Send + Sync {
 }
 
 impl News {
-    /// Returns the way to one who hears, and does not keep that one alive; an engine gets it once from each fleet.
+    /// Returns news for one who hears, which does not keep that one alive; an engine gets it once from each fleet.
     pub(super) fn new(hear: &Arc<dyn Hear>) -> Self {
         Self(Arc::downgrade(hear))
     }

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::Name;
 
-/// How many names are remembered: a fixed number, so that untrusted keys cannot make it grow: a newer name takes the place of an older one.
+/// How many names are remembered. The number is fixed, so that untrusted keys cannot make it grow: a newer name
+/// replaces an older.
 const PLACES: usize = 1024;
 /// A place holds the time until which a name is remembered, in ms, and above it some of the name, which is a digest.
 const TIME_BITS: u32 = 40;

@@ -35,7 +35,7 @@ impl Seal {
         Self { cipher: XChaCha20Poly1305::new(&key.into()), longest }
     }
 
-    /// Seals the message of a flight; instead of one that is too long, one that says so.
+    /// Seals the message of a flight; one that is too long is replaced by one that says so.
     pub(super) fn seal(&self, name: Name, token: Token, message: &Message, nonce: [u8; 24]) -> Bytes {
         let too_large = Message::bare(Kind::TooLarge);
         let message = if message.payload.len() > self.longest { &too_large } else { message };

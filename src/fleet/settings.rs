@@ -60,7 +60,7 @@ enum Wrong {
 
 /// Engines are promised that no time is shorter.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// Clocks go further than twice this, whatever they count in.
+/// Every clock can count twice as far as this.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl FleetSettings {

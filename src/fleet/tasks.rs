@@ -1,4 +1,4 @@
-//! What is asked of the engine runs in tasks of its own: a caller that leaves, or is tired of waiting, drops no operation
+//! Operations of the engine run in tasks of their own: a caller that leaves, or waits no longer, drops none of them
 //! (F1).
 
 use std::{

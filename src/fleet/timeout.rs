@@ -17,7 +17,7 @@ pub(super) async fn within<F: Future>(time: Duration, future: F) -> Option<F::Ou
     by(time, future).await.unwrap_or_default()
 }
 
-/// Likewise; but where there are no timers it says so, for callers that try again: they would do so at once, and without end.
+/// Does the same, but says where there are no timers: callers that try again would do so at once, and without end.
 pub(super) async fn by<F: Future>(time: Duration, future: F) -> Result<Option<F::Output>, NoTimers> {
     let mut timer = Timer::after(time);
     let mut future = pin!(future);

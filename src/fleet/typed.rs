@@ -34,7 +34,7 @@ pub(crate) struct TypedFleet<K, T> {
     codec: Arc<dyn Codec<T>>,
 }
 
-/// What the work of one key asks the fleet with.
+/// What the work of one key needs to ask the fleet.
 pub(crate) struct KeyedFleet<K, T> {
     fleet: TypedFleet<K, T>,
     key: K,
@@ -52,7 +52,7 @@ impl<K, T> TypedFleet<K, T> {
         Self { fleet, encode_key: |key| postcard::to_allocvec(key).ok(), codec }
     }
 
-    /// Returns what the work of this key asks the fleet with; boxed, since the work is moved about.
+    /// Returns what the work of this key needs to ask the fleet; boxed, since the work is moved about.
     pub(crate) fn of(&self, key: K, limits: Limits) -> Box<KeyedFleet<K, T>> {
         let Self { fleet, encode_key, codec } = self;
         let fleet = Self { fleet: fleet.clone(), encode_key: *encode_key, codec: Arc::clone(codec) };
@@ -116,7 +116,7 @@ where
                         ask.declined(FleetReason::NotShareable);
                         return start().await;
                     }
-                    // It counts as the work's, whose outcome this flight has got.
+                    // The panic counts as that of the work whose outcome this flight has got.
                     Err(payload) => {
                         ask.followed();
                         resume_unwind(payload);
@@ -149,7 +149,7 @@ where
             None => landing.refuse(Kind::NotShareable),
         },
         Ok(false) => landing.refuse(Kind::NotShareable),
-        // It would panic likewise in one process after the other.
+        // It would panic in one process after the other.
         Err(payload) => {
             landing.refuse(Kind::Failed);
             resume_unwind(payload);

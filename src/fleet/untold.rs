@@ -38,7 +38,7 @@ struct Telling {
     told: watch::Sender<u64>,
     /// Until when telling them is tried.
     until: Instant,
-    /// A task sees to it.
+    /// A task tells the engine.
     has_task: bool,
 }
 
@@ -65,8 +65,8 @@ impl Untold {
         state.scopes.values().filter(|telling| now < telling.until).count()
     }
 
-    /// Notes a write. Returns where it is told that the engine knows of it, and whether a task is to be started that sees to
-    /// that; `None` if there is no room. `can_start`: there is a runtime for one.
+    /// Notes a write. Returns its acknowledgement, and whether a task that tells the engine is to be started; `None` if
+    /// there is no room. `can_start`: there is a runtime for the task.
     pub(super) fn enter(&self, scope: FenceScope, limit: Duration, can_start: bool) -> Option<(Acknowledgement, bool)> {
         let now = Instant::now();
         let mut state = lock(&self.state);

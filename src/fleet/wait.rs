@@ -20,13 +20,13 @@ use super::{
 };
 use crate::sync::Spawner;
 
-/// With news, those who wait look this often, or four times in a lease if that is more: that is how soon they notice that
-/// the engine stalls.
+/// With news, waiters look this often, or four times in a lease if that is more often. So soon they notice that the
+/// engine stalls.
 const TICK: Duration = Duration::from_millis(250);
-/// Without news, they look each time that they have waited for an eighth longer, within these bounds.
+/// Without news, waiters look each time that they have waited for an eighth longer, within these bounds.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 const LONGEST_POLL: Duration = Duration::from_millis(200);
-/// When a lease is over they wait for this long before they join again, so that not all of a fleet do at once.
+/// When a lease is over, waiters pause for this long before they join again, so that not all of a fleet do at once.
 const JITTER: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 
 /// What comes of waiting.
@@ -51,7 +51,7 @@ pub(super) async fn wait(
     // What the engine says is not believed further than the wait goes.
     let lease_ends = (began + remaining.min(until.saturating_duration_since(began))).min(until);
     let lease_ends = lease_ends + core.random.pause(JITTER.0, JITTER.1);
-    // What the engine finds nothing of is gone: it has told of this flight, or tells of all that go on.
+    // Then a flight that the engine finds nothing of is gone: it has told of this one, or tells of all that go on.
     let mut seen = core.tells_running.load(Relaxed);
     let mut pending = false;
     // When it last looked at the flight.
@@ -68,7 +68,7 @@ pub(super) async fn wait(
         }
         let sealed = match within(wake.saturating_duration_since(now), waiter.next()).await {
             Some(Hint::Landed(own, Some(sealed))) if own == token => Some(sealed),
-            // F2: news of another flight is nothing to this caller, which looks in time, however much of it there is.
+            // F2: news of another flight does not concern this caller. However much of it comes, it looks in time.
             Some(Hint::Landed(other, _)) if other != token && Instant::now() < wake => continue,
             None if Instant::now() >= until => continue,
             Some(Hint::Landed(..) | Hint::Look) | None => None,

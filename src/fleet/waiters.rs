@@ -16,8 +16,8 @@ const KEPT: usize = 4;
 #[derive(Default)]
 pub(super) struct Waiters(Mutex<BTreeMap<Name, Vec<Sender<Hint>>>>);
 
-/// A flight of this process that waits for one of another. It is listed before that is joined, so that no news comes too
-/// early, and until it is dropped.
+/// A flight of this process that waits for one of another. It is listed from before it joins that one, so that no news
+/// comes too early, until it is dropped.
 pub(super) struct Waiter {
     waiters: Arc<Waiters>,
     name: Name,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How often what goes wrong between a [`MemoryEngine`](crate::fleet::MemoryEngine) and those who ask it, out of 100 times;
-/// none by default.
+/// How often each fault occurs between a [`MemoryEngine`](crate::fleet::MemoryEngine) and those who ask it, out of 100
+/// times; never by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Faults {
@@ -13,8 +13,8 @@ pub struct Faults {
     pub lost_replies: u8,
     /// The command takes effect, and its reply is an error.
     pub failed_replies: u8,
-    /// The command takes effect twice, up to `delay` apart, and the second reply is the one that comes: a client that has sent
-    /// it again.
+    /// The command takes effect twice, up to `delay` apart, and the second reply is the one that comes, as if a client
+    /// had sent the command again.
     pub doubled: u8,
     /// The command takes effect late, by up to `delay`: commands overtake each other.
     pub late_commands: u8,

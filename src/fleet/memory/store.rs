@@ -88,7 +88,7 @@ impl Store {
         if flights.running.iter().any(|flight| flight.token == join.token) {
             return Joined::Lead;
         }
-        // Or it came before, and what came of that is gone.
+        // Or it came before, and its flight is gone.
         self.unclosed.remove(&join.token);
         let joinable = |flight: &&mut Flight| {
             let is_young = join.window.is_none_or(|window| now.duration_since(flight.began) <= window);
