@@ -12,7 +12,7 @@ use std::{
 
 use crate::worker::Options;
 
-/// No answer takes longer; whoever waits for more has found a call that hangs.
+/// No answer takes longer than this, unless a call hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One process of a fleet; it is ended with this guard.

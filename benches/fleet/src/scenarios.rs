@@ -1,4 +1,4 @@
-//! What is to hold, each with its figures.
+//! The scenarios: what has to hold, with its figures.
 
 pub mod faults;
 pub mod herd;
@@ -32,7 +32,7 @@ pub struct Size {
 pub struct Round {
     /// How often the work was run, all processes together.
     pub runs: u64,
-    /// Half of the callers were quicker; the worst of the processes.
+    /// The median of the callers, in the process where it is largest.
     pub p50: Duration,
     /// The slowest caller.
     pub slowest: Duration,

@@ -18,7 +18,7 @@ use fleet_bench::{
 };
 use redis_servers::Kind;
 
-/// Many processes at a time are enough: the tests run one after the other.
+/// The tests run one after the other: each starts many processes.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -34,7 +34,7 @@ fn small() -> Size {
     }
 }
 
-/// On all servers at a time: what is slow in these is waiting.
+/// Runs it on all servers at once: these scenarios spend their time waiting.
 fn on_each(scenario: impl Fn(Kind) + Sync) {
     let _alone = alone();
     thread::scope(|scope| {

@@ -42,7 +42,7 @@ impl Client {
         self.rest().await
     }
 
-    /// Reads what comes first of an answer, and stops the time.
+    /// Reads the first bytes of an answer, and stops the time.
     pub(crate) async fn first(&mut self, start: Instant) -> Result<Duration, Fault> {
         self.buffer.clear();
         self.read().await?;

@@ -120,7 +120,7 @@ async fn herd(proxy: SocketAddr, upstream: SocketAddr, clients: u32, path: &str)
     for mut client in herd {
         answers.spawn(async move { client.first(start).await.map(|first_byte| (client, first_byte)) });
     }
-    // What was sent is looked into when all have theirs: it would hold up those who come later.
+    // Answers are checked when all clients have theirs: checking would hold up those that come later.
     let begun = answers.join_all().await;
     let (mut leader, mut times) = (None, Vec::new());
     for answer in begun {

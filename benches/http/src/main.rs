@@ -90,7 +90,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(bench: Bench) -> Result<(), Fault> {
-    // What the herd needs; less than is allowed is told when a connection fails.
+    // The herd needs many files. If the limit stays too low, a connection fails, and that is told.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     match bench {
         Bench::Origin(options) => return origin::run(options).await,

@@ -14,7 +14,7 @@ const WORK: Duration = Duration::from_millis(400);
 /// Twice the budget, and one tick of those who wait.
 const UNNOTICED: Duration = Duration::from_millis(2 * 50 + 250);
 
-/// The user that the processes are.
+/// The user as which the processes log in.
 const USER: &str = concat!("ACL SETUSER fleet on >secret ", include_str!("../../../../crates/redis/src/rights.acl"));
 
 /// What becomes of the server while a flight is under way.
@@ -24,7 +24,7 @@ pub enum Fault {
     Killed,
     /// It takes connections, and answers nothing.
     Frozen,
-    /// It answers each second only.
+    /// It answers nothing for a second.
     Slow,
     /// It has no memory left for anything.
     Full,
@@ -140,7 +140,7 @@ pub fn run(size: &Size, kind: Kind, fault: Fault) -> Option<[Round; 3]> {
     Some([met, during, after])
 }
 
-/// Calls in series while the server is gone, and while it stands still; returns what half of them were quicker than.
+/// Calls in series while the server stands still, and while it is gone; returns by how much their medians grow.
 ///
 /// # Panics
 ///

@@ -8,7 +8,7 @@ use crate::{
     worker::Options,
 };
 
-/// Two PINGs of the same connection, in the same run, times this.
+/// The most that the fleet adds to a flight: so many times the time of two PINGs on the same connection.
 const MOST: f64 = 2.5;
 
 /// Returns the medians of the times, `pings` and `added`, in ns, and `commands`.

@@ -44,7 +44,7 @@ pub struct Figures {
 /// An outcome belonged to another key or another flight, a call was not answered, or something was left.
 pub fn run(size: &Size, kind: Kind, seed: u64) -> Option<Figures> {
     let server = Server::start(kind)?;
-    // It is not renewed, and work takes up to four leases: most that are long are taken over while they run.
+    // Flights are not renewed, and work takes up to four leases: most long flights are taken over while they run.
     let options =
         Options { lease: LEASE, lead_limit: LEASE, keep: KEEP, one_thread: true, ..Options::of(&[server.url()]) };
     let mut workers = Worker::start_many(&size.program, &options, PROCESSES as usize);

@@ -12,7 +12,7 @@ use crate::{processes::Worker, worker::Options};
 
 const FOLLOWERS: usize = 5;
 const LEASE: Duration = Duration::from_millis(500);
-/// So long those who wait spread over at the end of a lease, and look whether it was renewed.
+/// At the end of a lease the waiters spread over this time, and look whether it was renewed.
 const JITTER: Duration = Duration::from_millis(100);
 
 /// What becomes of the leader.

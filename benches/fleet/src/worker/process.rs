@@ -1,4 +1,4 @@
-//! What a process is to its fleet.
+//! A process, with the fleet that it is in.
 
 use std::{
     error::Error,
