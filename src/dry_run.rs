@@ -21,7 +21,7 @@ pub(crate) use self::{shadow::Shadow, watched::Watched};
 #[cfg(not(feature = "dry-run"))]
 pub(crate) use off::{Shadow, Watched};
 
-/// Without the feature there is none, and what asks for one is compiled away.
+/// Without the feature there is no shadow, and what asks for one is compiled away.
 #[cfg(not(feature = "dry-run"))]
 mod off {
     use std::{convert::Infallible, marker::PhantomData};

@@ -104,7 +104,7 @@ impl Metered {
         once(&self.flights, || Flights::new(&self.group))
     }
 
-    /// Lets the figures of a label be raised.
+    /// Raises figures of a label.
     fn with_route(&self, label: Option<&str>, raise: impl FnOnce(&Route)) {
         match label.filter(|_| self.per_route) {
             None => raise(once(&self.calls, || Route::new(&self.group, None))),
