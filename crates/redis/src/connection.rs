@@ -1,4 +1,4 @@
-//! The connection to one server, made anew when it is lost, and when it is no good any more though nobody has closed it.
+//! The connection to one server. It is replaced when it is lost, and when it is of no use though nobody has closed it.
 
 use std::{
     mem,
@@ -17,14 +17,14 @@ use crate::Inbox;
 
 /// The first pause between two attempts to connect, and the longest: each is twice the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
-/// A connection that is younger is not given up because its server can only be read: the next one may lead there, too.
+/// A connection younger than this is kept even if its server can only be read: the next one may lead there, too.
 const YOUNG: Duration = Duration::from_secs(1);
 
 /// A connection for all operations of a process; a clone is the same one.
 ///
-/// The client's own manager of connections gives none of these up: one on which nothing is answered any more, as behind a load
-/// balancer that has lost its server; one to a server that was made a replica; and, after some attempts, the whole endeavour,
-/// where the server refuses for a minute what it allows later, such as a password that is being changed.
+/// The client's own manager keeps connections that are of no use: one on which nothing is answered any more, as behind a
+/// load balancer that has lost its server, and one to a server that was made a replica. And it stops connecting after
+/// some attempts, though the server may soon allow what it refuses now, such as a password that is being changed.
 #[derive(Clone)]
 pub(crate) struct Connection(Arc<Parts>);
 
@@ -41,7 +41,7 @@ struct Parts {
 
 /// The connection that there is, or that is being made.
 struct Current {
-    /// How many there have been. What happens to an earlier one is nothing to this one.
+    /// How many there were before. What happens to one of those does not concern this one.
     number: u64,
     /// Closed and `None` if the task that makes it has ended with its runtime.
     made: Made,
@@ -55,7 +55,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Those of the one attempt that is made.
+    /// Those of the only attempt.
     pub(crate) async fn new(
         client: Client,
         [connect_timeout, response_timeout]: [Duration; 2],
@@ -79,7 +79,7 @@ impl Connection {
         answer
     }
 
-    /// Likewise with several commands.
+    /// Sends several commands in the same way.
     pub(crate) async fn send_all(&self, commands: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
         let (number, mut connection) = self.wait().await?;
         self.0.asked(number);
@@ -92,9 +92,9 @@ impl Connection {
         self.0.client.get_connection_info().redis_settings().db()
     }
 
-    /// Waits until there is a connection. Whoever asks does not wait without end.
+    /// Waits until there is a connection, however long that takes; the fleet limits how long it waits for an operation.
     async fn wait(&self) -> RedisResult<(u64, MultiplexedConnection)> {
-        // A task may have ended with its runtime, and then it is started in this one.
+        // The task that connects may have ended with its runtime; then it is started in this one.
         for _ in 0..2 {
             let (number, mut made) = self.0.look();
             if let Ok(made) = made.wait_for(Option::is_some).await {
@@ -112,7 +112,8 @@ impl Parts {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the connection to ask on: another one, if this has been silent for too long, or nobody makes it any more.
+    /// Returns the connection to ask on: a new one, if the current one has been silent for too long, or no task makes it
+    /// any more.
     fn look(self: &Arc<Self>) -> (u64, Made) {
         let mut current = self.current();
         let is_made_by_nobody = current.made.has_changed().is_err() && current.made.borrow().is_none();
@@ -123,7 +124,7 @@ impl Parts {
         now
     }
 
-    /// Returns whether nothing was answered for as long as one answer may take.
+    /// Returns whether nothing has been answered for as long as one answer may take.
     fn is_silent(&self, current: &Current) -> bool {
         current.unanswered.is_some_and(|since| since.elapsed() >= self.response_timeout)
     }
@@ -135,7 +136,7 @@ impl Parts {
         }
     }
 
-    /// Sees what an answer says of the connection that it came on.
+    /// Gives the connection up if the answer that came on it shows that it is of no use.
     fn answered(self: &Arc<Self>, number: u64, error: Option<&RedisError>) {
         let mut current = self.current();
         if current.number != number {
@@ -162,8 +163,8 @@ impl Parts {
         drop(before);
     }
 
-    /// Begins another connection in place of this one, which it returns, to be dropped without the lock. That ends when those who
-    /// still wait for its answers do.
+    /// Begins another connection in place of the current one. Returns the current one, to be dropped without the lock; it
+    /// is closed when nobody waits for its answers any more.
     fn begin(self: &Arc<Self>, current: &mut Current) -> Current {
         let (sender, made) = watch::channel(None);
         let number = current.number + 1;
@@ -192,7 +193,7 @@ impl Parts {
     }
 }
 
-/// Connects, again and again until it has, or nobody is left who would use it.
+/// Tries to connect until it succeeds, or until nobody would use this connection any more.
 async fn make(parts: Weak<Parts>, number: u64, made: watch::Sender<Option<MultiplexedConnection>>) {
     let (mut pause, longest) = PAUSES;
     loop {
@@ -201,7 +202,7 @@ async fn make(parts: Weak<Parts>, number: u64, made: watch::Sender<Option<Multip
             return;
         }
         if let Ok(mut connection) = parts.connect(number).await {
-            // Without a right that it had once, those who wait look for themselves.
+            // Where the server refuses the subscription, as when a right was taken away, the fleet polls.
             match parts.subscribe(&mut connection).await {
                 Err(error) if error.code().is_none() => {}
                 _ => {
@@ -211,19 +212,19 @@ async fn make(parts: Weak<Parts>, number: u64, made: watch::Sender<Option<Multip
             }
         }
         drop(parts);
-        // Not all processes of a fleet at once.
+        // So that not all processes of a fleet try at once.
         tokio::time::sleep(pause.mul_f32(0.5 + rand::random::<f32>() / 2.0)).await;
         pause = (pause * 2).min(longest);
     }
 }
 
-/// In Redis 6 the error of a script has the code of none.
+/// Returns whether the server refused a write, as a replica does. In Redis 6 the error of a script has no code.
 fn is_read_only(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
         || error.detail().is_some_and(|detail| detail.contains("-READONLY"))
 }
 
-/// What comes on one connection without being asked for.
+/// Takes what comes on one connection without being asked for.
 struct Pushes {
     parts: Weak<Parts>,
     number: u64,
