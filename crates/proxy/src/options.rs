@@ -27,11 +27,11 @@ Examples:
   singleflight-proxy --upstream http://127.0.0.1:3000
       Listens on 127.0.0.1:8080, and prints a line for each request.
   singleflight-proxy --listen 0.0.0.0:80 --upstream http://app:3000 --quiet --cache-status edge
-      For all networks, without the lines; answers say in Cache-Status what became of the request.
+      For all networks, without the lines; Cache-Status says in each answer what became of its request.
   singleflight-proxy --upstream http://127.0.0.1:50051 --h2
       In front of an upstream that speaks HTTP/2 only.
   singleflight-proxy --upstream http://127.0.0.1:3000 --max-wait 500 --release-limit 8
-      Who has waited half a second goes alone, but no more than eight at a time.
+      A client that has waited half a second has a request of its own, but no more than eight have so at a time.
   singleflight-proxy --upstream http://127.0.0.1:3000 --status 127.0.0.1:9000
       Shows what it does in a browser; as text: watch curl -s http://127.0.0.1:9000/plain
   singleflight-proxy --upstream http://app:3000 --redis redis://redis --secret-file /run/secret --fleet-name shop
@@ -64,7 +64,7 @@ pub struct Options {
     /// writes into X-Forwarded-For.
     #[arg(long)]
     pub(crate) key_address: bool,
-    /// Say in a field Cache-Status of each answer what became of the request, under this name (RFC 9211).
+    /// Add a field Cache-Status to each answer that says, under this name, what became of the request (RFC 9211).
     #[arg(long, value_name = "NAME", value_parser = cache_name)]
     pub(crate) cache_status: Option<String>,
     /// How long a client waits for the answer to another's equal request, as a follower, before its own request goes
@@ -77,11 +77,11 @@ pub struct Options {
     /// What is kept between the fastest and the slowest reader of a body, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = value_parser!(u32).range(1..))]
     pub(crate) window: u32,
-    /// How long a reader may hold the others up, in ms.
+    /// How long the readers of a body may be held up by slower ones, in all, in ms.
     #[arg(long, value_name = "MS", default_value = "5000")]
     pub(crate) stall: Millis,
-    /// How much of a body may go to temporary files when one client reads more slowly than others, in bytes; of all
-    /// together four times that. 0: nothing, the others wait, at most for --stall.
+    /// How much of a body may go to temporary files when one client reads more slowly than others, in bytes; all bodies
+    /// together may have four times that there. 0: nothing; the others wait, at most for --stall.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, value_parser = value_parser!(u64).range(..1 << 44))]
     pub(crate) spill: u64,
     /// Where temporary files go. Default: where the system has them.
@@ -91,8 +91,8 @@ pub struct Options {
     /// Default: all of them.
     #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
     pub(crate) release_limit: Option<u32>,
-    /// How many clients are connected at a time; others wait. Default: half of the files that the system allows, so that
-    /// each client has one left for its upstream connection.
+    /// How many clients are connected at a time; others wait. Default: half of the files that the system allows; the other
+    /// half is for upstream connections.
     #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
     pub(crate) clients: Option<u32>,
     /// How long connecting to the upstream may take, in ms.
@@ -101,9 +101,9 @@ pub struct Options {
     /// How long the upstream may take for the head of its answer, in ms.
     #[arg(long, value_name = "MS", default_value = "30000")]
     pub(crate) timeout: Millis,
-    /// How long a client may take to send the head of a request, and how long nothing may move, in ms: a client that reads
-    /// nothing of its answer, an upstream between two parts of a body, a kept upstream connection without a request. Upgraded
-    /// connections may be silent for longer; after this time the system probes whether the other side is still there.
+    /// How long a client may take to send the head of a request, in ms. Also how long nothing may move: where a client reads
+    /// nothing of its answer, between two parts of an upstream's body, on a kept upstream connection without a request.
+    /// Upgraded connections may be silent for longer; after this time the system probes whether the other side is there.
     #[arg(long, value_name = "MS", default_value = "60000")]
     pub(crate) idle: Millis,
     /// How long requests that have arrived, and upgraded connections, may take to end after a signal to stop, in ms.
