@@ -5,10 +5,11 @@
 //! | try the layer without risk, and see what it would do | [before_you_switch_it_on](before_you_switch_it_on/index.html) |
 //! | put the layer on a route, or leave it off | [security](security/index.html): what is promised, what the key cannot see, five questions |
 //! | know whether it goes above or below another layer | [placement](placement/index.html) |
-//! | do what others have done | [recipes](recipes/index.html) |
-//! | see why two requests did not merge | [troubleshooting](troubleshooting/index.html) |
-//! | watch it in production, and know what a number means | [operating](operating/index.html) |
+//! | use it on your stack, test a route, share by user | [recipes](recipes/index.html) |
+//! | see why two requests did not merge, or why callers hang | [troubleshooting](troubleshooting/index.html) |
+//! | watch it in production, know what a number means, deploy and upgrade | [operating](operating/index.html) |
 //! | watch it in a browser | `status_page`, with the feature `status`: how to mount the page safely, what it says |
+//! | have many machines make one call | `many_machines`, with the feature `fleet`: when it pays, what is guaranteed |
 //! | look up a rule by its number | [http_rules](http_rules/index.html), [excepted_fields](excepted_fields/index.html) |
 //! | use it as you used Go's | [coming_from_go](coming_from_go/index.html) |
 //! | change the crate, or find a fault in it | [architecture](architecture/index.html) |

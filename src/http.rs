@@ -6,7 +6,9 @@
 //! - [`HttpGroup`] is where flights are; [`HttpKey`] is what a request asks for;
 //! - [`Coalesced`], an extension of every response, says what became of the request, and by which [`Rule`];
 //! - [`SharedBody`] is the body of every response; [`BodySource`] and [`CloneBodyLayer`] share bodies without the layer;
-//! - [`LargeBodies`] and [`SpillStore`] say what becomes of bodies that a slow reader would hold up.
+//! - [`LargeBodies`] and [`SpillStore`] say what becomes of bodies that a slow reader would hold up;
+//! - [`HttpObserver`] is told what happens; `StatusPage` (feature `status`) shows it, and `DryRun` (feature `dry-run`) only
+//!   tries what the layer would do.
 //!
 //! Which rules it keeps, by number: [the page of rules](crate::guide::http_rules). How a request goes through it:
 //! [architecture](crate::guide::architecture).
