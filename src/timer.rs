@@ -8,7 +8,10 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{panic::catch, sync::Spawner};
+use crate::{
+    panic::{catch, discard},
+    sync::Spawner,
+};
 
 /// How far away a deadline is that an [`Instant`] does not reach: thirty years, as tokio has it.
 const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
@@ -58,11 +61,19 @@ impl Timer {
         let poll = || self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline))).as_mut().poll(cx);
         match catch(poll) {
             Ok(elapsed) => elapsed.map(Ok),
-            Err(_) => {
-                self.sleep = None;
+            Err(payload) => {
+                discard(payload);
+                discard(self.sleep.take());
                 if had_one { self.poll(cx) } else { Poll::Ready(Err(NoTimers)) }
             }
         }
+    }
+}
+
+/// The runtime drops the waker that it has, which may panic. Nobody waits by it any more, so that fails nobody.
+impl Drop for Timer {
+    fn drop(&mut self) {
+        discard(self.sleep.take());
     }
 }
 

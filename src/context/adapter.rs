@@ -1,7 +1,7 @@
 //! A future that is polled in the context of its caller, whichever task polls it.
 
 use std::{
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::{self, Poll, ready},
 };
@@ -119,7 +119,9 @@ where
             let output = Output::default();
             let slot = Arc::clone(&output);
             let work = Box::pin(async move {
-                let value = future.await;
+                // Dropped after the value has been put away: if that panics, the compiler leaks what an `await` returns.
+                let mut future = pin!(future);
+                let value = future.as_mut().await;
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
             });
             let wrapped = (scope.0)(work);

@@ -71,7 +71,9 @@ impl<K, T> AfterUnlock<'_, K, T> {
         if let Some(lost) = lost {
             trace::lost(lost);
         }
-        drop((closed, key, waker, gone, unwanted, waiting));
+        // The key may be another caller's: it goes to the flight that waits behind its own.
+        discard(key);
+        drop((closed, waker, gone, unwanted, waiting));
         if let Err(payload) = next {
             resume_unwind(payload);
         }

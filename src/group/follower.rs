@@ -123,10 +123,11 @@ impl<K, T> Follower<K, T> {
         }
     }
 
-    /// Leaves the flight for work of its own.
+    /// Leaves the flight for work of its own. Its waker may panic as it is dropped, and that goes no further: the wait is over,
+    /// and the work needs no such waker.
     pub(super) fn release(&mut self, reason: Reason) {
         self.span.end(|| reason.name());
-        self.leave(Leaving::GoesAlone);
+        let _ = catch(|| self.leave(Leaving::GoesAlone)).map_err(discard);
     }
 
     fn leave(&mut self, leaving: Leaving) {

@@ -21,6 +21,7 @@ mod midpoll;
 mod nesting;
 mod observe;
 mod observe_odd;
+mod panicking_drops;
 mod panics;
 mod runtimes;
 mod stats;

@@ -1,0 +1,145 @@
+//! Drops that panic: whom they fail, and that nothing is leaked then.
+
+use std::{
+    cell::Cell,
+    future::{pending, poll_fn, ready},
+    hash::{Hash, Hasher},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    ptr::null,
+    sync::Arc,
+    task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use tokio::time::advance;
+use tokio_test::{assert_pending, task};
+use tower_singleflight::{Group, Limits, Reason, Role};
+
+use crate::{told::Told, work::never};
+
+/// Panics as it is dropped, if it is told to.
+#[derive(Clone, Default)]
+struct Bad(bool);
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        if self.0 {
+            resume_unwind(Box::new("dropped badly"));
+        }
+    }
+}
+
+impl Hash for Bad {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl PartialEq for Bad {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Bad {}
+
+/// A waker whose last hold panics as it is dropped.
+struct Worn(#[allow(dead_code, reason = "held for its `Drop`")] Bad);
+
+impl Wake for Worn {
+    fn wake(self: Arc<Self>) {}
+}
+
+thread_local! {
+    static ARMED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The first of its clones that is dropped once the thread is armed panics.
+#[allow(unsafe_code, reason = "a safe waker tells nothing of the drop of a clone")]
+fn fragile() -> Waker {
+    static VTABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| RawWaker::new(data, &VTABLE),
+        |_| (),
+        |_| (),
+        |_| {
+            if ARMED.take() {
+                resume_unwind(Box::new("a waker that panics as it is dropped"));
+            }
+        },
+    );
+    // SAFETY: there is nothing behind the pointer.
+    unsafe { Waker::new(null(), &VTABLE) }
+}
+
+/// It was counted as released, and the observers were told that it had panicked.
+#[tokio::test(start_paused = true)]
+async fn a_follower_that_has_waited_too_long_goes_alone_though_its_waker_panics_as_it_is_dropped() {
+    let told = Arc::new(Told::default());
+    let group = Group::with_limits(Limits::new().max_wait(Duration::from_secs(1))).observed(Arc::clone(&told));
+    let leader = group.call("key", || pending().boxed());
+    let mut follower = group.call("key", || ready(2).boxed());
+    let waker = fragile();
+    assert!(follower.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+    advance(Duration::from_secs(1)).await;
+    ARMED.set(true);
+    let polled = catch_unwind(AssertUnwindSafe(|| follower.poll_unpin(&mut Context::from_waker(&waker))));
+    let Ok(Poll::Ready(outcome)) = polled else { panic!("it runs its own work") };
+    assert_eq!((outcome.value, outcome.role), (2, Role::Alone(Reason::WaitedTooLong)));
+    drop((leader, follower));
+    told.assert_agrees(group.stats());
+}
+
+/// The key of a run goes to the one that waits behind it.
+#[tokio::test]
+async fn a_fresh_caller_is_failed_by_no_panic_of_the_key_that_another_has_brought() {
+    let group = Group::new();
+    let mut before = task::spawn(group.call(Bad(true), pending::<u32>));
+    assert_pending!(before.poll());
+    let fresh = group.call_fresh(Bad(false), || ready(2));
+    drop(before);
+    let outcome = AssertUnwindSafe(fresh).catch_unwind().await.expect("its own key does not panic");
+    assert_eq!(outcome.value, 2);
+    assert!(group.is_empty());
+}
+
+/// Its timer has the last hold on its waker. What the observers were told of it was counted as nothing.
+#[tokio::test(start_paused = true)]
+async fn a_follower_that_does_not_wait_any_more_is_failed_by_no_panic_of_its_timers_waker() {
+    let told = Arc::new(Told::default());
+    let group = Group::with_limits(Limits::new().max_wait(Duration::from_secs(1))).observed(Arc::clone(&told));
+    let leader = group.call("key", || ready(1).boxed());
+    let mut followers = [(); 2].map(|()| group.call("key", || never().boxed()));
+    for follower in &mut followers {
+        let waker = Waker::from(Arc::new(Worn(Bad(true))));
+        assert!(follower.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+    }
+    assert_eq!(leader.await.value, 1);
+    let [answered, leaves] = followers;
+    let outcome = AssertUnwindSafe(answered).catch_unwind().await.expect("it has an outcome");
+    assert_eq!((outcome.value, outcome.role), (1, Role::Follower));
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(leaves))).is_ok());
+    told.assert_agrees(group.stats());
+}
+
+/// Work that ends with a value, and panics as it is dropped after that.
+fn bad_work(value: Arc<()>) -> impl Future<Output = Arc<()>> {
+    let bad = Bad(true);
+    poll_fn(move |_| {
+        let _bad = &bad;
+        Poll::Ready(Arc::clone(&value))
+    })
+}
+
+#[tokio::test]
+async fn the_value_of_work_that_panics_as_it_is_dropped_is_not_leaked() {
+    for scoped in [false, true] {
+        let group = Group::new();
+        let group = if scoped { group.scope(|work| work) } else { group };
+        let value = Arc::new(());
+        let run = Arc::clone(&value);
+        let mut call = task::spawn(group.call("key", move || bad_work(run)));
+        assert!(catch_unwind(AssertUnwindSafe(|| call.poll())).is_err());
+        drop(call);
+        assert_eq!(Arc::strong_count(&value), 1, "scoped: {scoped}");
+        assert!(group.is_empty());
+    }
+}
