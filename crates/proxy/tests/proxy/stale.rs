@@ -125,7 +125,7 @@ async fn half_an_answer_on_a_kept_connection_is_502() {
     assert_eq!(connections.load(Relaxed), 2);
 }
 
-/// The full size, 1,000 herds: `HERDS=1000 cargo test --test proxy no_herd_sees_a_stale_connection`.
+/// The full size, 1,000 herds: `HERDS=1000 cargo test -p singleflight-proxy --test proxy no_herd_sees_a_stale_connection`.
 #[tokio::test]
 async fn no_herd_sees_a_stale_connection() {
     let herds: usize = std::env::var("HERDS").map_or(50, |herds| herds.parse().unwrap());
