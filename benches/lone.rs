@@ -1,4 +1,4 @@
-//! What the HTTP layer adds to a request that nobody shares, no socket in between.
+//! What the HTTP layer adds to a request that nobody shares, without sockets.
 
 use std::{
     convert::Infallible,

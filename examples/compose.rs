@@ -49,7 +49,7 @@ where
 #[tokio::main]
 async fn main() {
     let calls = Arc::new(AtomicUsize::new(0));
-    // Takes 50 ms; the first so many calls of a round fail.
+    // Takes 50 ms; the first `failures` calls of a round fail.
     let backend = |failures: usize| {
         let counted = Arc::clone(&calls);
         service_fn(move |id: u64| {

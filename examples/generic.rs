@@ -46,7 +46,7 @@ async fn report(State(runs): State<Arc<AtomicU64>>, Path(id): Path<u64>) -> Stri
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let runs = Arc::new(AtomicU64::new(0));
-    // axum applies a layer once per route and connection: without a group that is given, every connection has its own.
+    // axum applies a layer once per route and connection: without a given group, every connection would have its own.
     let group = Group::new();
     let layers = ServiceBuilder::new()
         .layer(SingleflightLayer::new(key).group(group.clone()))

@@ -31,7 +31,7 @@ fn app() -> Router {
     let group = layer.get_group().clone();
     let page = page.group("reports", move || group.stats());
 
-    // Whoever sees the page sees the names of routes and how busy they are: it is the operators'.
+    // The page shows the names of routes and how busy they are: it is for operators.
     let admin = Router::new().nest_service("/singleflight", page).layer(middleware::from_fn(login));
     Router::new().route("/reports/{id}", get(report)).layer(layer).nest("/admin", admin)
 }
@@ -41,7 +41,7 @@ async fn report(Path(id): Path<u32>) -> String {
     format!("report {id}\n")
 }
 
-/// Stands for the application's own.
+/// Stands for the application's own login.
 async fn login(headers: HeaderMap, request: Request, next: Next) -> Response {
     if headers.get(header::AUTHORIZATION).is_some_and(|login| login == LOGIN) {
         return next.run(request).await;

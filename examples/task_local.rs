@@ -27,11 +27,11 @@ use tokio::{net::TcpListener, time::sleep};
 use tower_singleflight::HttpSingleflightLayer;
 
 tokio::task_local! {
-    /// Who asks.
+    /// The user who asks.
     static USER: String;
 }
 
-/// Finds the user, and says so to everything that the request is handled by.
+/// Finds the user, and makes it known to everything that handles the request.
 async fn authenticate(request: Request, next: Next) -> Response {
     let token = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     match token.and_then(|token| token.strip_prefix("Bearer ")).map(str::to_owned) {
@@ -51,7 +51,7 @@ async fn inbox(State(runs): State<Arc<AtomicU64>>) -> String {
 async fn main() -> Result<(), Box<dyn Error>> {
     let runs = Arc::new(AtomicU64::new(0));
     let layer = HttpSingleflightLayer::new()
-        // Whoever asks is a part of the key, since handlers answer by it.
+        // The user is a part of the key, since handlers answer by it.
         .per_credential()
         .identity(|_| USER.try_with(String::clone).ok())
         // Called in the leader's task. Without it the handler would panic when a second caller joins, and only then.

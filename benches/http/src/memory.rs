@@ -26,7 +26,7 @@ pub(crate) struct Options {
 const CHUNK: usize = 64 << 10;
 const WINDOW: usize = 1 << 20;
 
-/// Chunks made one by one, as a socket would.
+/// Makes chunks one by one, as a socket would.
 pub(crate) struct Chunks(pub(crate) u32);
 
 impl Body for Chunks {

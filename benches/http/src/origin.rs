@@ -43,7 +43,7 @@ struct Origin {
     newest: Option<Arc<Mutex<(String, Instant)>>>,
 }
 
-/// What every answer has.
+/// The content of every answer.
 pub(crate) const BODY: &str = "the origin's answer, the same to all who ask for it\n";
 
 pub(crate) async fn run(options: Options) -> Result<(), Fault> {

@@ -103,7 +103,7 @@ async fn pair(options: &Options, case: Case, pace: Pace) -> Result<(), Fault> {
     let (with, without, stall) = (median(&with), median(&without), options.stall as f64);
     let Case { mode, bytes, announced, .. } = case;
     let large = bytes > 1 << 20;
-    // What may be held up is what is shared through the window alone.
+    // Only a body that is shared through the window alone can be held up.
     let may_stall = large && (mode == "stream" || (mode == "alone" && !announced));
     let size = if announced { "announced" } else { "unknown" };
     let text = format!(
@@ -117,7 +117,7 @@ async fn pair(options: &Options, case: Case, pace: Pace) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What came of one body.
+/// How the readers of one body fared.
 struct Read {
     /// How long the fast ones took, in ms.
     took: f64,
@@ -127,7 +127,7 @@ struct Read {
     slow_whole: bool,
 }
 
-/// Lets ten clients, or the nine, read one body.
+/// Lets the fast clients read one body, and with `pace` the slow one too.
 async fn read(options: &Options, case: Case, pace: Option<Pace>) -> Result<Read, Fault> {
     let count = FAST + usize::from(pace.is_some());
     let group = HttpGroup::new();
@@ -203,11 +203,11 @@ async fn client(
 ) -> Result<usize, Fault> {
     let socket = TcpSocket::new_v4()?;
     if pace.is_some() && version == Version::Http1 {
-        // Else the socket swallows what the client does not read; HTTP/2 has windows of its own.
+        // Otherwise the socket takes in what the client does not read; HTTP/2 has windows of its own.
         socket.set_recv_buffer_size(16 << 10)?;
     }
     let stream = socket.connect(address).await?;
-    // As clients do; else each update of a window waits for the last one to be acknowledged.
+    // As clients do: otherwise each update of a window waits until the last one is acknowledged.
     stream.set_nodelay(true)?;
     let stream = TokioIo::new(stream);
     let answer = match version {
@@ -218,7 +218,7 @@ async fn client(
         }
         Version::Http2 => {
             let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
-            // That of most clients that read slowly is the one they begin with (RFC 9113, section 6.9.2).
+            // A client that reads slowly mostly keeps the window that it begins with (RFC 9113, section 6.9.2).
             let window = if pace.is_some() { 65_535 } else { 1 << 20 };
             builder.initial_stream_window_size(window).initial_connection_window_size(window);
             let (mut sender, connection) = builder.handshake::<_, Empty<Bytes>>(stream).await?;

@@ -70,7 +70,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Asked to end, it takes along the processes that it has started; if it has ended already, that is as well.
+        // Asked to end, it takes along the processes that it has started. If it has ended already, this does no harm.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         for _ in 0..200 {
             if !matches!(self.child.try_wait(), Ok(None)) {

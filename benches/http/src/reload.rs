@@ -30,14 +30,14 @@ pub(crate) struct Options {
 
 type Client = BoxCloneSyncService<Request<Empty<Bytes>>, Response<SharedBody<Full<Bytes>>>, Infallible>;
 
-/// What answers with the number of writes that had been made when it was called.
+/// An origin that answers with the number of writes made before it was called.
 #[derive(Clone)]
 struct Origin {
     calls: Arc<AtomicUsize>,
     written: Arc<AtomicU64>,
     takes: Duration,
     private: bool,
-    /// Until then every call hangs.
+    /// When the origin is well; until then every call hangs.
     well: Option<Instant>,
 }
 
@@ -127,7 +127,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
     let rate = format!("{:.1} a second", origin.calls.load(SeqCst) as f64 / f64::from(options.seconds));
     line("1,000 a second, origin of 20 ms", &waits, rate);
 
-    // Those who came while it hung are on calls that hang: they are left alone, and the others are counted.
+    // Requests that came while it hung are on calls that hang: these are left alone, the others are counted.
     let origin = Origin { well: Some(Instant::now() + 3_000 * MS), ..Origin::new(200 * MS) };
     let (client, start) = (origin.client(), Instant::now());
     let tasks: Vec<_> =

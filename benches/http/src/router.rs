@@ -73,7 +73,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
     let mut ratios = rates.clone();
     for round in 0..options.rounds {
         let mut rate = [0.0; 4];
-        // Who is first changes, so that nobody has the better of it.
+        // The side that comes first changes, so that none has an advantage.
         for side in (0..4).map(|turn| (turn + round as usize) % 4) {
             let (process, listen) = &sides[side];
             let cpu = process.cpu()?;

@@ -50,9 +50,9 @@ enum Case {
     SlowReader,
 }
 
-/// What the readers saw that are not slow, in ms.
+/// What the readers that are not slow saw, in ms.
 struct Seen {
-    /// Until all had all.
+    /// Until each had the whole body.
     total: f64,
     /// The longest wait of one of them for a frame: until the origin goes on, or the slow reader is cut.
     held_up: f64,

@@ -1,6 +1,6 @@
 //! A million requests of many users, with cookies, credentials, gateways' and tracers' fields, `Vary`, `Set-Cookie`,
-//! versions and breaking bodies at random, against an origin that writes into each body whom it is for: bodies in the
-//! wrong hands, and cut ones that look whole.
+//! versions and breaking bodies at random. The origin writes into each body whom it is for. Counts bodies in the wrong
+//! hands, and cut ones that look whole.
 
 use std::{
     convert::Infallible,
@@ -135,11 +135,11 @@ const NOISE: [&str; 8] = [
     "x-forwarded-for",
 ];
 
-/// Returns a request of a user, and what the body says that is meant for it.
+/// Returns a request of a user, and what its answer ought to be.
 fn draw(random: &mut StdRng, user: u32) -> (Request<Full<Bytes>>, Asked) {
     let name = format!("user-{user}");
     let path = random.random_range(0..4);
-    // Which kind of page: whose it is shows in one field or another, or it is everybody's.
+    // The kind of page: in which field its user is named, or that the page is everybody's.
     let kinds = ["public", "cookie", "authorization", "gateway", "vary", "set-cookie", "private", "stream"];
     let kind = kinds[random.random_range(0..kinds.len())];
     let breaks = random.random_range(0..8) == 0;
@@ -158,7 +158,7 @@ fn draw(random: &mut StdRng, user: u32) -> (Request<Full<Bytes>>, Asked) {
         "authorization" => request.header("authorization", &name),
         "public" => request,
         "gateway" | "stream" => request.header(IDENTITIES[random.random_range(0..IDENTITIES.len())], &name),
-        // It is not in the key: the answer alone says that it is not for all.
+        // `Referer` is not in the key: only the answer says that it is not for all.
         _ => request.header("referer", &name),
     };
     let whose = if kind == "public" { format!("{kind}/{path} for all") } else { format!("{kind}/{path} for {name}") };
@@ -168,7 +168,7 @@ fn draw(random: &mut StdRng, user: u32) -> (Request<Full<Bytes>>, Asked) {
 /// A body of known length or of none, which may break off.
 type Answered = UnsyncBoxBody<Bytes, Broken>;
 
-/// What a body breaks off with.
+/// The error with which a body breaks off.
 #[derive(Clone, Copy, Debug)]
 struct Broken;
 

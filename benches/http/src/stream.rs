@@ -38,7 +38,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
     static STREAMS: AtomicU32 = AtomicU32::new(0);
     let body = move || async move {
         STREAMS.fetch_add(1, Relaxed);
-        // All readers are aboard when the head comes.
+        // By the time the head comes, all readers have joined.
         sleep(Duration::from_millis(500)).await;
         Body::from_stream(stream::unfold(0, move |chunk| async move {
             sleep(every).await;
@@ -74,7 +74,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Reads the stream; returns how late each chunk was, by the time that it says of itself.
+/// Reads the stream; returns how late each chunk was, by the time that is written in it.
 async fn read(address: SocketAddr, epoch: Instant, chunks: u32) -> Result<Vec<Duration>, Fault> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(b"GET /stream HTTP/1.1\r\nhost: bench\r\n\r\n").await?;

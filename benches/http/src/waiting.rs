@@ -37,10 +37,10 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Returns what a client takes that waits, in KiB.
+/// Returns the memory of a client that waits, in KiB.
 async fn waiting(server: &Process, address: SocketAddr, count: u32) -> Result<f64, Fault> {
     let mut clients = Vec::new();
-    // The first ones pay for what all share.
+    // The first clients pay for what all share.
     for _ in 0..100 {
         clients.push(ask(address).await?);
     }

@@ -1,4 +1,4 @@
-//! The program's options, and those of its runs that are short and say whether something is wrong.
+//! The program's options, and its short runs that say whether something is wrong.
 
 use std::process::{Command, Output};
 

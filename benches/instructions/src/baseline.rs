@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use crate::Fault;
 
-/// Figures, and what they are of.
+/// Figures, with the compiler and the processor that they hold for.
 pub(crate) struct Baseline(Table);
 
 fn file() -> PathBuf {
@@ -23,7 +23,7 @@ fn compiler() -> Result<String, Fault> {
     Ok(String::from_utf8(Command::new(rustc).arg("--version").output()?.stdout)?.trim().to_owned())
 }
 
-/// Returns what the processor calls itself: the library that copies memory chooses its instructions by it.
+/// Returns the processor's name: the library that copies memory chooses its instructions by it.
 fn processor() -> String {
     let said = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = said.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -58,7 +58,7 @@ impl Baseline {
         self.0.get("instructions")?.get(name)?.as_integer()?.try_into().ok()
     }
 
-    /// Whether the same program would take the same instructions, and this is the same program.
+    /// Returns whether the figures can be compared: they are of the same program, on the same compiler and processor.
     pub(crate) fn is_comparable(&self, other: &Self) -> bool {
         let as_recorded = cfg!(feature = "tracing") && !cfg!(feature = "watched");
         as_recorded && ["compiler", "processor"].iter().all(|key| self.0.get(*key) == other.0.get(*key))

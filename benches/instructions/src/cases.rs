@@ -1,11 +1,11 @@
-//! What is counted, and what is taken off.
+//! The cases: what is counted, and what is subtracted.
 
 mod group;
 mod http;
 #[cfg(feature = "watched")]
 mod watched;
 
-/// Something that is done so many times.
+/// Does something as often as it is told.
 pub(crate) type Run = fn(u64);
 
 /// A figure: the instructions of a run over those of the same without the layer, or of what comes before it.
@@ -41,7 +41,7 @@ pub(crate) const CASES: &[Case] = &[
     case("unwatched", "lone-bare", "an HTTP request that a dry run lets pass"),
 ];
 
-/// Returns what runs by this name.
+/// Returns the run of this name.
 pub(crate) fn find(name: &str) -> Option<Run> {
     Some(match name {
         "nothing" => |_| {},

@@ -4,11 +4,11 @@ use std::process::Command;
 
 use crate::{Fault, cases};
 
-/// How often a case is done in the two runs whose difference is taken: what comes before and after is in both.
+/// A case is done so often in two runs, and their figures are subtracted: what comes before and after is in both.
 const FEW: u64 = 200;
 const MANY: u64 = 2_200;
 
-/// Returns whether there is what counts.
+/// Returns whether valgrind is installed.
 pub(crate) fn valgrind_is_there() -> bool {
     Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
 }
@@ -32,7 +32,7 @@ fn count(name: &str, times: u64) -> Result<u64, Fault> {
     }
 }
 
-/// Does a case so many times.
+/// Does a case `times` times.
 pub(crate) fn run(name: &str, times: &str) -> Result<(), Fault> {
     let times = times.parse()?;
     let case = cases::find(name).ok_or_else(|| format!("no case is called `{name}`"))?;

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         [] => measure(false),
         ["--record"] => measure(true),
-        // What this program runs under valgrind.
+        // This program runs itself so under valgrind.
         ["case", name, times] => count::run(name, times).map(|()| ExitCode::SUCCESS),
         _ => Err("usage: instructions [--record]".into()),
     };

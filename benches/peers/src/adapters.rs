@@ -1,4 +1,4 @@
-//! What is measured, each behind the same few lines.
+//! The peers that are measured, each behind the same trait.
 
 mod caches;
 mod floor;
@@ -27,6 +27,6 @@ pub trait Adapter: Clone + Send + Sync + 'static {
 
     fn new() -> Self;
 
-    /// Asks for the key; resolves to the value of whoever's work ran.
+    /// Asks for the key; resolves to the value of the work that ran, this call's or another's.
     fn call(&self, key: u64, work: Work) -> impl Future<Output = u64> + Send + 'static;
 }

@@ -50,7 +50,7 @@ impl Options {
         self.rounds.unwrap_or(if self.quick { 15 } else { 201 })
     }
 
-    /// For what takes a second rather than a millisecond.
+    /// The rounds of what takes a second rather than a millisecond.
     pub fn long_rounds(&self) -> u32 {
         self.rounds().div_ceil(15).min(if self.quick { 1 } else { 7 })
     }

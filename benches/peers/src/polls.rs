@@ -48,7 +48,7 @@ impl<F: Future> Future for Counted<F> {
 
 /// Returns the polls per caller, and those of the work.
 pub fn polls<A: Adapter>() -> (f64, usize) {
-    // In one turn of the runtime everybody who was woken is polled, also those whom they wake.
+    // In one turn of the runtime all tasks that were woken are polled, and all that these wake.
     let runtime = Builder::new_current_thread().event_interval(2 * CALLERS as u32).build().expect("a runtime");
     runtime.block_on(count::<A>())
 }

@@ -1,4 +1,4 @@
-//! Measures all that was asked for, the peers in turn within each round: what else the machine does hits them alike.
+//! Measures all that was asked for. In each round the peers take turns, so what else the machine does hits all alike.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     peer::Peer,
 };
 
-/// After this long a peer's waiters are not measured again: one round of a quadratic peer takes seconds.
+/// A peer's waiters that have taken this long are not measured again: a round of a quadratic peer takes seconds.
 const SHARE: Duration = Duration::from_secs(6);
 
 pub fn run(options: &Options, peers: &mut [Peer]) {

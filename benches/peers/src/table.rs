@@ -22,7 +22,7 @@ pub struct Column {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Best {
     Least,
-    /// Above noise there is nothing to win, or the figure is no merit.
+    /// The differences are noise, or a small figure is no merit.
     NotMarked,
 }
 
@@ -99,7 +99,7 @@ impl Column {
     fn text(&self, peer: &Peer, best: Option<f64>) -> String {
         let Some(figure) = (self.of)(&peer.figures) else { return "-".to_owned() };
         let text = (self.format)(figure);
-        // What reads alike counts as alike.
+        // Figures that are written alike count as alike.
         let is_best = peer.shares() && best.is_some_and(|best| (self.format)(best) == text);
         if is_best { format!("*{text}") } else { text }
     }

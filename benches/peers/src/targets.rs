@@ -32,7 +32,7 @@ type Find<'a> = &'a dyn Fn(fn(&Figures) -> Option<f64>) -> Option<(f64, &'static
 fn solo(ours: &Figures, best: Find<'_>) -> Vec<Target> {
     let mut targets = Vec::new();
     if let Some((ready, pending)) = ours.allocations {
-        // A tenth for what grows now and then.
+        // A tenth is left for memory that grows now and then.
         targets.push((ready.max(pending) < 2.1, format!("solo: {:.1} allocations, at most 2", ready.max(pending))));
     }
     if let (Some(ns), Some((other, name))) = (overhead(ours), best(overhead)) {

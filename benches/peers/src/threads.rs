@@ -20,7 +20,7 @@ const BATCH: u64 = 200;
 pub struct Ratio {
     /// Each thread calls a key of its own, again and again.
     pub own: f64,
-    /// Each call has a key of its own: whichever part of the group it comes to, the other thread was there as often.
+    /// Each call has a key of its own, so both threads use each part of the group equally often.
     pub fresh: f64,
 }
 

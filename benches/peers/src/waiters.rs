@@ -39,7 +39,7 @@ impl Cost {
     }
 }
 
-/// Waiters are polled by hand, by the thousand: more than a task of tokio may do in one turn.
+/// Polls waiters by hand, by the thousand: more than a task of tokio may do in one turn.
 pub fn cost<A: Adapter>(count: usize) -> Cost {
     let runtime = Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(unconstrained(async {
@@ -56,7 +56,7 @@ async fn board<A: Adapter>(count: usize, lands: bool) -> (Duration, Duration, f6
     let mut leader = Box::pin(adapter.call(7, Box::pin(async { receiver.await.unwrap_or(0) })));
     assert!(poll(&mut leader, Waker::noop()).is_pending(), "the work waits");
 
-    // Work without a size takes no memory, and each call is written where there is room for it already.
+    // Boxed work of size zero takes no memory, and each call is written where there is room for it already.
     let call = || adapter.call(7, Box::pin(std::future::pending()));
     let mut waiting: Vec<_> = Vec::with_capacity(count);
     let room: Vec<_> = (0..count).map(|_| room_for(&call)).collect();

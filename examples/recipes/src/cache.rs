@@ -1,6 +1,6 @@
 //! A cache above a group: it serves stale rows while one run fetches anew, and old ones where the source fails.
 //!
-//! The cache keeps and forgets; the group sees to it that one run for each key is under way, whoever asks.
+//! The cache keeps and forgets; the group lets all callers of a key share one run.
 
 use std::{fmt, future::ready, hash::Hash, pin::Pin, time::Duration};
 
@@ -13,11 +13,11 @@ use tower_singleflight::{Group, SharedError};
 pub struct Bounds {
     /// Up to this age it is served, and nobody is asked.
     pub fresh: Duration,
-    /// Up to this age it is served at once, and the source is asked in the background. Who asks later waits.
+    /// Up to this age it is served at once, and the source is asked in the background. Callers of an older row wait.
     pub stale: Duration,
     /// Up to this age it is served where the source fails, or takes too long. It bounds what a broken source can hide.
     pub on_error: Duration,
-    /// How long a caller waits for the source. The run goes on, for those who come later.
+    /// How long a caller waits for the source. The run goes on, for later callers.
     pub wait: Duration,
     /// How long the source is left alone after it has failed, where there is a row to serve.
     pub pause: Duration,
@@ -101,7 +101,7 @@ where
         match old().filter(|_| paused) {
             Some(old) => Ok(old),
             None => {
-                // `spawn`, since those who have waited long enough leave it.
+                // `spawn`, so that the run goes on for others when this caller has waited long enough.
                 let run = self.group.spawn(key.clone(), self.run(key));
                 let result = match timeout(self.bounds.wait, run).await {
                     Ok(outcome) => outcome.into_value(),
@@ -112,13 +112,13 @@ where
         }
     }
 
-    /// Makes the row void, once a write is done: whoever asks from now on sees that write.
+    /// Makes the row void, once a write is done: callers from now on see that write.
     pub async fn written(&self, key: K) {
         let since = Instant::now();
         let void = Kept { row: None, since, not_before: since };
         // Not `insert`, which a run that is about to put its row in would not see.
         self.rows.entry(key.clone()).and_compute_with(|_| ready(Op::Put(void))).await;
-        // Who asks from now on does not join a run from before; what that one finds is too old to be put in.
+        // Callers from now on do not join an earlier run; the row that it finds is too old to be put in.
         self.group.forget(&key);
     }
 
@@ -132,7 +132,7 @@ where
         let (rows, bounds, load) = (self.rows.clone(), self.bounds, self.load.clone());
         move || {
             Box::pin(async move {
-                // For who has missed just before a row was put in, and joined just after that run had landed.
+                // For a caller that missed just before a row was put in, and joined just after that run had landed.
                 if let Some(row) = rows.get(&key).await.as_ref().and_then(|kept| kept.up_to(bounds.fresh)) {
                     return Ok(row.clone());
                 }
@@ -141,7 +141,7 @@ where
                 let found = result.clone();
                 let keep = |kept: Option<Entry<K, Kept<V>>>| async move {
                     match (kept.map(Entry::into_value), found) {
-                        // What was asked for before a write, or before another row, does not replace it.
+                        // A row that was asked for before a write, or before another row, does not replace it.
                         (Some(kept), Ok(_)) if kept.since >= since => Op::Nop,
                         (_, Ok(row)) => Op::Put(Kept { row: Some(row), since, not_before: since }),
                         (Some(kept), Err(_)) => Op::Put(Kept { not_before: Instant::now() + bounds.pause, ..kept }),

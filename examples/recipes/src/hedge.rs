@@ -52,13 +52,13 @@ pub enum Hedged {
     Above,
 }
 
-/// How long the backend's pause takes: who calls in it waits for [`SLOW`].
+/// How long the backend pauses: a call made meanwhile takes [`SLOW`].
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long a call takes that was made in the pause.
+/// How long a call made in the pause takes.
 pub const SLOW: Duration = Duration::from_secs(1);
 /// How long any other call takes.
 const FAST: Duration = Duration::from_millis(10);
-/// What nearly all of the calls took that the hedge has measured, in ms: it waits so long for the first request.
+/// What nearly all calls that the hedge has measured took, in ms: it waits so long for the first request.
 const USUAL: u64 = 50;
 
 /// What a herd went through.
@@ -108,14 +108,14 @@ where
     }
 }
 
-/// Sends a second request where the first takes longer than 95 % of those of the last 10 s. A hedge is not `Clone`, so that a
-/// buffer stands in front of it.
+/// Sends a second request where the first takes longer than 95 % of those of the last 10 s. A hedge is not `Clone`, so
+/// a buffer stands in front of it.
 fn hedge<S>(inner: S) -> impl Service<Key, Response = String, Error = SharedError, Future: Send> + Clone + Send + Sync
 where
     S: Service<Key, Response = String, Error = SharedError> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    // As if twenty had been measured; `Hedge::new` begins with none, and then does nothing until there are so many.
+    // As if 20 calls had been measured: `Hedge::new` begins with none, and does nothing until there are so many.
     let hedge = Hedge::new_with_mock_latencies(inner, Reads, 20, 0.95, Duration::from_secs(10), &[USUAL; 20]);
     ServiceBuilder::new().map_err(SharedError::new).buffer(1024).service(hedge)
 }

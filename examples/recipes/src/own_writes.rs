@@ -1,7 +1,7 @@
-//! Reads of what one has just written, on SQLite: who writes an order and then reads the books finds it there.
+//! Reads of one's own writes, on SQLite: a writer that then reads the books finds its order there.
 //!
-//! A read sees what was committed when it began. So a writer that joins a read from before its write gets books that lack it:
-//! ordinary sharing is for those who ask, not for those who have just told.
+//! A read sees what was committed when it began. So a writer that joins a read from before its write gets books that
+//! lack it: ordinary sharing is for those who ask, not for those who have just written.
 
 use std::{
     path::Path,
@@ -28,13 +28,13 @@ const POOL: usize = 4;
 pub enum Reads {
     /// By `call`: any read under way will do.
     Ordinary,
-    /// By `forget`, then `call`: what went before is not joined, and each write costs a read of its own.
+    /// By `forget`, then `call`: no earlier read is joined, and each write costs a read of its own.
     Forgetting,
     /// By `call_fresh`: a read that begins after this call, shared by all who came before it.
     Fresh,
 }
 
-/// What came of it.
+/// What came of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// How many writers read books without their own order.
@@ -45,7 +45,7 @@ pub struct Tally {
     pub took: Duration,
 }
 
-/// The books: the newest order, and what all of them come to.
+/// The books: the newest order, and the sum of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Books {
     /// The number of the newest order.
@@ -143,7 +143,7 @@ impl Orders {
     }
 }
 
-/// Runs what blocks where it may.
+/// Runs blocking work on a thread that may block.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> rusqlite::Result<T> + Send + 'static,
 ) -> Result<T, SharedError> {

@@ -1,7 +1,7 @@
-//! A configuration that is loaded anew when it changes: one load at a time, however often it is told.
+//! A configuration that is loaded anew when it changes: one load at a time, however many changes are announced.
 //!
-//! A change that is told while a load is under way may have come after that load had read, so it takes another load; a
-//! hundred that are told meanwhile take the same one.
+//! A change announced while a load is under way may be newer than what that load has read, so it takes another load. A
+//! hundred that are announced meanwhile share that one.
 
 use std::{fmt, sync::Arc};
 
@@ -11,7 +11,7 @@ use tower_singleflight::{Group, SharedError};
 /// A configuration, and where it comes from.
 pub struct Settings<T, L> {
     loads: Group<(), Result<Arc<T>, SharedError>>,
-    /// Written by loads alone, of which one runs at a time: so what is newer never gives way to what is older.
+    /// Only loads write it, and one runs at a time: so what is newer never gives way to what is older.
     in_force: watch::Sender<Arc<T>>,
     load: L,
 }
@@ -42,16 +42,16 @@ where
         self.in_force.subscribe()
     }
 
-    /// Loads it anew in the background: for whoever is told that it has changed.
+    /// Loads it anew in the background: for callers that hear of a change.
     pub fn changed(&self) {
         drop(self.loads.spawn_fresh((), self.work()));
     }
 
-    /// Returns the configuration as it is now or later: for whoever knows that it has changed, and needs the change.
+    /// Returns the configuration as it is now or later: for a caller that knows of a change, and needs it.
     ///
     /// # Errors
     ///
-    /// If it cannot be loaded; then what was in force before still is.
+    /// If it cannot be loaded; then the one before stays in force.
     pub async fn fresh(&self) -> Result<Arc<T>, SharedError> {
         self.loads.call_fresh((), self.work()).await.into_value()
     }

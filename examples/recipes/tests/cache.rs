@@ -27,7 +27,7 @@ const BOUNDS: Bounds = Bounds {
     pause: SECOND,
 };
 
-/// A source whose answers a test sets, and keeps back if it wants.
+/// A source whose answers a test sets, and may keep back.
 #[derive(Clone, Default)]
 struct Source {
     loads: Arc<AtomicUsize>,
@@ -47,7 +47,7 @@ impl Source {
         *self.row.lock().unwrap() = row;
     }
 
-    /// Keeps answers back from now on, until the gate is notified. They are those of when the source was asked.
+    /// Keeps answers back from now on, until the gate is notified. Each is the row as it was when the source was asked.
     fn hold(&self) -> Arc<Notify> {
         let gate = Arc::new(Notify::new());
         *self.gate.lock().unwrap() = Some(Arc::clone(&gate));
@@ -159,7 +159,7 @@ async fn where_the_source_fails_an_old_row_is_served_up_to_an_age_and_the_error_
     assert_eq!(herd!(cached), Ok(("new", From::Source)));
 }
 
-/// The age is asked for when the run has failed, not when it began.
+/// A row's age counts when the run has failed, not when it began.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_takes_long_to_fail_does_not_make_an_old_row_younger() {
     let source = Source::new("old");

@@ -1,4 +1,4 @@
-//! Who writes and then reads, on SQLite.
+//! Writers that then read, on SQLite.
 
 use recipes::own_writes::{Orders, Reads, Tally, run};
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::Path};
 
-use crate::herd::{Line, Part, Run};
+use crate::herd::{Line, Role, Run};
 use plotters::prelude::*;
 
 const WITHOUT: RGBColor = RGBColor(0x99, 0x99, 0x99);
@@ -62,11 +62,11 @@ fn panel<'a>(
 }
 
 fn color_of(line: &Line) -> RGBColor {
-    match line.part {
+    match line.role {
         None => WITHOUT,
-        Some(Part::Leader) => LEADER,
-        Some(Part::Follower) => FOLLOWER,
-        Some(Part::Elsewhere) => ELSEWHERE,
-        Some(Part::Alone) => ALONE,
+        Some(Role::Leader) => LEADER,
+        Some(Role::Follower) => FOLLOWER,
+        Some(Role::Elsewhere) => ELSEWHERE,
+        Some(Role::Alone) => ALONE,
     }
 }

@@ -22,11 +22,11 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 /// Not one for production, where it is 32 random bytes that nobody else knows.
 const SECRET: [u8; 32] = *b"the stampede is no secret at all";
 
-/// The default is meant for a server that has a processor of its own. Here the herd, the queries and Redis fight for the same
-/// ones.
+/// The default is meant for a server with a processor of its own. Here the herd, the queries and Redis share the
+/// processors.
 const BUDGET: Duration = Duration::from_millis(500);
 
-/// The server that a fleet meets at: one that was given, or one that was started and ends with this.
+/// The server that a fleet meets at: the user's, or one that was started and ends with this.
 pub(crate) struct Meeting {
     pub(crate) url: String,
     _server: Option<Server>,
@@ -35,7 +35,7 @@ pub(crate) struct Meeting {
 impl Meeting {
     pub(crate) async fn at(url: Option<&str>) -> Result<Self, Fault> {
         if let Some(url) = url {
-            // What is wrong with it is better known now than after the herd without it.
+            // Better to know now than after the herd without it what is wrong with the server.
             RedisEngine::connect(url).await?;
             return Ok(Self { url: url.to_owned(), _server: None });
         }

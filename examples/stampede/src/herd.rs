@@ -29,9 +29,9 @@ const ARRIVAL: Duration = Duration::from_millis(5);
 
 type Fault = Box<dyn Error + Send + Sync>;
 
-/// What a client can see of its part; without the layer it has none.
+/// The role of a client, as it can see it; without the layer it has none.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum Role {
     Leader,
     Follower,
     /// Its answer was made by another process.
@@ -44,7 +44,7 @@ pub(crate) enum Part {
 pub(crate) struct Line {
     pub(crate) arrived: Duration,
     pub(crate) answered: Duration,
-    pub(crate) part: Option<Part>,
+    pub(crate) role: Option<Role>,
 }
 
 /// What a herd went through.
@@ -54,7 +54,7 @@ pub(crate) struct Run {
     pub(crate) cpu: Duration,
 }
 
-/// How often what is under way is looked at.
+/// How often the herd's progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Sends the herd at a server of this process on the database, with the layer or not. If it reloads, as a browser does it,
@@ -75,7 +75,7 @@ pub(crate) async fn run(
     Ok(Run { lines, queries: reports.queries(), cpu })
 }
 
-/// Sends the herd at several processes, as a balancer does that goes round.
+/// Sends the herd at several processes in turn, as a balancer does.
 pub(crate) async fn run_at(options: &Options, serve: &Serve, reloads: bool, bar: &ProgressBar) -> Result<Run, Fault> {
     let mut processes = Vec::new();
     for _ in 0..options.processes {
@@ -161,16 +161,16 @@ async fn ask(
         request = request.header(header::CACHE_CONTROL, "no-cache").header(header::PRAGMA, "no-cache");
     }
     let response = client.send_request(request.body(Empty::new())?).await?;
-    let part = response.headers().get("cache-status").map(|status| match status.as_bytes() {
-        status if status.ends_with(b"; detail=fleet") => Part::Elsewhere,
-        status if status.ends_with(b"; collapsed") => Part::Follower,
-        status if status.ends_with(b"fwd=uri-miss") => Part::Leader,
-        _ => Part::Alone,
+    let role = response.headers().get("cache-status").map(|status| match status.as_bytes() {
+        status if status.ends_with(b"; detail=fleet") => Role::Elsewhere,
+        status if status.ends_with(b"; collapsed") => Role::Follower,
+        status if status.ends_with(b"fwd=uri-miss") => Role::Leader,
+        _ => Role::Alone,
     });
     let status = response.status();
     response.into_body().collect().await?;
     if status != StatusCode::OK {
         return Err(format!("the server answers {status}").into());
     }
-    Ok(Line { arrived, answered: start.elapsed(), part })
+    Ok(Line { arrived, answered: start.elapsed(), role })
 }

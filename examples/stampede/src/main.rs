@@ -64,7 +64,7 @@ async fn serve_one(serve: &Serve) -> Result<(), Fault> {
 async fn run(options: &Options) -> Result<(), Fault> {
     open_files(options.herd)?;
     let named = |error: io::Error| format!("{}: {error}", options.svg.display());
-    // Whether the picture can be written is better known now than after the herds.
+    // Better to know now than after the herds whether the picture can be written.
     OpenOptions::new().append(true).create(true).open(&options.svg).map_err(named)?;
     let (mut layer, mut page) = (server::layer(), None);
     if let Some(address) = options.status {
@@ -124,7 +124,7 @@ async fn several(options: &Options, path: &Path) -> Result<[Runs; 2], Fault> {
     Ok(herds)
 }
 
-/// Sees to it that there may be two sockets for each client.
+/// Makes sure that there may be two sockets for each client.
 fn open_files(herd: usize) -> Result<(), String> {
     let (wanted, allowed) = (2 * herd as u64 + 64, rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX));
     match wanted <= allowed {

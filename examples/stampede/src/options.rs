@@ -1,4 +1,4 @@
-//! What it is told on the command line.
+//! The command line.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -36,7 +36,7 @@ pub(crate) struct Options {
     pub(crate) part: Option<Part>,
 }
 
-/// What the processes of several are told.
+/// What the program tells the processes that it starts.
 #[derive(Subcommand)]
 pub(crate) enum Part {
     /// One of the processes, as the program starts them
@@ -65,7 +65,7 @@ fn in_range<N: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Res
         .ok_or_else(|| format!("a whole number from {LOW} to {HIGH} is allowed"))
 }
 
-/// The page has no login.
+/// Only loopback, since the page has no login.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address = text.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback());
     address.ok_or_else(|| "an address of loopback and a port are wanted, such as 127.0.0.1:9000".to_owned())

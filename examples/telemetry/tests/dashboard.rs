@@ -15,7 +15,7 @@ use tower_singleflight::{
 
 const DASHBOARD: &str = include_str!("../../../docs/grafana.json");
 
-/// Returns what the dashboard asks.
+/// Returns the dashboard's queries.
 fn queries() -> Vec<String> {
     fn collect(value: &Value, queries: &mut Vec<String>) {
         match value {

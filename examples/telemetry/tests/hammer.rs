@@ -1,6 +1,6 @@
 //! Every call is counted once, whatever becomes of it on two threads: calls that lead, follow, go alone, panic and leave.
 //!
-//! Small as it is run with all tests; the whole of it is
+//! It is small when all tests are run; in full it is
 //! `HAMMER_CALLS=100000 cargo test --release -p telemetry --test hammer`.
 
 use std::{
@@ -22,7 +22,7 @@ fn calls() -> u32 {
     env::var("HAMMER_CALLS").map_or(2_000, |calls| calls.parse().expect("HAMMER_CALLS is a number"))
 }
 
-/// One of the tasks: of 17 calls one panics, one leaves, one goes alone for want of room now and then.
+/// One of the tasks. Of 17 calls one panics, one leaves, and now and then one goes alone since there is no room.
 async fn hammer(group: Group<u32, u32>, task: u32) {
     for number in 0..calls() {
         let kind = (task + number) % 17;
@@ -57,7 +57,7 @@ fn the_sum_of_all_roles_is_the_number_of_calls_on_two_threads() {
             task.unwrap();
         }
     });
-    // Tasks of flights whose callers have all been answered end with it.
+    // The tasks of flights that have answered all their callers end with the runtime.
     drop(runtime);
     let all = figures.snapshot().into_vec();
     let sum = |name: &str, label: Option<(&str, &str)>| -> u64 {

@@ -41,7 +41,7 @@ impl Figures {
         self.0.snapshot().into_vec().into_iter().map(figure).collect()
     }
 
-    /// Sums what begins so.
+    /// Sums the figures whose names begin so.
     fn sum(all: &[(String, f64)], begins: &str) -> f64 {
         all.iter().filter(|(name, _)| name.starts_with(begins)).map(|(_, value)| value).sum()
     }

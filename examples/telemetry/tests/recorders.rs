@@ -75,7 +75,7 @@ fn on_one_thread(test: impl Future<Output = ()>) {
     with_local_recorder(&Hooked, || runtime.block_on(test));
 }
 
-/// The test hangs where it may not.
+/// If a recorder may not do this, the test hangs.
 #[test]
 fn a_recorder_may_call_the_group_as_it_registers_a_figure() {
     on_one_thread(async {
@@ -88,7 +88,7 @@ fn a_recorder_may_call_the_group_as_it_registers_a_figure() {
     });
 }
 
-/// Likewise.
+/// Hangs likewise.
 #[test]
 fn a_recorder_may_call_the_group_as_it_raises_a_figure() {
     on_one_thread(async {

@@ -38,12 +38,12 @@ pub(super) fn solo_bare(times: u64) {
     }
 }
 
-/// So many followers join, park, and leave with the flight.
+/// Lets `times` followers join, park, and leave with the flight.
 pub(super) fn join(times: u64) {
     flight(times, false);
 }
 
-/// So many followers join and park; then the flight lands, and each takes its outcome.
+/// Lets `times` followers join and park; then the flight lands, and each takes its outcome.
 pub(super) fn landing(times: u64) {
     flight(times, true);
 }
@@ -63,7 +63,7 @@ fn flight(followers: u64, lands: bool) {
     }
     runtime.block_on(yield_now());
     if !lands {
-        // The process ends with them: leaving is not counted.
+        // The process ends while the followers are parked: leaving is not counted.
         std::process::exit(0);
     }
     runtime.block_on(unconstrained(async {

@@ -92,7 +92,7 @@ pub(super) fn layered(times: u64, request: fn() -> Ask) {
     answers(service, times, request);
 }
 
-/// The layer is there too, as on an axum router: another service of it may stand below, and requests are marked for that.
+/// Keeps the layer, as an axum router does: requests are marked for another service of it that may stand below.
 pub(super) fn routed(times: u64) {
     let layer = HttpSingleflightLayer::new();
     answers(layer.layer(Origin), times, on_a_router);
@@ -118,7 +118,7 @@ pub(super) fn bare(times: u64, request: fn() -> Ask) {
     answers(Origin, times, request);
 }
 
-/// Asks so many times, and reads each answer to its first frame, which is all of it.
+/// Sends `times` requests, and reads the first frame of each answer, which is all of it.
 fn answers<S, B>(mut service: S, times: u64, request: fn() -> Ask)
 where
     S: Service<Ask, Response = Response<B>, Error = Infallible>,
@@ -133,15 +133,15 @@ where
     }
 }
 
-/// Polls as a server does, from elsewhere: what is inlined into a loop that calls it once is another program, which changes by
-/// hundreds of instructions with whatever else is there.
+/// Polls from outside the caller's loop, as a server does. Inlined into the loop, it would be another program, which
+/// changes by hundreds of instructions with whatever else is there.
 #[inline(never)]
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Leaves room for what a request takes, below a piece of memory that stays. What is freed beside the end of the heap lets
-/// glibc tidy up all of it, for hundreds of instructions, and whether something is depends on where the heap happens to end.
+/// Leaves room for what a request takes, below a piece of memory that stays. Memory freed at the end of the heap lets
+/// glibc tidy up all of it, for hundreds of instructions; whether that happens would depend on where the heap ends.
 fn guard_the_top() -> Vec<u8> {
     let room = black_box(vec![1_u8; 48 << 10]);
     let guard = black_box(vec![1_u8; 4 << 10]);

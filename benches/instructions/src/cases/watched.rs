@@ -1,4 +1,4 @@
-//! What it costs to be seen, and to be passed by.
+//! What it costs to be observed, and to be left out of a dry run's sample.
 
 use std::{
     hint::black_box,
@@ -22,7 +22,7 @@ use super::{
     http,
 };
 
-/// Is told all, and does nothing.
+/// An observer that does nothing.
 struct Nothing;
 
 impl Observer for Nothing {
@@ -33,7 +33,7 @@ impl HttpObserver for Nothing {
     fn on_http(&self, _: &HttpEvent<'_>) {}
 }
 
-/// Keeps each figure in one atomic number, and of a histogram how many values it got.
+/// A recorder that keeps each figure in one atomic number; of a histogram, the number of its values.
 struct Least;
 
 struct Values(AtomicU64);

@@ -1,5 +1,5 @@
-//! Caches that coalesce, used as groups: whoever's work ran removes the value before it returns. A call between the two
-//! finds the value, which the hammer counts as stale.
+//! Caches that coalesce, used as groups: the call whose work ran removes the value before it returns. A call that comes
+//! just before the removal finds the value, which the hammer counts as stale.
 
 use std::sync::Arc;
 

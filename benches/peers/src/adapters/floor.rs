@@ -1,4 +1,4 @@
-//! What there is to lose: nothing at all, and the least that any group must do. Neither shares anything.
+//! Yardsticks of cost: no group at all, and the least that any group must do. Neither shares anything.
 
 use std::{
     array::from_fn,

@@ -14,7 +14,7 @@ use tower_resilience_coalesce::{CoalesceLayer, CoalesceService};
 
 use super::{Adapter, Work};
 
-/// The lock is there for `Sync` alone, which the layer asks of a request: nobody ever waits for it.
+/// The lock only makes the request `Sync`, which the layer requires; nobody ever waits for it.
 pub struct Request(u64, Mutex<Work>);
 type Run = Map<Work, fn(u64) -> Result<u64, Infallible>>;
 type Inner = ServiceFn<fn(Request) -> Run>;

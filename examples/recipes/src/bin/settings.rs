@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let text = tokio::task::spawn_blocking(move || fs::read_to_string(file)).await;
             let limit: u32 =
                 text.map_err(SharedError::new)?.map_err(SharedError::new)?.parse().map_err(SharedError::new)?;
-            // What it takes to check it, to connect anew, and so on.
+            // The time to check it, to connect anew, and so on.
             sleep(Duration::from_millis(50)).await;
             Ok::<_, SharedError>(limit)
         }
@@ -55,17 +55,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let edited = path.clone();
     let edit = move || {
         for edit in 1..=EDITS {
-            // Whole, or not at all: as editors do it.
+            // Readers see the whole edit or none, as with editors.
             let draft = edited.with_extension("draft");
             fs::write(&draft, edit.to_string())?;
             fs::rename(&draft, &edited)?;
-            // The shell's own, since not every machine has a program of that name.
+            // The shell's own `kill`, since not every machine has a program of that name.
             Command::new("sh").arg("-c").arg(format!("kill -HUP {}", process::id())).status()?;
         }
         Ok::<_, std::io::Error>(())
     };
     spawn_blocking(edit).await??;
-    // Whoever needs the last edit asks for it; whoever only uses the settings follows what is in force.
+    // A caller that needs the last edit asks for it; one that only uses the settings follows what is in force.
     println!("asked for after the last edit: {}", settings.fresh().await?);
     println!("in force: {}", **in_force.wait_for(|limit| **limit == EDITS).await?);
     println!("{EDITS} edits, {} loads", loads.load(Relaxed));
@@ -73,6 +73,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// There are no such signals.
+/// Other systems have no such signals.
 #[cfg(not(unix))]
 fn main() {}

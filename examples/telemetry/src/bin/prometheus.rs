@@ -19,7 +19,7 @@ async fn report() -> &'static str {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
-    // Before the first request: figures are registered with the recorder that there is.
+    // Before the first request: figures are registered with the recorder that is installed then.
     let builder = PrometheusBuilder::new().with_recommended_naming(true).set_buckets(&SECONDS)?;
     let recorder = builder.install_recorder()?;
     let app = Router::new()
