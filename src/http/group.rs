@@ -134,7 +134,7 @@ impl HttpGroup {
     /// # use std::time::Duration;
     /// use tower_singleflight::{HttpSingleflightLayer, Limits, http::HttpGroup};
     ///
-    /// Nobody joins a flight that has run for five seconds.
+    /// // Nobody joins a flight that has run for five seconds.
     /// let group = HttpGroup::with_limits(Limits::new().join_window(Duration::from_secs(5)));
     /// let layer = HttpSingleflightLayer::new().group(group.clone());
     /// # drop(layer);

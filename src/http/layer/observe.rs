@@ -114,7 +114,7 @@ impl<C> HttpSingleflightLayer<C> {
     /// ```
     /// use tower_singleflight::HttpSingleflightLayer;
     ///
-    /// By the first segment of the path, if it is a known one.
+    /// // By the first segment of the path, if it is a known one.
     /// let layer = HttpSingleflightLayer::new().label(|parts| {
     ///     let known = ["reports", "users"];
     ///     let first = parts.uri.path().split('/').nth(1)?;
