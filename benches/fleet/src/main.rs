@@ -35,10 +35,10 @@ struct Options {
     /// its 512 callers makes 20,000, in about 50 minutes for each server
     #[arg(long, default_value_t = 160_000)]
     soak: u64,
-    /// What times may exceed their figures by, in milliseconds
+    /// By how much times may exceed their figures, in milliseconds
     #[arg(long, default_value_t = 0)]
     patience: u64,
-    /// Only what has this in its name
+    /// Run only scenarios that have this in their name
     #[arg(long, default_value = "")]
     only: String,
     #[command(subcommand)]
@@ -47,7 +47,7 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Part {
-    /// One process of a fleet, as the others start it
+    /// One process of a fleet, as the scenarios start it
     Worker(worker::Options),
 }
 

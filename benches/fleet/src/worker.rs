@@ -29,31 +29,31 @@ use self::{
 /// How a process reaches the others.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Servers, with commas between them; more than one is a cluster
+    /// The servers, separated by commas; more than one is a cluster
     #[arg(long)]
     pub urls: String,
-    /// Polls, though the server has pushes
+    /// Asks the server again and again, although it has pushes
     #[arg(long)]
     pub polling: bool,
-    /// Every push is lost
+    /// Loses every push
     #[arg(long)]
     pub deaf: bool,
     /// Dies between closing a flight and landing it
     #[arg(long)]
     pub dies_landing: bool,
-    /// One thread runs all of its tasks
+    /// Runs all of its tasks on one thread
     #[arg(long)]
     pub one_thread: bool,
-    /// In milliseconds, as all of these
+    /// How long a lease lasts, in milliseconds
     #[arg(long, default_value_t = 5_000)]
     pub lease: u64,
-    /// As above
+    /// For how long a flight is renewed at most, in milliseconds
     #[arg(long, default_value_t = 60_000)]
     pub lead_limit: u64,
-    /// As above
+    /// How long a caller waits for the server at a time, in milliseconds
     #[arg(long, default_value_t = 50)]
     pub budget: u64,
-    /// As above
+    /// How long a message lies in the server, in milliseconds
     #[arg(long, default_value_t = 2_000)]
     pub keep: u64,
 }

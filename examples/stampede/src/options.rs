@@ -14,10 +14,10 @@ pub(crate) struct Options {
     /// How many different reports they ask for, 1 to 10000
     #[arg(long, default_value_t = 20, value_parser = in_range::<u32, 1, 10_000>)]
     pub(crate) keys: u32,
-    /// How unevenly: the exponent of a Zipf law, 0 (all alike) to 10
+    /// How unevenly they ask for them: the exponent of a Zipf law, 0 (all alike) to 10
     #[arg(long, default_value_t = 1.1, value_parser = skew, allow_negative_numbers = true)]
     pub(crate) skew: f64,
-    /// What keys and arrivals follow from
+    /// The seed of keys and arrivals: the same seed makes the same herd
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
     /// How many processes serve, each with connections of its own to the one database, 1 to 16
@@ -29,7 +29,7 @@ pub(crate) struct Options {
     /// Serve a live page of the herd with the layer at this loopback address, until the program is stopped
     #[arg(long, value_parser = loopback, value_name = "ADDRESS:PORT", conflicts_with = "processes")]
     pub(crate) status: Option<SocketAddr>,
-    /// Where the picture goes
+    /// The file that the picture is written to
     #[arg(long, default_value = "stampede.svg")]
     pub(crate) svg: PathBuf,
     #[command(subcommand)]
