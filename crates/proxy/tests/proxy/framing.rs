@@ -6,7 +6,7 @@
 use super::*;
 
 /// An upstream that says this, and closes.
-async fn says(answer: &'static str) -> SocketAddr {
+pub(super) async fn says(answer: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -190,6 +190,25 @@ async fn a_cut_is_a_reset_to_http_1_0() {
     let whole = says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
     let whole = Proxy::start(whole, &[]).raw("GET / HTTP/1.0\r\n\r\n").await;
     assert!(whole.ends_with("\r\n\r\nhello"), "{whole}");
+}
+
+#[tokio::test]
+async fn what_a_client_of_http_1_0_has_not_read_yet_outlives_its_connection() {
+    let content = "x".repeat(64 << 10);
+    let chunks = format!("10000\r\n{content}\r\n0\r\n\r\n");
+    let whole = says(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}").leak()).await;
+    let proxy = Proxy::start(whole, &[]);
+    // Most of the answer waits on the proxy's side of the connection, which a reset would throw away.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 << 10).unwrap();
+    let mut stream = socket.connect(proxy.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    stream.read_exact(&mut [0; 12]).await.unwrap();
+    proxy.stop.send(()).unwrap();
+    timeout(LONG, proxy.done).await.unwrap().unwrap();
+    let mut answer = String::new();
+    timeout(LONG, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.ends_with(&format!("\r\n\r\n{content}")), "{} bytes", answer.len());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod fields;
 mod fleet;
 mod framing;
 mod hops;
+mod lines;
 mod passing;
 mod stale;
 mod stale_h2;
@@ -31,7 +32,7 @@ use hyper_util::{
 use singleflight_proxy::Options;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, mpsc, oneshot},
     task::{JoinHandle, JoinSet, yield_now},
     time::timeout,
