@@ -171,22 +171,22 @@ mod tests {
 
     use super::*;
 
-    /// A body that brings nothing.
-    struct Silent;
+    /// A body that brings what is laid into it.
+    struct Given(Option<Bytes>);
 
-    impl Body for Silent {
+    impl Body for Given {
         type Data = Bytes;
         type Error = Infallible;
 
-        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            Poll::Pending
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.0.take().map_or(Poll::Pending, |data| Poll::Ready(Some(Ok(Frame::data(data)))))
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn silence_counts_from_the_wait_of_somebody_who_is_there_when_it_has_lasted() {
         let idle = Duration::from_secs(60);
-        let mut body = Lively::new(Silent, idle);
+        let mut body = Lively::new(Given(None), idle);
         let mut is_cut = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop())).is_ready();
         assert!(!is_cut());
         // The reader that waited leaves, and another one comes to that point later.
@@ -196,5 +196,19 @@ mod tests {
         assert!(!is_cut());
         advance(Duration::from_millis(1)).await;
         assert!(is_cut());
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_body_may_last_as_long_as_it_likes_while_its_frames_come_in_time() {
+        let idle = Duration::from_secs(60);
+        let mut body = Lively::new(Given(None), idle);
+        let poll = |body: &mut Lively<_>| Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()));
+        // The second one comes after the time that the first one had.
+        for gap in [idle - Duration::from_millis(1), Duration::from_millis(2), idle - Duration::from_millis(1)] {
+            assert!(poll(&mut body).is_pending());
+            advance(gap).await;
+            assert!(poll(&mut body).is_pending());
+            body.body.0 = Some(Bytes::from_static(b"row"));
+            assert!(matches!(poll(&mut body), Poll::Ready(Some(Ok(_)))));
+        }
     }
 }

@@ -74,6 +74,27 @@ async fn an_upstream_that_falls_silent_is_cut() {
     assert!(timeout(LONG, body.frame()).await.unwrap().unwrap().is_err());
 }
 
+/// The client has sent what there is room for, and waits; nobody else would ever end it.
+#[tokio::test]
+async fn a_request_that_the_upstream_does_not_read_is_504() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::start(listener.local_addr().unwrap(), &["--idle", "50"]);
+    let mut stream = proxy.connect().await;
+    let length = 64 << 20;
+    stream
+        .write_all(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    let (mut answers, mut content) = stream.split();
+    let sends = async { content.write_all(&vec![0; length]).await };
+    let mut answer = [0; 12];
+    tokio::select! {
+        read = timeout(LONG, answers.read_exact(&mut answer)) => assert_eq!(read.unwrap().unwrap(), 12),
+        sent = sends => panic!("all of it has been taken: {sent:?}"),
+    }
+    assert_eq!(&answer, b"HTTP/1.1 504");
+}
+
 #[tokio::test]
 async fn a_client_that_never_asks_is_sent_away() {
     let origin = echo().await;
