@@ -95,8 +95,7 @@ fn one_length(headers: &mut HeaderMap) {
 
 /// Joins the cookies of a request into one line; HTTP/2 may send them in several (RFC 9113, section 8.2.3).
 pub(crate) fn join_cookies(headers: &mut HeaderMap) {
-    let mut crumbs = headers.get_all(header::COOKIE).iter();
-    if crumbs.next().is_none() || crumbs.next().is_none() {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
         return;
     }
     let crumbs: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();

@@ -147,7 +147,6 @@ impl AsyncRead for Linked {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         match &read {
             Poll::Ready(Ok(())) if buffer.filled().len() > before => self.link.answered.store(true, Relaxed),
-            Poll::Ready(Ok(())) if buffer.remaining() == 0 => {}
             Poll::Ready(_) => self.is_read = true,
             Poll::Pending => {}
         }
