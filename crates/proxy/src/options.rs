@@ -120,7 +120,8 @@ pub struct Options {
     /// names are refused, so that no web site can read the page by letting its own name point here.
     #[arg(long, requires = "status", value_name = "NAME")]
     pub(crate) status_host: Vec<String>,
-    /// Share requests with other proxies through this Redis or Valkey: redis://[user:password@]host[:port].
+    /// Share requests with other proxies through this Redis or Valkey: redis://[user:password@]host[:port]. It
+    /// must be there when the proxy starts; while it is away later, each proxy works for itself.
     #[arg(long, value_name = "URL", requires_all = ["secret_file", "fleet_name"], conflicts_with = "no_coalesce")]
     pub(crate) redis: Option<Url>,
     /// A file with 32 random bytes, or 64 hexadecimal digits, which all of these proxies have: what they send each other is
