@@ -23,7 +23,7 @@ impl KeyHasher {
         Self(SeedableRandomState::with_seed(random(), SHARED.get_or_init(|| SharedSeed::from_u64(random()))))
     }
 
-    /// Returns one whose seed is always the same, for tests that keys which collide by chance would fail.
+    /// Returns a hasher whose seed is always the same, for tests that would fail if keys collided by chance.
     #[cfg(all(test, feature = "http"))]
     pub(crate) fn seeded() -> Self {
         static SHARED: OnceLock<SharedSeed> = OnceLock::new();

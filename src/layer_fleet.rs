@@ -14,7 +14,7 @@ mod on {
     /// The fleet of a layer, and how its keys and outcomes are sent.
     pub(crate) type LayerFleet<K, T> = Arc<TypedFleet<K, T>>;
 
-    /// What the work of one key asks the fleet with.
+    /// What the work of one key needs to ask the fleet.
     pub(crate) type CallFleet<K, T> = Box<KeyedFleet<K, T>>;
 }
 

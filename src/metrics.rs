@@ -62,7 +62,7 @@ pub struct Metered {
     group: Arc<str>,
     per_route: bool,
     flights: OnceLock<Flights>,
-    /// The figures of calls without a label, and of all calls where routes are not told apart.
+    /// The figures of calls without a label; of all calls, where routes are not told apart.
     calls: OnceLock<Route>,
     /// A leaf lock: what is done under it is the recorder's registering of a route, once.
     routes: RwLock<HashMap<Box<str>, Arc<Route>>>,
@@ -122,14 +122,14 @@ impl Metered {
             return Arc::clone(other);
         }
         drop(routes);
-        // Made before the lock is taken, and dropped after it if another thread was sooner: a recorder is the application's.
+        // Made before the lock is taken, and dropped after it if another thread was first: a recorder is user code.
         let made = Arc::new(Route::new(&self.group, Some(label)));
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(routes.entry(label.into()).or_insert_with(|| Arc::clone(&made)))
     }
 }
 
-/// Returns what is made once. Not made within the cell: the recorder may call the group meanwhile, and ask for the same.
+/// Returns what is made once. It is made outside the cell: the recorder may call the group, and ask for the same.
 fn once<V>(cell: &OnceLock<V>, make: impl FnOnce() -> V) -> &V {
     cell.get().unwrap_or_else(|| {
         let made = make();
@@ -144,7 +144,7 @@ impl Observer for Metered {
                 let flights = self.flights();
                 flights.in_flight.increment(1.0);
                 if again {
-                    // It runs its own work after all.
+                    // The follower runs its own work after all.
                     flights.waiting.decrement(1.0);
                     self.with_route(label, |route| route.released.increment("LedAgain"));
                 } else {

@@ -37,8 +37,8 @@ impl Text {
     }
 }
 
-/// Things of several callers. Each is dropped by itself, as [`discard`] does: a panic of one keeps none of the others from being
-/// dropped, and two would end the process.
+/// Things of several callers. Each is dropped by itself, as [`discard`] does: a panic of one keeps none of the others
+/// from being dropped, and two panics would end the process.
 pub(crate) struct DiscardEach<V>(pub(crate) Vec<V>);
 
 impl<V> Drop for DiscardEach<V> {
@@ -54,14 +54,14 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(code))
 }
 
-/// Runs code of those who only watch: a panic of it goes no further.
+/// Runs code of those who only watch: if it panics, that goes no further.
 #[cfg(feature = "tracing")]
 pub(crate) fn quietly<R>(code: impl FnOnce() -> R) -> Option<R> {
     catch(code).map_err(discard).ok()
 }
 
-/// Drops what belongs to user code. A panic of that goes no further, and its payload is leaked, lest it panic in its
-/// turn.
+/// Drops what belongs to user code. If that panics, the panic goes no further, and its payload is leaked, lest it panic
+/// in its turn.
 pub(crate) fn discard<V>(value: V) {
     if let Err(payload) = catch(|| drop(value)) {
         forget(payload);

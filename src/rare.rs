@@ -1,12 +1,12 @@
-//! What is there only now and then.
+//! A value that is there only now and then.
 
 use std::{
     fmt,
     ops::{Deref, DerefMut},
 };
 
-/// A box that nearly always is not there. To drop it then is one test, made where its holder is dropped: what the compiler
-/// makes of an `Option<Box<_>>` is a call of a function that tests, which took 10 instructions each time.
+/// A box that nearly always is empty. Dropping it then is one test, made where its holder is dropped. For an
+/// `Option<Box<_>>` the compiler makes a call of a function that tests, which took 10 instructions each time.
 pub(crate) struct Rare<V>(Option<Box<V>>);
 
 impl<V> Rare<V> {

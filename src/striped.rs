@@ -10,7 +10,7 @@ use crate::{sync::thread_local, threads::threads};
 /// A count in several parts, each in cache lines of its own: as a rule no core takes one from another.
 #[derive(Debug)]
 pub(crate) struct Striped {
-    /// A power of two of them.
+    /// The number of stripes is a power of two.
     stripes: Box<[Stripe]>,
 }
 

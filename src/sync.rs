@@ -12,8 +12,8 @@ mod platform {
     pub(crate) use std::sync::{Mutex, MutexGuard};
     pub(crate) use std::thread_local;
 
-    /// The lock of a shard, which a panic does not poison: the standard library's asks at each locking and unlocking whether
-    /// the thread panics, and that took 44 of a solo call's instructions.
+    /// The lock of a shard, which a panic does not poison. The lock of the standard library asks whether the thread
+    /// panics each time that it is locked or unlocked; that took 44 of a solo call's instructions.
     pub(crate) use parking_lot::{Mutex as ShardMutex, MutexGuard as ShardMutexGuard};
 
     /// Locks a shard.
@@ -22,7 +22,7 @@ mod platform {
         mutex.lock()
     }
 
-    /// Whether there is no time: what waits for something waits until that comes.
+    /// Whether there is no time: then every wait lasts until what it waits for comes.
     #[cfg(feature = "fleet")]
     pub(crate) const IS_TIMELESS: bool = false;
 

@@ -42,7 +42,7 @@ impl Timer {
         self.deadline
     }
 
-    /// Sets it anew, with the runtime's timer that it has taken.
+    /// Sets the deadline anew, with the runtime's timer that it has taken.
     #[cfg(feature = "http")]
     pub(crate) fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
@@ -51,8 +51,8 @@ impl Timer {
         }
     }
 
-    /// Waits for the deadline. tokio panics where there are no timers, or not any more, and there is no way to ask. A timer
-    /// whose runtime is gone goes on with the timers of the runtime that polls it now.
+    /// Waits for the deadline. tokio panics where there are no timers, or not any more, and there is no way to ask
+    /// before. A timer whose runtime is gone goes on with the timers of the runtime that polls it now.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoTimers>> {
         if self.sleep.is_none() && Spawner::current().is_none() {
             return Poll::Ready(Err(NoTimers));
@@ -70,7 +70,7 @@ impl Timer {
     }
 }
 
-/// The runtime drops the waker that it has, which may panic. Nobody waits by it any more, so that fails nobody.
+/// The runtime drops its waker, which may panic. Nobody waits by that waker any more, so the panic fails nobody.
 impl Drop for Timer {
     fn drop(&mut self) {
         discard(self.sleep.take());

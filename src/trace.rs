@@ -1,6 +1,6 @@
 //! The seam to `tracing` for flights and those who wait for them: without the feature nothing is compiled for it.
 //!
-//! Nobody fails since a subscriber panics: its panic goes no further than from here.
+//! A subscriber that panics fails nobody: its panic goes no further than from here.
 
 #[cfg(feature = "tracing")]
 mod platform {
@@ -13,7 +13,7 @@ mod platform {
         panic::{discard, quietly},
     };
 
-    /// A span that is held, until it is dropped. Then a subscriber's code runs, which may panic.
+    /// A span that is held. Dropping it runs a subscriber's code, which may panic.
     #[derive(Debug)]
     pub(crate) struct HeldSpan(Span);
 
@@ -39,8 +39,8 @@ mod platform {
         }
     }
 
-    /// The span in which a flight's leader called. It is in an `Arc`, since a subscriber's code runs where a span is cloned, and
-    /// this is cloned under a lock (invariant 6).
+    /// The span in which a flight's leader called. It is in an `Arc`, since cloning a span runs a subscriber's code,
+    /// and this is cloned under a lock (invariant 6).
     #[derive(Clone, Debug)]
     pub(crate) struct LeaderSpan(Option<Arc<HeldSpan>>);
 
@@ -65,7 +65,7 @@ mod platform {
             self.0.is_some()
         }
 
-        /// Notes in the span, if it has such fields, what its flight came to.
+        /// Notes in the span what its flight came to, if it has fields for that.
         #[inline]
         pub(crate) fn landed(&self, flight: FlightId, callers: usize) {
             if let Some(span) = &self.0 {
@@ -93,7 +93,7 @@ mod platform {
             LevelFilter::current() >= LevelFilter::DEBUG
         }
 
-        /// Begins, and says whose flight it follows.
+        /// Begins the span of a wait, and says whose flight it follows.
         #[cold]
         pub(crate) fn begin(
             leader: Option<&LeaderSpan>,
@@ -113,7 +113,7 @@ mod platform {
             Self(Some(Box::new(span)))
         }
 
-        /// Notes what the wait came to, and ends.
+        /// Notes what the wait came to, and ends the span.
         #[inline]
         pub(crate) fn end(&mut self, outcome: impl FnOnce() -> &'static str) {
             if self.0.is_some() {

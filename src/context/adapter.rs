@@ -39,7 +39,7 @@ enum State<F, T> {
     },
 }
 
-/// Where work inside a scope leaves its output: what a scope sees has none. Nobody waits for this lock.
+/// Where work inside a scope leaves its output, since a scope's future has none. Nobody waits for this lock.
 type Output<T> = Arc<Mutex<Option<T>>>;
 
 impl<F, T> InContext<F, T> {

@@ -80,7 +80,7 @@ impl<K, T> AfterUnlock<'_, K, T> {
         own
     }
 
-    /// Does the same on behalf of somebody to whom neither the key nor the work nor an outcome belongs. If one of these
+    /// Does the same on behalf of a caller that owns neither the key nor the work nor an outcome. If one of these
     /// panics as it is dropped, that is another caller's panic, and goes no further. Each is dropped by itself, since
     /// two panics at once would end the process.
     pub(super) fn run_for_others(mut self) {

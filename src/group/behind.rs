@@ -22,7 +22,7 @@ impl<K, T, S> Flight<K, T, S> {
         since.is_some_and(|since| called.saturating_duration_since(since) > window)
     }
 
-    /// Notes when the run on another process began that the work waits for, after a poll in which it may have learnt
+    /// Notes when the run on another process that the work waits for began, after a poll in which it may have learnt
     /// that.
     #[inline]
     pub(super) fn note_elsewhere(&mut self) {

@@ -113,7 +113,7 @@ where
             let part = match &mut self.state {
                 State::Joined(Joined::Leader(leader)) => {
                     match ready!(leader.poll(cx, || watch.as_deref_mut().or(self.watching.watch()))) {
-                        // It has left its flight, and goes with the caller.
+                        // The leader has left its flight, and is dropped with the caller.
                         Part::Value(value) => return Poll::Ready(Resolution::Value(value, leader.role(), None)),
                         part => part,
                     }
@@ -168,7 +168,7 @@ where
         if self.watching.is_on() { self.poll_watched(cx) } else { self.poll_to_outcome(cx) }
     }
 
-    /// Likewise; tells the observers if the poll panics, whatever it is that panics in it.
+    /// Does the same, and tells the observers if the poll panics, whatever it is that panics in it.
     #[inline(never)]
     fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>>
     where
@@ -231,5 +231,5 @@ where
     }
 }
 
-/// Nothing in it is pinned in place: the work is boxed before it starts.
+/// Nothing in a caller is pinned in place: the work is boxed before it starts.
 impl<K, T, W> Unpin for Caller<K, T, W> {}

@@ -112,7 +112,7 @@ where
         let context = Context::of_call(self.scope.as_ref());
         let watching = self.watching();
         match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, watching.profile().as_ref()) {
-            // Nobody was told of it, and nobody is.
+            // Nobody was told of the call, and nobody will be.
             Joined::Alone(_, Reason::MayNotJoin) => None,
             joined => Some(Call::new(Caller::new(joined, watching))),
         }

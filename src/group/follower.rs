@@ -71,7 +71,7 @@ impl<K, T> Follower<K, T> {
         self.span = span;
     }
 
-    /// Waits for the end of the flight: one poll to park, one to get it (invariant 9).
+    /// Waits for the end of the flight: one poll to park, one to get the outcome (invariant 9).
     ///
     /// # Panics
     ///

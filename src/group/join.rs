@@ -217,7 +217,7 @@ where
         Joined::Leader(leader)
     }
 
-    /// Hands a caller its work back, which it runs itself.
+    /// Gives a caller its work back, to run it itself.
     #[cold]
     fn alone<W>(&self, key: K, work: W, reason: Reason, profile: Option<&Profile<'_>>) -> Joined<K, T, W> {
         if let Some(profile) = profile {
@@ -229,7 +229,7 @@ where
 
     /// Starts work alone in a task of its own, as a flight that no key leads to: it runs to its end like any `spawn`.
     ///
-    /// Whoever calls it from a flight's work may wait for it, so what it calls in turn can close a circle.
+    /// The flight whose work calls this may wait for it, so what it calls in turn can close a circle.
     pub(super) fn spawn_alone<W: Work<T>>(
         self: &Arc<Self>,
         work: W,

@@ -26,7 +26,7 @@ impl JoinMode {
     #[cfg(feature = "http")]
     pub(super) const LEAD_ONLY: Self = Self { leads: true, ..Self::JOIN_OR_LEAD };
 
-    /// It leads where there is no flight, and else is no call.
+    /// It leads where there is no flight; where there is one, no call is made.
     pub(super) const TRY_LEAD: Self = Self { leads: true, tries: true, ..Self::JOIN_OR_LEAD };
 
     pub(super) fn fresh(max_wait: MaxWait) -> Self {

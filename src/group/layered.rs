@@ -23,8 +23,8 @@ where
         self.run_layered(key, work, JoinMode::LEAD_ONLY, profile)
     }
 
-    /// [`call_fresh`](Self::call_fresh), likewise, for a caller that waits so long for the run under way, and at most as long
-    /// as the group's limit.
+    /// [`call_fresh`](Self::call_fresh), for such work of a caller that waits so long for the run under way, and at
+    /// most as long as the group's limit.
     pub(crate) fn run_fresh<W: Work<T>>(
         &self,
         key: K,

@@ -217,7 +217,7 @@ fn own_part<T, S>(ending: Ending<T>) -> Part<T, S> {
 }
 
 impl<K, T> Leader<K, T> {
-    /// Leaves the flight. It is a function of its own, so that to drop a leader whose flight has ended saves no
+    /// Leaves the flight. It is a function of its own, so that dropping a leader whose flight has ended saves no
     /// registers for it.
     #[cold]
     fn leave(&mut self) {

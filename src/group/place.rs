@@ -40,7 +40,7 @@ impl<K, T> Shard<K, T> {
         }
     }
 
-    /// Says where a caller belongs that finds this flight under its key.
+    /// Says where a caller belongs that has found this flight under its key.
     #[inline]
     pub(super) fn place(
         &self,
@@ -52,8 +52,8 @@ impl<K, T> Shard<K, T> {
         if !flight.is_running() {
             return Place::New { instead: false };
         }
-        // If another waits behind it, it has grown too old since `make_way` looked. It is joined all the same: replaced here,
-        // it would leave that one without the key that it waits for.
+        // If another flight waits behind it, it has grown too old only since `make_way` looked. It is joined all the
+        // same: replaced here, it would leave that one without the key that it waits for.
         if let (Some(window), Some(call)) = (self.limits.join_window, call) {
             if flight.is_older_than(window, call.called) && flight.next().is_none() {
                 return Place::New { instead: true };
@@ -89,8 +89,8 @@ impl<K, T> Shard<K, T> {
     }
 
     /// Says whether a flight may wait behind this one, whose work has begun; and where a task is started for that work,
-    /// so that those who wait do not depend on its leader being polled (invariant 7). Without a runtime they do. The
-    /// edge that is returned stands until the new flight has edges of its own.
+    /// so that the callers that wait do not depend on its leader being polled (invariant 7). Without a runtime they do.
+    /// The edge that is returned stands until the new flight has edges of its own.
     #[cold]
     pub(super) fn admit_behind(
         &self,

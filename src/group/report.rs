@@ -76,8 +76,8 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Tells how the work of a flight has ended that nobody joined. The time is noted for the leader too, which has the outcome in
-/// the same poll and does not read the clock again.
+/// Tells how the work of a flight that nobody joined has ended. The time is noted for the leader too, which has the
+/// outcome in the same poll and does not read the clock again.
 #[inline]
 pub(super) fn tell_landed_alone<K, T>(
     shard: &Shard<K, T>,

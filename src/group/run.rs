@@ -21,7 +21,7 @@ where
         Call::new(Caller::new(joined, watching))
     }
 
-    /// [`call_fresh`](Self::call_fresh), likewise.
+    /// [`call_fresh`](Self::call_fresh), for the same kinds of work.
     pub(crate) fn run_fresh_in_context<W: Work<T>>(&self, key: K, work: W) -> Call<K, T, W> {
         let watching = self.watching();
         let context = Context::of_call(self.scope.as_ref());

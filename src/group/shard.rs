@@ -41,7 +41,7 @@ pub(super) struct Locked<'a, K, T> {
     pub(super) table: ShardMutexGuard<'a, Table<K, T, Shard<K, T>>>,
 }
 
-/// A flight of a shard. Those who wait for its outcome come back to the shard through that.
+/// A flight of a shard. Those who wait for its outcome come back to the shard through that outcome.
 pub(super) type ShardFlight<K, T> = Flight<K, T, Shard<K, T>>;
 
 /// The outcome of such a flight.

@@ -13,7 +13,7 @@ use crate::{Limits, observe::Observers, threads::threads};
 /// each group: `docs/benchmarks.md`.
 const PER_THREAD: usize = 32;
 
-/// Empty until it is made.
+/// A shard, once its first key has come.
 type ShardCell<K, T> = OnceLock<Arc<Shard<K, T>>>;
 
 /// A power of two of shards. Each is made when the first key comes to it, and stays: a group of few keys takes little room,
@@ -53,7 +53,7 @@ impl<K, T> Shards<K, T> {
         self.unserved.load(Relaxed)
     }
 
-    /// Returns those that a key has come to; in the others there is nothing.
+    /// Returns the shards that a key has come to; the others are empty.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Shard<K, T>>> {
         self.shards.iter().filter_map(OnceLock::get)
     }

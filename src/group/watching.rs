@@ -79,7 +79,7 @@ impl Watching {
         }
     }
 
-    /// Apart, so that where nobody watches the end of a caller is one test.
+    /// A function of its own, so that where nobody watches the end of a caller is one test.
     #[cold]
     fn left(watch: Box<Watch>) {
         drop(watch);

@@ -18,7 +18,7 @@ pub(crate) trait Work<T>: Send + 'static {
     /// runs no user code (invariant 6).
     fn boxed(self, context: CallContext) -> BoxedWork<T>;
 
-    /// Likewise, for a caller that goes alone: without what only the work of a flight does, such as to ask a fleet.
+    /// Likewise, for a caller that goes alone: without what only the work of a flight does, such as asking a fleet.
     fn boxed_alone(self, context: CallContext) -> BoxedWork<T>
     where
         Self: Sized,
@@ -51,8 +51,8 @@ pub(crate) trait Drive<T>: Send {
         false
     }
 
-    /// Returns since when what the work waits for has run on another process, if it waits for that. Asked under a lock: it runs
-    /// no user code (invariant 6).
+    /// Returns since when another process has run what the work waits for, if it waits for that. Asked under a lock: it
+    /// runs no user code (invariant 6).
     fn began_elsewhere(&self) -> Option<Instant> {
         None
     }

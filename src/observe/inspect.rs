@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Observed, Observers};
 use crate::Role;
 
-/// Is told role and callers, once per call that ends with an outcome.
+/// Is told role and number of callers, once per call that ends with an outcome.
 pub(crate) type Inspect = Arc<Observed<dyn Fn(Role, usize) + Send + Sync>>;
 
 /// The same, with the observers of the service's group.

@@ -1,15 +1,15 @@
 //! What labels may be: they may be made of what clients send, so they are bounded (S26).
 
-/// How many are told apart at most.
+/// How many labels are told apart at most.
 pub(crate) const MOST: usize = 1_000;
 
-/// Bytes of one at most; the rest is cut off.
+/// How many bytes a label has at most; the rest is cut off.
 const LENGTH: usize = 128;
 
-/// What stands for all that are beyond the cap, and for none.
+/// Stands for all labels beyond the cap, and for calls without one.
 pub(crate) const OTHER: &str = "other";
 
-/// Returns a new label, where so many are known already; or the one that stands for all others, if those are enough.
+/// Returns a new label where `known` are known already, or the one that stands for all others if those are enough.
 pub(crate) fn capped(label: &str, known: usize) -> &str {
     if known < MOST { label } else { OTHER }
 }
@@ -19,7 +19,7 @@ pub(crate) fn cut(label: &str) -> &str {
     cut_at(label, LENGTH)
 }
 
-/// Returns the beginning of a text, at most so many bytes of it.
+/// Returns the beginning of a text, at most `length` bytes of it.
 pub(crate) fn cut_at(text: &str, length: usize) -> &str {
     let end = (0..=length.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     &text[..end.unwrap_or_default()]

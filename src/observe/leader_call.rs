@@ -1,4 +1,4 @@
-//! When, and in which span, a caller called that may lead a flight.
+//! When, and in which span, a caller that may lead a flight called.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use crate::trace::LeaderSpan;
 
-/// What those who watch want to know of a call, and of the flight that it leads. It is made only where somebody watches, or for a
-/// join window. The call and its flight have one each: to share one would take three atomic operations of each call. No code of
-/// the user's runs where it is cloned, so that may be done under a lock (invariant 6).
+/// What those who watch want to know of a call, and of the flight that it leads. It is made only where somebody
+/// watches, or for a join window. The call and its flight have one each: sharing one would take three atomic operations
+/// for each call. Cloning it runs no code of the user's, so that may be done under a lock (invariant 6).
 #[derive(Clone)]
 pub(crate) struct LeaderCall {
     pub(crate) called: Instant,
@@ -30,8 +30,8 @@ impl LeaderCall {
         Self::observed(self.told)
     }
 
-    /// Returns what is known of a call that is made now and that nobody observes; `None` if there is no span, and the time is not
-    /// wanted (`timed`).
+    /// Returns what is known of a call that is made now and that nobody observes; `None` if there is no span, and
+    /// `timed` does not ask for the time.
     #[inline]
     pub(crate) fn now(timed: bool) -> Option<Self> {
         if timed || LeaderSpan::may_be() { Self::unobserved(timed) } else { None }

@@ -29,7 +29,7 @@ impl<O: ?Sized> Observed<O> {
         self.tell_or(tell, || ())
     }
 
-    /// Likewise; says so when it is told nothing any more, once.
+    /// Does the same; calls `on_off` when the observer is told nothing any more, once.
     #[inline]
     fn tell_or<R>(&self, tell: impl FnOnce(&O) -> R, on_off: impl FnOnce()) -> Option<R> {
         if self.off.load(Relaxed) {
@@ -48,10 +48,10 @@ impl<O: ?Sized> Observed<O> {
     }
 }
 
-/// The observers of one group. Only added to, so that to look whether there is one takes no lock.
+/// The observers of one group. They are only added to, so that checking whether there is one takes no lock.
 pub(crate) struct Observers<O: ?Sized = dyn Observer> {
     first: OnceLock<Box<Node<O>>>,
-    /// How many callbacks have panicked that stand in no list.
+    /// How many callbacks have panicked; these stand in no list.
     callbacks_off: AtomicUsize,
 }
 
@@ -83,7 +83,7 @@ impl<O: ?Sized> Observers<O> {
         }
     }
 
-    /// Tells each of the first so many of them something. Never called under a lock (invariant 6).
+    /// Tells each of the first `first` observers something. Never called under a lock (invariant 6).
     #[cfg(any(feature = "fleet", feature = "http"))]
     pub(crate) fn each(&self, first: usize, tell: impl Fn(&O)) {
         self.nodes().take(first).for_each(|node| node.observed.tell(&tell).unwrap_or_default());
@@ -113,8 +113,8 @@ impl<O: ?Sized> Observers<O> {
 }
 
 impl Observers {
-    /// Tells so many of them, from the first on: those who were there when what the event is about began. So an
-    /// observer that is told of an end has been told of the beginning.
+    /// Tells as many of them, from the first on, as were there when what the event is about began. So an observer that
+    /// is told of an end has been told of the beginning.
     #[inline(never)]
     pub(crate) fn tell(&self, mut first: usize, event: &Event<'_>) {
         let mut link = &self.first;

@@ -11,8 +11,8 @@ use std::{
 use super::{Event, LeaderCall, Observers};
 use crate::{Reason, Role};
 
-/// A call that is observed. It ends with one event, at the latest when it is dropped; with none if nothing was told of it,
-/// since its key or a function that was asked about it panicked, or since it was only tried.
+/// A call that is observed. It ends with one event, at the latest when it is dropped; with none if nothing was told of
+/// it, since it was only tried, or its key or a function that was asked about it panicked.
 pub(crate) struct Watch {
     observers: Arc<Observers>,
     call: LeaderCall,
@@ -35,7 +35,7 @@ impl Watch {
         Self { observers: Arc::clone(observers), call, label, took: None, follows, open }
     }
 
-    /// Notes that the call is about to be told of, and whether the caller follows another's flight now.
+    /// Notes that observers are about to be told of the call, and whether the caller follows another's flight now.
     pub(crate) fn begins(&self, follows: bool) {
         self.follows.store(follows, Relaxed);
         self.open.store(true, Relaxed);
@@ -64,7 +64,7 @@ impl Watch {
         self.observers.tell(self.call.told, event);
     }
 
-    /// The call is made, and comes near no flight.
+    /// Tells that the call is made, and comes near no flight.
     #[cold]
     pub(crate) fn alone(&self, reason: Reason, why: &'static str) {
         self.begins(false);
@@ -77,7 +77,7 @@ impl Watch {
         self.tell(&Event::Released { reason, why, label: self.label() });
     }
 
-    /// Notes that the caller itself lands the flight that it leads by this call, so long after it.
+    /// Notes that the caller itself lands the flight that it leads by this call, `took` after the call.
     #[inline]
     pub(crate) fn lands(&mut self, call: &LeaderCall, took: Duration) {
         if call.called == self.call.called {

@@ -1,4 +1,4 @@
-//! How a flight ends whose work has not: its last caller has left, or its task has died.
+//! How a flight ends whose work has not ended: its last caller has left, or its task has died.
 
 use tokio::time::Instant;
 
@@ -40,7 +40,7 @@ impl<'a, K, T> Locked<'a, K, T> {
     }
 
     /// Shared => (Shared | Dropping): the grace is over, or the wait for the turn. If somebody has joined at the last
-    /// moment, the flight does not have this deadline any more, and goes on.
+    /// moment, the flight no longer has this deadline, and goes on.
     pub(in crate::group) fn expire(mut self, at: FlightRef, deadline: Instant) -> AfterUnlock<'a, K, T> {
         let after = AfterUnlock::nothing();
         let Some(flight) = self.table.get(at).filter(|flight| flight.is_running()) else { return after };
@@ -128,7 +128,7 @@ mod tests {
 
     use crate::{Group, Limits, OnAbandon};
 
-    /// Between the firing of a timer and the lock others may come, and leave again.
+    /// Between the firing of a timer and the lock, others may come, and leave again.
     #[tokio::test(start_paused = true)]
     async fn a_grace_that_is_over_as_somebody_joins_abandons_nothing() {
         const SECOND: Duration = Duration::from_secs(1);

@@ -63,8 +63,8 @@ pub(in crate::group) struct Waiting<T, S> {
     pub(super) waiters: Slab<Waker>,
     /// The waker of the flight's task; `None` if it has been woken since it was last polled.
     pub(in crate::group) task: Option<Waker>,
-    /// The older flight of the same key that must have ended before this work may start: its drop must be done
-    /// (invariant 5), or, where this flight waits for its turn, its run.
+    /// The older flight of the same key that this work waits for: for the drop of its work (invariant 5), or, where
+    /// this flight waits for its turn, for its run.
     pub(super) blocked_by: Option<usize>,
     /// The flight that waits for this one's end.
     pub(in crate::group) successor: Option<usize>,
@@ -72,7 +72,7 @@ pub(in crate::group) struct Waiting<T, S> {
     pub(in crate::group) turn: Option<Box<Turn>>,
     /// When its turn came; `Some` only after such a wait, and if the time of its leader's call is known.
     pub(in crate::group) began: Option<Instant>,
-    /// When the run on another process began that the work waits for; `Some` only while it waits for one, and if the
+    /// When the run on another process that the work waits for began; `Some` only while it waits for one, and if the
     /// time of the leader's call is known.
     pub(in crate::group) elsewhere: Option<Instant>,
     /// When work without callers is to be dropped; `Some` only with `CancelAfter` and no callers.
@@ -173,8 +173,8 @@ impl<K, T, S> Flight<K, T, S> {
         self.scoped && !self.polled && self.leader && !self.is_blocked()
     }
 
-    /// Returns whether the leader polls the work: on a flight that it has to itself; and for a scope's first poll, which the
-    /// flight's task leaves to the leader, as if a follower had joined in mid-poll.
+    /// Returns whether the leader polls the work: on a flight that it has to itself, or for a scope's first poll, which
+    /// the flight's task leaves to the leader.
     #[inline]
     pub(in crate::group) fn is_led(&self) -> bool {
         match self.stage {
@@ -214,8 +214,8 @@ impl<K, T, S> Flight<K, T, S> {
         self.callers - usize::from(self.leader)
     }
 
-    /// Returns whether the work, though it has not been polled yet, may get its value from another process, where the
-    /// run began before.
+    /// Returns whether the work, though it has not been polled yet, may get its value from a run on another process
+    /// that began before.
     pub(in crate::group) fn may_be_older(&self) -> bool {
         self.work.as_ref().is_some_and(|work| work.may_be_older())
     }

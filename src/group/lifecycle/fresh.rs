@@ -88,8 +88,8 @@ impl<'a, K, T> Locked<'a, K, T> {
 
 /// Solo, Shared => the same, of the flight that waits: the one that runs ends with a value for its leader alone, and
 /// the next run's value would be for its leader alone, too. So the followers of the flight that waits go alone now,
-/// with the note of the work that has ended. Its work starts at once, unlisted. Whoever would have driven it in its
-/// turn, the leader or the task, drives it now: a second driver would not know of the first. A flight that is to run to
+/// with the note of the work that has ended. Its work starts at once, unlisted. The leader or the task, whichever would
+/// have driven it in its turn, drives it now: a second driver would not know of the first. A flight that is to run to
 /// its end, or has no leader, is left to take its turn.
 pub(super) fn release_next<'a, K, T>(
     shard: &'a Shard<K, T>,

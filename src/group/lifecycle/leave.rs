@@ -41,7 +41,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         if flight.callers > 0 { (None, after) } else { self.last_caller_left(at, after) }
     }
 
-    /// A follower leaves without having taken the outcome. If the outcome has been published all the same, what the
+    /// A follower leaves without having taken the outcome. If the outcome has been published nevertheless, what the
     /// follower was counted as then is taken back.
     pub(in crate::group) fn leave_as_follower(
         mut self,

@@ -28,7 +28,7 @@ pub(in crate::group) struct Table<K, T, S> {
     serial: u64,
     /// Flights that are listed and can be joined.
     pub(in crate::group) joinable: Counter,
-    /// What has been; what is under way is counted when it is asked for.
+    /// Counts of what has been; what is under way is counted when it is asked for.
     pub(in crate::group) stats: Stats,
 }
 
@@ -84,7 +84,7 @@ impl<K, T, S> Table<K, T, S> {
         stats
     }
 
-    /// Returns the flight, while its end is still to come, or its leader to take it.
+    /// Returns the flight, until it has ended and its leader has taken the outcome.
     pub(in crate::group) fn get(&mut self, at: FlightRef) -> Option<&mut Flight<K, T, S>> {
         self.flights.get_mut(at.slot).filter(|flight| flight.serial == at.serial)
     }
@@ -151,9 +151,9 @@ impl<K, T, S> Table<K, T, S> {
 
     /// Adds the joinable flights, each with a clone of its key.
     ///
-    /// With `Eq` it is the one user code under a lock (invariant 6): keys that were taken out would let a second flight
-    /// begin beside the first (invariant 1). It changes nothing, so a panic of it leaves nothing half done; the clones made
-    /// until then are the caller's, to be dropped once the lock is released.
+    /// Beside `Eq`, `Clone` of a key is the only user code that runs under a lock (invariant 6): if keys were taken out
+    /// for it, a second flight could begin beside the first (invariant 1). It changes nothing, so a panic leaves
+    /// nothing half done; the clones made until then are the caller's, to be dropped once the lock is released.
     pub(in crate::group) fn clone_joinable(&self, into: &mut Vec<(FlightRef, K)>)
     where
         K: Clone,
