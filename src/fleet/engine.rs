@@ -12,14 +12,14 @@ pub type Reply<T> = BoxFuture<'static, Result<T, Unavailable>>;
 
 /// A store that all processes reach, such as Redis or Valkey.
 ///
-/// Engines are thin: they have no timers and no retries. How long to wait for a reply, what follows from a reply that was
-/// lost, when to renew and when to look again is for the driver to decide: the part of this crate that calls the engine, the
-/// same for all of them.
+/// Engines are thin: they have no timers and no retries. How long to wait for a reply, what a lost reply means, when to
+/// renew and when to look again is up to the driver. That is the part of this crate that calls the engine, and the same
+/// for all engines.
 ///
 /// # What an engine owes
 ///
-/// 1. Each operation takes effect at one moment between its call and its reply, as all processes see it, or never. What
-///    fails may have taken effect all the same; the driver counts on nothing else.
+/// 1. Each operation takes effect at one moment between its call and its reply, as all processes see it, or never. One
+///    that fails may have taken effect all the same; the driver counts on nothing else.
 /// 2. Deadlines of leases are the store's own: the clocks of the processes are never compared.
 /// 3. Nothing is left behind: what is stored goes away by itself, two leases after its last use at the latest, but for
 ///    messages and fences, which stay for as long as they are told to.

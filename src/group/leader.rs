@@ -94,7 +94,7 @@ impl Registration {
                 self.keep_waker(shard, work, cx);
                 return Poll::Pending;
             };
-            // The guard has nothing to give back any more. To forget it saves the call that would find that out.
+            // The guard has nothing to give back any more. Forgetting it saves the call that would find that out.
             forget(work);
             let ending = match shard.lock().land_alone(self.flight) {
                 Ok(gone) => {

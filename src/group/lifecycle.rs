@@ -37,7 +37,7 @@
 //! 12. A group at rest holds nothing: no flight, no task, no waker; and of its tables room for one flight more in each
 //!     shard that has had two at once.
 //! 13. A fresh caller never gets the outcome of work that was first polled before it called: it joins a flight whose work
-//!     has not begun, or waits behind one whose work has. To see which, and to join, are one critical section; so are
+//!     has not begun, or waits behind one whose work has. Seeing which, and joining, are one critical section; so are
 //!     taking the work for a poll and marking it as begun.
 
 mod abandon;

@@ -21,7 +21,7 @@ use super::{BodySource, SpillStore};
 /// # Trade-offs
 ///
 /// No rule of HTTP is kept here: all who have the same key get the same response, even one that sets a cookie, says
-/// `private`, or was made for the leader's credentials; and they get the extensions of the leader's response with it.
+/// `private`, or was made for the leader's credentials. They get the extensions of the leader's response, too.
 /// That is right where the key function knows all that an answer depends on and every answer may be shared, such as
 /// between services of your own. Where requests come from clients, take
 /// [`HttpSingleflightLayer`](crate::HttpSingleflightLayer): it judges each request and each answer, and sends alone

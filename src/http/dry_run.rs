@@ -4,8 +4,8 @@
 //! [`dry_run_report`](crate::HttpSingleflightLayer::dry_run_report) returns a [`Report`], which prints as a table. How to
 //! go about it: [before you switch it on](crate::guide::before_you_switch_it_on).
 //!
-//! Every request goes alone, once, untouched. Beside it a shadow is kept of what the layer would have done: the first
-//! request of a key opens a shadow flight, those that come before the head of its answer are its followers, and at that
+//! Every request goes alone, once, untouched. Beside it a shadow is kept of what the layer would have done. The first
+//! request of a key opens a shadow flight; those that come before the head of its answer are its followers. At that
 //! head the layer's own code decides who would have had the answer. What they got instead is compared with it as it
 //! passes by.
 //!

@@ -1,9 +1,9 @@
 //! What is asked: the key of an HTTP request.
 //!
 //! Two requests may share a flight only if their keys are equal, so a key holds everything that the answer may depend
-//! on: all fields but those of one list (S27). A [`Recipe`] says what that is; a request in doubt has no key and goes
-//! alone: `Host` repeated, malformed or at odds with the URI, a field that counts and is not ASCII, a cookie that does
-//! not parse, more bytes than the cap (S2, S26).
+//! on: all fields but those of one list (S27). A [`Recipe`] says what that is. A request in doubt has no key and goes
+//! alone: one whose `Host` is repeated, malformed or at odds with the URI, with a field that counts and is not ASCII,
+//! with a cookie that does not parse, or with more bytes than the cap (S2, S26).
 
 mod baggage;
 mod cookies;

@@ -123,8 +123,8 @@ impl<C> HttpSingleflightLayer<C> {
         self
     }
 
-    /// Returns the group that was given, or else the one that this value and its clones have for requests that show the URI
-    /// they were asked for: to see who is in flight, and to forget or fence.
+    /// Returns the group that was given, or else the one that this value and its clones have for requests that show the
+    /// URI they were asked for. It tells who is in flight, and can forget or fence.
     pub fn get_group(&self) -> &HttpGroup {
         self.group.as_ref().unwrap_or(&self.routes)
     }

@@ -141,7 +141,7 @@ impl Requester {
         self.audience(verdict, has_length, began)
     }
 
-    /// Turns a verdict into the terms likewise, and remembers nothing.
+    /// Turns a verdict into the same terms, and remembers nothing.
     #[inline]
     pub(super) fn audience(&self, verdict: Verdict, has_length: bool, began: Option<Instant>) -> Audience {
         let Verdict { share, mut names, again, .. } = verdict;

@@ -12,10 +12,9 @@
 //!    never runs under the lock: it is taken out, and run or dropped once the lock is released.
 //! 7. The end is published, and all who wait are woken, before the inner body is dropped: whatever its poll or its drop
 //!    does, nobody is left waiting, and a body that broke off never looks complete.
-//! 8. A reader is cut only if it is last of all and holds up a full window, while somebody waits for room, and once
-//!    such waits have taken the stall time in sum, whichever reader was waited for: so a reader gains nothing by taking
-//!    a frame now and then. No time counts while nobody waits, and a reader that was waited for only in passing is not
-//!    cut.
+//! 8. A reader is cut only if it is last of all and holds up a full window while somebody waits for room, and once such
+//!    waits have taken the stall time in sum. Waits for any reader count, so a reader gains nothing by taking a frame
+//!    now and then. No time counts while nobody waits, and a reader that was waited for only in passing is not cut.
 //! 9. A frame is in memory until it is known to be written. What was spilled comes before the first frame that is kept,
 //!    and a reader of what was spilled takes that frame next.
 //! 10. A file is given back once all readers, but those that were cut, have passed it. No stall time counts while a

@@ -23,9 +23,9 @@ impl<C> HttpSingleflightLayer<C> {
     ///
     /// # Trade-offs
     ///
-    /// Where the content of requests is in the key, it is digested as the service reads it, and nothing of it is kept: a
-    /// request joins its shadow flight when the service has read its content, and one that is answered before that is
-    /// not watched. [`content_if`](Self::content_if) is asked only of content that comes in one piece; the head of such a
+    /// Where the content of requests is in the key, it is digested as the service reads it, and nothing of it is kept.
+    /// A request joins its shadow flight when the service has read its content; one that is answered before that is not
+    /// watched. [`content_if`](Self::content_if) is asked only of content that comes in one piece; the head of such a
     /// request is cloned for it.
     ///
     /// Requests that reload share the next flight, as the layer lets them (S13). But the leader of that flight calls at

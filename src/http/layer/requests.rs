@@ -130,7 +130,7 @@ impl<C> HttpSingleflightLayer<C> {
     /// Names gRPC methods that only read, and are not to be shared (streams, lists).
     ///
     /// Where a service has a method that is opted in with [`grpc`](Self::grpc), a call of any method that is named in
-    /// neither counts as a write: after it nobody joins flights that began before it, since it may have changed what
+    /// neither counts as a write. After it nobody joins flights that began before it, since it may have changed what
     /// they read (S21).
     ///
     /// # Examples

@@ -17,8 +17,8 @@ pub(crate) struct Noted {
     pub(crate) notes: Notes,
 }
 
-/// What was told. The flights of one key of a group come one after the other, and each asks from a task that was started
-/// before those of the next one: where one thread runs them in their order, the newest join of a name is that of its flight.
+/// What was told. The flights of one key of a group come one after the other, and each asks from a task started before
+/// those of the next. So where one thread runs tasks in order, the newest join of a name is that of its flight.
 #[derive(Clone, Default)]
 pub(crate) struct Notes(Arc<Mutex<Told>>);
 
