@@ -132,7 +132,14 @@ impl<T: Clone, S> SharedOutcome<T, S> {
         let told = on_panic.outcome.as_ref().filter(|outcome| Arc::strong_count(outcome) > 1);
         let told = told.and_then(|outcome| outcome.told.get().cloned());
         let outcome = on_panic.outcome.take();
-        match told.or_else(|| Arc::into_inner(outcome?)?.told.into_inner()) {
+        let told = if told.is_some() {
+            // The others may have gone meanwhile, so that this drops the value. It has its copy, and is failed by no panic of that.
+            discard(outcome);
+            told
+        } else {
+            outcome.and_then(|outcome| Arc::into_inner(outcome)?.told.into_inner())
+        };
+        match told {
             Some(Told::Shared { value, callers }) => Outcome { value, role, callers },
             _ => unreachable!("only a value is shared"),
         }

@@ -5,8 +5,9 @@ use std::{
     future::{pending, poll_fn, ready},
     hash::{Hash, Hasher},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::Pin,
     ptr::null,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker},
     time::Duration,
 };
@@ -14,9 +15,12 @@ use std::{
 use futures_util::FutureExt;
 use tokio::time::advance;
 use tokio_test::{assert_pending, task};
-use tower_singleflight::{Group, Limits, Reason, Role};
+use tower_singleflight::{Group, Limits, Outcome, Reason, Role};
 
-use crate::{told::Told, work::never};
+use crate::{
+    told::Told,
+    work::{never, settle},
+};
 
 /// Panics as it is dropped, if it is told to.
 #[derive(Clone, Default)]
@@ -142,4 +146,39 @@ async fn the_value_of_work_that_panics_as_it_is_dropped_is_not_leaked() {
         assert_eq!(Arc::strong_count(&value), 1, "scoped: {scoped}");
         assert!(group.is_empty());
     }
+}
+
+type Follower = Pin<Box<dyn Future<Output = Outcome<Original>> + Send>>;
+
+/// A value that panics as it is dropped, unless it is a copy. As it is copied, another follower gets its own copy.
+struct Original {
+    other: Arc<Mutex<Option<Follower>>>,
+    bad: Bad,
+}
+
+impl Clone for Original {
+    fn clone(&self) -> Self {
+        let other = self.other.lock().expect("no follower panics").take();
+        drop(other.map(|other| other.now_or_never().expect("the flight has landed")));
+        Self { other: Arc::clone(&self.other), bad: Bad(false) }
+    }
+}
+
+/// So it may be on two threads: each of the last two followers sees the other, and neither takes the value itself.
+#[tokio::test]
+async fn a_follower_that_has_a_copy_is_failed_by_no_panic_of_the_value_that_it_is_a_copy_of() {
+    let told = Arc::new(Told::default());
+    let group = Group::new().observed(Arc::clone(&told));
+    let other = Arc::new(Mutex::new(None));
+    let value = Original { other: Arc::clone(&other), bad: Bad(true) };
+    let leader = group.call("key", || ready(value).boxed());
+    let [first, second] = [(); 2].map(|()| group.call("key", || pending().boxed()));
+    *other.lock().unwrap() = Some(second.boxed());
+    settle().await;
+    drop(leader);
+    let outcome = AssertUnwindSafe(first).catch_unwind().await.expect("it has its copy");
+    assert!(outcome.callers == 3 && !outcome.value.bad.0);
+    drop(outcome);
+    assert_eq!(Arc::strong_count(&other), 1);
+    told.assert_agrees(group.stats());
 }
