@@ -1,97 +1,173 @@
-//! Grafana's dashboard asks for nothing that is not there.
+//! Grafana's dashboard asks for nothing that is not there, and for all that is.
 
-use std::{collections::BTreeSet, future::pending, panic::AssertUnwindSafe, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    future::pending,
+    panic::AssertUnwindSafe,
+    time::Duration,
+};
 
+use axum::http::{Request, Response};
 use futures_util::FutureExt;
 use metrics::with_local_recorder;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use promql_parser::{
+    label::MatchOp,
+    parser::{Expr, VectorSelector, parse},
+    util::visitor::{ExprVisitor, walk_expr},
+};
 use serde_json::Value;
 use tokio::runtime::Builder;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_singleflight::{
-    Group, Limits,
+    Group, HttpSingleflightLayer, Limits,
+    fleet::{Fleet, MemoryEngine, PostcardCodec},
     http::{HttpEvent, HttpObserver},
     metrics::Metered,
 };
 
 const DASHBOARD: &str = include_str!("../../../docs/grafana.json");
 
-/// Returns the dashboard's queries.
-fn queries() -> Vec<String> {
-    fn collect(value: &Value, queries: &mut Vec<String>) {
+/// Returns all texts of this name in the dashboard.
+fn texts(name: &str) -> Vec<String> {
+    fn collect(value: &Value, name: &str, texts: &mut Vec<String>) {
         match value {
             Value::Object(fields) => {
-                for (name, value) in fields {
-                    match value {
-                        Value::String(query) if name == "expr" || name == "query" => queries.push(query.clone()),
-                        value => collect(value, queries),
-                    }
-                }
+                texts.extend(fields.get(name).and_then(Value::as_str).map(str::to_owned));
+                fields.values().for_each(|value| collect(value, name, texts));
             }
-            Value::Array(values) => values.iter().for_each(|value| collect(value, queries)),
+            Value::Array(values) => values.iter().for_each(|value| collect(value, name, texts)),
             _ => {}
         }
     }
-    let mut queries = Vec::new();
-    collect(&serde_json::from_str(DASHBOARD).unwrap(), &mut queries);
-    queries
+    let mut texts = Vec::new();
+    collect(&serde_json::from_str(DASHBOARD).unwrap(), name, &mut texts);
+    texts
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+/// What queries ask for.
+#[derive(Default)]
+struct Asked {
+    metrics: BTreeSet<String>,
+    /// The labels by which they select and group, and the value if it is one.
+    labels: BTreeSet<(String, Option<String>)>,
+}
+
+impl Asked {
+    /// Asks for what the panels do. Each query asks for something.
+    fn by_panels() -> Self {
+        let mut asked = Self::default();
+        for query in texts("expr") {
+            let metrics = std::mem::take(&mut asked.metrics);
+            let expr =
+                parse(&query.replace("$__rate_interval", "5m")).unwrap_or_else(|error| panic!("{query}: {error}"));
+            let Ok(_) = walk_expr(&mut asked, &expr);
+            assert!(!asked.metrics.is_empty(), "{query} asks for nothing");
+            asked.metrics.extend(metrics);
+        }
+        asked
+    }
+
+    fn select(&mut self, selector: &VectorSelector) {
+        self.metrics.extend(selector.name.clone());
+        for matcher in &selector.matchers.matchers {
+            let value = matches!(matcher.op, MatchOp::Equal).then(|| matcher.value.clone());
+            self.labels.insert((matcher.name.clone(), value));
+        }
+    }
+}
+
+impl ExprVisitor for Asked {
+    type Error = Infallible;
+
+    fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Infallible> {
+        match expr {
+            Expr::VectorSelector(selector) => self.select(selector),
+            Expr::MatrixSelector(matrix) => self.select(&matrix.vs),
+            Expr::Aggregate(aggregate) => {
+                let by = aggregate.modifier.iter().flat_map(|modifier| &modifier.labels().labels);
+                self.labels.extend(by.map(|label| (label.clone(), None)));
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
 }
 
 /// Returns Prometheus' text after a call of each kind.
-fn exported() -> String {
+fn text() -> String {
     let recorder =
         PrometheusBuilder::new().with_recommended_naming(true).set_buckets(&[0.1, 1.0]).unwrap().build_recorder();
     let text = recorder.handle();
     let run = async {
         let group: Group<&str, u32> = Group::with_limits(Limits::new().max_wait(Duration::from_millis(1)));
-        let group = group.observed(Metered::new("g").per_route());
+        let group = group.observed(Metered::new("g"));
         let (leader, late) = (group.call("a", pending), group.call("a", || async { 2 }));
         assert_eq!(late.await.value, 2);
         drop(leader);
         assert!(AssertUnwindSafe(group.call("b", || async { panic!("on purpose") })).catch_unwind().await.is_err());
         assert_eq!(group.call("c", || async { 3 }).await.value, 3);
-        Metered::new("g").on_http(&HttpEvent::BodyEnded { readers: 2 });
+        let routes =
+            HttpSingleflightLayer::new().label(|_| Some("/rows".into())).observe(Metered::new("g").per_route());
+        let rows = service_fn(|_| async { Ok::<_, Infallible>(Response::new(String::new())) });
+        routes.layer(rows).oneshot(Request::new(String::new())).await.unwrap();
+        let metered = Metered::new("g");
+        metered.on_http(&HttpEvent::BodyEnded { readers: 2 });
+        let fleet = Fleet::new(MemoryEngine::new(), [7; 32]).observed(metered.fleet());
+        assert_eq!(fleet.call(&group, "d", PostcardCodec::new(), || async { 4 }).await.value, 4);
     };
     with_local_recorder(&recorder, || Builder::new_current_thread().enable_time().build().unwrap().block_on(run));
     text.render()
 }
 
+/// Returns what was exported: for each metric, its labels with their values.
+fn exported() -> BTreeMap<String, BTreeSet<(String, String)>> {
+    let mut exported = BTreeMap::<_, BTreeSet<_>>::new();
+    for line in text().lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let (series, _) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = series.split_once('{').unwrap();
+        let labels = labels.trim_end_matches('}').split(',').map(|label| label.split_once('=').unwrap());
+        let labels = labels.map(|(label, value)| (label.to_owned(), value.trim_matches('"').to_owned()));
+        exported.entry(name.to_owned()).or_default().extend(labels);
+    }
+    exported
+}
+
 #[test]
 fn every_query_names_a_metric_that_exists_and_every_metric_is_in_a_query() {
-    let text = exported();
-    let exported: BTreeSet<&str> = text
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| words(line).next().filter(|name| !name.is_empty()))
-        .collect();
-    let queries = queries();
-    assert!(queries.len() > 10, "{queries:?}");
-    let asked: BTreeSet<&str> =
-        queries.iter().flat_map(|query| words(query)).filter(|word| word.starts_with("singleflight")).collect();
+    let (asked, exported) = (Asked::by_panels().metrics, exported());
     for name in &asked {
-        assert!(exported.contains(name), "{name} is not exported: {exported:?}");
+        assert!(exported.contains_key(name), "{name} is not exported: {:?}", exported.keys());
     }
-    let kind = |name: &str| {
-        ["_bucket", "_sum", "_count"].iter().fold(name.to_owned(), |n, end| n.trim_end_matches(end).to_owned())
+    let kind = |name: &String| {
+        ["_bucket", "_sum", "_count"].iter().fold(name.clone(), |name, end| name.trim_end_matches(end).to_owned())
     };
-    let asked: BTreeSet<_> = asked.into_iter().map(kind).collect();
-    for name in exported {
+    let asked: BTreeSet<_> = asked.iter().map(kind).collect();
+    for name in exported.keys() {
         assert!(asked.contains(&kind(name)), "{name} is in no query");
     }
 }
 
 #[test]
 fn labels_in_queries_are_those_of_the_figures() {
-    let known = ["group", "role", "why", "end", "le", "route"];
-    for query in queries() {
-        for by in query.split(" by (").skip(1) {
-            let (labels, _) = by.split_once(')').unwrap();
-            for label in labels.split(", ") {
-                assert!(known.contains(&label), "{label} in {query}");
-            }
-        }
+    let exported: BTreeSet<_> = exported().into_values().flatten().collect();
+    for (label, value) in Asked::by_panels().labels {
+        let is_there =
+            exported.iter().any(|(name, has)| *name == label && value.as_ref().is_none_or(|value| value == has));
+        assert!(is_there, "{label}, {value:?}: {exported:?}");
+    }
+}
+
+/// Grafana's own functions, which Prometheus does not know.
+#[test]
+fn the_variables_are_values_of_labels_that_exist() {
+    let exported = exported();
+    let variables = texts("query");
+    assert!(variables.iter().any(|variable| variable.starts_with("label_values(")), "{variables:?}");
+    for variable in variables {
+        let Some(asked) = variable.strip_prefix("label_values(") else { continue };
+        let (metric, label) = asked.trim_end_matches(')').split_once(", ").unwrap();
+        assert!(exported[metric].iter().any(|(name, _)| name == label), "{variable}");
     }
 }
