@@ -1,4 +1,4 @@
-//! Grafana's dashboard asks for nothing that is not there, and for all that is.
+//! Grafana's dashboard asks for nothing that is not there, and for all that is; alerts ask for what is there.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,6 +28,14 @@ use tower_singleflight::{
 };
 
 const DASHBOARD: &str = include_str!("../../../docs/grafana.json");
+const OPERATING: &str = include_str!("../../../docs/operating.md");
+
+/// Returns the expressions of the alerts on the page about operating.
+fn alerts() -> Vec<String> {
+    let (_, block) = OPERATING.split_once("```promql\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    block.lines().map(str::to_owned).collect()
+}
 
 /// Returns all texts of this name in the dashboard.
 fn texts(name: &str) -> Vec<String> {
@@ -55,10 +63,10 @@ struct Asked {
 }
 
 impl Asked {
-    /// Asks for what the panels do. Each query asks for something.
-    fn by_panels() -> Self {
+    /// Asks for what these queries do. Each asks for something.
+    fn by(queries: &[String]) -> Self {
         let mut asked = Self::default();
-        for query in texts("expr") {
+        for query in queries {
             let metrics = std::mem::take(&mut asked.metrics);
             let expr =
                 parse(&query.replace("$__rate_interval", "5m")).unwrap_or_else(|error| panic!("{query}: {error}"));
@@ -136,7 +144,7 @@ fn exported() -> BTreeMap<String, BTreeSet<(String, String)>> {
 
 #[test]
 fn every_query_names_a_metric_that_exists_and_every_metric_is_in_a_query() {
-    let (asked, exported) = (Asked::by_panels().metrics, exported());
+    let (asked, exported) = (Asked::by(&texts("expr")).metrics, exported());
     for name in &asked {
         assert!(exported.contains_key(name), "{name} is not exported: {:?}", exported.keys());
     }
@@ -149,14 +157,29 @@ fn every_query_names_a_metric_that_exists_and_every_metric_is_in_a_query() {
     }
 }
 
+/// Returns the labels and values by which queries select and group, and which no figure has.
+fn unknown_labels(asked: Asked) -> Vec<(String, Option<String>)> {
+    let exported: BTreeSet<_> = exported().into_values().flatten().collect();
+    let is_there = |(label, value): &(String, Option<String>)| {
+        exported.iter().any(|(name, has)| name == label && value.as_ref().is_none_or(|value| value == has))
+    };
+    asked.labels.into_iter().filter(|label| !is_there(label)).collect()
+}
+
 #[test]
 fn labels_in_queries_are_those_of_the_figures() {
-    let exported: BTreeSet<_> = exported().into_values().flatten().collect();
-    for (label, value) in Asked::by_panels().labels {
-        let is_there =
-            exported.iter().any(|(name, has)| *name == label && value.as_ref().is_none_or(|value| value == has));
-        assert!(is_there, "{label}, {value:?}: {exported:?}");
+    assert_eq!(unknown_labels(Asked::by(&texts("expr"))), []);
+}
+
+#[test]
+fn alerts_ask_for_metrics_and_labels_that_exist() {
+    let (alerts, exported) = (alerts(), exported());
+    assert!(alerts.len() > 3, "{alerts:?}");
+    let asked = Asked::by(&alerts);
+    for name in &asked.metrics {
+        assert!(exported.contains_key(name), "{name} is not exported: {:?}", exported.keys());
     }
+    assert_eq!(unknown_labels(asked), []);
 }
 
 /// Grafana's own functions, which Prometheus does not know.
