@@ -11,7 +11,8 @@
 //! A solo flight that nobody joined is gone as soon as it lands; one that is to finish without its leader becomes shared
 //! without a second caller. The transitions are in the files below this one: how a flight begins (`begin`), lands (`landing`)
 //! and is left (`leave`, `abandon`), and how one waits behind another (`fresh`, `keys`). Each takes the locked shard by value, and
-//! returns what is to be done once the lock is released. They change a stage, take a flight off the index and take it out by the
+//! returns what is to be done once the lock is released; the parts that several have in common (`keys`, `release_next`) return
+//! theirs to them. All of it must be used. They change a stage, take a flight off the index and take it out by the
 //! methods of this file alone, which a test keeps (`tests/house/flights.rs`); outside of this module the compiler lets nobody do
 //! so.
 //!
@@ -105,6 +106,7 @@ impl<K, T, S> Table<K, T, S> {
     }
 
     /// Solo, Shared, Dropping, Landed => gone: takes out a flight that has no key. It is to be dropped once the lock is released.
+    #[must_use = "it is user code, to be dropped or woken once the lock is released"]
     fn take_out(&mut self, slot: usize) -> Flight<K, T, S> {
         debug_assert!(self.flights[slot].key.is_none(), "a flight is unlisted before it is taken out");
         let flight = self.flights.remove(slot);
@@ -115,6 +117,7 @@ impl<K, T, S> Table<K, T, S> {
     /// Solo => gone: takes out a flight that ends alone, and its key. Its leader has the work, and nothing else is left to be
     /// dropped but what is returned.
     #[inline(always)]
+    #[must_use = "it is user code, to be dropped or woken once the lock is released"]
     fn take_alone(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
         let flight = &mut self.flights[slot];
         let (key, waker) = (flight.key.take(), flight.leader_waker.take());

@@ -8,6 +8,7 @@ use crate::panic::{catch, discard};
 
 /// Wakers taken out of a flight under the lock. Dropping it wakes nobody; call [`wake`](WakeList::wake).
 #[derive(Default)]
+#[must_use = "wakers wait to be woken"]
 pub(super) struct WakeList {
     /// The leader of a flight that ended, its followers, and its task.
     pub(super) leader: Option<Waker>,

@@ -229,6 +229,7 @@ impl<K, T, S> Flight<K, T, S> {
     }
 
     /// Takes the waker of whoever polls the work next. Its place stays empty until that one is polled again.
+    #[must_use = "it is user code, to be dropped or woken once the lock is released"]
     pub(super) fn take_driver(&mut self) -> Option<Waker> {
         match self.stage {
             Stage::Solo => self.leader_waker.take(),
@@ -237,6 +238,7 @@ impl<K, T, S> Flight<K, T, S> {
         }
     }
 
+    #[must_use = "it is user code, to be dropped or woken once the lock is released"]
     pub(in crate::group) fn take_task(&mut self) -> Option<Waker> {
         self.waiting.as_mut()?.task.take()
     }

@@ -91,6 +91,7 @@ impl<'a, K, T> Locked<'a, K, T> {
 /// with the note of the work that has ended. Its work starts at once, unlisted. The leader or the task, whichever would
 /// have driven it in its turn, drives it now: a second driver would not know of the first. A flight that is to run to
 /// its end, or has no leader, is left to take its turn.
+#[must_use = "wakers wait to be woken, and user code to be dropped"]
 pub(super) fn release_next<'a, K, T>(
     shard: &'a Shard<K, T>,
     table: &mut Table<K, T, Shard<K, T>>,

@@ -9,6 +9,7 @@ use super::table::Table;
 impl<K, T, S> Table<K, T, S> {
     /// Unlists a flight, if the index lists it and not a successor (invariant 4); returns its key.
     #[inline]
+    #[must_use = "it is user code, to be dropped or woken once the lock is released"]
     pub(super) fn unlist(&mut self, slot: usize) -> Option<K> {
         let flight = &mut self.flights[slot];
         let joinable = flight.is_joinable();
@@ -51,6 +52,7 @@ impl<K, T, S> Table<K, T, S> {
     /// goes on waiting.
     ///
     /// Returns the key if nobody else has it now, and the waker of whoever drives the flight that starts.
+    #[must_use = "it is user code, to be dropped or woken once the lock is released"]
     pub(super) fn set_aside(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
         let Some(next) = self.flights[slot].next() else { return (self.unlist(slot), None) };
         self.flights[slot].waiting_mut().successor = None;
@@ -63,6 +65,7 @@ impl<K, T, S> Table<K, T, S> {
     /// waits for that instead (invariant 5).
     ///
     /// Returns its key and the waker of whoever drives the newer flight.
+    #[must_use = "it is user code, to be dropped or woken once the lock is released"]
     pub(super) fn release_key(&mut self, slot: usize) -> (Option<K>, Option<Waker>) {
         let Some(waiting) = &mut self.flights[slot].waiting else { return (self.unlist(slot), None) };
         if waiting.turn.is_some() {
@@ -94,6 +97,7 @@ impl<K, T, S> Table<K, T, S> {
     }
 
     /// Gives the key of a flight to the one behind it, if that waits for its turn; else returns it.
+    #[must_use = "it is user code, to be dropped or woken once the lock is released"]
     fn hand_over(&mut self, slot: usize, next: usize) -> Option<K> {
         if self.flights[next].turn().is_none() {
             return self.unlist(slot);
@@ -104,6 +108,7 @@ impl<K, T, S> Table<K, T, S> {
     }
 
     /// Lets a flight start that has waited for another one; returns the waker of whoever drives it.
+    #[must_use = "it is user code, to be dropped or woken once the lock is released"]
     fn start(&mut self, next: usize) -> Option<Waker> {
         let next = &mut self.flights[next];
         next.waiting_mut().blocked_by = None;

@@ -78,6 +78,7 @@ impl<'a, K, T> Locked<'a, K, T> {
     }
 
     /// Landed => gone: the leader takes its part.
+    #[must_use = "it is user code, to be dropped or woken once the lock is released"]
     pub(in crate::group) fn take_landed(mut self, at: FlightRef) -> ShardFlight<K, T> {
         self.table.take_out(at.slot)
     }
