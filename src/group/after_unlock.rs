@@ -71,30 +71,28 @@ impl<K, T> AfterUnlock<'_, K, T> {
         if let Some(lost) = lost {
             trace::lost(lost);
         }
-        // The key may be another caller's: it goes to the flight that waits behind its own.
+        // The work alone may fail the caller that drops it. The rest may be others', such as a key that was handed over, and two
+        // panics at once would end the process.
         discard(key);
-        drop((closed, waker, gone, unwanted, waiting));
+        discard(waker);
+        discard(gone);
+        discard(unwanted);
+        discard(waiting);
+        drop(closed);
         if let Err(payload) = next {
             resume_unwind(payload);
         }
         own
     }
 
-    /// Does the same on behalf of a caller that owns neither the key nor the work nor an outcome. If one of these
-    /// panics as it is dropped, that is another caller's panic, and goes no further. Each is dropped by itself, since
-    /// two panics at once would end the process.
+    /// Does the same on behalf of a caller that owns neither the work nor an outcome. If one of these panics as it is
+    /// dropped, that is another caller's panic, and goes no further.
     pub(super) fn run_for_others(mut self) {
-        let (closed, key, unwanted, own) = (self.closed.take(), self.key.take(), self.unwanted.take(), self.own.take());
-        let rest = catch(|| self.run());
+        let closed = self.closed.take();
+        discard(self.run());
         if let Some(Closed { work, then }) = closed {
             discard(work);
             discard(then);
-        }
-        discard(unwanted);
-        discard(own);
-        discard(key);
-        if let Err(payload) = rest {
-            resume_unwind(payload);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     mem::forget,
+    panic::resume_unwind,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -132,7 +133,12 @@ impl<K, T> Follower<K, T> {
 
     fn leave(&mut self, leaving: Leaving) {
         if let Some(outcome) = self.outcome.take() {
-            outcome.shard.lock().leave_as_follower(&outcome, self.parked, leaving).run();
+            let left = catch(|| outcome.shard.lock().leave_as_follower(&outcome, self.parked, leaving).run());
+            // This may be the last hold on the value, which the caller has not got.
+            discard(outcome);
+            if let Err(payload) = left {
+                resume_unwind(payload);
+            }
         }
     }
 }

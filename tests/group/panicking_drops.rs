@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     future::{pending, poll_fn, ready},
     hash::{Hash, Hasher},
+    mem::forget,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     ptr::null,
@@ -181,4 +182,36 @@ async fn a_follower_that_has_a_copy_is_failed_by_no_panic_of_the_value_that_it_i
     drop(outcome);
     assert_eq!(Arc::strong_count(&other), 1);
     told.assert_agrees(group.stats());
+}
+
+/// Two panics at once end the process.
+#[tokio::test]
+async fn a_follower_that_leaves_may_hold_the_last_value_and_work_which_both_panic_as_they_are_dropped() {
+    let group = Group::new();
+    let leader = group.call("key", || ready(Bad(true)).boxed());
+    let unneeded = Bad(true);
+    let follower = group.call("key", move || {
+        let _unneeded = &unneeded;
+        pending().boxed()
+    });
+    forget(leader.await.value);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(follower))).is_err(), "its own work panics");
+    assert!(group.is_empty());
+}
+
+#[tokio::test]
+async fn a_leader_that_leaves_may_have_work_a_key_and_a_waker_that_all_panic_as_they_are_dropped() {
+    let group = Group::new();
+    let bad = Bad(true);
+    let mut leader = group.call(Bad(true), move || {
+        poll_fn(move |_| {
+            let _bad = &bad;
+            Poll::<u32>::Pending
+        })
+    });
+    let waker = Waker::from(Arc::new(Worn(Bad(true))));
+    assert!(leader.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(leader))).is_err(), "its own work panics");
+    assert!(group.is_empty());
 }
