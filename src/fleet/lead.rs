@@ -194,7 +194,10 @@ impl Flight {
                 Err(_) => Message::bare(Kind::Abandoned),
             },
         };
-        self.land(message).await;
+        // One that was given up lands with that, and may never have led.
+        if self.land(message).await && !is_given_up {
+            self.core.counts.count_landed();
+        }
         if is_followed == IsFollowed::Unknown {
             self.close().await;
         }
@@ -225,7 +228,8 @@ impl Flight {
         Message::bare(Kind::Failed)
     }
 
-    async fn land(&self, message: Message) {
+    /// Lets the flight land; returns whether the engine has taken it.
+    async fn land(&self, message: Message) -> bool {
         let Self { core, name, token } = self;
         let sealed = core.seal(*name, *token, &message);
         let keep = core.settings.keep;
@@ -233,11 +237,11 @@ impl Flight {
         // worth it.
         for pause in [PENDING / 3, Duration::ZERO] {
             if core.ask(|engine| engine.land(*name, *token, sealed.clone(), keep)).await.is_ok() {
-                core.counts.count_landed();
-                return;
+                return true;
             }
             let _ = wait_for(pause).await;
         }
+        false
     }
 }
 

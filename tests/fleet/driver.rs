@@ -81,6 +81,24 @@ async fn f1_a_lead_that_comes_too_late_is_given_up() {
     assert_eq!(processes[0].fleet.stats().without_engine, 1);
 }
 
+/// Whoever follows it meanwhile is told so. It has not led, and so it is none of the flights that were told to others either.
+#[tokio::test(start_paused = true)]
+async fn f1_a_lead_that_comes_too_late_and_is_followed_is_handed_over_and_counts_as_none() {
+    let engine = MemoryEngine::new();
+    let processes = processes::<2>(&engine);
+    engine.takes(ms(90));
+    let first = processes[0].call(7);
+    settle().await;
+    engine.takes(Duration::ZERO);
+    let second = processes[1].call(7);
+    sleep(ms(200)).await;
+    processes[0].backend.open();
+    assert_eq!([first.await.unwrap().value, second.await.unwrap().value], ["7: run 0", "7: run 1"]);
+    rest(&engine, &processes).await;
+    let stats = processes[0].fleet.stats();
+    assert_eq!((stats.led, stats.landed, stats.without_engine), (0, 0, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn f3_the_outcome_is_seen_when_closing_is_acknowledged_or_its_budget_is_spent() {
     for (takes, expected) in [(20, 20), (200, 50)] {
