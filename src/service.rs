@@ -132,7 +132,7 @@ where
         let key = self.key_fn.key(&request);
         let fresh = self.key_fn.is_fresh(&request);
         let fleet = match (&self.fleet, &key) {
-            (Some(fleet), Some(key)) if !fresh => Some(fleet.of(key.clone(), self.group.limits())),
+            (Some(fleet), Some(key)) if !fresh => Some(fleet.of(key.clone(), &self.group)),
             _ => None,
         };
         let work = ServiceWork { service: self.inner.clone(), request, share_if: self.share_if.clone(), fleet };

@@ -96,7 +96,6 @@ impl Ask {
 
     /// Returns the flag that is set once the flight which it waits for can be joined no more, though its outcome is yet
     /// to come.
-    #[cfg(feature = "http")]
     pub(crate) fn closed(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.closed)
     }

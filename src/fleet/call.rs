@@ -50,7 +50,7 @@ impl Fleet {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let fleet = TypedFleet::new(self.clone(), Arc::new(codec)).of(key.clone(), group.limits());
+        let fleet = TypedFleet::new(self.clone(), Arc::new(codec)).of(key.clone(), group);
         FleetCall { call: group.run_in_context(key, FleetWork { fleet, start: work }) }
     }
 }

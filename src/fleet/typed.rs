@@ -1,8 +1,11 @@
 //! A fleet as a group or a layer has it: with what encodes its keys and outcomes. The work of one key asks it before it runs.
 
 use std::{
+    future::poll_fn,
+    hash::Hash,
     panic::resume_unwind,
-    sync::{Arc, OnceLock},
+    pin::pin,
+    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -18,7 +21,7 @@ use super::{
     role::FleetReason,
 };
 use crate::{
-    Limits,
+    Group,
     context::Context,
     group::{BoxedWork, Closure, ShareIf},
     panic::{catch, discard},
@@ -38,8 +41,9 @@ pub(crate) struct TypedFleet<K, T> {
 pub(crate) struct KeyedFleet<K, T> {
     fleet: TypedFleet<K, T>,
     key: K,
-    /// The limits of the group.
-    limits: Limits,
+    group: Group<K, T>,
+    /// Lets nobody join the flight any more whose work is being polled.
+    forget: fn(&Group<K, T>, &K),
     /// When another process began to run the same work, if one does.
     began: BeganElsewhere,
 }
@@ -53,10 +57,14 @@ impl<K, T> TypedFleet<K, T> {
     }
 
     /// Returns what the work of this key needs to ask the fleet; boxed, since the work is moved about.
-    pub(crate) fn of(&self, key: K, limits: Limits) -> Box<KeyedFleet<K, T>> {
+    pub(crate) fn of(&self, key: K, group: &Group<K, T>) -> Box<KeyedFleet<K, T>>
+    where
+        K: Hash + Eq,
+    {
         let Self { fleet, encode_key, codec } = self;
         let fleet = Self { fleet: fleet.clone(), encode_key: *encode_key, codec: Arc::clone(codec) };
-        Box::new(KeyedFleet { fleet, key, limits, began: BeganElsewhere::wanted(&limits) })
+        let (group, began) = (group.clone(), BeganElsewhere::wanted(&group.limits()));
+        Box::new(KeyedFleet { fleet, key, group, forget: Group::forget_current, began })
     }
 }
 
@@ -88,13 +96,26 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let Self { fleet: TypedFleet { fleet, encode_key, codec }, key, limits, began } = *self;
+        let Self { fleet: TypedFleet { fleet, encode_key, codec }, key, group, forget, began } = *self;
         // A key that cannot be encoded cannot be that of another process's flight.
         let Some(bytes) = unless_it_panics(|| encode_key(&key)) else { return start().await };
-        drop(key);
         let name = fleet.domain().name(fleet.domain().scope(&[b"key", &bytes]), &bytes);
-        let mut ask = fleet.ask(name, limits, REMEMBERED, began);
-        let lead = match ask.take().await {
+        let mut ask = fleet.ask(name, group.limits(), REMEMBERED, began);
+        let course = {
+            let (closed, mut taken) = (ask.closed(), pin!(ask.take()));
+            poll_fn(|cx| {
+                let polled = taken.as_mut().poll(cx);
+                // Invariant 3: a caller that comes from now on would get what others have had already. The callers of this flight get
+                // it all the same.
+                if closed.swap(false, Relaxed) {
+                    let _ = catch(|| forget(&group, &key)).map_err(discard);
+                }
+                polled
+            })
+            .await
+        };
+        drop((group, key));
+        let lead = match course {
             Course::Lead(lead) => lead,
             Course::Local(_) => return start().await,
             Course::Message(message) => {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
-#[cfg(all(feature = "fleet", feature = "http"))]
+#[cfg(feature = "fleet")]
 use super::reentrancy;
 use super::{Group, flight_ref::FlightRef, shard::Shard};
 use crate::{FlightId, panic::DiscardEach};
@@ -123,7 +123,7 @@ impl<K: Hash + Eq, T> Group<K, T> {
     }
 
     /// Forgets the flight whose work this thread is polling, if the key is still on that one (invariant 4).
-    #[cfg(all(feature = "fleet", feature = "http"))]
+    #[cfg(feature = "fleet")]
     pub(crate) fn forget_current<Q>(&self, key: &Q)
     where
         K: Borrow<Q>,

@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use bytes::Bytes;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 use tower_singleflight::{
     Group,
     fleet::{Closed, Engine, Faults, Fleet, MemoryEngine, Name, Reply, Token, Unavailable},
@@ -133,4 +137,45 @@ async fn who_follows_a_flight_that_the_engine_has_forgotten_takes_over_when_it_l
     for call in calls {
         assert_eq!(call.await.unwrap().callers, 1);
     }
+}
+
+/// An engine that takes its time for landings.
+#[derive(Clone)]
+struct LandsLate {
+    well: MemoryEngine,
+    gate: Arc<Notify>,
+}
+
+impl Engine for LandsLate {
+    pass_on!(join renew close hold peek fence news);
+
+    fn land(&self, name: Name, token: Token, message: Bytes, keep: Duration) -> Reply<()> {
+        let (well, gate) = (self.well.clone(), Arc::clone(&self.gate));
+        Box::pin(async move {
+            gate.notified().await;
+            well.land(name, token, message, keep).await
+        })
+    }
+}
+
+/// As with a long message on a slow line: those of the leader's process have had the outcome for long.
+#[tokio::test(start_paused = true)]
+async fn f3_nobody_joins_a_flight_that_waits_for_one_which_was_seen_to_have_closed() {
+    let engine = LandsLate { well: MemoryEngine::new(), gate: Arc::default() };
+    let backend = Backend::new();
+    let processes = [(); 2].map(|()| Process {
+        group: Group::new(),
+        fleet: Fleet::new(engine.clone(), SECRET),
+        backend: backend.clone(),
+    });
+    let [leader, follower] = two(&processes).await;
+    backend.open();
+    assert_eq!(leader.await.unwrap().value, "7: run 0");
+    sleep(Duration::from_millis(300)).await;
+    let late = processes[1].call(7);
+    settle().await;
+    engine.gate.notify_one();
+    assert_eq!(late.await.unwrap().value, "7: run 1");
+    assert_eq!(follower.await.unwrap().value, "7: run 0");
+    assert!(processes.iter().all(|process| process.group.is_empty()));
 }
