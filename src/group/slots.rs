@@ -78,7 +78,7 @@ impl<V> Slots<V> {
     }
 
     /// Gives back the memory of slots that are all empty, and says whether there was any (invariant 12). Room for one is
-    /// kept: a shard that has now one flight and now two would do nothing but allocate.
+    /// kept: a shard that goes back and forth between one flight and two would free and allocate each time.
     #[inline]
     pub(super) fn shrink(&mut self) -> bool {
         let shrinks = self.more.is_empty() && self.more.capacity() > 1;

@@ -5,6 +5,7 @@
 mod admit;
 mod cache_status;
 mod directives;
+mod facts;
 mod follower;
 mod personal;
 mod response_directives;
@@ -21,8 +22,9 @@ pub(super) use self::verdict::is_event_stream;
 pub(super) use self::{
     admit::{Admission, Content, is_unsafe},
     cache_status::{CacheName, Forwarded},
+    facts::RequestFacts,
     follower::follower_head,
-    verdict::{Again, AnswerHead, GRPC_STATUS, GrpcVerdict, RequestFacts, Verdict},
+    verdict::{Again, AnswerHead, GRPC_STATUS, GrpcVerdict, Verdict},
 };
 
 /// A layer's settings about sharing.

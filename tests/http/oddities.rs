@@ -5,7 +5,7 @@
 //! something (S7), or is `private` or `no-store` (S8), releases all who waited at once (D3), and of a flight that timed
 //! out those are released who waited more than half of its time (D9). Those are asked for in `release.rs`.
 //! Of the statuses that an origin gives for a field of the list, those that D9 does not name keep to S10: 404 and 301 are
-//! shared, 302 and 426 are not.
+//! shared, 302 is not.
 
 mod kinds;
 

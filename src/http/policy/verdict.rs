@@ -1,35 +1,14 @@
 //! With whom may an answer be shared?
 
-use http::{HeaderMap, HeaderName, Version, header, request, response};
+use http::{HeaderMap, HeaderName, header, response};
 
 use super::{
-    Credentials, Policy, personal::is_personal, response_directives::ResponseDirectives, tokens::elements, vary::vary,
+    Credentials, Policy, facts::RequestFacts, personal::is_personal, response_directives::ResponseDirectives,
+    tokens::elements, vary::vary,
 };
 use crate::http::rule::Rule;
 
 pub(in crate::http) static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-
-/// What the verdict has to know of the leader's request.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::http) struct RequestFacts {
-    /// It carried credentials, and the response is to say whether it may be shared (S5).
-    authorized: bool,
-    /// It carried validators, which are in the key.
-    validated: bool,
-    /// It carried a deadline of its own, which is not in the key (S28).
-    deadline: bool,
-    /// It came by HTTP/1.0, over which a body that breaks off may look whole (S30).
-    pub(in crate::http) http10: bool,
-    /// Its answer has no content, whatever its head announces (RFC 9110, section 9.3.2).
-    pub(in crate::http) head: bool,
-}
-
-impl RequestFacts {
-    /// Returns what counts of a request whose answer was made for another one: that one had another deadline (S28).
-    pub(in crate::http) const fn of_one_who_waited(self) -> Self {
-        Self { deadline: false, ..self }
-    }
-}
 
 /// With whom an answer may be shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,19 +73,6 @@ impl Verdict {
 }
 
 impl Policy {
-    /// Notes what the verdict will have to know of a request; `deadline`: it brought one.
-    #[inline]
-    pub(in crate::http) fn facts(&self, parts: &request::Parts, deadline: bool) -> RequestFacts {
-        let has = |name| parts.headers.contains_key(name);
-        RequestFacts {
-            authorized: self.credentials == Credentials::ByResponse && has(header::AUTHORIZATION),
-            validated: self.validators && (has(header::IF_NONE_MATCH) || has(header::IF_MODIFIED_SINCE)),
-            deadline,
-            http10: parts.version <= Version::HTTP_10,
-            head: parts.method == http::Method::HEAD,
-        }
-    }
-
     /// Judges an error of the wrapped service (D4); if the leader has a deadline, that may be the reason for it (S28).
     pub(in crate::http) fn verdict_on_error(&self, facts: RequestFacts) -> Verdict {
         let share = match (self.share_server_errors, facts.deadline) {
@@ -270,8 +236,12 @@ impl Policy {
         let shares = match status {
             // Interim answers; a part, or a change to what the caller has already (RFC 3229, section 10.4.1).
             ..=199 | 206 | 226 => false,
-            // About the credentials of one request, its connection, protocol, rate or network, its fields' size, or the way it came.
-            401 | 403 | 407 | 408 | 421 | 425 | 426 | 429 | 431 | 505 | 508 | 511 => false,
+            // About one request's credentials;
+            401 | 403 | 407 => false,
+            // its connection, its protocol, or the way it came;
+            408 | 421 | 425 | 426 | 505 | 508 => false,
+            // its rate, the size of its fields, or its network.
+            429 | 431 | 511 => false,
             304 => facts.validated,
             // D4.
             500..=599 => return if self.share_server_errors { Ok(()) } else { Err(Rule::D4Failure) },
