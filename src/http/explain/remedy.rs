@@ -71,7 +71,7 @@ const fn of(rule: Rule) -> (&'static str, Option<&'static str>) {
         ),
         Rule::S28Deadline => (
             "the leader's `grpc-timeout` or `request-timeout`, and an answer that says that time was up",
-            Some("nothing: it is that caller's own time"),
+            Some("no way: it is that caller's own time"),
         ),
         Rule::S29EventStream => {
             ("the answer's type is `text/event-stream`", Some("`Cache-Control: public`; `share_event_streams()`"))
