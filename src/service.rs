@@ -3,6 +3,7 @@
 use std::{
     fmt,
     hash::Hash,
+    mem::replace,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -118,15 +119,20 @@ where
     type Future = ResponseFuture<S, K, Req, Result<Res, Err>>;
 
     /// Always ready: a follower needs nothing of the wrapped service, and whether a caller will follow is not known
-    /// before its request.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Err>> {
+    /// before its request. In a dry run, as ready as the wrapped service: each call goes there.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Err>> {
+        if self.shadow.is_some() {
+            return self.inner.poll_ready(cx);
+        }
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
         if let Some(shadow) = &self.shadow {
             let watched = shadow.watch(|| (self.key_fn.key(&request), self.key_fn.is_fresh(&request)));
-            let work = ServiceWork { service: self.inner.clone(), request, share_if: None, fleet: None };
+            // To the service that has been polled ready.
+            let next = self.inner.clone();
+            let work = ServiceWork { service: replace(&mut self.inner, next), request, share_if: None, fleet: None };
             return ResponseFuture::watched(Group::<K, _>::run_beside(work), watched);
         }
         let key = self.key_fn.key(&request);

@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     fmt,
+    mem::replace,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -102,14 +103,17 @@ where
     type Future = HttpResponseFuture<S, B, RB, E>;
 
     /// Always ready: a follower needs nothing of the wrapped service, and whether a caller will follow is not known
-    /// before its request.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E>> {
+    /// before its request. In a dry run, as ready as the wrapped service: each request goes there.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
+        if self.shadow.is_some() {
+            return self.inner.poll_ready(cx);
+        }
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if let Some(shadow) = &self.shadow {
-            return self.try_out(shadow, request);
+        if self.shadow.is_some() {
+            return self.try_out(request);
         }
         let (mut parts, body) = request.into_parts();
         let watch = self.coalescer.watch(&parts);
@@ -121,29 +125,31 @@ where
 
 impl<S> HttpSingleflight<S> {
     /// Sends a request as it would be sent without the layer, which watches it.
-    fn try_out<B, RB, E>(&self, shadow: &Shadow, request: Request<B>) -> HttpResponseFuture<S, B, RB, E>
+    fn try_out<B, RB, E>(&mut self, request: Request<B>) -> HttpResponseFuture<S, B, RB, E>
     where
         S: Service<Request<B>> + Clone,
         B: Body,
     {
-        if shadow.passes(&request) {
+        let Some(shadow) = self.shadow.as_ref().filter(|shadow| !shadow.passes(&request)) else {
             return self.send_watched(request, None);
-        }
+        };
         let (parts, body) = request.into_parts();
         let watched = shadow.watch(&parts, || RequestContent::of(&body));
         self.send_watched(Request::from_parts(parts, body), Some(watched))
     }
 
-    /// Sends a request that may be watched; `None`: it is not in the sample.
+    /// Sends a request that may be watched, to the service that has been polled ready; `None`: it is not in the sample.
     pub(super) fn send_watched<B, RB, E>(
-        &self,
+        &mut self,
         request: Request<B>,
         watched: Option<Watched>,
     ) -> HttpResponseFuture<S, B, RB, E>
     where
         S: Service<Request<B>> + Clone,
     {
-        HttpResponseFuture::shadow(ShadowCall::new(self.inner.clone(), request, watched), Arc::clone(&self.coalescer))
+        let next = self.inner.clone();
+        let ready = replace(&mut self.inner, next);
+        HttpResponseFuture::shadow(ShadowCall::new(ready, request, watched), Arc::clone(&self.coalescer))
     }
 
     /// Sends a request as it was planned.

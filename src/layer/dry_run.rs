@@ -9,7 +9,7 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// other.
     ///
     /// [`dry_run_stats`](Self::dry_run_stats) says how many calls would have been saved, and for how many of them the
-    /// key was not enough. Nobody waits, no flight is made, and neither [`inspect`](Self::inspect) nor an observer is told
+    /// key was not enough. Nobody waits, the service is ready when the wrapped one is, no flight is made, and neither [`inspect`](Self::inspect) nor an observer is told
     /// of anything. For HTTP, `HttpSingleflightLayer::dry_run` says which input the key lacks.
     ///
     /// # Panics

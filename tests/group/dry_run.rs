@@ -10,7 +10,11 @@ use std::{
 
 use futures_util::FutureExt;
 use tokio_test::task::spawn;
-use tower::{Layer, Service};
+use tower::{
+    Layer, Service, ServiceExt,
+    limit::ConcurrencyLimit,
+    load_shed::{LoadShed, error::Overloaded},
+};
 use tower_singleflight::{Group, Limits, SingleflightLayer};
 use tower_test::mock;
 
@@ -52,6 +56,19 @@ async fn every_call_goes_alone_and_outcomes_are_compared_whoever_comes_first() {
         assert_eq!(service.call((0, 1)).await, Ok(1));
         assert_eq!(layer.dry_run_stats().alone, 1);
     }
+}
+
+/// Back-pressure reaches those who stand above, as it does without the layer.
+#[tokio::test]
+async fn who_stands_above_sees_whether_the_service_is_ready() {
+    let limited = ConcurrencyLimit::new(backend(), 1);
+    let mut service = LoadShed::new(SingleflightLayer::new(key).dry_run(same).layer(limited));
+    service.ready().await.unwrap();
+    let first = service.call((7, 1));
+    let turned_away = service.ready().await.unwrap().call((8, 1)).await;
+    assert!(turned_away.is_err_and(|error| error.is::<Overloaded>()));
+    assert_eq!(first.await.unwrap(), 1);
+    assert_eq!(service.ready().await.unwrap().call((8, 1)).await.unwrap(), 1);
 }
 
 #[tokio::test]

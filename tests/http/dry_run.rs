@@ -7,6 +7,7 @@ mod found;
 #[cfg(feature = "axum")]
 mod handlers;
 mod kept;
+mod ready;
 mod reloads;
 mod saved;
 mod transparent;

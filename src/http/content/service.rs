@@ -52,9 +52,9 @@ where
     type Error = E;
     type Future = ContentFuture<S, B, RB, E>;
 
-    /// Always ready, as the service within is.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E>> {
-        Poll::Ready(Ok(()))
+    /// As ready as the service within is: always, but in a dry run.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
+        Service::<Request<ContentBody<B>>>::poll_ready(&mut self.inner, cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
