@@ -11,7 +11,7 @@ use crate::http::key::{Recipe, is_of_one_call, original_uri};
 const MOST: usize = 64;
 const MOST_UNEQUAL: usize = 16;
 
-/// How long a name is at most, in bytes: clients choose some of them.
+/// How long a name is at most, in characters: clients choose some of them.
 const LONGEST: usize = 64;
 
 /// Something that a request shows, and that its key may lack.
@@ -21,6 +21,7 @@ pub struct Input(Kind);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Field(Box<str>),
+    /// A parameter; without a name, what has none.
     Query(Box<str>),
     Path,
     Authority,
@@ -35,10 +36,12 @@ impl Input {
         Self(field(&HeaderName::from_bytes(name.as_bytes()).unwrap()))
     }
 
-    /// Returns its name: that of a field, `?name` for a query parameter, or `path`, `authority` or `version`.
+    /// Returns its name: that of a field, `?name` for a query parameter, or `path`, `authority` or `version`; `query` for what
+    /// has no name in the query, which may be a value.
     pub fn name(&self) -> String {
         match &self.0 {
             Kind::Field(name) | Kind::OneCall(name) => name.to_string(),
+            Kind::Query(name) if name.is_empty() => "query".to_owned(),
             Kind::Query(name) => format!("?{name}"),
             Kind::Path => "path".to_owned(),
             Kind::Authority => "authority".to_owned(),
@@ -54,8 +57,8 @@ impl Input {
                 "cookie" => "key_cookies([..]) or per_credential()".to_owned(),
                 name => format!("key_header(\"{name}\")"),
             },
-            Kind::Query(name) => format!("no ignore_query([\"{name}\"])"),
-            Kind::Path | Kind::Authority => "key_fn(..) that has it".to_owned(),
+            Kind::Query(name) if !name.is_empty() => format!("no ignore_query([\"{name}\"])"),
+            Kind::Query(_) | Kind::Path | Kind::Authority => "key_fn(..) that has it".to_owned(),
             Kind::OneCall(_) | Kind::Version => "coalesce_if(..)".to_owned(),
         }
     }
@@ -109,6 +112,10 @@ impl Inputs {
         let mut query: BTreeMap<&str, Vec<&[u8]>> = BTreeMap::new();
         for parameter in uri.query().unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            // Without anything behind a `=` it is a value as much as a name, unless the application has named it.
+            let is_named =
+                value.bytes().any(|byte| byte != b'=') || recipe.ignored_query.iter().any(|ignored| **ignored == *name);
+            let (name, value) = if is_named { (name, value) } else { ("", parameter) };
             query.entry(name).or_default().push(value.as_bytes());
         }
         for (name, values) in query {

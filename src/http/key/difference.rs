@@ -195,10 +195,12 @@ fn by_name<'a>(pairs: &[&'a [u8]]) -> BTreeMap<&'a [u8], Vec<&'a [u8]>> {
     named
 }
 
-/// Returns the name of a pair; one without a `=` has none, since it may as well be a value.
+/// Returns the name of a pair. One without anything behind a `=` has none, since it may as well be a value: a token in Base64
+/// ends in one or two.
 fn name_of(pair: &[u8]) -> Option<&[u8]> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
-    Some(&pair[..equals])
+    let (name, value) = pair.split_at(equals);
+    value.iter().any(|byte| *byte != b'=').then_some(name)
 }
 
 /// Returns the names under which the two have different values.

@@ -1,5 +1,7 @@
 //! What is compared, and what the report says of it.
 
+use std::sync::{Arc, Mutex};
+
 use tower_singleflight::{
     HttpSingleflightLayer,
     http::dry_run::{Colour, DryRun},
@@ -7,7 +9,7 @@ use tower_singleflight::{
 
 use crate::{
     herd::{herd, texts},
-    origin::{Plain, bench, get_with, ok, text},
+    origin::{Plain, bench, get, get_with, ok, text},
 };
 
 #[tokio::test]
@@ -44,4 +46,35 @@ async fn answers_that_differ_by_a_field_that_is_left_out_are_red_and_name_it() {
     assert_eq!(route.causes()[0].input().name(), "x-tenant");
     assert!(route.causes()[0].is_exact());
     println!("{report}");
+}
+
+/// What stands in a query without a name is a value, be it that it ends in `=` as a token in Base64 does.
+#[tokio::test]
+async fn what_has_no_name_in_a_query_is_told_of_and_not_shown() {
+    for (before, behind) in [("", ""), ("page=1&", ""), ("", "="), ("", "==")] {
+        let lines = Arc::new(Mutex::new(String::new()));
+        let log = Arc::clone(&lines);
+        let dry_run = DryRun::new().on_difference(move |difference| {
+            let said = format!("{difference} {difference:?} {:?}", difference.remedies());
+            log.lock().unwrap().push_str(&said);
+        });
+        let layer = HttpSingleflightLayer::new().key_fn(|parts| Some(parts.uri.path().to_owned())).dry_run(dry_run);
+        let mut bench: Plain = bench(layer);
+        let tokens = ["hunter1", "hunter2", "hunter1", "hunter2"];
+        let calls = tokens.map(|token| bench.call(get(&format!("/x?{before}{token}{behind}"))));
+        for token in tokens {
+            bench.next().await.answer(ok(&[], token));
+        }
+        for call in calls {
+            text(call.await.unwrap()).await;
+        }
+        let report = bench.layer.dry_run_report();
+        let route = &report.routes()[0];
+        assert_eq!((route.colour(), route.causes()[0].input().name()), (Colour::Red, "query".to_owned()));
+        assert_eq!(route.remedies(), ["key_fn(..) that has it", "coalesce_if(..)"]);
+        let said = lines.lock().unwrap().clone();
+        assert!(said.contains("answers differ in body, and requests in query (S2)"), "{said}");
+        let all = format!("{report} {report:?} {} {said}", report.to_json());
+        assert!(!all.contains("hunter"), "{all}");
+    }
 }
