@@ -21,8 +21,18 @@ fn request(key: u32) -> Request<Full<Bytes>> {
     request.header("user-agent", "test/1.0").body(Full::default()).unwrap()
 }
 
+/// As large as clients like to make it.
+fn large_request(key: u32) -> Request<Full<Bytes>> {
+    let mut request = request(key);
+    *request.uri_mut() = format!("/{}/{key}", "x".repeat(6_000)).parse().unwrap();
+    request.headers_mut().insert("user-agent", "x".repeat(10_000).parse().unwrap());
+    request
+}
+
+type Make = fn(u32) -> Request<Full<Bytes>>;
+
 /// Makes a call for each of these keys, all under way at once; returns the bytes that they take.
-fn under_way(layer: &HttpSingleflightLayer, keys: impl ExactSizeIterator<Item = u32>) -> isize {
+fn under_way(layer: &HttpSingleflightLayer, keys: impl ExactSizeIterator<Item = u32>, request: Make) -> isize {
     // It answers nobody, so that all calls are under way at once.
     let origin = |_: Request<Full<Bytes>>| pending::<Result<Response<Full<Bytes>>, Infallible>>();
     let mut service = layer.layer(service_fn(origin));
@@ -33,9 +43,9 @@ fn under_way(layer: &HttpSingleflightLayer, keys: impl ExactSizeIterator<Item = 
 }
 
 /// Returns what the dry run takes of that: the rest is the calls', which take as much where none of them is watched.
-fn kept(dry_run: DryRun, calls: u32, keys: u32) -> (isize, HttpSingleflightLayer) {
+fn kept(dry_run: DryRun, calls: u32, keys: u32, request: Make) -> (isize, HttpSingleflightLayer) {
     let layer = HttpSingleflightLayer::new().dry_run(dry_run);
-    let all = |layer: &_| under_way(layer, (0..calls).map(|call| call % keys));
+    let all = |layer: &_| under_way(layer, (0..calls).map(|call| call % keys), request);
     let unwatched = all(&HttpSingleflightLayer::new().dry_run(DryRun::new().sample(0, 1)));
     (all(&layer) - unwatched, layer)
 }
@@ -57,18 +67,24 @@ fn however_many_keys_come_a_dry_run_takes_no_more_than_its_cap() {
     // The default, where there are a million keys.
     let flights = 4096.min(keys() / 200);
     let dry_run = || DryRun::new().watched(flights as usize);
-    let (bytes, layer) = kept(dry_run().sample(1, 100), keys(), keys());
+    let (bytes, layer) = kept(dry_run().sample(1, 100), keys(), keys(), request);
     let placeless = layer.dry_run_report().full();
     println!("{} keys at 1 in 100, {flights} flights, the cap, and {placeless} without a place: {bytes} bytes", keys());
     assert!(placeless > 0, "more came than there is room for");
     assert!((bytes as u64) < WATCHED * u64::from(flights) + PLACELESS * placeless);
 
-    let (bytes, layer) = kept(dry_run(), flights * 20, flights);
+    let (bytes, layer) = kept(dry_run(), flights * 20, flights, request);
     let placeless = layer.dry_run_report().full();
     println!(
         "{flights} flights with {} requests, the cap, and {placeless} without a place: {bytes} bytes",
         flights * 16
     );
     assert_eq!(placeless, u64::from(flights) * 4);
+    assert!((bytes as u64) < WATCHED * u64::from(flights) * 16 + PLACELESS * placeless);
+
+    let flights = flights / 10;
+    let (bytes, layer) = kept(DryRun::new().watched(flights as usize), flights * 20, flights, large_request);
+    let placeless = layer.dry_run_report().full();
+    println!("{flights} flights of large requests, the cap, and {placeless} without a place: {bytes} bytes");
     assert!((bytes as u64) < WATCHED * u64::from(flights) * 16 + PLACELESS * placeless);
 }

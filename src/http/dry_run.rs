@@ -13,8 +13,9 @@
 //!
 //! It is bounded, whatever clients send: at most `watched` shadow flights (default 4096) and sixteen times as many
 //! requests, each of about 1.2 kB while its answer is under way (its key, and up to 64 digests of what it shows). So it
-//! is about 5 MB for 4096 flights of one request each, and 77 MB where every flight has sixteen. A report has 256
-//! routes, each with the names of at most 64 inputs. At rest there is the report alone.
+//! is about 5 MB for 4096 flights of one request each, and 77 MB where every flight has sixteen. Where requests are
+//! larger, fewer of them are watched: they take 100 MB together at most. A report has 256 routes, each with the names of
+//! at most 64 inputs. At rest there is the report alone.
 //!
 //! # Time
 //!

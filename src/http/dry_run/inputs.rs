@@ -14,6 +14,9 @@ const MOST_UNEQUAL: usize = 16;
 /// How long a name is at most, in characters: clients choose some of them.
 const LONGEST: usize = 64;
 
+/// How many bytes of memory an input takes beside its name, about.
+const ENTRY: usize = 48;
+
 /// Something that a request shows, and that its key may lack.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Input(Kind);
@@ -78,6 +81,13 @@ impl Input {
         }
     }
 
+    fn name_length(&self) -> usize {
+        match &self.0 {
+            Kind::Field(name) | Kind::Query(name) | Kind::OneCall(name) => name.len(),
+            Kind::Path | Kind::Authority | Kind::Version => 0,
+        }
+    }
+
     /// Returns whether it names one call, as a trace does: a field of which no two requests have the same.
     pub(super) fn is_of_one_call(&self) -> bool {
         matches!(self.0, Kind::OneCall(_))
@@ -122,6 +132,11 @@ impl Inputs {
             inputs.note(Kind::Query(capped(name)), digester.of(values));
         }
         inputs
+    }
+
+    /// Returns how many bytes of memory they take, about.
+    pub(super) fn size(&self) -> usize {
+        self.digests.keys().map(|input| ENTRY + input.name_length()).sum()
     }
 
     fn note(&mut self, input: Kind, digest: u64) {

@@ -40,6 +40,8 @@ pub(super) struct Member {
     pub(super) begun: bool,
     pub(super) stage: Stage,
     pub(super) inputs: Inputs,
+    /// How many bytes of memory it takes, about.
+    pub(super) size: usize,
     /// `Some` once the head of its own answer, or an error, is there.
     pub(super) answered: Option<Answered>,
     /// `Some` once its own answer has ended.

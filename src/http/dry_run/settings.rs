@@ -53,8 +53,8 @@ impl DryRun {
         self
     }
 
-    /// Sets how many shadow flights are watched at most (default 4096); of requests it is sixteen times as many. A
-    /// request that finds no place is not watched, and the report counts it.
+    /// Sets how many shadow flights are watched at most (default 4096); of requests it is sixteen times as many, in 24 KiB
+    /// for each flight. A request that finds no place is not watched, and the report counts it.
     pub fn watched(mut self, flights: usize) -> Self {
         self.watched = flights;
         self

@@ -175,6 +175,7 @@ impl Watched {
         let Shadow { watcher, coalescer } = &self.shadow;
         let requester = Arc::new(requester);
         let inputs = Inputs::of(parts, &coalescer.config.recipe, watcher.digester());
+        let size = size_of::<Member>() + size_of::<Requester>() + requester.key.size() + inputs.size();
         let member = Member {
             requester: Arc::clone(&requester),
             hash,
@@ -186,6 +187,7 @@ impl Watched {
             begun: false,
             stage: Stage::Reading,
             inputs,
+            size,
             answered: None,
             record: None,
         };

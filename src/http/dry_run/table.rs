@@ -37,12 +37,17 @@ use crate::{
 /// flight that the table may hold.
 const COMPARED: usize = 16;
 
+/// How many bytes the requests take together at most, for each that may be watched: of large ones fewer are.
+const EACH: usize = 1536;
+
 /// A table with room for more than `FEW` is made smaller once only one place in `SPARSE` is taken.
 const SPARSE: usize = 8;
 const FEW: usize = 64;
 
 pub(super) struct Table {
     members: HashMap<Id, Member, KeyHasher>,
+    /// How many bytes they take.
+    bytes: usize,
     /// The leaders of flights that can be joined, by the hashes of their keys.
     flights: HashTable<Listed>,
     /// How many flights wait behind one of these.
@@ -82,7 +87,7 @@ pub(super) enum Way {
 impl Table {
     pub(super) fn new(most: usize) -> Self {
         let members = HashMap::with_hasher(KeyHasher::new());
-        Self { members, flights: HashTable::new(), waiting: 0, next: 0, most }
+        Self { members, bytes: 0, flights: HashTable::new(), waiting: 0, next: 0, most }
     }
 
     /// Returns how many flights can be joined, and how many requests are watched.
@@ -96,9 +101,11 @@ impl Table {
 
     /// Takes a member in; `None` if there is no place.
     pub(super) fn insert(&mut self, member: Member) -> Option<Id> {
-        if self.members.len() >= self.most.saturating_mul(COMPARED) {
+        let (most, bytes) = (self.most.saturating_mul(COMPARED), self.bytes.saturating_add(member.size));
+        if self.members.len() >= most || bytes > most.saturating_mul(EACH) {
             return None;
         }
+        self.bytes = bytes;
         let id = self.next;
         self.next += 1;
         self.members.insert(id, member);
@@ -210,7 +217,9 @@ impl Table {
     }
 
     fn remove(&mut self, id: Id, effects: &mut Effects) {
-        effects.gone.extend(self.members.remove(&id));
+        let Some(member) = self.members.remove(&id) else { return };
+        self.bytes -= member.size;
+        effects.gone.push(member);
         // What a burst has taken is given back, a half at a time, so that it costs nothing that counts.
         if self.members.len() < self.members.capacity() / SPARSE && self.members.capacity() > FEW {
             self.members.shrink_to(self.members.capacity() / 2);

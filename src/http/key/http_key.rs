@@ -58,6 +58,12 @@ impl HttpKey {
         &self.bytes[..self.start]
     }
 
+    /// Returns how many bytes it takes beside its identities.
+    #[cfg(feature = "dry-run")]
+    pub(in crate::http) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(super) fn identities(&self) -> &[Identity] {
         self.identities.as_ref().map_or(&[], |identities| identities)
     }

@@ -76,8 +76,11 @@ impl Table {
         let (Some(leaders), Some(followers)) = (&one.record, record) else { return };
         effects.pairs.push(Pair::new(&route, leaders, &followers, true));
         if let Stage::Landed { takers, compared } = &mut one.stage {
-            let earlier = compared.iter().rev().take(EARLIER);
+            let earlier = compared.iter().rev();
             effects.pairs.extend(earlier.map(|earlier| Pair::new(&route, earlier, &followers, false)));
+            if compared.len() == EARLIER {
+                compared.remove(0);
+            }
             compared.push(followers);
             takers.retain(|taker| *taker != follower);
         }
