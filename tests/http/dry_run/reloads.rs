@@ -40,7 +40,7 @@ fn rows(_: &Request<RequestBody>) -> Option<http::Response<crate::origin::Origin
     Some(ok(&[], "rows"))
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn s13_a_herd_that_reloads_would_take_two_calls() {
     for (letters, expected) in [("r".repeat(100), 98), ("rp".repeat(50), 98), ("prrrpp".to_owned(), 4)] {
         let saved = saved(HttpSingleflightLayer::new(), &|| at_once(&letters), &rows).await;
@@ -48,13 +48,13 @@ async fn s13_a_herd_that_reloads_would_take_two_calls() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn s13_alone_if_the_layer_is_told_so() {
     assert_eq!(saved(HttpSingleflightLayer::new().reload_alone(), &|| at_once("rrpprr"), &rows).await, 2);
     assert_eq!(saved(HttpSingleflightLayer::new().fresh_wait(Duration::ZERO), &|| at_once("rrpprr"), &rows).await, 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn s13_requests_that_the_application_names_are_fresh_too() {
     let layer = HttpSingleflightLayer::new().fresh_if(|parts| parts.headers.contains_key("referer"));
     // One leads, three follow it, and of the four that are fresh three follow the next.
@@ -62,7 +62,7 @@ async fn s13_requests_that_the_application_names_are_fresh_too() {
 }
 
 /// Each herd of at most five, with each kind of answer.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn s13_d3_d9_s09_every_small_herd_saves_what_the_layer_saves() {
     let odd = |headers: &HeaderMap| headers.contains_key("referer");
     let scripts: [(&str, Script<'_>); 8] = [
@@ -118,7 +118,7 @@ async fn s13_who_has_waited_for_long_enough_begins_beside_the_run_under_way() {
 }
 
 /// Its call is made, and nothing of it has run: who reloads may have what it will read.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn s13_a_call_that_has_not_begun_is_joined() {
     for (dry, calls) in [(false, 1), (true, 2)] {
         let layer = HttpSingleflightLayer::new();
