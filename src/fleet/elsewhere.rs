@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     Limits,
-    group::{BoxedWork, Drive, Note},
+    group::{BoxedWork, Drive},
     sync::{Mutex, lock},
 };
 
@@ -64,14 +64,6 @@ impl<T> Drive<T> for Elsewhere<T> {
 
     fn may_share(&self) -> bool {
         self.0.may_share()
-    }
-
-    fn note(&self) -> Option<Note> {
-        self.0.note()
-    }
-
-    fn speaks_for_next(&self) -> bool {
-        self.0.speaks_for_next()
     }
 
     fn take_value(mut self: Pin<&mut Self>) -> T {
