@@ -120,6 +120,9 @@ mod tests {
 
     #[test]
     fn f6_what_is_longer_than_the_cap_is_neither_sent_nor_read() {
+        let longest = Message::shared(vec![0; 100]);
+        let message = seal().seal(NAME.into(), TOKEN.into(), &longest, [3; 24]);
+        assert_eq!(seal().open(NAME.into(), TOKEN.into(), &message), Ok(longest));
         let long = Message::shared(vec![0; 101]);
         let message = seal().seal(NAME.into(), TOKEN.into(), &long, [3; 24]);
         assert_eq!(seal().open(NAME.into(), TOKEN.into(), &message), Ok(Message::bare(Kind::TooLarge)));

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tower_singleflight::{Role, fleet::MemoryEngine};
+use tower_singleflight::{
+    Role,
+    fleet::{FleetCall, MemoryEngine, PostcardCodec},
+};
 
 use crate::process::{processes, settle};
 
@@ -24,6 +27,20 @@ async fn ten_processes_with_a_hundred_callers_each_are_one_run() {
     assert_eq!(stats.iter().map(|stats| stats.led).sum::<u64>(), 1);
     assert_eq!(stats.iter().map(|stats| stats.followed).sum::<u64>(), 9);
     tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(engine.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_caller_of_each_process_leads() {
+    let engine = MemoryEngine::new();
+    for process in &processes::<2>(&engine) {
+        let call = || process.fleet.call(&process.group, 7, PostcardCodec::new(), || async { "rows".to_owned() });
+        let calls = [call(), call()];
+        assert_eq!(calls.each_ref().map(FleetCall::is_leader), [true, false]);
+        for (call, role) in calls.into_iter().zip([Role::Leader, Role::Follower]) {
+            assert_eq!(call.await.role, role);
+        }
+    }
     assert!(engine.is_empty());
 }
 

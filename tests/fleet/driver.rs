@@ -403,6 +403,11 @@ fn bad_settings_are_one_clear_error_where_the_fleet_is_made() {
         assert_eq!(made(settings), Err(expected.to_owned()));
     }
     assert_eq!(made(settings()), Ok(()));
+    // The least that is allowed, the most, and more than that.
+    let all = |time| settings().lease(time).budget(time).max_wait(time).keep(time).lead_limit(time);
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    assert_eq!((made(all(ms(1))), made(all(year))), (Ok(()), Ok(())));
+    assert_eq!(made(all(year + ms(1))), Err("lease of a fleet is above a year".to_owned()));
 }
 
 #[test]
