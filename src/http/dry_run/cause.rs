@@ -137,6 +137,19 @@ mod tests {
         assert!(pairs.explain().causes[0].is_exact());
     }
 
+    /// The statistic is 17.6 for three pairs of the same answer, and 20.3 for two.
+    #[test]
+    fn what_may_be_chance_is_no_cause() {
+        let noted = |differs: usize| {
+            let half = [(&["x-plan"][..], false), (&[], false)].repeat(20);
+            let same = (0..40).map(|number| if number < differs { (&["x-plan"][..], true) } else { (&[][..], true) });
+            pairs(&half.into_iter().chain(same).collect::<Vec<_>>())
+        };
+        assert_eq!(explained(&noted(3)), [vec![], vec!["x-plan".to_owned()]]);
+        let cause = &noted(2).explain().causes[0];
+        assert_eq!((cause.different(), cause.same(), cause.is_exact()), ((20, 40), (2, 40), false));
+    }
+
     #[test]
     fn two_causes_are_both_named_once_there_are_pairs_enough() {
         let mut some = vec![(&["x-plan"][..], false), (&["x-tenant"], false), (&["user-agent"], true), (&[], true)];

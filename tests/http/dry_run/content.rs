@@ -110,6 +110,19 @@ async fn d11_content_is_asked_about_where_it_comes_in_one_piece() {
     assert_eq!(saved(reads, bursts, rows).await, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn d3_content_whose_answers_were_not_shareable_would_go_alone_for_a_while() {
+    let private: Answer = |_| ok(&[("cache-control", "private")], "rows");
+    let rows: Answer = |_| ok(&[], "rows");
+    let layer = layer().remember_unshareable(Duration::from_secs(60));
+    let (mut real, mut dry): (Keyed, Keyed) = (bench(layer.clone()), bench(layer.dry_run(DryRun::new())));
+    for answer in [private, rows] {
+        let twice = || [vec![query("a"), query("a")], vec![]];
+        assert_eq!([send(&mut real, twice(), answer).await, send(&mut dry, twice(), answer).await], [2, 2]);
+    }
+    assert_eq!(dry.layer.dry_run_report().saved(), 0);
+}
+
 #[tokio::test]
 async fn who_is_answered_before_the_content_has_been_read_is_not_watched() {
     let mut bench: Keyed = bench(layer().dry_run(DryRun::new()));
