@@ -4,6 +4,7 @@ use std::{future::poll_fn, mem::replace, task::Poll, time::Duration};
 
 use http_body_util::BodyExt;
 use tokio::{runtime::Handle, task::yield_now};
+use tower::Service;
 use tower_singleflight::{HttpSingleflightLayer, Limits, OnAbandon, Reason, Role, http::HttpGroup};
 
 use crate::origin::{OriginBody, bench, bench_in, get, get_with, ok, request, role, text};
@@ -21,6 +22,18 @@ async fn t32_d2_followers_outlive_a_leader_that_hangs_up() {
     for follower in followers {
         assert_eq!(text(follower.await.unwrap()).await, "rows");
     }
+    assert_eq!(bench.count().await, 1);
+}
+
+/// It may wait in a `select!` whose other arm is being worked on.
+#[tokio::test]
+async fn followers_wait_for_no_leader_that_is_not_polled() {
+    let mut bench = bench(HttpSingleflightLayer::new());
+    let leader = bench.service.call(get("/x"));
+    let follower = bench.call(get("/x"));
+    bench.next().await.answer(ok(&[], "rows"));
+    assert_eq!(text(follower.await.unwrap()).await, "rows");
+    assert_eq!(text(leader.await.unwrap()).await, "rows");
     assert_eq!(bench.count().await, 1);
 }
 

@@ -1,6 +1,7 @@
 //! The live page: what its service answers, and that its numbers are those of `stats`.
 
 mod added;
+mod ends;
 
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
