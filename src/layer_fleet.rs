@@ -23,7 +23,7 @@ mod off {
     use std::{convert::Infallible, marker::PhantomData};
 
     use crate::{
-        Limits,
+        Group,
         context::Context,
         group::{BoxedWork, ShareIf},
     };
@@ -31,7 +31,7 @@ mod off {
     pub(crate) struct LayerFleet<K, T>(Infallible, PhantomData<fn(K) -> T>);
 
     impl<K, T> LayerFleet<K, T> {
-        pub(crate) fn of(&self, _: K, _: Limits) -> CallFleet<K, T> {
+        pub(crate) fn of(&self, _: K, _: &Group<K, T>) -> CallFleet<K, T> {
             match self.0 {}
         }
     }
