@@ -31,6 +31,7 @@ mod engine;
 mod fence;
 mod handle;
 mod inside;
+mod landing;
 mod lead;
 mod memory;
 mod message;
@@ -59,7 +60,8 @@ pub(crate) use self::{
     domain::Domain,
     elsewhere::BeganElsewhere,
     fence::Fencing,
-    lead::{Closing, Landing, Lead},
+    landing::Landing,
+    lead::{Closing, Lead},
     message::{Kind, Message},
 };
 pub use self::{

@@ -2,26 +2,25 @@
 
 use std::{
     future::poll_fn,
-    panic::AssertUnwindSafe,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::BoxFuture};
+use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     Closed, Name, Token,
     core::Core,
     inside::Inside,
+    landing::{Landing, PendingMessage},
     message::{Kind, Message},
     timeout::{by, poll_timer, wait_for},
     watch::{FleetOperation, Watch},
 };
 use crate::{
-    panic::discard,
     sync::Spawner,
     timer::{NoTimers, Timer},
 };
@@ -49,13 +48,6 @@ struct Flight {
     name: Name,
     token: Token,
 }
-
-/// The message that a flight lands with, made only if somebody elsewhere follows (F4).
-pub(crate) type PendingMessage = BoxFuture<'static, Message>;
-
-/// Takes the message of a flight that somebody follows, or may follow. If it is dropped without one, the flight is
-/// given up.
-pub(crate) struct Landing(oneshot::Sender<PendingMessage>);
 
 impl Lead {
     pub(super) fn new(core: Arc<Core>, name: Name, token: Token, spawner: Spawner) -> Self {
@@ -120,7 +112,7 @@ impl Lead {
         let watch = core.as_ref().map(|core| Watch::begin(&core.watchers, FleetOperation::Close));
         self.end(Some(told), LandsWith::Asked(content));
         let budget = core.as_ref().map_or(Duration::ZERO, |core| core.settings.budget);
-        Closing { closed, landing: Some(Landing(landing)), timer: Timer::after(budget), core, watch }
+        Closing { closed, landing: Some(Landing::new(landing)), timer: Timer::after(budget), core, watch }
     }
 
     /// Lets go of a token that leads nothing.
@@ -228,20 +220,28 @@ impl Flight {
         Message::bare(Kind::Failed)
     }
 
-    /// Lets the flight land; returns whether the engine has taken it.
+    /// Lets the flight land; returns whether the engine has taken the message.
     async fn land(&self, message: Message) -> bool {
-        let Self { core, name, token } = self;
-        let sealed = core.seal(*name, *token, &message);
-        let keep = core.settings.keep;
+        let sealed = self.core.seal(self.name, self.token, &message);
         // Without a message, others wait until nothing says any more that it will come. Before that, another try is
         // worth it.
         for pause in [PENDING / 3, Duration::ZERO] {
-            if core.ask(|engine| engine.land(*name, *token, sealed.clone(), keep)).await.is_ok() {
+            if self.try_landing(&sealed).await {
                 return true;
             }
             let _ = wait_for(pause).await;
         }
+        // An engine may take short messages where it takes no long ones, and cut the connection for those. Those who wait are
+        // told, so that none of them leads and has a message as long.
+        if !message.payload.is_empty() {
+            self.try_landing(&self.core.seal(self.name, self.token, &Message::bare(Kind::TooLarge))).await;
+        }
         false
+    }
+
+    async fn try_landing(&self, sealed: &Bytes) -> bool {
+        let Self { core, name, token } = self;
+        core.ask(|engine| engine.land(*name, *token, sealed.clone(), core.settings.keep)).await.is_ok()
     }
 }
 
@@ -280,25 +280,11 @@ impl Future for Closing {
     }
 }
 
-impl Landing {
-    /// Gives what the message is made from; it is made in a task.
-    pub(crate) fn land(self, content: impl Future<Output = Message> + Send + 'static) {
-        // User code may make it: a body that panics when it is read, say, does so in one process after the other.
-        let content = AssertUnwindSafe(content).catch_unwind();
-        let content = content.map(|made| made.map_err(discard).unwrap_or(Message::bare(Kind::Failed)));
-        let _ = self.0.send(content.boxed());
-    }
-
-    /// Lands a message that says nothing but its kind.
-    pub(crate) fn refuse(self, kind: Kind) {
-        self.land(std::future::ready(Message::bare(kind)));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
 
+    use futures_util::FutureExt;
     use tokio::runtime::Builder;
 
     use super::*;

@@ -16,7 +16,7 @@ use super::{
     Codec, Fleet,
     ask::Course,
     elsewhere::{BeganElsewhere, elsewhere},
-    lead::Landing,
+    landing::Landing,
     message::{Kind, Message},
     role::FleetReason,
 };

@@ -179,3 +179,41 @@ async fn f3_nobody_joins_a_flight_that_waits_for_one_which_was_seen_to_have_clos
     assert_eq!(follower.await.unwrap().value, "7: run 0");
     assert!(processes.iter().all(|process| process.group.is_empty()));
 }
+
+/// An engine that takes no long messages, as a server does whose `proto-max-bulk-len` is low: it cuts the connection.
+#[derive(Clone)]
+struct TakesShortOnes {
+    well: MemoryEngine,
+}
+
+impl Engine for TakesShortOnes {
+    pass_on!(join renew close hold peek fence news);
+
+    fn land(&self, name: Name, token: Token, message: Bytes, keep: Duration) -> Reply<()> {
+        // As long as one that says nothing but its kind.
+        if message.len() > 42 {
+            return Box::pin(async { Err(Unavailable::new("connection reset")) });
+        }
+        self.well.land(name, token, message, keep)
+    }
+}
+
+/// Nor does a follower lead then, whose message would be refused likewise.
+#[tokio::test(start_paused = true)]
+async fn f1_those_who_wait_for_a_message_that_the_engine_does_not_take_are_told_so_after_the_second_try() {
+    let engine = TakesShortOnes { well: MemoryEngine::new() };
+    let backend = Backend::new();
+    let processes = [(); 2].map(|()| Process {
+        group: Group::new(),
+        fleet: Fleet::new(engine.clone(), SECRET),
+        backend: backend.clone(),
+    });
+    let [leader, follower] = two(&processes).await;
+    let asked = Instant::now();
+    backend.open();
+    assert_eq!(leader.await.unwrap().value, "7: run 0");
+    assert_eq!(follower.await.unwrap().value, "7: run 1");
+    assert!(asked.elapsed() < Duration::from_millis(400), "{:?}", asked.elapsed());
+    assert_eq!(processes.each_ref().map(|process| process.fleet.stats().led), [1, 0]);
+    assert_eq!(processes[0].fleet.stats().landed, 0);
+}
