@@ -10,7 +10,8 @@ impl<C> HttpSingleflightLayer<C> {
     /// Sets how long a request that reloads waits for the run under way; 1 s by default, and at most the `max_wait` of the
     /// group. Then the next run begins beside it, for all who wait: one more run for each such time, however many reload.
     ///
-    /// Zero sends a request that reloads alone where a run is under way.
+    /// Zero sends a request that reloads alone where a run is under way. A browser that reloads a page which it has sends
+    /// the page's validators along, and goes alone by S12 unless [`key_validators`](Self::key_validators) compares them.
     ///
     /// # Examples
     ///
