@@ -51,6 +51,22 @@ impl Proxy {
     /// # Errors
     ///
     /// As [`start`](Self::start), and if the fleet's server cannot be used; the error says why in one line.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use singleflight_proxy::{Options, Proxy};
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// // As on the command line. Without `--redis` it is `start`.
+    /// let arguments = "singleflight-proxy --upstream http://127.0.0.1:3000 \
+    ///     --redis redis://127.0.0.1/ --secret-file /etc/fleet-secret";
+    /// let options = Options::read(arguments.split_whitespace().map(Into::into))?;
+    /// let proxy = Proxy::start_in_fleet(&options, 2).await?;
+    /// proxy.serve(std::future::pending()).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn start_in_fleet(options: &Options, threads: usize) -> io::Result<Self> {
         let fleet = match options.redis.as_ref().zip(options.secret_file.as_ref()) {
             Some((url, secret)) => Some(fleet::join(url, secret).await?),

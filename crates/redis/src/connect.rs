@@ -9,6 +9,24 @@ use redis::{
 use crate::{ConnectError, Inbox, RedisEngine, connection::Connection, link::Link, trial};
 
 /// How an engine reaches its server, where the settings of [`RedisEngine::connect`] do not suit.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn run() -> Result<(), tower_singleflight_redis::ConnectError> {
+/// use std::time::Duration;
+/// use tower_singleflight_redis::Settings;
+///
+/// let engine = Settings::new()
+///     .connect_timeout(Duration::from_millis(300))
+///     .response_timeout(Duration::from_secs(2)) // the lease of this fleet
+///     .polling() // a proxy before the server takes no pushes
+///     .connect("redis://127.0.0.1/")
+///     .await?;
+/// # drop(engine);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Settings {
     connect_timeout: Duration,
@@ -23,6 +41,7 @@ impl Settings {
     }
 
     /// Sets how long one attempt to connect may take.
+    #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         Self { connect_timeout: timeout, ..self }
     }
@@ -30,12 +49,14 @@ impl Settings {
     /// Sets how long an answer may take before the operation counts as failed; the fleet's lease is the right length.
     /// No caller waits so long, since a fleet's budget is shorter. A late answer within this time still frees what it
     /// is about; after that it is lost.
+    #[must_use]
     pub fn response_timeout(self, timeout: Duration) -> Self {
         Self { response_timeout: timeout, ..self }
     }
 
     /// Asks for no pushes, so the fleet polls. A fleet polls also if the server, or a proxy before it, does not speak
     /// RESP3, and with `?protocol=resp2` in the URL.
+    #[must_use]
     pub fn polling(self) -> Self {
         Self { polling: true, ..self }
     }

@@ -14,8 +14,12 @@ use super::difference::{Difference, OnDifference};
 /// ```
 /// use tower_singleflight::{HttpSingleflightLayer, http::DryRun};
 ///
-/// // One target in a hundred is watched; of each answer the first 64 KiB are compared.
-/// let layer = HttpSingleflightLayer::new().dry_run(DryRun::new().sample(1, 100).compare(64 << 10));
+/// let dry_run = DryRun::new()
+///     .sample(1, 100) // one target in a hundred is watched
+///     .watched(1024) // and at most so many shadow flights at once
+///     .compare(64 << 10) // of each answer the first 64 KiB are compared
+///     .ignore_response_header("x-served-by"); // names the server, so it differs from one answer to the next
+/// let layer = HttpSingleflightLayer::new().dry_run(dry_run);
 /// # drop(layer);
 /// ```
 #[derive(Clone)]
