@@ -30,7 +30,7 @@ pub(crate) struct Shadow<K, T> {
 }
 
 /// The part of a call in the flight that there would be.
-pub(super) enum Role {
+pub(super) enum ShadowRole {
     Leader {
         /// The hash of its key.
         hash: u64,
@@ -185,7 +185,7 @@ impl<K, T> Shadow<K, T> {
 impl<K: Hash + Eq, T> Shadow<K, T> {
     /// Lets a call of this key join the flight that there would be, or lead it; `None` if it goes alone. `fresh`: it may not
     /// have what began before it.
-    pub(super) fn join(&self, key: K, fresh: bool) -> Option<(Arc<Flight<T>>, Role)> {
+    pub(super) fn join(&self, key: K, fresh: bool) -> Option<(Arc<Flight<T>>, ShadowRole)> {
         let (hash, now) = (self.known.hasher.hash_one(&key), Instant::now());
         let limits = &self.limits;
         let asks = Asks { hash, place: self.place, limits, fresh, now };
@@ -196,14 +196,14 @@ impl<K: Hash + Eq, T> Shadow<K, T> {
         let part = match joins {
             Joins::Leads(flight) => {
                 self.count(|stats| stats.led += 1);
-                Some((flight, Role::Leader { hash }))
+                Some((flight, ShadowRole::Leader { hash }))
             }
             Joins::Follows(flight, wait, Admitted { compared, late }) => {
                 self.count(|stats| {
                     stats.waited_too_long += late;
                     *(if compared.is_some() { &mut stats.followed } else { &mut stats.limited }) += 1;
                 });
-                compared.map(|is_compared| (flight, Role::Follower { is_compared, wait }))
+                compared.map(|is_compared| (flight, ShadowRole::Follower { is_compared, wait }))
             }
             Joins::Limited => {
                 self.count(|stats| stats.limited += 1);

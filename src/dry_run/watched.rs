@@ -7,21 +7,21 @@ use tokio::time::Instant;
 use super::{
     flight::{Flight, Landed, Wait, is_late},
     flights::Finished,
-    shadow::{Role, Shadow},
+    shadow::{Shadow, ShadowRole},
 };
 
 /// A call that goes alone, and what is watched of it. If it is dropped before it has ended, its caller has left.
 pub(crate) struct Watched<K, T> {
     /// `None`: nothing is to be learnt from it.
-    part: Option<Part<K, T>>,
+    part: Option<ShadowPart<K, T>>,
     /// The call has been polled.
     begun: bool,
 }
 
-struct Part<K, T> {
+struct ShadowPart<K, T> {
     shadow: Shadow<K, T>,
     flight: Arc<Flight<T>>,
-    role: Role,
+    role: ShadowRole,
 }
 
 impl<K: Hash + Eq, T> Shadow<K, T> {
@@ -35,7 +35,7 @@ impl<K: Hash + Eq, T> Shadow<K, T> {
             }
             self.join(key?, fresh)
         });
-        let part = joined.flatten().map(|(flight, role)| Part { shadow: self.clone(), flight, role });
+        let part = joined.flatten().map(|(flight, role)| ShadowPart { shadow: self.clone(), flight, role });
         Watched { part, begun: false }
     }
 }
@@ -44,7 +44,7 @@ impl<K, T> Watched<K, T> {
     /// The call is about to be polled.
     pub(crate) fn polling(&mut self) {
         let first = !replace(&mut self.begun, true);
-        if let (true, Some(Part { flight, role: Role::Leader { .. }, .. })) = (first, &self.part) {
+        if let (true, Some(ShadowPart { flight, role: ShadowRole::Leader { .. }, .. })) = (first, &self.part) {
             flight.begins();
         }
     }
@@ -53,9 +53,9 @@ impl<K, T> Watched<K, T> {
 impl<K, T: Clone> Watched<K, T> {
     /// The call has come to this.
     pub(crate) fn end(mut self, outcome: &T) {
-        let Some(Part { shadow, flight, role }) = self.part.take() else { return };
+        let Some(ShadowPart { shadow, flight, role }) = self.part.take() else { return };
         shadow.clone().guarded(|| match role {
-            Role::Leader { hash } => {
+            ShadowRole::Leader { hash } => {
                 let shares = shadow.shares(outcome);
                 let kept = || shadow.guarded(|| Arc::new(outcome.clone()));
                 let keep = || Finished { outcome: kept(), shares };
@@ -63,8 +63,8 @@ impl<K, T: Clone> Watched<K, T> {
                     shadow.land(&flight, Some(outcome), shares, kept);
                 }
             }
-            Role::Follower { is_compared: true, wait } => meet(&shadow, &flight, wait, outcome),
-            Role::Follower { is_compared: false, .. } => {}
+            ShadowRole::Follower { is_compared: true, wait } => meet(&shadow, &flight, wait, outcome),
+            ShadowRole::Follower { is_compared: false, .. } => {}
         });
     }
 }
@@ -87,13 +87,13 @@ fn meet<K, T: Clone>(shadow: &Shadow<K, T>, flight: &Flight<T>, wait: Wait, outc
 
 impl<K, T> Drop for Watched<K, T> {
     fn drop(&mut self) {
-        let Some(Part { shadow, flight, role }) = self.part.take() else { return };
+        let Some(ShadowPart { shadow, flight, role }) = self.part.take() else { return };
         shadow.clone().guarded(|| match role {
-            Role::Leader { hash } => {
+            ShadowRole::Leader { hash } => {
                 shadow.leave(hash, &flight, None);
                 shadow.lose(&flight);
             }
-            Role::Follower { wait, .. } => {
+            ShadowRole::Follower { wait, .. } => {
                 let late = is_late(wait, Instant::now());
                 if flight.leave(wait) {
                     shadow.count(|stats| *(if late { &mut stats.waited_too_long } else { &mut stats.left }) += 1);

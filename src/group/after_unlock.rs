@@ -6,7 +6,7 @@ use super::{
     flight_ref::FlightRef,
     lifecycle::{Ending, Waiting},
     reentrancy::Edge,
-    report::{self, Report},
+    report::{self, EventReport},
     shard::{Shard, ShardFlight, ShardOutcome},
     wake_list::WakeList,
 };
@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct AfterUnlock<'a, K, T> {
     pub(super) wakes: WakeList,
     /// Work that is to be dropped, and the flight that is gone after that.
-    pub(super) closed: Option<Closed<'a, K, T>>,
+    pub(super) closed: Option<ClosedWork<'a, K, T>>,
     pub(super) key: Option<K>,
     /// A waker that nobody waits by any more: it is dropped, not woken.
     pub(super) waker: Option<Waker>,
@@ -32,7 +32,7 @@ pub(super) struct AfterUnlock<'a, K, T> {
     /// The ending for the driver, if that is the only caller; then the flight is gone.
     pub(super) own: Option<Ending<T>>,
     /// What the group's observers are told.
-    pub(super) report: Option<Report<'a>>,
+    pub(super) report: Option<EventReport<'a>>,
     /// The flight, if it has lost its task: this is logged.
     pub(super) lost: Option<FlightId>,
     /// Taken from a flight that goes on without it.
@@ -90,7 +90,7 @@ impl<K, T> AfterUnlock<'_, K, T> {
     pub(super) fn run_for_others(mut self) {
         let closed = self.closed.take();
         discard(self.run());
-        if let Some(Closed { work, then }) = closed {
+        if let Some(ClosedWork { work, then }) = closed {
             discard(work);
             discard(then);
         }
@@ -98,12 +98,12 @@ impl<K, T> AfterUnlock<'_, K, T> {
 }
 
 /// The work of a flight that is being dropped, ended or not; the fields are dropped in this order (invariant 5).
-pub(super) struct Closed<'a, K, T> {
+pub(super) struct ClosedWork<'a, K, T> {
     work: Ending<T>,
     then: DropGuard<'a, K, T>,
 }
 
-impl<'a, K, T> Closed<'a, K, T> {
+impl<'a, K, T> ClosedWork<'a, K, T> {
     pub(super) fn new(shard: &'a Shard<K, T>, flight: FlightRef, work: Ending<T>) -> Self {
         Self { work, then: DropGuard { shard, flight } }
     }
@@ -152,7 +152,7 @@ pub(super) struct WaitsBehind<'a, K> {
     /// The one that runs.
     pub(super) ahead: FlightRef,
     /// What observers are told of that, if its task polls the work from now on.
-    pub(super) moved: Option<Report<'a>>,
+    pub(super) moved: Option<EventReport<'a>>,
 }
 
 /// A flight that has been joined.

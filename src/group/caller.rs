@@ -8,10 +8,10 @@ use std::{
 
 use super::{
     follower::SpawnedAlone,
-    join::{Fallback, Joined},
+    join::{Fallback, JoinResult},
     leader::Leader,
     shard::Shard,
-    shared_outcome::{Part, PartValue},
+    shared_outcome::{CallerPart, PartValue},
     watching::Watching,
     work::{BoxedWork, Note, Work},
 };
@@ -34,7 +34,7 @@ pub(crate) struct Caller<K, T, W> {
 enum State<K, T, W> {
     /// As it was registered. This is kept as it is, and not translated into states of `State`, which saves a call two
     /// moves.
-    Joined(Joined<K, T, W>),
+    Joined(JoinResult<K, T, W>),
     /// Runs its own work.
     Alone(BoxedWork<T>, Reason),
     Done(Role),
@@ -42,23 +42,23 @@ enum State<K, T, W> {
 
 impl<K, T, W> Caller<K, T, W> {
     #[inline]
-    pub(super) fn new(joined: Joined<K, T, W>, watching: Watching) -> Self {
+    pub(super) fn new(joined: JoinResult<K, T, W>, watching: Watching) -> Self {
         Self { state: State::Joined(joined), watching }
     }
 
     /// Returns one that runs its work alone.
     pub(super) fn alone(work: W, reason: Reason, watching: Watching) -> Self {
-        Self { state: State::Joined(Joined::Alone(work, reason)), watching }
+        Self { state: State::Joined(JoinResult::Alone(work, reason)), watching }
     }
 
     /// Returns one made by `spawn` whose work runs alone, in a task that it has already.
     pub(super) fn spawned_alone(leader: Leader<K, T>, watching: Watching) -> Self {
-        Self { state: State::Joined(Joined::Leader(leader)), watching }
+        Self { state: State::Joined(JoinResult::Leader(leader)), watching }
     }
 
     /// Notes that `spawn` made it, in this scope if there is one: if it has to go alone, it does so in a task of its own.
     pub(super) fn spawned(mut self, scope: Option<&Scope>) -> Self {
-        if let State::Joined(Joined::Follower(follower, fallback)) = &mut self.state {
+        if let State::Joined(JoinResult::Follower(follower, fallback)) = &mut self.state {
             fallback.extras.get_or_insert_default().spawned = follower.spawned_in(scope);
         }
         self
@@ -67,9 +67,9 @@ impl<K, T, W> Caller<K, T, W> {
     /// Returns the part this caller has, or had at its end; a follower may yet go alone.
     pub(crate) fn role(&self) -> Role {
         match &self.state {
-            State::Joined(Joined::Leader(leader)) => leader.role(),
-            State::Joined(Joined::Follower(..)) => Role::Follower,
-            State::Joined(Joined::Alone(_, reason)) | State::Alone(_, reason) => Role::Alone(*reason),
+            State::Joined(JoinResult::Leader(leader)) => leader.role(),
+            State::Joined(JoinResult::Follower(..)) => Role::Follower,
+            State::Joined(JoinResult::Alone(_, reason)) | State::Alone(_, reason) => Role::Alone(*reason),
             State::Done(role) => *role,
         }
     }
@@ -83,7 +83,7 @@ impl<K, T, W> Fallback<K, T, W> {
     }
 }
 
-/// The result of waiting on a flight: a `Part` in which panics have been raised, with the work that the caller had ready.
+/// The result of waiting on a flight: a `CallerPart` in which panics have been raised, with the work that the caller had ready.
 /// `Alone` hands the caller's own work back, not yet started.
 pub(crate) enum Resolution<K, T, W> {
     /// The value, to be taken, the caller's role, and the work that a follower did not need.
@@ -111,39 +111,39 @@ where
     {
         loop {
             let part = match &mut self.state {
-                State::Joined(Joined::Leader(leader)) => {
+                State::Joined(JoinResult::Leader(leader)) => {
                     match ready!(leader.poll(cx, || watch.as_deref_mut().or(self.watching.watch()))) {
                         // The leader has left its flight, and is dropped with the caller.
-                        Part::Value(value) => return Poll::Ready(Resolution::Value(value, leader.role(), None)),
+                        CallerPart::Value(value) => return Poll::Ready(Resolution::Value(value, leader.role(), None)),
                         part => part,
                     }
                 }
-                State::Joined(Joined::Follower(follower, fallback)) => match follower.poll(cx) {
+                State::Joined(JoinResult::Follower(follower, fallback)) => match follower.poll(cx) {
                     Poll::Ready(part) => part,
                     Poll::Pending => {
                         let reason = ready!(fallback.poll_wait(cx));
                         follower.release(reason);
-                        Part::Alone(reason, None)
+                        CallerPart::Alone(reason, None)
                     }
                 },
-                State::Joined(Joined::Alone(_, reason)) => Part::Alone(*reason, None),
+                State::Joined(JoinResult::Alone(_, reason)) => CallerPart::Alone(*reason, None),
                 State::Alone(work, _) => {
                     ready!(work.as_mut().poll_end(cx));
                     let done = State::Done(self.role());
                     match replace(&mut self.state, done) {
-                        State::Alone(work, _) => Part::Value(PartValue::Own(work)),
+                        State::Alone(work, _) => CallerPart::Value(PartValue::Own(work)),
                         _ => unreachable!("it was there a moment ago"),
                     }
                 }
                 State::Done(_) => panic!("a call was polled after it had completed"),
             };
             let (reason, note) = match part {
-                Part::Value(value) => return Poll::Ready(Resolution::Value(value, self.role(), self.leave())),
-                Part::Panic(payload) => {
+                CallerPart::Value(value) => return Poll::Ready(Resolution::Value(value, self.role(), self.leave())),
+                CallerPart::Panic(payload) => {
                     drop(self.leave());
                     resume_unwind(payload);
                 }
-                Part::Alone(reason, note) => (reason, note),
+                CallerPart::Alone(reason, note) => (reason, note),
             };
             let spawned = self.release(reason);
             let Some(work) = self.leave() else { continue };
@@ -152,7 +152,7 @@ where
                 Some((SpawnedAlone { shard, scope }, spawner)) => {
                     let context = CallContext::of_call(scope.as_ref());
                     let leader = shard.spawn_alone(work, reason, context, spawner);
-                    self.state = State::Joined(Joined::Leader(leader));
+                    self.state = State::Joined(JoinResult::Leader(leader));
                 }
                 None => return Poll::Ready(Resolution::Alone(work, reason, note)),
             }
@@ -215,7 +215,7 @@ where
     /// If the caller followed, tells that it goes alone now. Returns what a task for its work needs, if `spawn` made it.
     #[cold]
     fn release(&mut self, reason: Reason) -> Option<SpawnedAlone<K, T>> {
-        let State::Joined(Joined::Follower(_, fallback)) = &mut self.state else { return None };
+        let State::Joined(JoinResult::Follower(_, fallback)) = &mut self.state else { return None };
         self.watching.released(reason);
         fallback.extras.as_mut()?.spawned.take()
     }
@@ -225,7 +225,7 @@ where
     fn leave(&mut self) -> Option<W> {
         let done = State::Done(self.role());
         match replace(&mut self.state, done) {
-            State::Joined(Joined::Follower(_, Fallback { work, .. }) | Joined::Alone(work, _)) => Some(work),
+            State::Joined(JoinResult::Follower(_, Fallback { work, .. }) | JoinResult::Alone(work, _)) => Some(work),
             _ => None,
         }
     }

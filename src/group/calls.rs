@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use super::{Call, Group, caller::Caller, join::Joined, join_mode::JoinMode};
+use super::{Call, Group, caller::Caller, join::JoinResult, join_mode::JoinMode};
 use crate::{Reason, context::Context};
 
 impl<K, T> Group<K, T>
@@ -113,7 +113,7 @@ where
         let watching = self.watching();
         match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, watching.profile().as_ref()) {
             // Nobody was told of the call, and nobody will be.
-            Joined::Alone(_, Reason::MayNotJoin) => None,
+            JoinResult::Alone(_, Reason::MayNotJoin) => None,
             joined => Some(Call::new(Caller::new(joined, watching))),
         }
     }

@@ -12,7 +12,7 @@ use super::{
     park::{NeedsWaker, WaiterRef},
     reentrancy::Edge,
     shard::{Shard, ShardOutcome},
-    shared_outcome::Part,
+    shared_outcome::CallerPart,
 };
 use crate::{
     Reason,
@@ -79,7 +79,7 @@ impl<K, T> Follower<K, T> {
     /// Panics if the caller's waker does so when it is cloned or dropped. Then the caller has left its flight, and
     /// counts as one whose call has panicked.
     #[inline]
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Part<T, Shard<K, T>>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CallerPart<T, Shard<K, T>>> {
         let Some(outcome) = &self.outcome else { panic!("a call was polled after it had completed") };
         if !outcome.is_told() {
             let panicking = Panicking(self);

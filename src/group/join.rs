@@ -48,7 +48,7 @@ struct Behind<'a, K, W> {
 /// byte, and each read waits until the words that were written a moment before are stored: a follower took 3 % longer
 /// to join.
 #[repr(usize)]
-pub(super) enum Joined<K, T, W> {
+pub(super) enum JoinResult<K, T, W> {
     /// It leads: its flight runs its work.
     Leader(Leader<K, T>),
     /// It follows another's flight.
@@ -86,7 +86,7 @@ where
         context: Context,
         mode: JoinMode,
         profile: Option<&Profile<'_>>,
-    ) -> Joined<K, T, W> {
+    ) -> JoinResult<K, T, W> {
         let JoinMode { leads, tries, fresh, since, mut spawner } = mode;
         let finish = spawner.is_some();
         let from = reentrancy::current();
@@ -122,7 +122,7 @@ where
                     let seen = (profile.is_some() || WaitSpan::is_wanted()).then(|| Seen::of(flight));
                     let Followed { outcome, moves } = locked.follow(at, self, finish);
                     let follower = Follower::new(outcome, edge);
-                    let mut joined = Joined::Follower(follower, Fallback { work, extras: Rare::NONE });
+                    let mut joined = JoinResult::Follower(follower, Fallback { work, extras: Rare::NONE });
                     // The observers are told before the task is started, which may end the flight at once.
                     if let Some(seen) = &seen {
                         self.tell_joined(at, seen, moves, profile);
@@ -130,10 +130,10 @@ where
                     if let (true, Some(spawner)) = (moves, spawner) {
                         launch(spawner, Arc::clone(self), at);
                     }
-                    if let (Some(seen), Joined::Follower(follower, _)) = (seen, &mut joined) {
+                    if let (Some(seen), JoinResult::Follower(follower, _)) = (seen, &mut joined) {
                         follower.wait_in(seen.span(at.id(self.number)));
                     }
-                    if let (Some(_), Joined::Follower(_, fallback)) = (self.limits.max_wait, &mut joined) {
+                    if let (Some(_), JoinResult::Follower(_, fallback)) = (self.limits.max_wait, &mut joined) {
                         fallback.extras = self.limited(fresh, since);
                     }
                     drop(key);
@@ -164,7 +164,7 @@ where
         if let Some(old_key) = led.old_key {
             discard(old_key);
         }
-        Joined::Leader(leader)
+        JoinResult::Leader(leader)
     }
 
     /// Limits how long a follower waits for the flight. A `fresh` caller, which was content to wait behind a run, waits
@@ -183,7 +183,7 @@ where
         mut locked: Locked<'_, K, T>,
         running: usize,
         behind: Behind<'_, K, W>,
-    ) -> Joined<K, T, W> {
+    ) -> JoinResult<K, T, W> {
         let Behind { hash, key, work, context, max_wait, mut spawner, from, leader_call, profile } = behind;
         let finish = spawner.is_some();
         let (edge, driver) = match self.admit_behind(&mut locked, running, max_wait, from, &mut spawner) {
@@ -214,17 +214,17 @@ where
         }
         // By now the new flight has edges of its own, and this one is not needed any more.
         drop((edge, led.old_key));
-        Joined::Leader(leader)
+        JoinResult::Leader(leader)
     }
 
     /// Gives a caller its work back, to run it itself.
     #[cold]
-    fn alone<W>(&self, key: K, work: W, reason: Reason, profile: Option<&Profile<'_>>) -> Joined<K, T, W> {
+    fn alone<W>(&self, key: K, work: W, reason: Reason, profile: Option<&Profile<'_>>) -> JoinResult<K, T, W> {
         if let Some(profile) = profile {
             profile.tell_alone(reason);
         }
         drop(key);
-        Joined::Alone(work, reason)
+        JoinResult::Alone(work, reason)
     }
 
     /// Starts work alone in a task of its own, as a flight that no key leads to: it runs to its end like any `spawn`.

@@ -13,7 +13,7 @@ use super::{
     poll_guard::PollGuard,
     reentrancy::Edge,
     shard::{Launch, Locked, Shard},
-    shared_outcome::{Part, PartValue},
+    shared_outcome::{CallerPart, PartValue},
     work::BoxedWork,
 };
 use crate::{Reason, Role, observe::Watch, rare::Rare};
@@ -65,7 +65,7 @@ impl<K, T> Leader<K, T> {
         &mut self,
         cx: &mut Context<'_>,
         watch: impl FnOnce() -> Option<&'w mut Watch>,
-    ) -> Poll<Part<T, Shard<K, T>>> {
+    ) -> Poll<CallerPart<T, Shard<K, T>>> {
         self.registration.poll(&self.shard, cx, watch)
     }
 }
@@ -78,7 +78,7 @@ impl Registration {
         shard: &Shard<K, T>,
         cx: &mut Context<'_>,
         watch: impl FnOnce() -> Option<&'w mut Watch>,
-    ) -> Poll<Part<T, Shard<K, T>>> {
+    ) -> Poll<CallerPart<T, Shard<K, T>>> {
         loop {
             let mut locked = shard.lock();
             let Some(work) = self.take_work(&mut locked) else {
@@ -133,7 +133,11 @@ impl Registration {
 
     /// Waits for the landing while somebody else has the work; returns `None` once the work is the leader's to poll.
     #[inline(never)]
-    fn wait<K, T>(&mut self, mut locked: Locked<'_, K, T>, cx: &mut Context<'_>) -> Option<Poll<Part<T, Shard<K, T>>>> {
+    fn wait<K, T>(
+        &mut self,
+        mut locked: Locked<'_, K, T>,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<CallerPart<T, Shard<K, T>>>> {
         let (shard, mut spare) = (locked.shard, None);
         loop {
             let Some(flight) = locked.get(self.flight) else {
@@ -164,7 +168,7 @@ impl Registration {
                     return Some(Poll::Ready(match gone.waiting.map(|waiting| (waiting.own, waiting.outcome)) {
                         Some((Some(ending), _)) => own_part(ending),
                         Some((None, Some(outcome))) => outcome.part(),
-                        _ => Part::Alone(Reason::Lost, None),
+                        _ => CallerPart::Alone(Reason::Lost, None),
                     }));
                 }
             }
@@ -209,10 +213,10 @@ impl Registration {
 }
 
 /// Returns the leader's part of an ending that is for the leader alone.
-fn own_part<T, S>(ending: Ending<T>) -> Part<T, S> {
+fn own_part<T, S>(ending: Ending<T>) -> CallerPart<T, S> {
     match ending {
-        Ending::Value { work, .. } => Part::Value(PartValue::Own(work)),
-        Ending::Panic(payload) => Part::Panic(payload),
+        Ending::Value { work, .. } => CallerPart::Value(PartValue::Own(work)),
+        Ending::Panic(payload) => CallerPart::Panic(payload),
     }
 }
 

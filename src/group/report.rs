@@ -13,13 +13,13 @@ use crate::{
 };
 
 /// One event, told once the lock is released.
-pub(super) struct Report<'a> {
+pub(super) struct EventReport<'a> {
     event: Event<'static>,
     leader_call: LeaderCall,
     observers: &'a Observers,
 }
 
-impl<'a> Report<'a> {
+impl<'a> EventReport<'a> {
     /// Tells how a flight's work has ended; `None` if nobody watches. Takes `leader_call` out of the flight, so that its end is
     /// told once.
     #[inline]

@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use super::{Group, call::Call, caller::Caller, join::Joined, join_mode::JoinMode, watching::Watching, work::Work};
+use super::{Group, call::Call, caller::Caller, join::JoinResult, join_mode::JoinMode, watching::Watching, work::Work};
 use crate::{Reason, context::Context, sync::Spawner};
 
 impl<K, T> Group<K, T>
@@ -42,7 +42,7 @@ where
         let watching = self.watching();
         let joined = shard.join(hash, key, work, context, mode.spawned(spawner), watching.profile().as_ref());
         Call::new(match (joined, Spawner::current()) {
-            (Joined::Alone(work, reason), Some(spawner)) => {
+            (JoinResult::Alone(work, reason), Some(spawner)) => {
                 let context = Context::of_call(self.scope.as_ref());
                 Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner), watching)
             }

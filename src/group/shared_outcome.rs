@@ -51,7 +51,7 @@ impl<T> Told<T> {
 }
 
 /// What one caller gets of an ending: `Told` is for all, and this for one.
-pub(super) enum Part<T, S> {
+pub(super) enum CallerPart<T, S> {
     Value(PartValue<T, S>),
     /// To be raised again.
     Panic(Payload),
@@ -59,7 +59,7 @@ pub(super) enum Part<T, S> {
     Alone(Reason, Option<Note>),
 }
 
-impl<T, S> Part<T, S> {
+impl<T, S> CallerPart<T, S> {
     /// Returns what the wait came to, in a word.
     pub(super) fn name(&self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl<T, S> Part<T, S> {
     }
 }
 
-/// A value, still where it landed; part of [`Part::Value`].
+/// A value, still where it landed; part of [`CallerPart::Value`].
 pub(crate) enum PartValue<T, S> {
     /// In the ended work, for one caller alone.
     Own(BoxedWork<T>),
@@ -103,12 +103,12 @@ impl<T, S> SharedOutcome<T, S> {
     }
 
     /// Says what the end is for one caller.
-    pub(super) fn part(self: Arc<Self>) -> Part<T, S> {
+    pub(super) fn part(self: Arc<Self>) -> CallerPart<T, S> {
         match self.told.get() {
-            Some(Told::Shared { .. }) => Part::Value(PartValue::Shared(self)),
-            Some(Told::Panicked(text)) => Part::Panic(text.clone().into_payload()),
-            Some(Told::NotShareable(note)) => Part::Alone(Reason::NotShareable, note.clone()),
-            Some(Told::Lost) | None => Part::Alone(Reason::Lost, None),
+            Some(Told::Shared { .. }) => CallerPart::Value(PartValue::Shared(self)),
+            Some(Told::Panicked(text)) => CallerPart::Panic(text.clone().into_payload()),
+            Some(Told::NotShareable(note)) => CallerPart::Alone(Reason::NotShareable, note.clone()),
+            Some(Told::Lost) | None => CallerPart::Alone(Reason::Lost, None),
         }
     }
 }

@@ -100,12 +100,12 @@ pub(crate) type ShareIf<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
 #[pin_project]
 pub(crate) struct Closure<T, F, Fut> {
     #[pin]
-    stage: Stage<T, F, Fut>,
+    stage: ClosureStage<T, F, Fut>,
     share_if: Option<ShareIf<T>>,
 }
 
-#[pin_project(project = StageProj)]
-enum Stage<T, F, Fut> {
+#[pin_project(project = ClosureStageProj)]
+enum ClosureStage<T, F, Fut> {
     Running {
         #[pin]
         future: InContext<Start<F, Fut>, T>,
@@ -158,7 +158,7 @@ where
     #[inline]
     pub(crate) fn boxed(start: F, share_if: Option<ShareIf<T>>, context: CallContext) -> BoxedWork<T> {
         let future = InContext::new(Start::Ready { start: Some(start) }, context);
-        Box::pin(Self { stage: Stage::Running { future }, share_if })
+        Box::pin(Self { stage: ClosureStage::Running { future }, share_if })
     }
 }
 
@@ -170,27 +170,29 @@ where
 {
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut stage = self.project().stage;
-        let StageProj::Running { future } = stage.as_mut().project() else {
+        let ClosureStageProj::Running { future } = stage.as_mut().project() else {
             panic!("a call was polled after it had panicked")
         };
         let value = Some(ready!(future.poll(cx)));
-        stage.set(Stage::Ended { value });
+        stage.set(ClosureStage::Ended { value });
         Poll::Ready(())
     }
 
     fn moved(self: Pin<&mut Self>) {
-        if let StageProj::Running { future } = self.project().stage.project() {
+        if let ClosureStageProj::Running { future } = self.project().stage.project() {
             future.moved();
         }
     }
 
     fn may_share(&self) -> bool {
-        let Stage::Ended { value: Some(value) } = &self.stage else { return false };
+        let ClosureStage::Ended { value: Some(value) } = &self.stage else { return false };
         self.share_if.as_ref().is_none_or(|share_if| share_if(value))
     }
 
     fn take_value(self: Pin<&mut Self>) -> T {
-        let StageProj::Ended { value } = self.project().stage.project() else { unreachable!("the work has not ended") };
+        let ClosureStageProj::Ended { value } = self.project().stage.project() else {
+            unreachable!("the work has not ended")
+        };
         match value.take() {
             Some(value) => value,
             None => unreachable!("the value is taken once"),

@@ -22,7 +22,7 @@ use super::{
     policy::Forwarded,
     rule::{Coalesced, Rule},
     watch::HttpWatch,
-    write::{OnPanic, Write},
+    write::{FenceOnPanic, Write},
 };
 use crate::{Reason, Role, rare::Rare};
 
@@ -63,7 +63,7 @@ impl<S: Service<Request<B>>, B> Bypass<S, B> {
             return self.poll_held(cx, coalescer, watch);
         }
         let this = self.project();
-        let on_panic = OnPanic(this.write);
+        let on_panic = FenceOnPanic(this.write);
         let inside = Inside::enter(coalescer.marking(), *this.marked);
         let polled = this.call.poll(cx);
         forget(on_panic);

@@ -39,7 +39,7 @@ pub(super) struct Coalescer {
 
 /// In which group a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum WhichGroup {
     Given,
     Routes,
     Own,
@@ -75,20 +75,20 @@ impl Coalescer {
 
     /// Says in which group a request is: nothing but the URI it was asked for tells two routes of one layer value apart.
     #[inline]
-    pub(super) fn place(&self, parts: &request::Parts) -> Place {
+    pub(super) fn place(&self, parts: &request::Parts) -> WhichGroup {
         match (&self.given, original_uri(parts)) {
-            (Some(_), _) => Place::Given,
-            (None, Some(_)) => Place::Routes,
-            (None, None) => Place::Own,
+            (Some(_), _) => WhichGroup::Given,
+            (None, Some(_)) => WhichGroup::Routes,
+            (None, None) => WhichGroup::Own,
         }
     }
 
     #[inline]
-    pub(super) fn group(&self, place: Place) -> &HttpGroup {
+    pub(super) fn group(&self, place: WhichGroup) -> &HttpGroup {
         match (place, &self.given) {
-            (Place::Given, Some(given)) => given,
-            (Place::Routes, _) => &self.routes,
-            (Place::Given | Place::Own, _) => self.own(),
+            (WhichGroup::Given, Some(given)) => given,
+            (WhichGroup::Routes, _) => &self.routes,
+            (WhichGroup::Given | WhichGroup::Own, _) => self.own(),
         }
     }
 
@@ -115,12 +115,12 @@ impl Coalescer {
 
     /// Returns the wait for a permit that a caller which has waited in vain needs before its own call; `None` if it
     /// needs none (D3, D10).
-    pub(super) fn permit_wait(&self, place: Place) -> Option<Box<PermitWait>> {
+    pub(super) fn permit_wait(&self, place: WhichGroup) -> Option<Box<PermitWait>> {
         self.permit_wait_within(place, None)
     }
 
     /// Returns the same wait, of at most this long.
-    pub(super) fn permit_wait_within(&self, place: Place, longest: Option<Duration>) -> Option<Box<PermitWait>> {
+    pub(super) fn permit_wait_within(&self, place: WhichGroup, longest: Option<Duration>) -> Option<Box<PermitWait>> {
         let group = self.group(place);
         let releases = group.releases(self.config.release_limit?);
         let longest = group.max_wait().into_iter().chain(longest).min();
@@ -128,7 +128,7 @@ impl Coalescer {
     }
 
     /// Returns whether the thread is polling a call that counts against the release limit.
-    pub(super) fn counts_already(&self, place: Place) -> bool {
+    pub(super) fn counts_already(&self, place: WhichGroup) -> bool {
         self.config.release_limit.is_some_and(|limit| self.group(place).releases(limit).counts_already())
     }
 
@@ -171,7 +171,7 @@ impl Coalescer {
 
     /// Counts a request that a rule sends alone, and tells the observers.
     #[inline]
-    pub(super) fn count_alone(&self, place: Place, rule: Rule, reason: Reason, watch: Option<&HttpWatch>) {
+    pub(super) fn count_alone(&self, place: WhichGroup, rule: Rule, reason: Reason, watch: Option<&HttpWatch>) {
         self.group(place).counts().count_alone();
         if let Some(watch) = watch {
             watch.bypassed(self.marking().observers(), reason, rule);
@@ -187,7 +187,7 @@ impl Coalescer {
     /// Returns what a request fences, if it may change something (S21). `bypass` is the rule that sends it alone: a
     /// request that may share a flight changes nothing.
     #[inline]
-    pub(super) fn write(&self, parts: &request::Parts, kind: Kind, place: Place, bypass: Rule) -> Option<Write> {
+    pub(super) fn write(&self, parts: &request::Parts, kind: Kind, place: WhichGroup, bypass: Rule) -> Option<Write> {
         let group = || self.group(place).clone();
         match kind.grpc {
             Grpc::OptedIn | Grpc::Reads => None,
@@ -243,10 +243,10 @@ mod tests {
         let (config, routes) = (Arc::new(Config::default()), HttpGroup::new());
         let coalescer = Coalescer::new(Arc::clone(&config), None, routes.clone());
         assert!(Arc::ptr_eq(&coalescer.config, &config));
-        assert!(std::ptr::eq(coalescer.group(Place::Routes).fences(), routes.fences()));
+        assert!(std::ptr::eq(coalescer.group(WhichGroup::Routes).fences(), routes.fences()));
         assert!(coalescer.own.get().is_none());
         let own = coalescer.service_group().number();
-        assert_eq!((coalescer.group(Place::Own).number(), coalescer.service_group().number()), (own, own));
-        assert!(std::ptr::eq(coalescer.group(Place::Own).fences(), routes.fences()), "S21");
+        assert_eq!((coalescer.group(WhichGroup::Own).number(), coalescer.service_group().number()), (own, own));
+        assert!(std::ptr::eq(coalescer.group(WhichGroup::Own).fences(), routes.fences()), "S21");
     }
 }

@@ -19,7 +19,7 @@ use self::{
 };
 use super::{
     answer::{Step, Tried},
-    coalescer::Place,
+    coalescer::WhichGroup,
     key::Difference,
     rule::Rule,
 };
@@ -195,7 +195,7 @@ impl Explanation {
                 writeln!(f, "The {which} speaks HTTP/1.0: only an answer of known length is shared with it (S30).")?;
             }
         }
-        if (self.first.place, self.second.place) == (Place::Own, Place::Own) {
+        if (self.first.place, self.second.place) == (WhichGroup::Own, WhichGroup::Own) {
             writeln!(
                 f,
                 "Neither shows the URI it was asked for: they share within one `layer()` call only, or a `group(..)`."

@@ -36,7 +36,7 @@ pub(super) struct EpochNumber(usize);
 
 /// What is fenced, and what a request lies in.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place<'a> {
+pub(super) enum FencedPlace<'a> {
     /// A path, with any query, of one authority or of none.
     Path(Option<&'a [u8]>, &'a str),
     /// A path under every authority.
@@ -65,12 +65,12 @@ impl Fences {
     }
 
     /// Returns the epoch of one place. It only ever grows, and so do sums of them.
-    pub(super) fn epoch(&self, place: Place<'_>) -> u64 {
+    pub(super) fn epoch(&self, place: FencedPlace<'_>) -> u64 {
         self.epochs.get().map_or(0, |epochs| epochs[self.number(place).0].load(Ordering::Acquire))
     }
 
     /// Ends the join windows of all flights that lie there.
-    pub(super) fn raise(&self, place: Place<'_>) {
+    pub(super) fn raise(&self, place: FencedPlace<'_>) {
         self.raise_number(self.number(place));
     }
 
@@ -82,11 +82,11 @@ impl Fences {
 
     /// Returns the number of a place's epoch.
     #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-    pub(super) fn number(&self, place: Place<'_>) -> EpochNumber {
+    pub(super) fn number(&self, place: FencedPlace<'_>) -> EpochNumber {
         let (kind, authority, path) = match place {
-            Place::Path(authority, path) => (0, authority, path),
-            Place::AnyPath(path) => (1, None, path),
-            Place::Service(authority, path) => (2, authority, path),
+            FencedPlace::Path(authority, path) => (0, authority, path),
+            FencedPlace::AnyPath(path) => (1, None, path),
+            FencedPlace::Service(authority, path) => (2, authority, path),
         };
         let authority = authority.map(without_default_port);
         let mut hasher = self.hasher.build_hasher();
@@ -133,7 +133,7 @@ impl Default for Fences {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fences, Place, decoded};
+    use super::{FencedPlace, Fences, decoded};
 
     #[test]
     fn s21_a_path_stands_for_the_same_bytes_however_it_is_encoded() {
@@ -155,16 +155,16 @@ mod tests {
     #[test]
     fn s21_a_fence_is_for_its_own_place_in_any_case_of_the_host() {
         let fences = Fences::seeded();
-        let place = Place::Path(Some(b"a.example"), "/x");
+        let place = FencedPlace::Path(Some(b"a.example"), "/x");
         let others = [
-            Place::Path(Some(b"b.example"), "/x"),
-            Place::Path(None, "/x"),
-            Place::AnyPath("/x"),
-            Place::Service(Some(b"a.example"), "/x"),
-            Place::Path(Some(b"a.example"), "/y"),
+            FencedPlace::Path(Some(b"b.example"), "/x"),
+            FencedPlace::Path(None, "/x"),
+            FencedPlace::AnyPath("/x"),
+            FencedPlace::Service(Some(b"a.example"), "/x"),
+            FencedPlace::Path(Some(b"a.example"), "/y"),
         ];
         assert!(!fences.are_raised());
-        fences.raise(Place::Path(Some(b"A.Example"), "/x"));
+        fences.raise(FencedPlace::Path(Some(b"A.Example"), "/x"));
         assert_eq!(fences.epoch(place), 1);
         assert_eq!(others.map(|other| fences.epoch(other)), [0; 5]);
     }

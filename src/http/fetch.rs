@@ -37,7 +37,7 @@ type Inner<S, R> = InContext<Oneshot<S, R>, Result<<S as Service<R>>::Response, 
 #[pin_project]
 pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
     #[pin]
-    stage: Stage<S, B, RB, E>,
+    stage: FetchStage<S, B, RB, E>,
     /// `Some` until a caller that has waited may make its call.
     permit_wait: Option<Box<PermitWait>>,
     /// `Some` while a caller that has waited makes its call.
@@ -51,8 +51,8 @@ pub(crate) struct Fetch<S: Service<Request<B>>, B, RB, E> {
 
 /// How far a call has come. One field, since a call and its answer are never there together: two took 60 instructions
 /// more to move about.
-#[pin_project(project = StageProj)]
-enum Stage<S: Service<Request<B>>, B, RB, E> {
+#[pin_project(project = FetchStageProj)]
+enum FetchStage<S: Service<Request<B>>, B, RB, E> {
     /// Calling => (Judging | Answered): when the head of the answer is there.
     Calling(#[pin] Inner<S, Request<B>>),
     /// Judging => Answered: when enough of the body has been read.
@@ -68,7 +68,7 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
     #[inline(always)]
     pub(super) fn new(service: S, request: Request<B>, requester: Requester) -> BoxedFetch<S, B, RB, E> {
         let context = Context::of_call(requester.coalescer.config.scope.as_ref());
-        let stage = Stage::Calling(InContext::new(Oneshot::new(service, request), context));
+        let stage = FetchStage::Calling(InContext::new(Oneshot::new(service, request), context));
         let fleet = FleetWork::new(requester.fleet);
         Box::pin(Self { stage, permit_wait: None, permit: None, fleet, began: None, requester: Some(requester) })
     }
@@ -93,8 +93,8 @@ impl<S: Service<Request<B>>, B, RB, E> Fetch<S, B, RB, E> {
     /// Returns with whom the answer is shared; `None` before it has been judged, and once it has been taken.
     fn audience(&self) -> Option<&Audience> {
         match &self.stage {
-            Stage::Answered(answer) => answer.as_ref().map(|answer| &answer.audience),
-            Stage::Calling(_) | Stage::Judging(_) => None,
+            FetchStage::Answered(answer) => answer.as_ref().map(|answer| &answer.audience),
+            FetchStage::Calling(_) | FetchStage::Judging(_) => None,
         }
     }
 
@@ -140,7 +140,7 @@ where
     }
 }
 
-impl<S, B, RB, E> Stage<S, B, RB, E>
+impl<S, B, RB, E> FetchStage<S, B, RB, E>
 where
     S: Service<Request<B>>,
     RB: Body<Data = Bytes> + Send + 'static,
@@ -188,12 +188,12 @@ where
         let Some(requester) = this.requester.as_ref() else { panic!("a call was polled after it had completed") };
         // D12: the call is made later, perhaps in another task, but it still runs in what surrounds this poll.
         if this.permit_wait.is_some() || this.fleet.is_wanted() {
-            if let StageProj::Calling(call) = this.stage.as_mut().project() {
+            if let FetchStageProj::Calling(call) = this.stage.as_mut().project() {
                 call.begin();
             }
         }
         if let Some(answer) = ready!(this.fleet.poll_ask(requester, this.began, cx)) {
-            this.stage.set(Stage::Answered(Some(*answer)));
+            this.stage.set(FetchStage::Answered(Some(*answer)));
         }
         let requester = match this.fleet.in_vain() {
             None => requester,
@@ -209,7 +209,7 @@ where
             *this.permit = ready!(permit_wait.poll(cx));
             *this.permit_wait = None;
         }
-        if let StageProj::Calling(call) = this.stage.as_mut().project() {
+        if let FetchStageProj::Calling(call) = this.stage.as_mut().project() {
             let inside = Inside::enter(requester.coalescer.marking(), requester.marked);
             let polling = this.permit.as_ref().map(Permit::enter);
             let Poll::Ready(result) = this.fleet.poll_work(cx, |cx| call.poll(cx)) else {
@@ -220,14 +220,14 @@ where
                 return Poll::Pending;
             };
             drop((polling, inside));
-            this.stage.set(Stage::answered(requester, result, *this.began));
+            this.stage.set(FetchStage::answered(requester, result, *this.began));
         }
-        if let StageProj::Judging(judging) = this.stage.as_mut().project() {
+        if let FetchStageProj::Judging(judging) = this.stage.as_mut().project() {
             let answer = ready!(this.fleet.poll_work(cx, |cx| judging.poll(requester, *this.began, cx)));
-            this.stage.set(Stage::Answered(Some(answer)));
+            this.stage.set(FetchStage::Answered(Some(answer)));
         }
         *this.permit = None;
-        if let StageProj::Answered(Some(answer)) = this.stage.project() {
+        if let FetchStageProj::Answered(Some(answer)) = this.stage.project() {
             ready!(this.fleet.poll_close(requester, answer, cx));
         }
         *this.requester = None;
@@ -235,7 +235,7 @@ where
     }
 
     fn moved(self: Pin<&mut Self>) {
-        if let StageProj::Calling(call) = self.project().stage.project() {
+        if let FetchStageProj::Calling(call) = self.project().stage.project() {
             call.moved();
         }
     }
@@ -262,8 +262,8 @@ where
 
     fn take_value(self: Pin<&mut Self>) -> Answer<RB, E> {
         match self.project().stage.project() {
-            StageProj::Answered(answer) => answer.take(),
-            StageProj::Calling(_) | StageProj::Judging(_) => None,
+            FetchStageProj::Answered(answer) => answer.take(),
+            FetchStageProj::Calling(_) | FetchStageProj::Judging(_) => None,
         }
         .unwrap_or_else(|| unreachable!("the value is taken once, when the work has ended"))
     }

@@ -17,7 +17,7 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use self::state::{Flown, Joined, State};
+use self::state::{Arrival, Flown, State};
 use super::{
     answer::Tried,
     body::SharedBody,
@@ -28,7 +28,7 @@ use super::{
     respond::respond,
     rule::Rule,
     shadow::ShadowCall,
-    watch::{HttpWatch, OnPanic},
+    watch::{HttpWatch, TellOnPanic},
 };
 use crate::{
     Outcome, Reason, Role,
@@ -60,15 +60,15 @@ impl<S: Service<Request<B>>, B, RB, E> HttpResponseFuture<S, B, RB, E> {
     #[inline(always)]
     pub(super) fn on_flight(call: Flown<S, B, RB, E>, coalescer: Arc<Coalescer>, watch: Rare<HttpWatch>) -> Self {
         let at = if call.role() == Role::Leader { None } else { Some(Instant::now()) };
-        let joined = Joined { at, tried: Tried::default(), fresh: false };
-        Self { state: State::OnFlight { call, joined }, coalescer, watch }
+        let arrival = Arrival { at, tried: Tried::default(), fresh: false };
+        Self { state: State::OnFlight { call, arrival }, coalescer, watch }
     }
 
     /// Returns the future of a request on a flight whose work begins after the request came.
     pub(super) fn on_next_flight(call: Flown<S, B, RB, E>, coalescer: Arc<Coalescer>, watch: Rare<HttpWatch>) -> Self {
         let mut future = Self::on_flight(call, coalescer, watch);
-        if let State::OnFlight { joined, .. } = &mut future.state {
-            joined.fresh = true;
+        if let State::OnFlight { arrival, .. } = &mut future.state {
+            arrival.fresh = true;
         }
         future
     }
@@ -106,12 +106,12 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { state, coalescer, watch } = &mut *self;
-        let watching = OnPanic(watch);
+        let watching = TellOnPanic(watch);
         let watch = &mut *watching.0;
         let polled = loop {
             *state = match state {
-                State::OnFlight { call, joined } => {
-                    let joined = *joined;
+                State::OnFlight { call, arrival } => {
+                    let arrival = *arrival;
                     match call.poll_resolution(cx, watch.as_deref_mut().map(HttpWatch::of_flight)) {
                         Poll::Pending => break Poll::Pending,
                         // OnFlight => (answered | OnFlight | Alone): the answer of the flight, unless the caller is a
@@ -119,19 +119,19 @@ where
                         Poll::Ready(Resolution::Value(answer, role, own)) => {
                             let outcome = answer.take(role, None::<()>);
                             if let Some(next) =
-                                own.and_then(|own| State::declines(own, &outcome.value, joined, watch.as_deref()))
+                                own.and_then(|own| State::declines(own, &outcome.value, arrival, watch.as_deref()))
                             {
                                 // Put in place before the outcome is dropped, which may panic.
                                 *state = next;
                                 continue;
                             }
-                            let (rule, forwarded) = (outcome.value.audience.rule, joined.forwarded(role));
+                            let (rule, forwarded) = (outcome.value.audience.rule, arrival.forwarded(role));
                             break respond(outcome, rule, forwarded, coalescer, watch);
                         }
                         // OnFlight => (OnFlight | Alone): no flight has an answer for the caller.
                         Poll::Ready(Resolution::Alone(fetch, reason, note)) => {
-                            let followed = call.role() == Role::Follower || joined.tried.any();
-                            State::unserved(fetch, reason, note, joined, followed, watch.as_deref())
+                            let followed = call.role() == Role::Follower || arrival.tried.any();
+                            State::unserved(fetch, reason, note, arrival, followed, watch.as_deref())
                         }
                     }
                 }

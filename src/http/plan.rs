@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderName, Method, header, request};
 
 use super::{
-    coalescer::{Coalescer, Place},
+    coalescer::{Coalescer, WhichGroup},
     config::{Config, ContentIf, Grpc, Kind},
     content::RequestContent,
     key::{Beside, HttpKey, epoch, fenced},
@@ -37,7 +37,7 @@ pub(super) struct Alone {
     pub(super) kind: Kind,
     /// Whether it was marked as one that has passed.
     pub(super) marked: bool,
-    pub(super) place: Place,
+    pub(super) place: WhichGroup,
 }
 
 impl Coalescer {
@@ -63,7 +63,7 @@ impl Coalescer {
 
     /// Counts the caller among the readers of what was ever written to (S21).
     #[inline]
-    fn read(&self, parts: &request::Parts, kind: Kind, place: Place) -> Option<Arc<ReadUnderWay>> {
+    fn read(&self, parts: &request::Parts, kind: Kind, place: WhichGroup) -> Option<Arc<ReadUnderWay>> {
         let group = self.group(place);
         let (number, epoch) = fenced(group.fences(), parts, kind.grpc == Grpc::OptedIn)?;
         Some(ReadUnderWay::enter(group.reads(), number, epoch))
@@ -76,14 +76,14 @@ impl Coalescer {
         self: &Arc<Self>,
         parts: &request::Parts,
         kind: Kind,
-        place: Place,
+        place: WhichGroup,
         key: HttpKey,
         marked: bool,
         read: Option<Arc<ReadUnderWay>>,
     ) -> Requester {
         let facts = self.config.policy.facts(parts, key.has_deadline());
         let unary = kind.grpc == Grpc::OptedIn;
-        let fleet = self.config.fleet.wish(parts, place != Place::Own);
+        let fleet = self.config.fleet.wish(parts, place != WhichGroup::Own);
         Requester { coalescer: Arc::clone(self), place, key, facts, unary, fleet, marked, released: false, read }
     }
 
@@ -93,7 +93,7 @@ impl Coalescer {
         parts: &mut request::Parts,
         kind: Kind,
         content: &RequestContent,
-        place: Place,
+        place: WhichGroup,
         marks: bool,
     ) -> Result<(Plan, HttpKey), Rule> {
         if Inside::is_current(self.marking()) && !Passed::is_marked(parts, self.marking()) {
@@ -129,7 +129,7 @@ impl Coalescer {
         parts: &request::Parts,
         kind: Kind,
         content: &RequestContent,
-        place: Place,
+        place: WhichGroup,
         passed: Option<&Passed>,
     ) -> Result<(Plan, HttpKey), Rule> {
         let (admission, key) = self.key(parts, kind, content, place, passed)?;
@@ -153,7 +153,7 @@ impl Coalescer {
         parts: &request::Parts,
         kind: Kind,
         content: &RequestContent,
-        place: Place,
+        place: WhichGroup,
         passed: Option<&Passed>,
     ) -> Result<(Admission, HttpKey), Rule> {
         let config = &self.config;
@@ -189,7 +189,7 @@ impl Coalescer {
         parts: &request::Parts,
         kind: Kind,
         content: &'a RequestContent,
-        place: Place,
+        place: WhichGroup,
         passed: Option<&'a Passed>,
     ) -> Beside<'a> {
         let epoch = epoch(self.group(place).fences(), parts, kind.grpc == Grpc::OptedIn);
@@ -203,7 +203,7 @@ impl Coalescer {
         parts: &request::Parts,
         kind: Kind,
         content: &RequestContent,
-        place: Place,
+        place: WhichGroup,
         passed: &Passed,
     ) -> Option<HttpKey> {
         let beside = self.beside(parts, kind, content, place, Some(passed));

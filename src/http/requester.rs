@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     answer::{Answer, Audience, JudgedBody, Terms},
     body::BodySource,
-    coalescer::{Coalescer, Place},
+    coalescer::{Coalescer, WhichGroup},
     group::HttpGroup,
     key::HttpKey,
     membership::{FleetPart, Wish},
@@ -22,7 +22,7 @@ use super::{
 #[derive(Clone)]
 pub(super) struct Requester {
     pub(super) coalescer: Arc<Coalescer>,
-    pub(super) place: Place,
+    pub(super) place: WhichGroup,
     pub(super) key: HttpKey,
     pub(super) facts: RequestFacts,
     /// It is a unary gRPC call: its answer is judged at its first message or its trailers (S28).

@@ -78,9 +78,9 @@ impl HttpWatch {
 
 /// Tells that a request has panicked in a poll. To be forgotten once the poll has returned: it would not do to ask
 /// whether the thread unwinds, since a `Drop` that runs meanwhile may poll a request.
-pub(super) struct OnPanic<'a>(pub(super) &'a mut Rare<HttpWatch>);
+pub(super) struct TellOnPanic<'a>(pub(super) &'a mut Rare<HttpWatch>);
 
-impl OnPanic<'_> {
+impl TellOnPanic<'_> {
     #[cold]
     fn tell(&mut self) {
         if let Some(watch) = self.0.take() {
@@ -89,7 +89,7 @@ impl OnPanic<'_> {
     }
 }
 
-impl Drop for OnPanic<'_> {
+impl Drop for TellOnPanic<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.0.is_some() {

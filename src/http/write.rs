@@ -8,7 +8,7 @@ use http_body::Body;
 
 use super::{
     body::{SharedBody, Watch},
-    fence::{EpochNumber, Fences, Place, without_default_port},
+    fence::{EpochNumber, FencedPlace, Fences, without_default_port},
     group::HttpGroup,
     grpc_web,
     key::{Places, service_of},
@@ -134,7 +134,7 @@ impl Write {
                 }));
             }
         }
-        led_to.iter().for_each(|(authority, path)| fences.raise(Place::Path(*authority, path)));
+        led_to.iter().for_each(|(authority, path)| fences.raise(FencedPlace::Path(*authority, path)));
         self.group
             .fleets()
             .fence(false, sites().map(|site| site.split().1).chain(led_to.iter().map(|(_, path)| &**path)))
@@ -147,8 +147,8 @@ impl Site {
         let authority = uri.authority().map(|authority| authority.as_str().as_bytes()).or(host);
         let path = uri.path();
         let place = match kind {
-            Kind::Http => Place::Path(authority, path),
-            Kind::Grpc => Place::Service(authority, service_of(path)),
+            Kind::Http => FencedPlace::Path(authority, path),
+            Kind::Grpc => FencedPlace::Service(authority, service_of(path)),
         };
         let text = Text::new(authority.unwrap_or_default(), path.as_bytes());
         Self { number: fences.number(place), text, authority: authority.map(<[u8]>::len) }
@@ -187,9 +187,9 @@ impl Text {
 
 /// Raises the fences of a call that panics: what it has changed is not known (S21). To be forgotten once a poll has
 /// returned: it would not do to ask whether the thread unwinds, since a `Drop` that runs meanwhile may poll a call.
-pub(super) struct OnPanic<'a>(pub(super) &'a mut Option<Write>);
+pub(super) struct FenceOnPanic<'a>(pub(super) &'a mut Option<Write>);
 
-impl Drop for OnPanic<'_> {
+impl Drop for FenceOnPanic<'_> {
     fn drop(&mut self) {
         if let Some(write) = self.0.take() {
             told_in_passing(write.failed());

@@ -7,6 +7,7 @@ mod imports;
 mod circles;
 mod doc_comments;
 mod flights;
+mod names;
 mod pages;
 mod rooms;
 mod rules_page;

@@ -4,9 +4,9 @@ use tokio::time::Instant;
 
 use super::flight::{Ending, Stage};
 use crate::group::{
-    after_unlock::{AfterUnlock, Closed},
+    after_unlock::{AfterUnlock, ClosedWork},
     flight_ref::FlightRef,
-    report::Report,
+    report::EventReport,
     shard::Locked,
     shared_outcome::Told,
     wake_list::WakeList,
@@ -29,7 +29,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         if !keep || (flight.stage == Stage::Solo && launching.is_none()) {
             return (None, self.close(at, End::Abandoned, after));
         }
-        after.report = launching.as_ref().and_then(|_| Report::on_move(self.shard, flight));
+        after.report = launching.as_ref().and_then(|_| EventReport::on_move(self.shard, flight));
         flight.enter(Stage::Shared);
         if let (OnAbandon::CancelAfter(grace), false) = (on_abandon, flight.finish) {
             flight.waiting_mut().grace = Instant::now().checked_add(grace);
@@ -61,7 +61,7 @@ impl<'a, K, T> Locked<'a, K, T> {
             return self.close(at, End::Lost, after);
         }
         table.count_end(at.slot, End::Lost);
-        after.report = Report::on_end(self.shard, table.at(at.slot), End::Lost);
+        after.report = EventReport::on_end(self.shard, table.at(at.slot), End::Lost);
         let (key, successor) = table.release_key(at.slot);
         let (flight, stats) = table.at_counted(at.slot);
         flight.tell(Told::Lost, stats);
@@ -77,7 +77,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         self.table.uncount(at.slot);
         self.table.count_end(at.slot, how);
         let flight = self.table.at(at.slot);
-        after.report = Report::on_end(self.shard, flight, how);
+        after.report = EventReport::on_end(self.shard, flight, how);
         let next = flight.next();
         flight.enter(Stage::Dropping);
         let work = flight.work.take();
@@ -85,7 +85,7 @@ impl<'a, K, T> Locked<'a, K, T> {
             self.table.pass_key(at.slot, next);
         }
         if let Some(work) = work {
-            after.closed = Some(Closed::new(self.shard, at, Ending::Value { work, share: false }));
+            after.closed = Some(ClosedWork::new(self.shard, at, Ending::Value { work, share: false }));
         }
         after
     }
@@ -95,7 +95,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         let mut after = AfterUnlock::nothing();
         match self.table.get(at) {
             Some(flight) if matches!(flight.stage, Stage::Dropping) => {
-                after.closed = Some(Closed::new(self.shard, at, Ending::Value { work, share: false }));
+                after.closed = Some(ClosedWork::new(self.shard, at, Ending::Value { work, share: false }));
             }
             Some(flight) => {
                 flight.work = Some(work);

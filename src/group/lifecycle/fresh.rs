@@ -12,7 +12,7 @@ use crate::group::{
     after_unlock::{AfterUnlock, Led, WaitsBehind},
     flight_ref::FlightRef,
     reentrancy::Edge,
-    report::Report,
+    report::EventReport,
     shard::{Locked, Shard, ShardFlight},
     shared_outcome::Told,
     turn::Turn,
@@ -52,7 +52,7 @@ impl<'a, K, T> Locked<'a, K, T> {
         let ahead = FlightRef { slot: running, serial: table.at(running).serial };
         let runs = table.at(running);
         runs.waiting_mut().successor = Some(flight.slot);
-        let moved = if moves { Report::on_move(self.shard, runs) } else { None };
+        let moved = if moves { EventReport::on_move(self.shard, runs) } else { None };
         if moves {
             runs.enter(Stage::Shared);
         }
@@ -105,7 +105,7 @@ pub(super) fn release_next<'a, K, T>(
         return None;
     }
     let mut after = AfterUnlock::nothing();
-    after.report = Report::on_end(shard, flight, End::NotShareable);
+    after.report = EventReport::on_end(shard, flight, End::NotShareable);
     let note = if flight.followers() > 0 { work.note() } else { None };
     table.uncount(next);
     table.count_end(next, End::NotShareable);

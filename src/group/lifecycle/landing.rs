@@ -7,9 +7,9 @@ use super::{
     fresh::release_next,
 };
 use crate::group::{
-    after_unlock::{AfterUnlock, Closed, WatchedLanding},
+    after_unlock::{AfterUnlock, ClosedWork, WatchedLanding},
     flight_ref::FlightRef,
-    report::Report,
+    report::EventReport,
     shard::{Locked, ShardFlight},
     shared_outcome::Told,
     wake_list::WakeList,
@@ -52,10 +52,10 @@ impl<'a, K, T> Locked<'a, K, T> {
         let mut after = AfterUnlock::nothing();
         if !table.at(at.slot).is_running() {
             // Dropping => gone: all left during the last poll.
-            after.closed = Some(Closed::new(self.shard, at, ending));
+            after.closed = Some(ClosedWork::new(self.shard, at, ending));
             return after;
         }
-        after.report = Report::on_landing(self.shard, table.at(at.slot), &ending);
+        after.report = EventReport::on_landing(self.shard, table.at(at.slot), &ending);
         after.next = release_next(self.shard, table, at.slot, &ending);
         let (key, successor) = table.release_key(at.slot);
         let (flight, stats) = table.at_counted(at.slot);

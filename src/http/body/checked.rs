@@ -10,8 +10,8 @@ use http_body::{Body, SizeHint};
 
 use super::{
     error::BodyError,
-    origin::{Hints, Origin, Outcome, Pinned},
-    part::Part,
+    origin::{Hints, NextPart, Origin, Pinned},
+    part::BodyPart,
 };
 
 /// A body whose end is clean only if everything that it announced has come. A body that ends early is incomplete,
@@ -49,9 +49,9 @@ impl Missing {
         Hints { size: self.own.map_or(hints.size, SizeHint::with_exact), is_end_stream }
     }
 
-    fn check(&mut self, part: &Part) -> Result<(), BodyError> {
+    fn check(&mut self, part: &BodyPart) -> Result<(), BodyError> {
         match part {
-            Part::Data(data) => {
+            BodyPart::Data(data) => {
                 let length = data.len() as u64;
                 for missing in [&mut self.head, &mut self.own].into_iter().flatten() {
                     *missing = missing.checked_sub(length).ok_or(BodyError::excess())?;
@@ -59,12 +59,12 @@ impl Missing {
                 Ok(())
             }
             // Trailers end the content: a reader that has them may stop reading (RFC 9110 section 6.5).
-            Part::Trailers(_) => self.check_end(),
+            BodyPart::Trailers(_) => self.check_end(),
         }
     }
 
     /// Notes a part that has been checked.
-    pub(super) fn take(&mut self, part: &Part) {
+    pub(super) fn take(&mut self, part: &BodyPart) {
         let _ = self.check(part);
     }
 
@@ -98,7 +98,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Returns the next part, an error that ends the body, or `None` at its clean end.
-    pub(super) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+    pub(super) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<NextPart> {
         Poll::Ready(match ready!(self.body.poll_part(cx)) {
             Some(Ok(part)) => Some(self.missing.check(&part).map(|()| part)),
             Some(Err(error)) => Some(Err(error)),

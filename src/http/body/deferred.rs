@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, task::Waker};
 
-use super::{end::End, part::Part, spill::Segment};
+use super::{end::BodyEnd, part::BodyPart, spill::Segment};
 use crate::panic::{catch, discard};
 
 /// Taken out under the lock. Dropping it wakes nobody; give it to [`run`](super::stream::Stream::run).
@@ -10,9 +10,9 @@ use crate::panic::{catch, discard};
 #[must_use]
 pub(super) struct Deferred {
     pub(super) wakers: Vec<Waker>,
-    pub(super) frames: Vec<Part>,
+    pub(super) frames: Vec<BodyPart>,
     pub(super) segments: Vec<Arc<Segment>>,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<BodyEnd>,
     /// How many readers were cut.
     pub(super) cut: usize,
     /// By how many bytes what is kept in memory has grown; less than 0 if there is less of it.

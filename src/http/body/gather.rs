@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body;
 
-use super::{part::Part, source::BodySource};
+use super::{part::BodyPart, source::BodySource};
 
 /// A claim that reads a shared body to its end. It holds no reader up, and cuts none: when the window is full, it gives up.
 pub(in crate::http) struct Gather<B> {
@@ -57,15 +57,15 @@ where
                     return Poll::Ready(Gathered::Whole(read, self.trailers.take()));
                 }
             };
-            match Part::new(frame) {
-                Some(Part::Data(data)) => {
+            match BodyPart::new(frame) {
+                Some(BodyPart::Data(data)) => {
                     let Some(room) = self.room.checked_sub(data.len()) else {
                         return Poll::Ready(Gathered::TooLarge);
                     };
                     self.room = room;
                     self.read.push(data);
                 }
-                Some(Part::Trailers(trailers)) => self.trailers = Some(std::sync::Arc::unwrap_or_clone(trailers)),
+                Some(BodyPart::Trailers(trailers)) => self.trailers = Some(std::sync::Arc::unwrap_or_clone(trailers)),
                 None => {}
             }
         }

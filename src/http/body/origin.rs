@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
-use super::{error::BodyError, part::Part};
+use super::{error::BodyError, part::BodyPart};
 
 /// A body that nobody shares yet.
 #[pin_project(project = OriginProj)]
@@ -39,11 +39,11 @@ pub(super) struct Pinned<B> {
 pub(super) struct Read {
     /// What the body said of itself before it was polled for this.
     pub(super) before: Hints,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: NextPart,
 }
 
 /// The next part, an error, or `None` at the end.
-pub(super) type Outcome = Option<Result<Part, BodyError>>;
+pub(super) type NextPart = Option<Result<BodyPart, BodyError>>;
 
 /// What a body says of itself. Asked for outside the streams' locks: the answer is user code.
 #[derive(Clone, Default)]
@@ -128,7 +128,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.project() {
             OriginProj::Untouched { body } => body.poll_frame(cx).map_err(BodyError::source_failed),
-            OriginProj::Pinned { body } => body.poll_part(cx).map_ok(Part::into_frame),
+            OriginProj::Pinned { body } => body.poll_part(cx).map_ok(BodyPart::into_frame),
             OriginProj::Moving => unreachable!("it is put back at once"),
         }
     }
@@ -158,7 +158,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Hands out what was read ahead, then what the body brings.
-    pub(super) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+    pub(super) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<NextPart> {
         match self.read.pop_front() {
             Some(read) => Poll::Ready(read.outcome),
             None => self.poll_body(cx),
@@ -166,7 +166,7 @@ where
     }
 
     /// Reads one part more and keeps it; at the end, returns the end again.
-    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<&Outcome> {
+    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<&NextPart> {
         if !self.read.back().is_some_and(|last| !matches!(last.outcome, Some(Ok(_)))) {
             let before = self.inner_hints();
             let outcome = ready!(self.poll_body(cx));
@@ -178,12 +178,12 @@ where
         }
     }
 
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<NextPart> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         loop {
             match ready!(body.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
-                    if let Some(part) = Part::new(frame) {
+                    if let Some(part) = BodyPart::new(frame) {
                         return Poll::Ready(Some(Ok(part)));
                     }
                 }

@@ -8,12 +8,12 @@ use http_body::Frame;
 
 /// A frame that can be cloned, by reference.
 #[derive(Clone)]
-pub(super) enum Part {
+pub(super) enum BodyPart {
     Data(Bytes),
     Trailers(Arc<HeaderMap>),
 }
 
-impl Part {
+impl BodyPart {
     /// Returns `None` for a frame of an unknown kind.
     pub(super) fn new(frame: Frame<Bytes>) -> Option<Self> {
         match frame.into_data() {

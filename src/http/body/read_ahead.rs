@@ -11,7 +11,7 @@ use http_body::Body;
 
 use super::{
     origin::{Origin, Pinned},
-    part::Part,
+    part::BodyPart,
     source::BodySource,
 };
 
@@ -52,8 +52,8 @@ where
     /// Reads one frame more. Once the body has ended or failed it is not polled again.
     pub(in crate::http) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Ahead<'_>> {
         Poll::Ready(match ready!(self.body.poll_ahead(cx)) {
-            Some(Ok(Part::Data(data))) => Ahead::Data(data),
-            Some(Ok(Part::Trailers(trailers))) => Ahead::Trailers(trailers),
+            Some(Ok(BodyPart::Data(data))) => Ahead::Data(data),
+            Some(Ok(BodyPart::Trailers(trailers))) => Ahead::Trailers(trailers),
             Some(Err(_)) => Ahead::Failed,
             None => Ahead::End,
         })

@@ -19,10 +19,10 @@ use tokio::{task::JoinHandle, time::Instant};
 use super::{
     checked::{Checked, Source},
     deferred::Deferred,
-    end::End,
+    end::BodyEnd,
     error::BodyError,
     origin::{Hints, Origin},
-    part::Part,
+    part::BodyPart,
     spill::Spilling,
     stall::Stall,
     state::State,
@@ -209,7 +209,7 @@ fn poll_body<B>(
     place: usize,
     mut body: Checked<B>,
     waker: impl FnOnce() -> Waker,
-) -> Poll<Option<Part>>
+) -> Poll<Option<BodyPart>>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -253,7 +253,7 @@ where
             (Some(part), deferred)
         }
         Poll::Ready(end) => {
-            let deferred = state.finish(end.and_then(Result::err).map_or(End::Clean, End::Error));
+            let deferred = state.finish(end.and_then(Result::err).map_or(BodyEnd::Clean, BodyEnd::Error));
             drop(state);
             (None, deferred)
         }

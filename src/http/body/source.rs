@@ -19,7 +19,7 @@ use super::{
     error::BodyError,
     observe::BodyWatch,
     origin::{Hints, Origin},
-    part::Part,
+    part::BodyPart,
     reader::Reader,
     settings::Settings,
     shared_body::SharedBody,
@@ -76,13 +76,13 @@ use crate::{
 /// ```
 pub struct BodySource<B> {
     /// `None` only while a clone is made.
-    claim: Mutex<Option<Handle<B>>>,
+    claim: Mutex<Option<Claim<B>>>,
     announced: Option<u64>,
     /// `None`: the defaults. Behind a pointer, since a source is moved with each answer.
     settings: Option<Arc<Settings>>,
 }
 
-enum Handle<B> {
+enum Claim<B> {
     /// The only one so far.
     Lone(Origin<B>),
     Shared(Reader<B>),
@@ -95,10 +95,10 @@ impl<B> BodySource<B> {
     }
 
     pub(super) fn from_origin(body: Origin<B>) -> Self {
-        Self { claim: Mutex::new(Some(Handle::Lone(body))), announced: None, settings: None }
+        Self { claim: Mutex::new(Some(Claim::Lone(body))), announced: None, settings: None }
     }
 
-    fn claim(&mut self) -> &mut Handle<B> {
+    fn claim(&mut self) -> &mut Claim<B> {
         match self.claim.get_mut().unwrap_or_else(PoisonError::into_inner) {
             Some(claim) => claim,
             None => unreachable!("a claim is taken out under its lock only"),
@@ -108,7 +108,7 @@ impl<B> BodySource<B> {
     /// Lets this claim be the first that gives up, instead of holding others up.
     #[cfg(feature = "fleet")]
     pub(super) fn yields(&mut self) {
-        if let Handle::Shared(reader) = self.claim() {
+        if let Claim::Shared(reader) = self.claim() {
             reader.yields();
         }
     }
@@ -117,8 +117,8 @@ impl<B> BodySource<B> {
     #[inline]
     pub fn into_reader(self) -> SharedBody<B> {
         match self.claim.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(Handle::Lone(body)) => SharedBody::untouched(body),
-            Some(Handle::Shared(reader)) => reader.into_lone().map_or_else(SharedBody::shared, SharedBody::untouched),
+            Some(Claim::Lone(body)) => SharedBody::untouched(body),
+            Some(Claim::Shared(reader)) => reader.into_lone().map_or_else(SharedBody::shared, SharedBody::untouched),
             None => unreachable!("a claim is taken out under its lock only"),
         }
     }
@@ -139,24 +139,24 @@ impl<B: Body> Clone for BodySource<B> {
         let mut claim = lock(&self.claim);
         // Nothing else is asked of the body under this lock. It is asked before it is moved, so a panic loses nothing.
         let hints = match &*claim {
-            Some(Handle::Lone(body)) => body.hints(),
+            Some(Claim::Lone(body)) => body.hints(),
             _ => Hints::default(),
         };
         let reader = match claim.take() {
-            Some(Handle::Lone(body)) => {
+            Some(Claim::Lone(body)) => {
                 let Settings { window, stall, spill, observers } =
                     self.settings.as_deref().cloned().unwrap_or_default();
                 let (missing, log) = (Missing::new(self.announced, &hints), Log::new(spill.store().cloned()));
                 let watch = observers.and_then(BodyWatch::begin);
                 Reader::first(Arc::new(Stream::new(body, missing, hints, log, window, stall, watch)))
             }
-            Some(Handle::Shared(reader)) => reader,
+            Some(Claim::Shared(reader)) => reader,
             None => unreachable!("a claim is taken out under its lock only"),
         };
         let other = reader.clone();
-        *claim = Some(Handle::Shared(reader));
+        *claim = Some(Claim::Shared(reader));
         drop(claim);
-        let claim = Mutex::new(Some(Handle::Shared(other)));
+        let claim = Mutex::new(Some(Claim::Shared(other)));
         Self { claim, announced: self.announced, settings: self.settings.clone() }
     }
 }
@@ -171,8 +171,8 @@ where
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.claim() {
-            Handle::Lone(body) => {
-                let polled = body.pin().poll_part(cx).map_ok(Part::into_frame);
+            Claim::Lone(body) => {
+                let polled = body.pin().poll_part(cx).map_ok(BodyPart::into_frame);
                 match &polled {
                     Poll::Pending => {}
                     Poll::Ready(Some(Ok(frame))) => {
@@ -182,28 +182,28 @@ where
                     // The body is not polled again, not even by a clone that goes on from here.
                     Poll::Ready(end) => {
                         let error = end.as_ref().and_then(|end| end.as_ref().err()).cloned();
-                        discard(replace(self.claim(), Handle::Shared(Reader::at_end(error))));
+                        discard(replace(self.claim(), Claim::Shared(Reader::at_end(error))));
                     }
                 }
                 polled
             }
-            Handle::Shared(reader) => reader.poll_frame(cx),
+            Claim::Shared(reader) => reader.poll_frame(cx),
         }
     }
 
     /// Asks the body itself under the claim's own lock, as a clone does.
     fn is_end_stream(&self) -> bool {
         match &*lock(&self.claim) {
-            Some(Handle::Lone(body)) => body.is_end_stream(),
-            Some(Handle::Shared(reader)) => reader.is_end_stream(),
+            Some(Claim::Lone(body)) => body.is_end_stream(),
+            Some(Claim::Shared(reader)) => reader.is_end_stream(),
             None => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &*lock(&self.claim) {
-            Some(Handle::Lone(body)) => body.size_hint(),
-            Some(Handle::Shared(reader)) => reader.size_hint(),
+            Some(Claim::Lone(body)) => body.size_hint(),
+            Some(Claim::Shared(reader)) => reader.size_hint(),
             None => SizeHint::new(),
         }
     }

@@ -35,10 +35,10 @@ use self::buffered::{BufferedFrame, FRAME};
 use super::{
     checked::{Checked, Missing, Source},
     deferred::Deferred,
-    end::End,
+    end::BodyEnd,
     error::BodyError,
     origin::{Hints, Origin},
-    part::Part,
+    part::BodyPart,
     patience::Patience,
     spill::Log,
     step::{Step, WaitFor},
@@ -51,7 +51,7 @@ pub(super) struct State<B> {
     /// Whether polling the inner body may bring something (invariant 3).
     pub(super) ready: bool,
     /// `Some` once the inner body has ended.
-    pub(super) end: Option<End>,
+    pub(super) end: Option<BodyEnd>,
     /// What was announced and has not come yet.
     missing: Missing,
     /// What the inner body said of itself last.
@@ -194,8 +194,8 @@ impl<B> State<B> {
             return Step::Take(part, deferred);
         }
         match &self.end {
-            Some(End::Clean) => return Step::End(None),
-            Some(End::Error(error)) => return Step::End(Some(error.clone())),
+            Some(BodyEnd::Clean) => return Step::End(None),
+            Some(BodyEnd::Error(error)) => return Step::End(Some(error.clone())),
             None => {}
         }
         // Where the inner body says that it is at its end, a reader need not wait for room to hear so: nothing more has
@@ -222,7 +222,7 @@ impl<B> State<B> {
 
     /// Keeps a frame for all readers but the one that polled it, which gets it.
     /// `hints`: what the inner body says of itself now.
-    pub(super) fn received(&mut self, part: &Part, hints: Hints, reader: usize) -> Deferred {
+    pub(super) fn received(&mut self, part: &BodyPart, hints: Hints, reader: usize) -> Deferred {
         let before = replace(&mut self.hints, hints);
         self.missing.take(part);
         self.ready = true;
@@ -245,7 +245,7 @@ impl<B> State<B> {
     }
 
     /// Ends the body for all who have taken what there is (invariant 7).
-    pub(super) fn finish(&mut self, end: End) -> Deferred {
+    pub(super) fn finish(&mut self, end: BodyEnd) -> Deferred {
         let mut deferred = Deferred::default();
         self.end = Some(end);
         self.take_wakers(WaitFor::Body, &mut deferred);
@@ -264,7 +264,7 @@ impl<B> State<B> {
     }
 
     /// Takes out the first frame, which all have taken; the slowest has made progress.
-    fn shift(&mut self, deferred: &mut Deferred) -> Option<Part> {
+    fn shift(&mut self, deferred: &mut Deferred) -> Option<BodyPart> {
         let kept = self.frames.pop_front()?;
         self.first += 1;
         self.weight -= kept.weight();

@@ -6,7 +6,7 @@ use super::{
     checked::Checked,
     deferred::Deferred,
     error::BodyError,
-    part::Part,
+    part::BodyPart,
     spill::{Job, Segment},
 };
 
@@ -19,7 +19,7 @@ pub(super) enum WaitFor {
 
 /// What a reader is to do next.
 pub(super) enum Step<B> {
-    Take(Part, Deferred),
+    Take(BodyPart, Deferred),
     End(Option<BodyError>),
     /// Poll the inner body.
     Poll(Checked<B>),

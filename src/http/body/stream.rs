@@ -5,7 +5,7 @@ use std::{sync::Arc, task::Wake, time::Duration};
 use super::{
     checked::Missing,
     deferred::Deferred,
-    end::End,
+    end::BodyEnd,
     error::BodyError,
     observe::BodyWatch,
     origin::{Hints, Origin},
@@ -90,7 +90,7 @@ impl<'a, B> PanicGuard<'a, B> {
 impl<B> Drop for PanicGuard<'_, B> {
     fn drop(&mut self) {
         if self.armed {
-            let deferred = self.stream.lock().finish(End::Error(BodyError::panicked()));
+            let deferred = self.stream.lock().finish(BodyEnd::Error(BodyError::panicked()));
             self.stream.run(deferred);
         }
     }

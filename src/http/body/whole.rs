@@ -8,7 +8,7 @@ use http_body::SizeHint;
 
 use super::{
     origin::{Hints, Origin, Pinned, Read},
-    part::Part,
+    part::BodyPart,
     source::BodySource,
 };
 
@@ -21,11 +21,11 @@ impl<B> BodySource<B> {
         let size = |length| if trailers.is_some() { at_least(length) } else { SizeHint::with_exact(length) };
         if length > 0 {
             let before = Hints { size: size(length), is_end_stream: false };
-            read.push_back(Read { before, outcome: Some(Ok(Part::Data(data))) });
+            read.push_back(Read { before, outcome: Some(Ok(BodyPart::Data(data))) });
         }
         if let Some(trailers) = trailers {
             let before = Hints { size: at_least(0), is_end_stream: false };
-            read.push_back(Read { before, outcome: Some(Ok(Part::Trailers(trailers.into()))) });
+            read.push_back(Read { before, outcome: Some(Ok(BodyPart::Trailers(trailers.into()))) });
         }
         Self::from_origin(Origin::Pinned { body: Pinned::whole(read) })
     }

@@ -35,12 +35,12 @@ pub(super) struct Body {
     pub(super) length: u64,
     /// The digest of the bytes that were compared.
     pub(super) digest: u64,
-    pub(super) end: End,
+    pub(super) end: ComparedEnd,
 }
 
 /// How the compared bytes of a body ended; `Ending` says how the answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum ComparedEnd {
     /// With trailers of this digest, if it had some.
     Whole(Option<u64>),
     Cut,
@@ -123,7 +123,7 @@ pub(super) fn compare(one: (Option<&Head>, &Ending), other: (Option<&Head>, &End
     let mut parts = head.differs(others);
     let same = body.digest == bodies.digest && body.length == bodies.length;
     let comparable = match (body.end, bodies.end) {
-        (End::Whole(trailers), End::Whole(others)) => {
+        (ComparedEnd::Whole(trailers), ComparedEnd::Whole(others)) => {
             if !same {
                 parts.push(Part::Body);
             }
@@ -132,24 +132,24 @@ pub(super) fn compare(one: (Option<&Head>, &Ending), other: (Option<&Head>, &End
             }
             true
         }
-        (End::Cut, End::Cut) if body.length != bodies.length => false,
-        (End::Cut, End::Cut) | (End::Over, End::Over) => {
+        (ComparedEnd::Cut, ComparedEnd::Cut) if body.length != bodies.length => false,
+        (ComparedEnd::Cut, ComparedEnd::Cut) | (ComparedEnd::Over, ComparedEnd::Over) => {
             if !same {
                 parts.push(Part::Body);
             }
-            body.end == End::Cut
+            body.end == ComparedEnd::Cut
         }
         // One is longer than the other.
-        (End::Whole(_), End::Over) | (End::Over, End::Whole(_)) => {
+        (ComparedEnd::Whole(_), ComparedEnd::Over) | (ComparedEnd::Over, ComparedEnd::Whole(_)) => {
             parts.push(Part::Body);
             true
         }
-        (End::Cut, _) | (_, End::Cut) => false,
+        (ComparedEnd::Cut, _) | (_, ComparedEnd::Cut) => false,
     };
     match (parts.is_empty(), comparable) {
         (false, _) => Compared::Different(parts),
         (true, true) => Compared::Same,
-        (true, false) if body.end == End::Over && bodies.end == End::Over => Compared::Unknown,
+        (true, false) if body.end == ComparedEnd::Over && bodies.end == ComparedEnd::Over => Compared::Unknown,
         (true, false) => Compared::Dropped,
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    answer::{Body, End, Ending},
+    answer::{Body, ComparedEnd, Ending},
     digest::short,
     member::{Id, Judged},
     watcher::Watcher,
@@ -60,11 +60,11 @@ impl Passing {
         }
     }
 
-    fn finish(&mut self, end: End) {
+    fn finish(&mut self, end: ComparedEnd) {
         self.has_ended = true;
-        let end = if self.passed > self.digested && end != End::Cut { End::Over } else { end };
+        let end = if self.passed > self.digested && end != ComparedEnd::Cut { ComparedEnd::Over } else { end };
         let body = Body {
-            length: if end == End::Cut { self.passed } else { self.digested },
+            length: if end == ComparedEnd::Cut { self.passed } else { self.digested },
             digest: short(&self.hasher),
             end,
         };
@@ -95,7 +95,7 @@ impl Watch for Passing {
         watcher.guarded(|| {
             self.brought(trailers.map_or(Brought::End, Brought::Trailers));
             let trailers = trailers.map(|trailers| self.trailers(trailers));
-            self.finish(End::Whole(trailers));
+            self.finish(ComparedEnd::Whole(trailers));
         });
     }
 
@@ -103,7 +103,7 @@ impl Watch for Passing {
         let watcher = self.watcher.clone();
         watcher.guarded(|| {
             self.brought(Brought::Failed);
-            self.finish(End::Cut);
+            self.finish(ComparedEnd::Cut);
         });
     }
 }
@@ -118,11 +118,11 @@ impl Drop for Passing {
         watcher.guarded(|| {
             if self.announced == Some(self.passed) {
                 self.brought(Brought::End);
-                self.finish(End::Whole(None));
+                self.finish(ComparedEnd::Whole(None));
             } else if self.open.is_some() {
                 watcher.ended(self.id, Ending::Left);
             } else {
-                self.finish(End::Cut);
+                self.finish(ComparedEnd::Cut);
             }
         });
     }

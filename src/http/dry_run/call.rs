@@ -16,16 +16,16 @@ use tower_service::Service;
 use super::shadow::Watched;
 use crate::http::{
     body::SharedBody,
-    write::{OnPanic, told_in_passing},
+    write::{FenceOnPanic, told_in_passing},
 };
 
 /// One call of the wrapped service, watched.
 pub(in crate::http) struct ShadowCall<S: Service<Request<B>>, B> {
-    call: Pin<Box<Call<S, B>>>,
+    call: Pin<Box<WatchedCall<S, B>>>,
 }
 
 #[pin_project]
-struct Call<S: Service<Request<B>>, B> {
+struct WatchedCall<S: Service<Request<B>>, B> {
     #[pin]
     call: Oneshot<S, Request<B>>,
     /// `None`: it is not in the sample.
@@ -34,7 +34,7 @@ struct Call<S: Service<Request<B>>, B> {
 
 impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
     pub(in crate::http) fn new(service: S, request: Request<B>, watched: Option<Watched>) -> Self {
-        Self { call: Box::pin(Call { call: Oneshot::new(service, request), watched }) }
+        Self { call: Box::pin(WatchedCall { call: Oneshot::new(service, request), watched }) }
     }
 
     pub(in crate::http) fn poll<RB>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<SharedBody<RB>>, S::Error>>
@@ -48,7 +48,7 @@ impl<S: Service<Request<B>>, B> ShadowCall<S, B> {
             return this.call.poll(cx).map_ok(|response| response.map(SharedBody::lone));
         };
         watched.polling();
-        let on_panic = OnPanic(&mut watched.write);
+        let on_panic = FenceOnPanic(&mut watched.write);
         let polled = this.call.poll(cx);
         forget(on_panic);
         let Poll::Ready(result) = polled else {

@@ -4,20 +4,20 @@ use blake3::Hasher;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, request};
 
-use super::{answer::Ending, member::Id, route::Route, routes::Event, table::Way, watcher::Watcher};
+use super::{answer::Ending, member::Id, route::Route, routes::Noted, table::Way, watcher::Watcher};
 use crate::http::{body::Watch, config::ContentIf, policy::Content, requester::Requester, rule::Rule};
 
 /// A request whose content is being read by the service that answers it.
 pub(super) struct Reading {
     watcher: Watcher,
     /// `None` once it is known what becomes of the request.
-    waiting: Option<Waiting>,
+    waiting: Option<WaitingForContent>,
     hasher: Hasher,
     length: usize,
 }
 
 /// What becomes of a request once its content is known.
-pub(super) struct Waiting {
+pub(super) struct WaitingForContent {
     pub(super) id: Id,
     pub(super) route: Route,
     /// Its key lacks the content still.
@@ -28,35 +28,37 @@ pub(super) struct Waiting {
     /// How long its `Content-Length` says that it is.
     pub(super) announced: Vec<HeaderValue>,
     /// Is asked of the content, if it came in one piece.
-    pub(super) content_if: Option<Asked>,
+    pub(super) content_if: Option<ContentQuestion>,
 }
 
 /// What `content_if` is asked of: the request's head, and the only frame that has passed so far.
-pub(super) struct Asked {
+pub(super) struct ContentQuestion {
     pub(super) content_if: ContentIf,
     pub(super) parts: request::Parts,
     pub(super) content: Option<Bytes>,
 }
 
 impl Reading {
-    pub(super) fn new(watcher: Watcher, waiting: Waiting) -> Self {
+    pub(super) fn new(watcher: Watcher, waiting: WaitingForContent) -> Self {
         let hasher = watcher.digester().stream();
         Self { watcher, waiting: Some(waiting), hasher, length: 0 }
     }
 
     fn finish(&mut self) {
         let Some(waiting) = self.waiting.take() else { return };
-        let Waiting { id, route, mut requester, way, announced, content_if, .. } = waiting;
+        let WaitingForContent { id, route, mut requester, way, announced, content_if, .. } = waiting;
         let length = Content::Keyed(Some(self.length));
         if !announced.iter().all(|said| length.is_of_length(said)) {
-            return self.give_up(id, Event::Alone(route, Some(Rule::S15Content)));
+            return self.give_up(id, Noted::Alone(route, Some(Rule::S15Content)));
         }
         match content_if {
-            Some(Asked { content: None, .. }) if self.length > 0 => return self.give_up(id, Event::NotRead(route)),
-            Some(Asked { content_if, parts, content })
+            Some(ContentQuestion { content: None, .. }) if self.length > 0 => {
+                return self.give_up(id, Noted::NotRead(route));
+            }
+            Some(ContentQuestion { content_if, parts, content })
                 if !content_if(&parts, &content.as_ref().map_or_else(Bytes::new, Bytes::clone)) =>
             {
-                return self.give_up(id, Event::Alone(route, Some(Rule::D11Content)));
+                return self.give_up(id, Noted::Alone(route, Some(Rule::D11Content)));
             }
             _ => {}
         }
@@ -65,12 +67,12 @@ impl Reading {
     }
 
     fn stop(&mut self) {
-        if let Some(Waiting { id, route, .. }) = self.waiting.take() {
-            self.give_up(id, Event::Alone(route, Some(Rule::S15Content)));
+        if let Some(WaitingForContent { id, route, .. }) = self.waiting.take() {
+            self.give_up(id, Noted::Alone(route, Some(Rule::S15Content)));
         }
     }
 
-    fn give_up(&self, id: Id, event: Event) {
+    fn give_up(&self, id: Id, event: Noted) {
         self.watcher.ended(id, Ending::Left);
         self.watcher.note(event);
     }

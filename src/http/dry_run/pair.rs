@@ -7,7 +7,7 @@ use super::{
     difference::Difference,
     member::Record,
     route::Route,
-    routes::Event,
+    routes::Noted,
 };
 
 pub(super) struct Pair {
@@ -24,7 +24,7 @@ impl Pair {
     }
 
     /// Compares the two; `None` if there is nothing to note.
-    pub(super) fn compare(self) -> Option<Event> {
+    pub(super) fn compare(self) -> Option<Noted> {
         let Self { route, one, other, is_finding } = self;
         let compared = compare((one.head.as_ref(), &one.ending), (other.head.as_ref(), &other.ending));
         let is_known = matches!(compared, Compared::Same | Compared::Different(_));
@@ -37,6 +37,6 @@ impl Pair {
             inputs: if is_known { one.inputs.unequal(&other.inputs) } else { Vec::new() },
             digests: (one.ending.digest(), other.ending.digest()),
         };
-        Some(Event::Compared { difference, compared, is_finding })
+        Some(Noted::Compared { difference, compared, is_finding })
     }
 }

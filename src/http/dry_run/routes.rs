@@ -8,8 +8,8 @@ use crate::http::rule::Rule;
 /// How many routes are kept; when there are more, the one that was seen least leaves.
 const ROUTES: usize = 256;
 
-/// Something that was found.
-pub(super) enum Event {
+/// What the report is told of one request, or of two that were compared.
+pub(super) enum Noted {
     Led(Route),
     Followed(Route),
     /// A request went alone, or would have after it had waited, by this rule; `None`: by a limit.
@@ -40,30 +40,30 @@ pub(super) struct Routes {
 
 impl Routes {
     /// Notes what was found; returns the differences to be told.
-    pub(super) fn note(&mut self, events: Vec<Event>) -> Vec<Difference> {
+    pub(super) fn note(&mut self, events: Vec<Noted>) -> Vec<Difference> {
         events.into_iter().filter_map(|event| self.note_one(event)).collect()
     }
 
-    fn note_one(&mut self, event: Event) -> Option<Difference> {
+    fn note_one(&mut self, event: Noted) -> Option<Difference> {
         match event {
-            Event::Led(route) => self.of(&route).led += 1,
-            Event::Followed(route) => self.of(&route).followed += 1,
-            Event::Alone(route, rule) => self.of(&route).alone(rule),
-            Event::Saved(route) => self.of(&route).saved += 1,
-            Event::Time(route, took) => {
+            Noted::Led(route) => self.of(&route).led += 1,
+            Noted::Followed(route) => self.of(&route).followed += 1,
+            Noted::Alone(route, rule) => self.of(&route).alone(rule),
+            Noted::Saved(route) => self.of(&route).saved += 1,
+            Noted::Time(route, took) => {
                 let tally = self.of(&route);
                 tally.saved_time = tally.saved_time.saturating_add(took);
             }
-            Event::Compared { difference, compared, is_finding } => {
+            Noted::Compared { difference, compared, is_finding } => {
                 let tally = self.of(&difference.route);
                 tally.pair(&difference, &compared);
                 let differs = is_finding && tally.found(&compared);
                 return differs.then_some(difference);
             }
-            Event::Left(route) => self.of(&route).left += 1,
-            Event::LeaderLeft(route) => self.of(&route).leader_left += 1,
-            Event::NotRead(route) => self.of(&route).not_read += 1,
-            Event::Full => self.full += 1,
+            Noted::Left(route) => self.of(&route).left += 1,
+            Noted::LeaderLeft(route) => self.of(&route).leader_left += 1,
+            Noted::NotRead(route) => self.of(&route).not_read += 1,
+            Noted::Full => self.full += 1,
         }
         None
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{
     answer::{Ending, Head},
     body::{Open, Passing},
-    content::{Asked, Reading, Waiting},
+    content::{ContentQuestion, Reading, WaitingForContent},
     inputs::Inputs,
     member::{Answered, Id, Judged, Member, Stage},
     route::route_of,
@@ -141,12 +141,13 @@ impl Watched {
         watcher.count_request();
         let (plan, requester) = self.decide(parts, kind, &RequestContent::Digested, false)?;
         let content_if = coalescer.config.content_if.clone();
-        let content_if = content_if.map(|content_if| Asked { content_if, parts: parts.clone(), content: None });
+        let content_if =
+            content_if.map(|content_if| ContentQuestion { content_if, parts: parts.clone(), content: None });
         let id = self.insert(parts, requester.clone(), 0)?;
         let way = way(plan);
         let announced = parts.headers.get_all(header::CONTENT_LENGTH).iter().cloned().collect();
         let route = route_of(&coalescer, parts);
-        let waiting = Waiting { id, route, requester, way, max, announced, content_if };
+        let waiting = WaitingForContent { id, route, requester, way, max, announced, content_if };
         Some(Reading::new(watcher, waiting))
     }
 

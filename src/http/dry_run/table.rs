@@ -25,7 +25,7 @@ use super::{
     member::{Flight, Id, Member, Stage},
     pair::Pair,
     route::Route,
-    routes::Event,
+    routes::Noted,
 };
 use crate::{
     hasher::KeyHasher,
@@ -67,7 +67,7 @@ struct Listed {
 pub(super) struct Effects {
     /// Whose answers are to be judged now.
     pub(super) judge: VecDeque<Id>,
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<Noted>,
     pub(super) pairs: Vec<Pair>,
     pub(super) gone: Vec<Member>,
 }
@@ -173,10 +173,10 @@ impl Table {
             return Some(alone(None, route, effects));
         }
         if self.joinable() >= self.most {
-            effects.events.push(Event::Full);
+            effects.events.push(Noted::Full);
             return None;
         }
-        effects.events.push(Event::Led(route));
+        effects.events.push(Noted::Led(route));
         Some(Stage::Leading(Flight::default()))
     }
 
@@ -185,7 +185,7 @@ impl Table {
         match self.members.get_mut(&leader).and_then(Member::flight_mut) {
             Some(Flight { followers, .. }) if waits && followers.len() < limits.max_followers => {
                 followers.push(id);
-                effects.events.push(Event::Followed(route));
+                effects.events.push(Noted::Followed(route));
                 Stage::Following { leader }
             }
             _ => alone(None, route, effects),
@@ -239,6 +239,6 @@ impl Table {
 
 /// Returns the stage of a member that goes alone, by this rule; `None`: by a limit.
 fn alone(rule: Option<Rule>, route: Route, effects: &mut Effects) -> Stage {
-    effects.events.push(Event::Alone(route, rule));
+    effects.events.push(Noted::Alone(route, rule));
     Stage::Alone
 }

@@ -19,7 +19,7 @@ use super::{
     pair::Pair,
     report::{Report, Totals},
     route::Route,
-    routes::{Event, Routes},
+    routes::{Noted, Routes},
     settings::DryRun,
     steps::Landed,
     table::{Effects, Table, ToJudge, Way},
@@ -138,10 +138,10 @@ impl Watcher {
     pub(super) fn alone(&self, route: Route, rule: Rule) {
         let mut routes = lock(&self.known.routes);
         routes.request(&route);
-        routes.note(vec![Event::Alone(route, Some(rule))]);
+        routes.note(vec![Noted::Alone(route, Some(rule))]);
     }
 
-    pub(super) fn note(&self, event: Event) {
+    pub(super) fn note(&self, event: Noted) {
         lock(&self.known.routes).note(vec![event]);
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Asked;
 use crate::http::{
-    coalescer::{Coalescer, Place},
+    coalescer::{Coalescer, WhichGroup},
     content::RequestContent,
     key::HttpKey,
     plan::Plan,
@@ -14,7 +14,7 @@ use crate::http::{
 
 /// What a layer would do with one request.
 pub(in crate::http) struct Side {
-    pub(super) place: Place,
+    pub(super) place: WhichGroup,
     /// An error: it goes alone by this rule.
     pub(super) plan: Result<Plan, Rule>,
     /// `Some` also for a request that a rule sends alone, if a key can be made for it.

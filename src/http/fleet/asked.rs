@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Work that has asked its fleet, and the fleet's part in it.
-pub(in crate::http) struct Asked {
+pub(in crate::http) struct FleetQuestion {
     stage: Stage,
     /// When it asked.
     pub(super) since: Instant,
@@ -61,7 +61,7 @@ fn asking(mut ask: Ask) -> Asking {
     })
 }
 
-impl Asked {
+impl FleetQuestion {
     /// Asks the fleet; `None` if the key may not leave the process.
     pub(super) fn new(requester: &Requester) -> Option<Box<Self>> {
         let config = &requester.coalescer.config;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::time::Instant;
 
-use super::{InVain, asked::Asked};
+use super::{InVain, asked::FleetQuestion};
 use crate::{
     fleet::{FleetReason, FleetRole},
     http::{answer::Answer, membership::Wish, requester::Requester},
@@ -23,7 +23,7 @@ pub(in crate::http) enum FleetWork {
     Wanted,
     /// It runs without the fleet.
     Stays(FleetReason),
-    Asked(Box<Asked>),
+    Asked(Box<FleetQuestion>),
 }
 
 impl FleetWork {
@@ -105,7 +105,7 @@ impl FleetWork {
         E: Send + Sync + 'static,
     {
         if matches!(self, Self::Wanted) {
-            *self = Asked::new(requester).map_or(Self::Stays(FleetReason::Private), Self::Asked);
+            *self = FleetQuestion::new(requester).map_or(Self::Stays(FleetReason::Private), Self::Asked);
         }
         let Self::Asked(asked) = self else { return Poll::Ready(None) };
         let since = asked.since;

@@ -26,7 +26,7 @@ use crate::{
 
 pub(super) enum State<S: Service<Request<B>>, B, RB, E> {
     /// On a flight.
-    OnFlight { call: Flown<S, B, RB, E>, joined: Joined },
+    OnFlight { call: Flown<S, B, RB, E>, arrival: Arrival },
     /// In a call that shares nothing.
     Bypass { bypass: Pin<Box<Bypass<S, B>>> },
     /// In a call as it would be without the layer, which only tries what it would do.
@@ -39,7 +39,7 @@ pub(super) type Flown<S, B, RB, E> = Caller<HttpKey, Answer<RB, E>, BoxedFetch<S
 
 /// How a caller came to its flight.
 #[derive(Clone, Copy)]
-pub(super) struct Joined {
+pub(super) struct Arrival {
     /// When it called; `None`: it leads its first flight.
     pub(super) at: Option<Instant>,
     pub(super) tried: Tried,
@@ -47,7 +47,7 @@ pub(super) struct Joined {
     pub(super) fresh: bool,
 }
 
-impl Joined {
+impl Arrival {
     /// Returns what `Cache-Status` says of a caller that has taken its flight's answer in this role.
     #[inline]
     pub(super) fn forwarded(self, role: Role) -> Forwarded {
@@ -103,10 +103,10 @@ where
     fn after(
         step: Step,
         mut fetch: BoxedFetch<S, B, RB, E>,
-        joined: Joined,
+        arrival: Arrival,
         watch: Option<&HttpWatch>,
     ) -> Result<Self, BoxedFetch<S, B, RB, E>> {
-        let Joined { at, mut tried, fresh } = joined;
+        let Arrival { at, mut tried, fresh } = arrival;
         let regroups = matches!(step, Step::Regroup(_));
         let key = match step {
             Step::Take => return Err(fetch),
@@ -142,24 +142,24 @@ where
             flights.run_since(called, key, fetch, profile.as_ref())
         };
         group.counts().count_again(call.role());
-        Ok(Self::OnFlight { call, joined: Joined { at: Some(called), tried, fresh } })
+        Ok(Self::OnFlight { call, arrival: Arrival { at: Some(called), tried, fresh } })
     }
 
     /// Returns the state of a follower that does not take the answer it could have; `None` if it takes it.
     pub(super) fn declines(
         own: BoxedFetch<S, B, RB, E>,
         answer: &Answer<RB, E>,
-        joined: Joined,
+        arrival: Arrival,
         watch: Option<&HttpWatch>,
     ) -> Option<Self> {
-        let mut step = Self::step(&answer.audience, &own, joined);
+        let mut step = Self::step(&answer.audience, &own, arrival);
         if let (Step::Take, Some(rule)) = (&step, own.requester().declines(answer)) {
             step = Step::Alone(rule);
         }
         if !matches!(step, Step::Take) {
             own.requester().group().counts().count_declined();
         }
-        Self::after(step, own, joined, watch).ok()
+        Self::after(step, own, arrival, watch).ok()
     }
 
     /// Returns the state of a caller that its flight has not served. A follower may have a second try, if what the work
@@ -168,24 +168,24 @@ where
         fetch: BoxedFetch<S, B, RB, E>,
         reason: Reason,
         note: Option<Note>,
-        joined: Joined,
+        arrival: Arrival,
         followed: bool,
         watch: Option<&HttpWatch>,
     ) -> Self {
         let audience = note.and_then(|note| note.downcast::<Audience>().ok());
-        let step = audience.map_or(Step::Take, |audience| Self::step(&audience, &fetch, joined));
-        match Self::after(step, fetch, joined, watch) {
+        let step = audience.map_or(Step::Take, |audience| Self::step(&audience, &fetch, arrival));
+        match Self::after(step, fetch, arrival, watch) {
             Ok(next) => next,
             Err(fetch) => {
                 let rule = (reason == Reason::MayNotJoin).then_some(Rule::S13Reload);
-                Self::going_alone(fetch, reason, rule, joined.tried, watch.filter(|_| followed))
+                Self::going_alone(fetch, reason, rule, arrival.tried, watch.filter(|_| followed))
             }
         }
     }
 
     /// Returns what a follower does with what its flight landed with.
-    fn step(audience: &Audience, fetch: &Fetch<S, B, RB, E>, joined: Joined) -> Step {
+    fn step(audience: &Audience, fetch: &Fetch<S, B, RB, E>, arrival: Arrival) -> Step {
         let requester = fetch.requester();
-        audience.step(&requester.key, requester.facts.http10, joined.at.unwrap_or_else(Instant::now), joined.tried)
+        audience.step(&requester.key, requester.facts.http10, arrival.at.unwrap_or_else(Instant::now), arrival.tried)
     }
 }

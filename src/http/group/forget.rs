@@ -3,7 +3,7 @@
 use std::iter;
 
 use super::HttpGroup;
-use crate::http::{fence::Place, key::HttpKey};
+use crate::http::{fence::FencedPlace, key::HttpKey};
 
 impl HttpGroup {
     /// Fences a path, with any query, under this host and port or under every one: requests for it that come from now
@@ -28,8 +28,8 @@ impl HttpGroup {
     pub fn fence(&self, authority: Option<&str>, path: &str) {
         let path = path.split(['?', '#']).next().unwrap_or(path);
         let place = match authority {
-            Some(authority) => Place::Path(Some(authority.as_bytes()), path),
-            None => Place::AnyPath(path),
+            Some(authority) => FencedPlace::Path(Some(authority.as_bytes()), path),
+            None => FencedPlace::AnyPath(path),
         };
         self.fences().raise(place);
         // The engines are told in passing: until they know, requests for the path share within their own process only.

@@ -4,7 +4,7 @@ use super::encode::{Tag, counted, length};
 
 /// One part, as it was written.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Part<'a> {
+pub(super) enum KeyPart<'a> {
     /// With one value.
     One(Tag, &'a [u8]),
     /// A line of a field.
@@ -35,9 +35,9 @@ impl<'a> Parts<'a> {
 }
 
 impl<'a> Iterator for Parts<'a> {
-    type Item = Part<'a>;
+    type Item = KeyPart<'a>;
 
-    fn next(&mut self) -> Option<Part<'a>> {
+    fn next(&mut self) -> Option<KeyPart<'a>> {
         let (part, rest) = part(self.rest)?;
         self.rest = rest;
         Some(part)
@@ -45,24 +45,24 @@ impl<'a> Iterator for Parts<'a> {
 }
 
 /// Returns the first part and what follows it.
-pub(super) fn part(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
+pub(super) fn part(bytes: &[u8]) -> Option<(KeyPart<'_>, &[u8])> {
     let (tag, rest) = bytes.split_first()?;
     let tag = Tag::of(*tag)?;
     Some(match tag {
         Tag::Gateways => {
             let (gateways, rest) = length(rest)?;
-            (Part::Gateways(gateways), rest)
+            (KeyPart::Gateways(gateways), rest)
         }
         Tag::Field => {
             let (name, rest) = counted(rest)?;
             let (value, rest) = counted(rest)?;
-            (Part::Line { name, value }, rest)
+            (KeyPart::Line { name, value }, rest)
         }
         Tag::Forwarded => {
             let (name, rest) = counted(rest)?;
             let (gateway, rest) = length(rest)?;
             let (value, rest) = counted(rest)?;
-            (Part::Forwarded { name, gateway, value }, rest)
+            (KeyPart::Forwarded { name, gateway, value }, rest)
         }
         Tag::Parameters | Tag::Pieces | Tag::Cookie => {
             let (name, rest) = counted(rest)?;
@@ -73,7 +73,7 @@ pub(super) fn part(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
                 Some(value)
             };
             let values = (0..count).map(|_| value()).collect::<Option<_>>()?;
-            (Part::Many { tag, name, values }, rest)
+            (KeyPart::Many { tag, name, values }, rest)
         }
         Tag::Epoch
         | Tag::Method
@@ -88,7 +88,7 @@ pub(super) fn part(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
         | Tag::Above
         | Tag::Place => {
             let (value, rest) = counted(rest)?;
-            (Part::One(tag, value), rest)
+            (KeyPart::One(tag, value), rest)
         }
     })
 }

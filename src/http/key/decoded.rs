@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    decode::{Part, Parts},
+    decode::{KeyPart, Parts},
     encode::Tag,
 };
 
@@ -24,9 +24,9 @@ pub(super) struct Decoded<'a> {
     pub(super) above: Option<&'a [u8]>,
     pub(super) method: Option<&'a [u8]>,
     /// What was asked for.
-    pub(super) asked: Target<'a>,
+    pub(super) asked: DecodedTarget<'a>,
     /// What a router made of it, if that is another target.
-    pub(super) rewritten: Option<Target<'a>>,
+    pub(super) rewritten: Option<DecodedTarget<'a>>,
     pub(super) fields: Named<'a>,
     pub(super) cookies: Named<'a>,
     /// What gateways saw: gateway, name and value of each parameter, and how many gateways there were.
@@ -36,7 +36,7 @@ pub(super) struct Decoded<'a> {
 }
 
 #[derive(Default, PartialEq, Eq)]
-pub(super) struct Target<'a> {
+pub(super) struct DecodedTarget<'a> {
     pub(super) scheme: Option<&'a [u8]>,
     pub(super) authority: Option<&'a [u8]>,
     pub(super) path: Option<&'a [u8]>,
@@ -47,40 +47,40 @@ pub(super) struct Target<'a> {
 impl<'a> Decoded<'a> {
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         let mut decoded = Self::default();
-        let (mut schemes, mut targets) = (Vec::new(), vec![Target::default()]);
+        let (mut schemes, mut targets) = (Vec::new(), vec![DecodedTarget::default()]);
         for part in Parts::of(bytes) {
             match part {
-                Part::One(Tag::Scheme, scheme) => schemes.push(scheme),
-                Part::One(Tag::Stripped, _) => targets.push(Target::default()),
+                KeyPart::One(Tag::Scheme, scheme) => schemes.push(scheme),
+                KeyPart::One(Tag::Stripped, _) => targets.push(DecodedTarget::default()),
                 part => decoded.take(part, targets.last_mut()),
             }
         }
         // The scheme of the URI itself comes first, its target last.
-        let with_scheme = |target| Target { scheme: schemes.pop(), ..target };
+        let with_scheme = |target| DecodedTarget { scheme: schemes.pop(), ..target };
         let mut targets = targets.into_iter().map(with_scheme);
         (decoded.asked, decoded.rewritten) = (targets.next().unwrap_or_default(), targets.next());
         decoded
     }
 
-    fn take(&mut self, part: Part<'a>, target: Option<&mut Target<'a>>) {
+    fn take(&mut self, part: KeyPart<'a>, target: Option<&mut DecodedTarget<'a>>) {
         match part {
-            Part::One(tag, value) => self.take_one(tag, value, target),
-            Part::Line { name, value } => self.fields.entry(name).or_default().push((Tag::Field, value)),
-            Part::Many { tag: Tag::Parameters, values, .. } => {
+            KeyPart::One(tag, value) => self.take_one(tag, value, target),
+            KeyPart::Line { name, value } => self.fields.entry(name).or_default().push((Tag::Field, value)),
+            KeyPart::Many { tag: Tag::Parameters, values, .. } => {
                 if let Some(target) = target {
                     target.query = Some(values);
                 }
             }
-            Part::Many { tag, name, values } => {
+            KeyPart::Many { tag, name, values } => {
                 let named = if tag == Tag::Cookie { &mut self.cookies } else { &mut self.fields };
                 named.entry(name).or_default().extend(values.into_iter().map(|value| (tag, value)));
             }
-            Part::Forwarded { name, gateway, value } => self.forwarded.push((gateway, name, value)),
-            Part::Gateways(gateways) => self.gateways = Some(gateways),
+            KeyPart::Forwarded { name, gateway, value } => self.forwarded.push((gateway, name, value)),
+            KeyPart::Gateways(gateways) => self.gateways = Some(gateways),
         }
     }
 
-    fn take_one(&mut self, tag: Tag, value: &'a [u8], target: Option<&mut Target<'a>>) {
+    fn take_one(&mut self, tag: Tag, value: &'a [u8], target: Option<&mut DecodedTarget<'a>>) {
         match (tag, target) {
             (Tag::Epoch, _) => self.epoch = Some(value),
             (Tag::Place, _) => self.places.push(value),

@@ -7,7 +7,7 @@ use http::{HeaderName, header};
 use super::{
     HttpKey,
     cookies::pairs_of,
-    decoded::{Decoded, Named, Target},
+    decoded::{Decoded, DecodedTarget, Named},
     fields::all_lines,
 };
 
@@ -163,7 +163,7 @@ fn compare(a: &[u8], b: &[u8], found: &mut Vec<Difference>) {
     }
 }
 
-fn compare_targets(a: &Target<'_>, b: &Target<'_>, found: &mut Vec<Difference>) {
+fn compare_targets(a: &DecodedTarget<'_>, b: &DecodedTarget<'_>, found: &mut Vec<Difference>) {
     let parts = [
         (a.scheme, b.scheme, Difference::Scheme),
         (a.authority, b.authority, Difference::Authority),

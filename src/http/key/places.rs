@@ -3,7 +3,7 @@
 use http::{Uri, request};
 
 use super::{original::original_uri, target::host};
-use crate::http::fence::{EpochNumber, Fences, Place};
+use crate::http::fence::{EpochNumber, FencedPlace, Fences};
 
 /// Where a request was sent: what it asks for, and what it asked for before a router stripped it.
 pub(in crate::http) struct Places<'a> {
@@ -39,7 +39,7 @@ fn sum_and_number(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> Opt
     let epoch = sum(fences, parts, is_grpc);
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
     let authority = authority.or_else(|| host(&parts.headers).flatten());
-    (epoch > 0).then(|| (fences.number(Place::Path(authority, parts.uri.path())), epoch))
+    (epoch > 0).then(|| (fences.number(FencedPlace::Path(authority, parts.uri.path())), epoch))
 }
 
 fn sum(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> u64 {
@@ -47,8 +47,10 @@ fn sum(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> u64 {
     let Places { uri, original } = Places::of(parts);
     let epochs = [Some(uri), original].into_iter().flatten().map(|uri| {
         let authority = uri.authority().map(|authority| authority.as_str().as_bytes()).or(host);
-        let service = if is_grpc { fences.epoch(Place::Service(authority, service_of(uri.path()))) } else { 0 };
-        fences.epoch(Place::Path(authority, uri.path())) + fences.epoch(Place::AnyPath(uri.path())) + service
+        let service = if is_grpc { fences.epoch(FencedPlace::Service(authority, service_of(uri.path()))) } else { 0 };
+        fences.epoch(FencedPlace::Path(authority, uri.path()))
+            + fences.epoch(FencedPlace::AnyPath(uri.path()))
+            + service
     });
     epochs.sum()
 }

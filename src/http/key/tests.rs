@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{Beside, HttpKey, Recipe, epoch};
 use crate::http::{
-    fence::{Fences, Place},
+    fence::{FencedPlace, Fences},
     rule::Rule,
 };
 
@@ -97,13 +97,13 @@ fn s21_s02_epochs_and_services_passed_tell_keys_apart() {
 #[test]
 fn s21_a_uri_has_one_epoch_however_it_was_asked_for() {
     let fences = Fences::seeded();
-    fences.raise(Place::Path(Some(b"a"), "/x"));
+    fences.raise(FencedPlace::Path(Some(b"a"), "/x"));
     let of = |uri: &str, fields: &[(&str, &str)]| epoch(&fences, &parts(uri, fields), false);
     assert_eq!(of("/x", &[("host", "a"), ("accept", "b")]), of("http://a/x", &[]));
     assert_ne!(of("http://a/x", &[]), 0);
     assert_eq!((of("/y", &[("host", "a")]), of("/x", &[("host", "b")]), of("/x", &[])), (0, 0, 0));
     // Without an authority it is fenced under every one.
-    fences.raise(Place::AnyPath("/y"));
+    fences.raise(FencedPlace::AnyPath("/y"));
     assert!(of("/y", &[("host", "a")]) > 0 && of("http://b/y", &[]) > 0 && of("/y", &[]) > 0);
 }
 

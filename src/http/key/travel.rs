@@ -4,7 +4,7 @@ use http::HeaderName;
 
 use super::{
     HttpKey,
-    decode::{Part, part},
+    decode::{KeyPart, part},
     encode::Tag,
     fields::all_lines,
 };
@@ -55,15 +55,17 @@ impl HttpKey {
             let bytes = &rest[..rest.len() - after.len()];
             rest = after;
             match next {
-                Part::One(Tag::Epoch | Tag::Place, _) => continue,
+                KeyPart::One(Tag::Epoch | Tag::Place, _) => continue,
                 // Released callers, and requests that passed another service of the group, have met already.
-                Part::One(Tag::Variant | Tag::Passed | Tag::Above, _) => return None,
-                Part::One(..) | Part::Many { tag: Tag::Parameters, .. } => {}
-                Part::Many { tag: Tag::Cookie, .. } if travelling.private => {}
-                Part::Many { tag: Tag::Cookie, .. } => return None,
-                Part::Line { name, .. } | Part::Many { name, .. } if travelling.admits(name) => {}
-                Part::Forwarded { .. } | Part::Gateways(_) if travelling.admits(b"forwarded") => {}
-                Part::Line { .. } | Part::Many { .. } | Part::Forwarded { .. } | Part::Gateways(_) => return None,
+                KeyPart::One(Tag::Variant | Tag::Passed | Tag::Above, _) => return None,
+                KeyPart::One(..) | KeyPart::Many { tag: Tag::Parameters, .. } => {}
+                KeyPart::Many { tag: Tag::Cookie, .. } if travelling.private => {}
+                KeyPart::Many { tag: Tag::Cookie, .. } => return None,
+                KeyPart::Line { name, .. } | KeyPart::Many { name, .. } if travelling.admits(name) => {}
+                KeyPart::Forwarded { .. } | KeyPart::Gateways(_) if travelling.admits(b"forwarded") => {}
+                KeyPart::Line { .. } | KeyPart::Many { .. } | KeyPart::Forwarded { .. } | KeyPart::Gateways(_) => {
+                    return None;
+                }
             }
             travelled.extend_from_slice(bytes);
         }

@@ -10,7 +10,7 @@ const PLACES: u64 = SECONDS + 1;
 pub(super) type Calls = [u32; 3];
 
 #[derive(Clone, Copy)]
-pub(super) enum Part {
+pub(super) enum CountedAs {
     Led,
     Followed,
     Alone,
@@ -27,14 +27,14 @@ impl History {
         Self { seconds: vec![(0, [0; 3]); PLACES as usize].into() }
     }
 
-    pub(super) fn count(&mut self, up: Duration, part: Part) {
+    pub(super) fn count(&mut self, up: Duration, counted: CountedAs) {
         let now = up.as_secs();
         let (second, calls) = &mut self.seconds[(now % PLACES) as usize];
         // A late call whose second has left the ring is counted in the second that took its place.
         if *second < now {
             (*second, *calls) = (now, [0; 3]);
         }
-        let count = &mut calls[part as usize];
+        let count = &mut calls[counted as usize];
         *count = count.saturating_add(1);
     }
 
@@ -60,10 +60,10 @@ mod tests {
     fn whole_seconds_are_kept_for_five_minutes() {
         let mut history = History::new();
         let at = Duration::from_secs;
-        history.count(at(0), Part::Led);
-        history.count(at(2), Part::Followed);
-        history.count(at(2), Part::Followed);
-        history.count(at(3), Part::Alone);
+        history.count(at(0), CountedAs::Led);
+        history.count(at(2), CountedAs::Followed);
+        history.count(at(2), CountedAs::Followed);
+        history.count(at(3), CountedAs::Alone);
         let sum = |history: &History, up, count| {
             let mut sum = vec![[0; 3]; count];
             history.add_to(at(up), &mut sum);
@@ -71,7 +71,7 @@ mod tests {
         };
         assert_eq!(sum(&history, 3, 4), [[0; 3], [1, 0, 0], [0; 3], [0, 2, 0]], "the fourth second is not over");
         assert_eq!(sum(&history, 300, 300)[..4], [[1, 0, 0], [0; 3], [0, 2, 0], [0, 0, 1]]);
-        history.count(at(301), Part::Alone);
+        history.count(at(301), CountedAs::Alone);
         assert_eq!(sum(&history, 302, 300).iter().flatten().sum::<u32>(), 4, "those of seconds 2, 3 and 301");
         assert_eq!(sum(&history, 1_000, 300).iter().flatten().sum::<u32>(), 0);
     }

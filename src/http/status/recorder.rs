@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     flights::Flights,
-    history::Part,
+    history::CountedAs,
     routes::{Route, Routes},
     stripe::{Counts, FlightCounts, Stripe, Totals},
 };
@@ -81,7 +81,7 @@ impl Recorder {
                     totals.flights.begun += 1;
                     if !again {
                         counts.led += 1;
-                        totals.history.count(up, Part::Led);
+                        totals.history.count(up, CountedAs::Led);
                     }
                     route.number
                 });
@@ -91,14 +91,14 @@ impl Recorder {
                 if !again {
                     self.count(label.unwrap_or(name), |_, counts, totals| {
                         counts.followed += 1;
-                        totals.history.count(up, Part::Followed);
+                        totals.history.count(up, CountedAs::Followed);
                     });
                 }
                 self.flights.join(flight, callers);
             }
             Event::Alone { why, label, .. } => self.count(label.unwrap_or(name), |_, counts, totals| {
                 counts.alone.add(why, 1);
-                totals.history.count(up, Part::Alone);
+                totals.history.count(up, CountedAs::Alone);
             }),
             Event::Landed { flight, shared, .. } => {
                 self.flights.end(flight, now);

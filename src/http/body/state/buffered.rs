@@ -1,9 +1,9 @@
 //! A frame that is kept until all readers have taken it.
 
-use super::{Hints, Part};
+use super::{BodyPart, Hints};
 
 pub(super) struct BufferedFrame {
-    pub(super) frame: Part,
+    pub(super) frame: BodyPart,
     /// What the inner body said of itself before it came.
     pub(super) before: Hints,
     /// How many readers have yet to take it.
@@ -19,7 +19,7 @@ impl BufferedFrame {
         Self::weight_of(&self.frame)
     }
 
-    pub(super) fn weight_of(frame: &Part) -> usize {
+    pub(super) fn weight_of(frame: &BodyPart) -> usize {
         frame.len() + FRAME
     }
 }

@@ -2,7 +2,7 @@
 
 use http_body::SizeHint;
 
-use super::{End, Hints, State};
+use super::{BodyEnd, Hints, State};
 
 impl<B> State<B> {
     /// Keeps what the inner body says of itself after a poll that brought nothing.
@@ -13,7 +13,7 @@ impl<B> State<B> {
     /// Returns whether the inner body was at its end at the point where a reader is. A reader that has an error to come
     /// is not at the end: if it were told so, it would read no further.
     pub(in crate::http::body) fn is_over(&self, reader: usize) -> bool {
-        let failed = matches!(self.end, Some(End::Error(_)));
+        let failed = matches!(self.end, Some(BodyEnd::Error(_)));
         self.said_to(reader).is_some_and(|(hints, is_last)| hints.is_end_stream && !(failed && is_last))
     }
 

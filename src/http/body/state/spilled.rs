@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     super::spill::{BATCH, Job, Segment},
-    Deferred, Part, State, WaitFor,
+    BodyPart, Deferred, State, WaitFor,
 };
 
 impl<B> State<B> {
@@ -18,7 +18,7 @@ impl<B> State<B> {
         let most = self.log.allowance();
         let (mut data, mut bytes, mut weight, mut to) = (Vec::new(), 0, self.weight, self.first);
         for kept in &self.frames {
-            let Part::Data(frame) = &kept.frame else { break };
+            let BodyPart::Data(frame) = &kept.frame else { break };
             let length = frame.len() as u64;
             if bytes + length > most || weight <= self.window / 4 || bytes >= BATCH {
                 break;

@@ -9,7 +9,7 @@ use crate::http::dry_run::{
     answer::Ending,
     member::{Id, Member, Stage},
     pair::Pair,
-    routes::Event,
+    routes::Noted,
 };
 
 /// With how many earlier followers a follower is compared, beside its leader: they tell more of what differs.
@@ -29,20 +29,20 @@ impl Table {
                 self.give_up(&flight, Instant::now(), effects);
                 self.remove(id, effects);
                 for follower in flight.followers {
-                    effects.events.push(Event::LeaderLeft(Arc::clone(&route)));
+                    effects.events.push(Noted::LeaderLeft(Arc::clone(&route)));
                     self.remove(follower, effects);
                 }
             }
             Stage::Following { leader } if left => {
                 let leader = *leader;
-                effects.events.push(Event::Left(route));
+                effects.events.push(Noted::Left(route));
                 self.remove(id, effects);
                 if let Some(flight) = self.members.get_mut(&leader).and_then(Member::flight_mut) {
                     flight.followers.retain(|follower| *follower != id);
                 }
             }
             Stage::Stepping if left => {
-                effects.events.push(Event::Left(route));
+                effects.events.push(Noted::Left(route));
                 self.remove(id, effects);
             }
             Stage::Reading => self.remove(id, effects),

@@ -9,7 +9,7 @@ use super::{COMPARED, Effects, Table, Way};
 use crate::http::{
     dry_run::{
         member::{Answered, Flight, Id, Judged, Stage},
-        routes::Event,
+        routes::Noted,
         steps::{Next, Waiting},
     },
     requester::Requester,
@@ -33,12 +33,12 @@ impl Table {
         member.answered = Some(answered);
         match &member.stage {
             Stage::Reading => {
-                effects.events.push(Event::NotRead(Arc::clone(&member.route)));
+                effects.events.push(Noted::NotRead(Arc::clone(&member.route)));
                 self.remove(id, effects);
             }
             Stage::Leading(_) | Stage::Alone if stands => effects.judge.push_back(id),
             Stage::Taking { .. } | Stage::Counted => {
-                effects.events.push(Event::Time(Arc::clone(&member.route), took));
+                effects.events.push(Noted::Time(Arc::clone(&member.route), took));
                 self.sweep(id, effects);
             }
             _ => {}
@@ -129,15 +129,15 @@ impl Table {
                     let is_compared = takers.len() < COMPARED;
                     member.stage = if is_compared { Stage::Taking { leader } } else { Stage::Counted };
                     takers.extend(is_compared.then_some(id));
-                    effects.events.push(Event::Saved(Arc::clone(&member.route)));
+                    effects.events.push(Noted::Saved(Arc::clone(&member.route)));
                     if let Some(answered) = &member.answered {
-                        effects.events.push(Event::Time(Arc::clone(&member.route), answered.took));
+                        effects.events.push(Noted::Time(Arc::clone(&member.route), answered.took));
                     }
                     self.sweep(id, effects);
                 }
                 Next::Alone(requester, rule) => {
                     (member.stage, member.requester) = (Stage::Alone, requester);
-                    effects.events.push(Event::Alone(Arc::clone(&member.route), rule));
+                    effects.events.push(Noted::Alone(Arc::clone(&member.route), rule));
                     if member.answered.is_some() {
                         effects.judge.push_back(id);
                     }

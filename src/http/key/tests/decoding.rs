@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::{
     super::{
         Beside, HttpKey, Recipe,
-        decode::{Part, Parts as Read},
+        decode::{KeyPart, Parts as Read},
         difference::Difference,
         encode::{Tag, Written},
     },
@@ -14,22 +14,22 @@ use super::{
 };
 
 /// Writes parts as the recipe does.
-fn written(parts: &[Part<'_>]) -> Vec<u8> {
+fn written(parts: &[KeyPart<'_>]) -> Vec<u8> {
     let mut written = Written::new();
     for part in parts {
         match part {
-            Part::One(tag, value) => written.part(*tag, value),
-            Part::Line { name, value } => {
+            KeyPart::One(tag, value) => written.part(*tag, value),
+            KeyPart::Line { name, value } => {
                 written.part(Tag::Field, name);
                 written.counted(value);
             }
-            Part::Many { tag, name, values } => written.values(*tag, name, || values.iter().copied()),
-            Part::Forwarded { name, gateway, value } => {
+            KeyPart::Many { tag, name, values } => written.values(*tag, name, || values.iter().copied()),
+            KeyPart::Forwarded { name, gateway, value } => {
                 written.part(Tag::Forwarded, name);
                 written.length(*gateway);
                 written.counted(value);
             }
-            Part::Gateways(gateways) => {
+            KeyPart::Gateways(gateways) => {
                 written.raw(&[Tag::Gateways as u8]);
                 written.length(*gateways);
             }
@@ -39,7 +39,7 @@ fn written(parts: &[Part<'_>]) -> Vec<u8> {
 }
 
 /// Reads a key, as a whole.
-fn read(bytes: &[u8]) -> Vec<Part<'_>> {
+fn read(bytes: &[u8]) -> Vec<KeyPart<'_>> {
     let mut read = Read::of(bytes);
     let parts = read.by_ref().collect();
     assert!(read.rest().is_empty(), "cannot be read: {:?}", read.rest());

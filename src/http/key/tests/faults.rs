@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::{Fences, Place, Recipe, epoch, key, parts, plain, with_content};
+use super::{FencedPlace, Fences, Recipe, epoch, key, parts, plain, with_content};
 
 #[test]
 fn s09_a_field_that_is_named_counts_over_grpc_too() {
@@ -30,7 +30,7 @@ fn s21_a_host_has_one_epoch_in_any_case_but_a_key_keeps_it_as_sent() {
     let long = "a".repeat(100);
     for (raised, same) in [("example.org", ["EXAMPLE.org", "example.ORG"]), (&*long, [&*long, &*long.to_uppercase()])] {
         let fences = Fences::seeded();
-        fences.raise(Place::Path(Some(raised.as_bytes()), "/x"));
+        fences.raise(FencedPlace::Path(Some(raised.as_bytes()), "/x"));
         let of = |uri: &str, host: &str| epoch(&fences, &asked(uri, host), false);
         for host in same {
             assert_eq!(of("/x", host), 1, "{host}");
