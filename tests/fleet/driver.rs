@@ -6,10 +6,10 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout};
 use tower_singleflight::{
     Group,
-    fleet::{Faults, Fleet, FleetSettings, MemoryEngine, PostcardCodec},
+    fleet::{Faults, Fleet, FleetReason, FleetRole, FleetSettings, MemoryEngine, PostcardCodec},
 };
 
-use crate::process::{Process, SECRET, processes, processes_with, settle};
+use crate::process::{Process, Roles, SECRET, processes, processes_with, settle};
 
 fn ms(time: u64) -> Duration {
     Duration::from_millis(time)
@@ -242,24 +242,31 @@ async fn f7_a_follower_waits_for_max_wait_and_then_runs_its_own() {
     rest(&engine, &processes).await;
 }
 
-/// A calls B, and B calls A, each by the key that the other holds: neither can see it.
+/// Each of two processes leads a key, and its work calls, by its own group and fleet, the key that the other leads. Neither can
+/// see that it waits for itself.
 #[tokio::test(start_paused = true)]
 async fn f7_a_circle_through_two_processes_ends_with_max_wait() {
     let engine = MemoryEngine::new();
-    let processes = processes_with::<2>(&engine, FleetSettings::new().max_wait(Duration::from_secs(1)));
+    let max_wait = Duration::from_secs(1);
+    let processes = processes_with::<2>(&engine, FleetSettings::new().max_wait(max_wait));
+    let roles = processes.each_ref().map(|process| Roles::of(&process.fleet));
     processes[0].backend.open();
-    let call = |own: usize, others: usize| {
-        let inner = processes[others].fleet.clone();
-        let (group, backend) = (processes[others].group.clone(), processes[others].backend.clone());
-        let keys = [own as u32, others as u32];
-        processes[own].fleet.call(&processes[own].group, keys[0], PostcardCodec::new(), move || async move {
+    let call = |process: &Process, leads: u32, follows: u32| {
+        let (fleet, group, backend) = (process.fleet.clone(), process.group.clone(), process.backend.clone());
+        process.fleet.call(&process.group, leads, PostcardCodec::new(), move || async move {
+            // By then the other leads as well.
             sleep(ms(10)).await;
-            inner.call(&group, keys[1] + 10, PostcardCodec::new(), move || backend.run(keys[1])).await.value
+            fleet.call(&group, follows, PostcardCodec::new(), move || backend.run(follows)).await.value
         })
     };
-    let both = async { futures_util::future::join(call(0, 1), call(1, 0)).await };
+    let called = Instant::now();
+    let both = futures_util::future::join(call(&processes[0], 1, 2), call(&processes[1], 2, 1));
     let (a, b) = timeout(Duration::from_secs(5), both).await.expect("it ends");
-    assert_eq!((&a.value[..2], &b.value[..2]), ("1:", "0:"));
+    assert!(called.elapsed() >= max_wait, "each waits for the other: {:?}", called.elapsed());
+    assert_eq!((&a.value[..2], &b.value[..2], processes[0].backend.runs()), ("2:", "1:", 2));
+    for roles in roles {
+        assert_eq!(roles.take(), [FleetRole::Led, FleetRole::Local(FleetReason::WaitedTooLong)]);
+    }
     rest(&engine, &processes).await;
 }
 

@@ -4,6 +4,7 @@
 mod pass_on;
 
 mod behind_drops;
+mod busy;
 mod call;
 mod closes;
 mod driver;

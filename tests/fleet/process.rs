@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tower_singleflight::{
     Group, Outcome,
-    fleet::{Fleet, FleetSettings, MemoryEngine, PostcardCodec},
+    fleet::{Fleet, FleetEvent, FleetRole, FleetSettings, MemoryEngine, PostcardCodec},
 };
 
 pub(crate) const SECRET: [u8; 32] = [7; 32];
@@ -71,6 +71,27 @@ impl Process {
     pub(crate) fn call(&self, key: u32) -> JoinHandle<Outcome<String>> {
         let backend = self.backend.clone();
         tokio::spawn(self.fleet.call(&self.group, key, PostcardCodec::new(), move || backend.run(key)))
+    }
+}
+
+/// What the fleet of a process did with each flight that asked it, in the order in which that was known.
+#[derive(Clone, Default)]
+pub(crate) struct Roles(Arc<Mutex<Vec<FleetRole>>>);
+
+impl Roles {
+    pub(crate) fn of(fleet: &Fleet) -> Self {
+        let roles = Self::default();
+        let noted = roles.clone();
+        drop(fleet.clone().observed(move |event| {
+            if let FleetEvent::Asked(role) = event {
+                noted.0.lock().unwrap().push(*role);
+            }
+        }));
+        roles
+    }
+
+    pub(crate) fn take(&self) -> Vec<FleetRole> {
+        std::mem::take(&mut *self.0.lock().unwrap())
     }
 }
 
