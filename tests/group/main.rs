@@ -2,6 +2,7 @@
 
 mod recorder;
 mod slow_drop;
+mod stands;
 #[path = "../told/told.rs"]
 mod told;
 mod work;
@@ -21,6 +22,8 @@ mod midpoll;
 mod nesting;
 mod observe;
 mod observe_odd;
+mod observe_parted;
+mod observe_slow;
 mod panicking_drops;
 mod panics;
 mod runtimes;

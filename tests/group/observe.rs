@@ -16,13 +16,8 @@ use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, service_fn};
 use tower_singleflight::{Event, Group, Limits, Observer, OnAbandon, SingleflightLayer};
 
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, recorded};
 use crate::work::{Work, never, settle};
-
-fn recorded<K: 'static, T: 'static>(limits: Limits) -> (Group<K, T>, Arc<Recorder>) {
-    let recorder = Arc::new(Recorder::default());
-    (Group::with_limits(limits).observed(Arc::clone(&recorder)), recorder)
-}
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -211,25 +206,15 @@ fn a_flight_whose_runtime_is_shut_down() {
     assert_eq!(runtime.block_on(leader).value, 1);
     work.gate.notify_one();
     assert_eq!(runtime.block_on(follower).value, 2);
-    // Without the times, which are the machine's.
-    let what = |event: &String| match (event.split_once(" after "), event.split_once(" at ")) {
-        (Some((what, _)), _) => what.to_owned(),
-        (None, Some((what, rest))) => what.to_owned() + rest.trim_start_matches(|c| c != ','),
-        (None, None) => event.clone(),
-    };
-    let events: Vec<_> = recorder.events.lock().unwrap().iter().map(what).collect();
-    assert_eq!(
-        events,
-        [
-            "led 0",
-            "joined 0, 2 callers",
-            "moved 0",
-            "ended 0",
-            "answered Leader",
-            "released: Lost",
-            "answered Alone(Lost)"
-        ]
-    );
+    recorder.assert_told_untimed(&[
+        "led 0",
+        "joined 0, 2 callers",
+        "moved 0",
+        "ended 0",
+        "answered Leader",
+        "released: Lost",
+        "answered Alone(Lost)",
+    ]);
     assert!(group.is_empty());
 }
 

@@ -1,8 +1,17 @@
 //! An observer that writes down what it is told.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use tower_singleflight::{Event, FlightId, Observer};
+use tower_singleflight::{Event, FlightId, Group, Limits, Observer};
+
+/// A group, and what is told of it.
+pub(crate) fn recorded<K: 'static, T: 'static>(limits: Limits) -> (Group<K, T>, Arc<Recorder>) {
+    let recorder = Arc::new(Recorder::default());
+    (Group::with_limits(limits).observed(Arc::clone(&recorder)), recorder)
+}
 
 /// Writes down what it is told, flights numbered as they come.
 #[derive(Default)]
@@ -23,6 +32,18 @@ impl Recorder {
     #[track_caller]
     pub(crate) fn assert_told(&self, expected: &[&str]) {
         assert_eq!(std::mem::take(&mut *self.events.lock().unwrap()), expected);
+    }
+
+    /// Without the times, where they are the machine's.
+    #[track_caller]
+    pub(crate) fn assert_told_untimed(&self, expected: &[&str]) {
+        let what = |event: String| match (event.split_once(" after "), event.split_once(" at ")) {
+            (Some((what, _)), _) => what.to_owned(),
+            (None, Some((what, rest))) => what.to_owned() + rest.trim_start_matches(|c| c != ','),
+            (None, None) => event,
+        };
+        let events = std::mem::take(&mut *self.events.lock().unwrap());
+        assert_eq!(events.into_iter().map(what).collect::<Vec<_>>(), expected);
     }
 }
 

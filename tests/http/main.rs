@@ -3,6 +3,8 @@
 mod grpc;
 mod herd;
 mod origin;
+#[path = "../group/stands.rs"]
+mod stands;
 #[path = "../told/told.rs"]
 mod told;
 
@@ -35,6 +37,7 @@ mod nesting;
 mod observe;
 mod observe_bodies;
 mod observe_late;
+mod observe_slow;
 mod oddities;
 mod passed_late;
 mod personal;

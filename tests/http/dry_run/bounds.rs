@@ -1,11 +1,8 @@
 //! What is watched and what is not, memory, and functions that panic.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 use tower_singleflight::{
@@ -16,6 +13,7 @@ use tower_singleflight::{
 use crate::{
     herd::{herd, texts},
     origin::{Plain, bench, get, get_with, ok, text},
+    stands::stand,
 };
 
 /// Sends so many pairs of requests, each for a path of its own; returns how many calls would have been saved.
@@ -128,16 +126,30 @@ async fn a_callback_that_panics_fails_nobody_and_is_asked_no_more() {
     assert!(report.to_string().contains("1 on_difference panicked"), "{report}");
 }
 
-#[tokio::test]
-async fn a_slow_callback_holds_up_nobody_elses_flight() {
-    let dry_run = DryRun::new().on_difference(|_| std::thread::sleep(Duration::from_millis(2)));
-    let mut bench: Plain = bench(HttpSingleflightLayer::new().dry_run(dry_run));
-    let herd = herd(&mut bench, 4);
-    for body in ["a", "b", "c", "d"] {
+/// Sends three requests at once whose answers differ, and reads the report.
+async fn differ(layer: HttpSingleflightLayer, path: &str) {
+    let mut bench: Plain = bench(layer);
+    let calls = [(); 3].map(|()| bench.call(get(path))).map(|call| tokio::spawn(call.into_inner()));
+    for (call, body) in calls.into_iter().zip(["a", "b", "c"]) {
         bench.next().await.answer(ok(&[], body));
+        assert_eq!(text(call.await.unwrap().unwrap()).await, body);
     }
-    assert_eq!(texts(herd).await, ["a", "b", "c", "d"]);
     assert_eq!(bench.layer.dry_run_report().routes()[0].colour(), Colour::Yellow);
+}
+
+#[test]
+fn a_callback_that_stands_still_holds_up_no_request_of_another_key() {
+    let (stand, beside) = stand();
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&told);
+    let dry_run = DryRun::new().on_difference(move |_| {
+        count.fetch_add(1, Relaxed);
+        stand.still();
+    });
+    let layer = HttpSingleflightLayer::new().dry_run(dry_run);
+    let [held, others] = [(); 2].map(|()| layer.clone());
+    beside.run("on_difference", move || differ(held, "/held"), move || differ(others, "/other"));
+    assert_eq!((told.load(Relaxed), layer.dry_run_report().under_way()), (4, (0, 0)));
 }
 
 #[tokio::test]
