@@ -65,9 +65,11 @@ pub struct Metered {
     flights: OnceLock<Flights>,
     /// The figures of calls without a label; of all calls, where routes are not told apart.
     calls: OnceLock<Route>,
-    /// A leaf lock: what is done under it is the recorder's registering of a route, once.
-    routes: RwLock<HashMap<Box<str>, Arc<Route>>>,
+    /// A leaf lock. The figures of a route are registered without it: a recorder is user code.
+    routes: RwLock<Routes>,
 }
+
+type Routes = HashMap<Box<str>, Arc<OnceLock<Route>>>;
 
 impl Metered {
     /// Returns an observer whose figures have this name as the label `group`. The figures of two observers with one
@@ -109,24 +111,28 @@ impl Metered {
     fn with_route(&self, label: Option<&str>, raise: impl FnOnce(&Route)) {
         match label.filter(|_| self.per_route) {
             None => raise(once(&self.calls, || Route::new(&self.group, None))),
-            Some(label) => raise(&self.route(label)),
+            Some(label) => {
+                let (label, figures) = self.route(label);
+                raise(once(&figures, || Route::new(&self.group, Some(label))));
+            }
         }
     }
 
-    fn route(&self, label: &str) -> Arc<Route> {
-        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(route) = routes.get(label) {
-            return Arc::clone(route);
+    /// Returns the label under which a route is counted, and its figures.
+    fn route<'a>(&self, label: &'a str) -> (&'a str, Arc<OnceLock<Route>>) {
+        let known = |routes: &Routes| {
+            let find = |label| Some((label, Arc::clone(routes.get(label)?)));
+            find(label).or_else(|| find(capped(label, routes.len())))
+        };
+        if let Some(known) = known(&self.routes.read().unwrap_or_else(PoisonError::into_inner)) {
+            return known;
         }
-        let label = capped(label, routes.len());
-        if let Some(other) = routes.get(label) {
-            return Arc::clone(other);
-        }
-        drop(routes);
-        // Made before the lock is taken, and dropped after it if another thread was first: a recorder is user code.
-        let made = Arc::new(Route::new(&self.group, Some(label)));
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(routes.entry(label.into()).or_insert_with(|| Arc::clone(&made)))
+        // Looked up again: other threads may have taken the last places.
+        known(&routes).unwrap_or_else(|| {
+            let label = capped(label, routes.len());
+            (label, Arc::clone(routes.entry(label.into()).or_default()))
+        })
     }
 }
 

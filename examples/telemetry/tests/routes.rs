@@ -1,5 +1,7 @@
 //! Figures by route, of requests on an axum router.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use axum::{
     Router,
     body::Body,
@@ -85,4 +87,38 @@ fn a_follower_that_leads_after_all_is_released_and_no_call_saved() {
     };
     assert_eq!((stats.followed, stats.released, stats.saved()), (2, 1, 1));
     assert_eq!((sum("singleflight.calls"), sum("singleflight.released")), (3, 1));
+}
+
+/// A layer tells a thousand labels apart, but an observer may have several layers.
+#[test]
+fn of_all_layers_together_a_thousand_routes_are_told_apart_and_the_others_are_one() {
+    let recorder = DebuggingRecorder::new();
+    let figures = recorder.snapshotter();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let run = async {
+        let metered = Arc::new(Metered::new("public").per_route());
+        for (of, routes) in [("a", 600), ("b", 500)] {
+            let layer = HttpSingleflightLayer::new()
+                .label(move |parts| Some(format!("{of}{}", parts.uri.path()).into()))
+                .observe(Arc::clone(&metered));
+            let app: Router = Router::new().fallback(|| async { "rows" }).layer(layer);
+            for _ in 0..2 {
+                for number in 0..routes {
+                    let request = Request::get(format!("/{number}")).body(Body::empty()).unwrap();
+                    assert_eq!(app.clone().oneshot(request).await.unwrap().status(), StatusCode::OK);
+                }
+            }
+        }
+    };
+    with_local_recorder(&recorder, || runtime.block_on(run));
+    let mut counted = BTreeMap::<String, u64>::new();
+    for (key, _, _, value) in figures.snapshot().into_vec() {
+        let route = key.key().labels().find(|label| label.key() == "route");
+        if let (Some(route), DebugValue::Counter(count)) = (route, value) {
+            *counted.entry(route.value().to_owned()).or_default() += count;
+        }
+    }
+    assert_eq!((counted.len(), counted.remove("other")), (1_001, Some(200)));
+    assert!(counted.values().all(|calls| *calls == 2), "{counted:?}");
+    assert!(counted.contains_key("a/599") && counted.contains_key("b/399") && !counted.contains_key("b/400"));
 }
