@@ -74,15 +74,20 @@ async fn run(options: &Options) -> Result<(), Fault> {
         let shown = Router::new().fallback_service(shown.only_hosts::<String>([]));
         (layer, page) = (observed, Some(tokio::spawn(axum::serve(listener, shown).into_future())));
     }
+    // A server that is missing is known before the database is filled.
+    let meeting = match (options.processes, &options.redis) {
+        (1, None) => None,
+        (_, url) => Some(Meeting::at(url.as_deref()).await?),
+    };
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("orders.sqlite");
     let bar = bar("filling the database", 100)?;
     database::fill(&path, options.keys, |percent| bar.set_position(percent.into()))?;
     bar.finish();
 
-    let [runs, reloads] = match (options.processes, &options.redis) {
-        (1, None) => one(options, &path, &layer).await?,
-        _ => several(options, &path).await?,
+    let [runs, reloads] = match &meeting {
+        None => one(options, &path, &layer).await?,
+        Some(meeting) => several(options, &path, meeting).await?,
     };
     println!("{}", table(&runs, &reloads));
     chart::draw(&options.svg, &runs).map_err(|error| format!("{}: {error}", options.svg.display()))?;
@@ -108,8 +113,7 @@ async fn one(options: &Options, path: &Path, layer: &HttpSingleflightLayer) -> R
 }
 
 /// The same with several processes: without the layer, each with the layer for itself, and as a fleet.
-async fn several(options: &Options, path: &Path) -> Result<[Runs; 2], Fault> {
-    let meeting = Meeting::at(options.redis.as_deref()).await?;
+async fn several(options: &Options, path: &Path, meeting: &Meeting) -> Result<[Runs; 2], Fault> {
     let without = Serve { database: path.to_owned(), layer: false, redis: None };
     let alone = Serve { layer: true, ..without.clone() };
     let fleet = Serve { redis: Some(meeting.url.clone()), ..alone.clone() };
