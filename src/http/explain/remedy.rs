@@ -57,7 +57,10 @@ const fn of(rule: Rule) -> (&'static str, Option<&'static str>) {
         }
         Rule::S13Reload => (
             "the request's `Cache-Control: no-cache` or `max-age=0` (a reload), with an older flight under way",
-            Some("take `reload_alone()` out: then those that reload share the next run"),
+            Some(
+                "take `reload_alone()` out: then those that reload share the next run; those with validators need \
+                 `key_validators()` too",
+            ),
         ),
         Rule::S14Connection => (
             "`Expect`, `Upgrade`, or what `Connection` lists",
