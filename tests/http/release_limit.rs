@@ -6,13 +6,13 @@ use tokio::time::advance;
 use tokio_test::task::spawn;
 use tower::Service;
 use tower_singleflight::{
-    HttpSingleflightLayer, Limits,
+    HttpSingleflightLayer, Limits, Reason, Role,
     http::{Heads, HttpGroup},
 };
 
 use crate::{
     herd::{herd, texts},
-    origin::{Bench, Plain, RequestBody, bench, bench_in, get, get_with, ok, text},
+    origin::{Bench, Plain, RequestBody, bench, bench_in, get, get_with, ok, role, text},
 };
 
 /// Lets callers of as many variants meet an answer that varies.
@@ -127,4 +127,33 @@ fn d10_where_there_are_no_timers_nobody_waits_for_a_permit_that_may_be_waited_fo
         }
         assert!(bench.group.is_empty());
     });
+}
+
+#[test]
+fn d10_the_release_limit_holds_for_those_whose_flight_is_lost() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (dying, living) = (runtime(), runtime());
+    let mut bench: Plain = bench(HttpSingleflightLayer::new().release_limit(1));
+    let calls = {
+        let _context = dying.enter();
+        [(); 4].map(|()| bench.call(get("/x")))
+    };
+    drop(dying);
+    living.block_on(async {
+        let tasks: Vec<_> = calls.into_iter().map(|call| tokio::spawn(call.into_inner())).collect();
+        let leaders = bench.next().await;
+        for sent in 1..=3 {
+            assert_eq!(bench.count().await, 1 + sent, "one follower's call at a time");
+            bench.next().await.answer(ok(&[], "own"));
+        }
+        leaders.answer(ok(&[], "leader's"));
+        let mut said = Vec::new();
+        for task in tasks {
+            let response = task.await.unwrap().unwrap();
+            said.push((role(&response), text(response).await));
+        }
+        let lost = || (Role::Alone(Reason::Lost), "own".to_owned());
+        assert_eq!(said, [(Role::Leader, "leader's".to_owned()), lost(), lost(), lost()]);
+    });
+    assert!(bench.group.is_empty());
 }
