@@ -1,19 +1,22 @@
 //! Request content in the key.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
 use tower_singleflight::{
     HttpSingleflightLayer, Reason, Role,
-    http::{Coalesced, ContentBody, Contents, Rule},
+    http::{Coalesced, ContentBody, Contents, HttpGroup, Rule},
 };
 
 use crate::origin::{Bench, Fault, Held, Keyed, Origin, RequestBody, bench, coalesced, get, ok, request, role, text};
@@ -41,6 +44,7 @@ async fn calls_of(first: Request<RequestBody>, second: Request<RequestBody>) -> 
         // The answer is dropped with `held`'s request taken apart; see the tests below for it.
     }
     tasks.into_iter().for_each(|task| task.abort());
+    bench.settle().await;
     count
 }
 
@@ -83,6 +87,31 @@ async fn without_a_content_key_content_goes_alone() {
         assert_eq!((role, rule), (Role::Alone(Reason::NoKey), Some(Rule::S15Content)));
     }
     assert!(bench.group.is_empty());
+}
+
+/// Its trailers may still come, and who answers may look at them.
+#[tokio::test]
+async fn s15_a_body_of_no_bytes_that_has_not_ended_goes_alone() {
+    let (sender, mut held) = mpsc::unbounded_channel();
+    let group = HttpGroup::new();
+    let mut service = HttpSingleflightLayer::new().group(group.clone()).layer(Origin::new(sender));
+    let calls = ["1", "2"].map(|sum| {
+        let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), sum.parse().unwrap())]);
+        let body = Full::<Bytes>::default().with_trailers(ready(Some(Ok(trailers))));
+        assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(0), false));
+        let mut call = tokio_test::task::spawn(service.call(Request::get("/x").body(body).unwrap()));
+        assert!(call.poll().is_pending());
+        (call, sum)
+    });
+    for (call, sum) in calls {
+        let mut held = held.try_recv().expect("each has a call of its own");
+        let content = held.request.body_mut().collect().await.unwrap();
+        assert_eq!(content.trailers().unwrap()["x-sum"], sum);
+        held.answer(ok(&[], "rows"));
+        let Coalesced { role, rule, .. } = coalesced(&call.await.unwrap());
+        assert_eq!((role, rule), (Role::Alone(Reason::NoKey), Some(Rule::S15Content)));
+    }
+    assert!(group.is_empty());
 }
 
 #[tokio::test]
