@@ -1,14 +1,22 @@
 //! Callers without a runtime, with one that ends, and with several.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use tokio::{
     runtime::{Builder, Runtime},
+    sync::Notify,
     task::yield_now,
 };
 use tokio_test::{assert_pending, assert_ready, task};
-use tower_singleflight::{Group, Limits, Reason, Role};
+use tower_singleflight::{Group, Limits, OnAbandon, Reason, Role};
 
 use crate::work::{Work, never, poll_once, settle};
 
@@ -161,6 +169,44 @@ fn a_runtime_that_shuts_down_without_a_leader_drops_the_work() {
     assert_eq!((outcome.value, outcome.role), (8, Role::Alone(Reason::Lost)));
 }
 
+/// The leader has taken its work back, and leaves in its turn.
+#[test]
+fn lost_work_that_is_to_be_finished_goes_on_where_its_leader_leaves() {
+    let settled = |on_abandon, spawned: bool| {
+        let group = Group::with_limits(Limits::new().on_abandon(on_abandon));
+        let (dying, living, gate) = (current_thread(), current_thread(), Arc::new(Notify::new()));
+        let ended = Arc::new(AtomicU32::new(0));
+        let work = {
+            let (gate, ended) = (Arc::clone(&gate), Arc::clone(&ended));
+            move || async move {
+                gate.notified().await;
+                ended.store(7, SeqCst);
+                7
+            }
+        };
+        let context = dying.enter();
+        let mut leader = if spawned { group.spawn("key", work).boxed() } else { group.call("key", work).boxed() };
+        let follower = group.call("key", never);
+        drop(context);
+        drop((follower, dying));
+        assert!(group.is_empty(), "the flight is lost");
+        living.block_on(async {
+            assert!(poll_once(&mut leader).await.is_none());
+            drop(leader);
+            settle().await;
+            assert_eq!(ended.load(SeqCst), 0);
+            gate.notify_one();
+            settle().await;
+        });
+        assert!(group.is_empty());
+        assert_eq!(Arc::strong_count(&gate), 1, "the work is dropped");
+        ended.load(SeqCst)
+    };
+    assert_eq!(settled(OnAbandon::Cancel, true), 7);
+    assert_eq!(settled(OnAbandon::Finish, false), 7);
+    assert_eq!(settled(OnAbandon::Cancel, false), 0);
+}
+
 #[test]
 fn a_call_may_be_awaited_anywhere_once_it_has_landed() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -173,4 +219,5 @@ fn a_call_may_be_awaited_anywhere_once_it_has_landed() {
         let mut call = task::spawn(call);
         assert_eq!(assert_ready!(call.poll()).value, 70);
     }
+    assert!(group.is_empty());
 }
