@@ -21,6 +21,7 @@ mod rules;
 mod seeds;
 #[path = "../group/slow_drop.rs"]
 mod slow_drop;
+mod traits;
 mod window;
 
 #[cfg(feature = "http")]

@@ -54,6 +54,7 @@ mod status_page;
 mod storm;
 mod told_and_counted;
 mod tonic_client;
+mod traits;
 mod two_layers;
 mod variants;
 mod wire;
