@@ -32,11 +32,12 @@ pub(crate) struct Caller<K, T, W> {
 }
 
 enum State<K, T, W> {
-    /// As it was registered. This is kept as it is, and not translated into states of `State`, which saves a call two
+    /// As it was registered, and on its flight until it leaves. This is kept as it is, and not translated into states of `State`, which saves a call two
     /// moves.
     Joined(JoinResult<K, T, W>),
     /// Runs its own work.
     Alone(BoxedWork<T>, Reason),
+    /// It has left, with this role.
     Done(Role),
 }
 
@@ -83,12 +84,12 @@ impl<K, T, W> Fallback<K, T, W> {
     }
 }
 
-/// The result of waiting on a flight: a `CallerPart` in which panics have been raised, with the work that the caller had ready.
-/// `Alone` hands the caller's own work back, not yet started.
+/// The result of waiting on a flight: a `CallerPart` whose panic has been raised, with the role, and the work that the caller had ready
+/// and has not started.
 pub(crate) enum Resolution<K, T, W> {
     /// The value, to be taken, the caller's role, and the work that a follower did not need.
     Value(PartValue<T, Shard<K, T>>, Role, Option<W>),
-    /// With the reason, and the note of the work whose value the caller may not have.
+    /// The caller's own work, the reason, and the note of the work whose value it may not have.
     #[allow(dead_code, reason = "only the HTTP layer reads the note")]
     Alone(W, Reason, Option<Note>),
 }
@@ -111,6 +112,8 @@ where
     {
         loop {
             let part = match &mut self.state {
+                // Joined as leader => (the same | Done): it drives or awaits the work. Done is for a panic: with a value it stays as
+                // it is, since the caller is not polled again.
                 State::Joined(JoinResult::Leader(leader)) => {
                     match ready!(leader.poll(cx, || watch.as_deref_mut().or(self.watching.watch()))) {
                         // The leader has left its flight, and is dropped with the caller.
@@ -118,6 +121,7 @@ where
                         part => part,
                     }
                 }
+                // Joined as follower => (the same | Done): it waits for the end, or for as long as it may.
                 State::Joined(JoinResult::Follower(follower, fallback)) => match follower.poll(cx) {
                     Poll::Ready(part) => part,
                     Poll::Pending => {
@@ -126,7 +130,9 @@ where
                         CallerPart::Alone(reason, None)
                     }
                 },
+                // Joined as alone => Done: no flight has taken it, and it takes its work back at once.
                 State::Joined(JoinResult::Alone(_, reason)) => CallerPart::Alone(*reason, None),
+                // Alone => (the same | Done): it polls its own work.
                 State::Alone(work, _) => {
                     ready!(work.as_mut().poll_end(cx));
                     let done = State::Done(self.role());
@@ -135,8 +141,10 @@ where
                         _ => unreachable!("it was there a moment ago"),
                     }
                 }
+                // Done => none: nothing is left to be polled.
                 State::Done(_) => panic!("a call was polled after it had completed"),
             };
+            // Joined, Alone => Done: it leaves, whatever it has got. Who is to go alone takes its work along.
             let (reason, note) = match part {
                 CallerPart::Value(value) => return Poll::Ready(Resolution::Value(value, self.role(), self.leave())),
                 CallerPart::Panic(payload) => {
@@ -148,12 +156,13 @@ where
             let spawned = self.release(reason);
             let Some(work) = self.leave() else { continue };
             match spawned.zip(Spawner::current()) {
-                // What `spawn` made goes on in a task of its own.
+                // Done => Joined as leader: what `spawn` made goes on in a task of its own.
                 Some((SpawnedAlone { shard, scope }, spawner)) => {
                     let context = CallContext::of_call(scope.as_ref());
                     let leader = shard.spawn_alone(work, reason, context, spawner);
                     self.state = State::Joined(JoinResult::Leader(leader));
                 }
+                // Done => the same: whoever polls the caller is handed its work, and decides what becomes of it.
                 None => return Poll::Ready(Resolution::Alone(work, reason, note)),
             }
         }
@@ -198,6 +207,7 @@ where
                     return Poll::Ready(self.observed_outcome(value, role, unneeded));
                 }
                 Resolution::Value(value, role, unneeded) => return Poll::Ready(value.take(role, unneeded)),
+                // Done => Alone: it polls its own work from here on.
                 Resolution::Alone(work, reason, _) => {
                     self.state = State::Alone(work.boxed_alone(CallContext::default()), reason)
                 }

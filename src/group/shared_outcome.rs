@@ -26,7 +26,8 @@ pub(crate) struct SharedOutcome<T, S> {
     unserved: Arc<AtomicU64>,
 }
 
-/// How a flight ended, as it is told to all; the leader reads it only if everybody got the value.
+/// How a flight ended, as it is told to all: made of an `Ending`, or of none where the flight is lost. The leader reads it only
+/// if everybody got the value.
 #[derive(Clone)]
 pub(super) enum Told<T> {
     /// Everybody gets the value.
@@ -50,7 +51,7 @@ impl<T> Told<T> {
     }
 }
 
-/// What one caller gets of an ending: `Told` is for all, and this for one.
+/// What one caller gets of the end: `Told` is for all, and this for one.
 pub(super) enum CallerPart<T, S> {
     Value(PartValue<T, S>),
     /// To be raised again.
@@ -70,7 +71,7 @@ impl<T, S> CallerPart<T, S> {
     }
 }
 
-/// A value, still where it landed; part of [`CallerPart::Value`].
+/// The value of a [`CallerPart`], still where it landed: taking it runs the user's `Clone` and `Drop`, and comes last.
 pub(crate) enum PartValue<T, S> {
     /// In the ended work, for one caller alone.
     Own(BoxedWork<T>),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{body::BodySource, key::HttpKey, membership::FleetPart, policy::Again, rule::Rule};
 
-/// What a flight lands with.
+/// What the work of a flight over HTTP ends with: to the group it is the value, whatever it holds.
 pub(crate) struct Answer<RB, E> {
     pub(super) result: Result<(response::Parts, BodySource<RB>), E>,
     pub(super) audience: Audience,

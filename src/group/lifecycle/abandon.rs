@@ -94,13 +94,16 @@ impl<'a, K, T> Locked<'a, K, T> {
     pub(in crate::group) fn return_work(mut self, at: FlightRef, work: BoxedWork<T>) -> AfterUnlock<'a, K, T> {
         let mut after = AfterUnlock::nothing();
         match self.table.get(at) {
+            // Dropping => gone, once the work is dropped: the last caller left during the poll.
             Some(flight) if matches!(flight.stage, Stage::Dropping) => {
                 after.closed = Some(ClosedWork::new(self.shard, at, Ending::Value { work, share: false }));
             }
+            // Solo, Shared => the same: the work is there for the next poll. The task is woken, if it waits for it.
             Some(flight) => {
                 flight.work = Some(work);
                 after.wakes.task = flight.take_task();
             }
+            // Gone => the same: nobody is left who could want the work.
             None => after.unwanted = Some(Ending::Value { work, share: false }),
         }
         after

@@ -110,7 +110,7 @@ pub(in crate::group) enum Stage {
     Landed,
 }
 
-/// How the work ended, as its poller saw it.
+/// How the work ended, as its poller saw it: it owns the work or the payload, while [`Told`] is what others may read of it.
 pub(in crate::group) enum Ending<T> {
     /// Work that has ended, and whether followers may have its value.
     Value {

@@ -24,10 +24,10 @@ impl<'a, K, T> Locked<'a, K, T> {
     pub(in crate::group) fn leave_as_leader(mut self, at: FlightRef) -> (Option<Spawner>, AfterUnlock<'a, K, T>) {
         let table = &mut *self.table;
         let mut after = AfterUnlock::nothing();
-        // Gone, if user code panicked in the leader's landing: the slot may be another flight's (invariant 4).
+        // Gone => the same: user code panicked in the leader's landing. The slot may be another flight's (invariant 4).
         let Some(flight) = table.get(at) else { return (None, after) };
         if !flight.is_running() {
-            // Landed => gone
+            // Landed => gone: its part was kept for this caller.
             after.gone = Some(table.take_out(at.slot));
             return (None, after);
         }
@@ -38,6 +38,7 @@ impl<'a, K, T> Locked<'a, K, T> {
             // The task may be waiting for this leader's first poll (invariant 7).
             after.wakes.task = flight.take_task();
         }
+        // Shared => the same: followers are left. Solo, Shared => (Shared | Dropping): nobody is.
         if flight.callers > 0 { (None, after) } else { self.last_caller_left(at, after) }
     }
 
@@ -56,15 +57,18 @@ impl<'a, K, T> Locked<'a, K, T> {
             Leaving::GoesAlone => &mut stats.released,
             Leaving::Panics => &mut stats.panicked,
         } += 1;
+        // Solo, Landed, gone => the same: the flight has ended for its followers already.
         if outcome.uncount(stats) || self.table.get(at).is_none() {
             return Left::Others(None);
         }
         let flight = self.table.at(at.slot);
         flight.callers -= 1;
         let waker = parked.and_then(|parked| flight.waiting_mut().waiters.try_remove(parked.index()));
+        // Shared, Dropping => the same: others are left, or the work is being dropped already.
         if flight.callers > 0 || !flight.is_running() {
             return Left::Others(waker);
         }
+        // Shared => (Shared | Dropping): it was the last one.
         let (launching, after) = self.last_caller_left(at, AfterUnlock { waker, ..AfterUnlock::nothing() });
         debug_assert!(launching.is_none(), "a flight with a follower has its task");
         Left::Last(Box::new(after))
