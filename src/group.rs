@@ -43,13 +43,14 @@ use std::{
 };
 
 pub use self::call::Call;
-pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
 #[cfg(any(feature = "fleet", feature = "http"))]
-pub(crate) use self::work::{Drive, Note};
+pub(crate) use self::work::Drive;
+pub(crate) use self::work::{BoxedWork, Closure, ShareIf, Work};
 #[cfg(feature = "http")]
 pub(crate) use self::{
     caller::{Caller, Resolution},
     profile::Profile,
+    work::Note,
 };
 use self::{shard::Shard, shards::Shards};
 use crate::{Limits, context::Scope, hasher::KeyHasher, observe::Observers, striped::Striped};

@@ -51,12 +51,22 @@ pub fn on_cluster(size: &Size, kind: Kind, way: Way) -> Option<Round> {
 
 fn run(size: &Size, options: &Options) -> Round {
     let mut workers = Worker::start_many(&size.program, options, size.processes);
-    begin(&mut workers, "herd", size.callers, WORK);
-    let round = end(&mut workers, "herd");
-    assert_eq!((round.runs, round.values.len()), (1, 1), "{round:?}");
-    assert!(round.values[0].starts_with("herd/"), "{round:?}");
-    assert!(round.slowest <= SLOWEST + size.patience, "{round:?}");
-    round
+    // A machine that is busy with other tests may hold up a herd for reasons of its own, but not each of several.
+    let most = SLOWEST + size.patience.min(SLOWEST);
+    let tries = if size.patience.is_zero() { 1 } else { 5 };
+    let mut slow = Vec::new();
+    for number in 0..tries {
+        let key = format!("herd-{number}");
+        begin(&mut workers, &key, size.callers, WORK);
+        let round = end(&mut workers, &key);
+        assert_eq!((round.runs, round.values.len()), (1, 1), "{round:?}");
+        assert!(round.values[0].starts_with(&format!("{key}/")), "{round:?}");
+        if round.slowest <= most {
+            return round;
+        }
+        slow.push(round.slowest);
+    }
+    panic!("the slowest callers waited for {slow:?}, and not for {most:?}");
 }
 
 /// A flight that takes five leases, and is renewed.
