@@ -32,8 +32,8 @@ pub(crate) struct Caller<K, T, W> {
 }
 
 enum State<K, T, W> {
-    /// As it was registered, and on its flight until it leaves. This is kept as it is, and not translated into states of `State`, which saves a call two
-    /// moves.
+    /// As it was registered, and on its flight until it leaves. This is kept as it is, and not translated into states of
+    /// `State`, which saves a call two moves.
     Joined(JoinResult<K, T, W>),
     /// Runs its own work.
     Alone(BoxedWork<T>, Reason),
@@ -84,8 +84,8 @@ impl<K, T, W> Fallback<K, T, W> {
     }
 }
 
-/// The result of waiting on a flight: a `CallerPart` whose panic has been raised, with the role, and the work that the caller had ready
-/// and has not started.
+/// The result of waiting on a flight: a `CallerPart` whose panic has been raised, with the role, and the work that the caller
+/// had ready and has not started.
 pub(crate) enum Resolution<K, T, W> {
     /// The value, to be taken, the caller's role, and the work that a follower did not need.
     Value(PartValue<T, Shard<K, T>>, Role, Option<W>),

@@ -49,6 +49,7 @@ async fn a_request_without_a_key_runs_alone() {
     let (a, b) = (service.call(0), service.call(0));
     assert_eq!((a.await, b.await), (Ok(0), Ok(0)));
     assert_eq!(*roles.lock().unwrap(), [(Role::Alone(Reason::NoKey), 1); 2]);
+    assert!(service.group().is_empty());
 }
 
 #[tokio::test]
@@ -100,6 +101,7 @@ async fn all_callers_of_a_flight_share_one_error() {
     let (a, b) = (a.await.unwrap_err(), b.await.unwrap_err());
     assert!(a.ptr_eq(&b));
     assert_eq!(a.downcast_ref::<std::io::Error>().map(ToString::to_string).as_deref(), Some("down"));
+    assert!(service.group().is_empty());
 }
 
 #[tokio::test]

@@ -166,6 +166,7 @@ async fn an_outcome_that_is_the_leaders_alone() {
     // Nobody is refused what nobody else asked for.
     assert_eq!(service.call(8).await, Ok(8));
     recorder.assert_told(&["led 1", "landed 1 after 0 ms, 1 callers, alone", "answered Leader after 0 ms, 1 callers"]);
+    assert!(service.group().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,6 +237,7 @@ async fn calls_without_a_key_and_calls_of_the_works_own_key() {
         "landed 0 after 0 ms, 1 callers, alone",
         "answered Leader after 0 ms, 1 callers",
     ]);
+    assert!(group.is_empty());
 }
 
 #[tokio::test]
@@ -253,6 +255,7 @@ async fn an_observer_that_panics_fails_no_caller_and_is_told_nothing_more() {
     assert_eq!(panics.0.load(SeqCst), 1);
     assert_eq!(recorder.events.lock().unwrap().len(), 3, "the others are told all");
     assert_eq!(group.stats().observers_off, 1);
+    assert!(group.is_empty());
 }
 
 #[tokio::test]
@@ -276,6 +279,7 @@ async fn an_observer_may_ask_the_group_and_call_it() {
     assert_eq!(group.stats().observers_off, 0);
     assert!(curious.1.load(SeqCst) > 0);
     *curious.0.lock().unwrap() = None;
+    assert!(group.is_empty());
 }
 
 #[tokio::test]
@@ -287,4 +291,5 @@ async fn two_services_of_a_layer_with_one_group_tell_its_observer_once() {
     let (mut a, b) = (layer.layer(backend), layer.layer(backend));
     drop((a.call(7), b));
     assert_eq!(recorder.events.lock().unwrap().len(), 3, "led, ended, left");
+    assert!(group.is_empty());
 }

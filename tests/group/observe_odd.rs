@@ -182,4 +182,5 @@ async fn of_a_call_whose_key_panics_before_it_is_on_a_flight_nothing_is_told() {
     drop(leader);
     let stats = group.stats();
     assert_eq!((stats.led, stats.followed, stats.alone, stats.in_flight), (1, 0, 0, 0));
+    assert!(group.is_empty());
 }

@@ -91,6 +91,7 @@ async fn a_follower_that_has_waited_too_long_goes_alone_though_its_waker_panics_
     assert_eq!((outcome.value, outcome.role), (2, Role::Alone(Reason::WaitedTooLong)));
     drop((leader, follower));
     told.assert_agrees(group.stats());
+    assert!(group.is_empty());
 }
 
 /// The key of a run goes to the one that waits behind it.
@@ -123,6 +124,7 @@ async fn a_follower_that_does_not_wait_any_more_is_failed_by_no_panic_of_its_tim
     assert_eq!((outcome.value, outcome.role), (1, Role::Follower));
     assert!(catch_unwind(AssertUnwindSafe(|| drop(leaves))).is_ok());
     told.assert_agrees(group.stats());
+    assert!(group.is_empty());
 }
 
 /// Work that ends with a value, and panics as it is dropped after that.
@@ -182,6 +184,7 @@ async fn a_follower_that_has_a_copy_is_failed_by_no_panic_of_the_value_that_it_i
     drop(outcome);
     assert_eq!(Arc::strong_count(&other), 1);
     told.assert_agrees(group.stats());
+    assert!(group.is_empty());
 }
 
 /// Two panics at once end the process.

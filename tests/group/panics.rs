@@ -180,6 +180,7 @@ async fn a_call_that_is_polled_after_its_panic_says_so() {
         let caught = AssertUnwindSafe(&mut alone).catch_unwind().await;
         assert_eq!(caught.unwrap_err().downcast_ref(), Some(&expected));
     }
+    assert!(group.is_empty());
 }
 
 #[tokio::test]

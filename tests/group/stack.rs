@@ -21,7 +21,7 @@ use tower::{
     service_fn,
     timeout::error::Elapsed,
 };
-use tower_singleflight::{SharedError, SingleflightLayer};
+use tower_singleflight::{Group, SharedError, SingleflightLayer};
 use tower_test::{assert_request_eq, mock};
 
 use crate::work::by_id;
@@ -44,10 +44,11 @@ impl<E> Policy<u64, u64, E> for Once {
 
 #[tokio::test]
 async fn retry_above_makes_one_new_flight_of_all_who_try_again() {
+    let group = Group::new();
     let (service, mut handle) = mock::pair::<u64, u64>();
     let mut service = ServiceBuilder::new()
         .retry(Once(true))
-        .layer(SingleflightLayer::new(by_id))
+        .layer(SingleflightLayer::new(by_id).group(group.clone()))
         .map_err(SharedError::new)
         .service(service);
     let mut calls: Vec<_> = (0..5).map(|_| task::spawn(service.call(7))).collect();
@@ -59,6 +60,7 @@ async fn retry_above_makes_one_new_flight_of_all_who_try_again() {
     assert!(answers.await.unwrap().into_iter().all(|answer| answer.unwrap() == 70));
     drop(service);
     assert!(handle.next_request().await.is_none(), "two requests in all");
+    assert!(group.is_empty());
 }
 
 #[tokio::test]
@@ -73,6 +75,7 @@ async fn retry_below_is_the_flights_own() {
     assert_request_eq!(handle, 7).send_error("first");
     assert_request_eq!(handle, 7).send_response(70);
     assert!(answers.await.unwrap().into_iter().all(|answer| answer.unwrap() == 70));
+    assert!(service.group().is_empty());
     drop(service);
     assert!(handle.next_request().await.is_none(), "two requests in all");
 }
@@ -139,6 +142,7 @@ async fn a_follower_that_is_kept_holds_no_permit() {
     assert_eq!(ids, [7, 8]);
     assert!(calls.await.unwrap().into_iter().all(|answer| answer.unwrap() == 70));
     assert_eq!(other.await.unwrap(), 80);
+    assert!(service.group().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,6 +159,7 @@ async fn a_rate_limit_below_counts_flights() {
         assert_eq!(answer.unwrap(), 10 * (7 + caller as u64 % 2));
     }
     assert!(start.elapsed() < Duration::from_secs(2), "two flights, a second apart");
+    assert!(service.group().is_empty());
 }
 
 #[tokio::test]
@@ -174,6 +179,7 @@ async fn load_shed_below_sheds_flights_and_not_their_followers() {
     assert!(shed.downcast_ref::<Overloaded>().is_some());
     respond.send_response(70);
     assert!(answers.await.unwrap().into_iter().all(|answer| answer.unwrap() == 70));
+    assert!(service.group().is_empty());
 }
 
 #[tokio::test]
@@ -190,18 +196,20 @@ async fn a_panic_below_can_be_caught_above_by_each_caller() {
 async fn catch_panic_and_trace_above_answer_each_caller() {
     use http::{Request, Response, StatusCode};
     use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
-    use tower_singleflight::HttpSingleflightLayer;
+    use tower_singleflight::{HttpSingleflightLayer, http::HttpGroup};
     type Body = http_body_util::Full<bytes::Bytes>;
+    let group = HttpGroup::new();
     let service = ServiceBuilder::new()
         .layer(TraceLayer::new_for_http())
         .layer(CatchPanicLayer::new())
-        .layer(HttpSingleflightLayer::new())
+        .layer(HttpSingleflightLayer::new().group(group.clone()))
         .service(service_fn(|_: Request<Body>| async { panic!("below") as Result<Response<Body>, Infallible> }));
     let request = || Request::new(Body::default());
     let calls = (0..3).map(|_| service.clone().oneshot(request())).collect::<Vec<_>>();
     for answer in join_all(calls).await {
         assert_eq!(answer.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
+    assert!(group.is_empty());
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ async fn requests_without_a_key_and_reentrant_calls_count_as_alone() {
     assert_eq!(group.call(7, move || async move { again.call(7, || async { 1 }).await.value }).await.value, 1);
     let stats = group.stats();
     assert_eq!((stats.led, stats.alone), (1, 1));
+    assert!(group.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,6 +80,7 @@ async fn followers_of_an_outcome_that_is_not_for_them_were_released() {
     assert_eq!((leader.await, first.await, second.await), (Ok(7), Ok(7), Ok(7)));
     let stats = service.group().stats();
     assert_eq!((stats.led, stats.followed, stats.released, stats.saved()), (1, 2, 2, 0));
+    assert!(service.group().is_empty());
 }
 
 #[tokio::test]

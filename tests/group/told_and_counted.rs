@@ -39,6 +39,7 @@ fn a_flight_that_was_lost_is_not_abandoned_too_when_its_leader_leaves() {
     drop(calls);
     assert_eq!((group.stats().lost, group.stats().abandoned), (1, 0));
     told.assert_agrees(group.stats());
+    assert!(group.is_empty());
 }
 
 /// Its task runs work that no flight runs.
@@ -52,6 +53,7 @@ fn what_a_spawn_runs_alone_is_no_flight_that_can_be_lost() {
     drop(calls);
     assert_eq!((group.stats().led, group.stats().alone, group.stats().lost), (1, 1, 1));
     told.assert_agrees(group.stats());
+    assert!(group.is_empty());
 }
 
 /// The flight has landed, and they leave before they have seen it.
@@ -79,6 +81,7 @@ async fn followers_that_leave_when_it_has_landed_have_left_whatever_it_came_to()
     assert_eq!(kept.await.value, 1);
     assert_eq!((group.stats().left, group.stats().saved()), (5, 1));
     told.assert_agrees(group.stats());
+    assert!(group.is_empty());
 }
 
 #[test]
@@ -96,6 +99,7 @@ fn followers_that_leave_when_it_is_lost_have_left() {
     assert_eq!(alive.block_on(other).role, Role::Alone(Reason::Lost));
     assert_eq!((group.stats().left, group.stats().released), (1, 1));
     told.assert_agrees(group.stats());
+    assert!(group.is_empty());
 }
 
 /// A value that cannot be copied; the last to have it needs no copy.
@@ -124,6 +128,7 @@ async fn a_value_that_panics_as_it_is_copied_is_a_panic_in_those_who_get_none() 
     assert_eq!(failed, [true, true, false]);
     assert_eq!((group.stats().panicked, group.stats().saved()), (1, 1));
     told.assert_agrees(group.stats());
+    assert!(group.is_empty());
 }
 
 /// Work that its caller does not need.
@@ -148,6 +153,7 @@ async fn a_followers_own_work_that_panics_as_it_is_dropped_is_a_panic_in_the_fol
     assert!(AssertUnwindSafe(follower).catch_unwind().await.is_err());
     assert_eq!((group.stats().panicked, group.stats().saved()), (1, 0));
     told.assert_agrees(group.stats());
+    assert!(group.is_empty());
 }
 
 /// As above, but it leaves.
@@ -165,6 +171,7 @@ async fn a_follower_that_leaves_and_panics_has_left() {
     assert_eq!(leader.await.value, 1);
     assert_eq!(group.stats().left, 1);
     told.assert_agrees(group.stats());
+    assert!(group.is_empty());
 }
 
 /// A waker that panics as it is dropped.
@@ -191,4 +198,5 @@ async fn a_follower_whose_waker_panics_has_panicked_and_is_no_caller_any_more() 
     assert_eq!((leader.await.callers, other.await.value), (2, 1));
     assert_eq!((group.stats().panicked, group.stats().left, group.stats().saved()), (1, 0, 1));
     told.assert_agrees(group.stats());
+    assert!(group.is_empty());
 }

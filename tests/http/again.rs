@@ -229,6 +229,7 @@ async fn d3_s07_two_released_callers_with_a_cookie_each_are_evidence() {
     let second = herd(&mut bench, 3);
     assert_eq!(bench.count().await, 6);
     second.into_iter().for_each(|task| task.abort());
+    bench.settle().await;
 }
 
 /// Sends so many plain requests, and answers each call with this status.
@@ -271,5 +272,6 @@ async fn d3_two_released_callers_that_are_refused_are_evidence_unless_the_origin
         let fails = matches!(code, 408 | 425 | 429 | 499 | 505 | 508);
         assert_eq!(bench.count().await - before, if fails { 1 } else { 3 }, "{code}");
         next.into_iter().for_each(|task| task.abort());
+        bench.settle().await;
     }
 }

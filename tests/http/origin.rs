@@ -177,6 +177,26 @@ pub(crate) struct Bench<C: HttpContent, B> {
     pub(crate) held: mpsc::UnboundedReceiver<Held<B>>,
     /// How many requests the origin has got, as far as the test has looked.
     pub(crate) calls: Arc<Mutex<usize>>,
+    pub(crate) at_rest: AtRest,
+}
+
+/// Asks, as the test ends, whether the group is empty.
+pub(crate) struct AtRest(Option<HttpGroup>);
+
+impl AtRest {
+    /// Asks nothing: others may still be on flights of this group.
+    pub(crate) fn waive(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for AtRest {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.take().filter(|_| !std::thread::panicking()) {
+            let stats = group.stats();
+            assert_eq!((stats.in_flight, stats.callers), (0, 0), "flights and callers that the test leaves");
+        }
+    }
 }
 
 pub(crate) type Call<F> = Spawn<F>;
@@ -198,7 +218,8 @@ pub(crate) fn bench_in<C: HttpContent, B: Send + 'static>(
     let layer = layer.group(group.clone());
     let (sender, held) = mpsc::unbounded_channel();
     let service = layer.layer(Origin(sender));
-    Bench { layer, group, service, held, calls: Arc::default() }
+    let at_rest = AtRest(Some(group.clone()));
+    Bench { layer, group, service, held, calls: Arc::default(), at_rest }
 }
 
 impl<C: HttpContent, B: Send + 'static> Bench<C, B> {

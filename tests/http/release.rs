@@ -172,6 +172,7 @@ async fn what_was_unshareable_is_forgotten_after_a_while() {
     let together = burst(&mut bench, 2);
     assert_eq!(bench.count().await, 5);
     alone.into_iter().chain(together).for_each(|answer| answer.abort());
+    bench.settle().await;
 }
 
 #[tokio::test]
@@ -207,6 +208,7 @@ async fn an_overloaded_origin_is_not_sent_the_next_burst() {
     let second = burst(&mut bench, 3);
     assert_eq!(bench.count().await, 4);
     second.into_iter().for_each(|answer| answer.abort());
+    bench.settle().await;
 }
 
 #[tokio::test]
@@ -222,6 +224,7 @@ async fn what_is_remembered_for_ever_stays_so() {
     let second = burst(&mut bench, 2);
     assert_eq!(bench.count().await, 4);
     second.into_iter().for_each(|answer| answer.abort());
+    bench.settle().await;
 }
 
 #[tokio::test]
@@ -238,6 +241,7 @@ async fn what_nobody_waited_for_is_not_remembered() {
     let together = burst(&mut bench, 2);
     assert_eq!(bench.count().await, 3);
     together.into_iter().for_each(|answer| answer.abort());
+    bench.settle().await;
 }
 
 #[tokio::test]
