@@ -61,6 +61,26 @@ fn the_help_says_what_the_key_does_not_see() {
     }
 }
 
+/// A word that names a file which is not there is replaced by the name of one that is.
+#[test]
+fn the_examples_of_the_help_are_accepted() {
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), [7; 32]).unwrap();
+    let help = Options::read(["proxy".into(), "--help".into()]).unwrap_err().to_string();
+    let examples = help.lines().map(str::trim).filter(|line| line.starts_with("singleflight-proxy --"));
+    let mut parsed = 0;
+    for example in examples {
+        let words = example.split(' ').map(|word| match word {
+            "/run/secret" => secret.path().into(),
+            word => word.into(),
+        });
+        let read = Options::read(words);
+        assert!(read.is_ok(), "{example}: {}", read.unwrap_err());
+        parsed += 1;
+    }
+    assert!(parsed >= 7, "only {parsed} examples were found");
+}
+
 #[test]
 fn the_program_says_in_one_line_what_is_wrong() {
     let program = env!("CARGO_BIN_EXE_singleflight-proxy");
