@@ -1,4 +1,4 @@
-//! Checks the libraries with the lowest version of each dependency that their manifests allow: `cargo run -p house`.
+//! Checks the packages that others use with the lowest version of each dependency that their manifests allow: `cargo run -p house`.
 //!
 //! The packages are made as for publishing, laid out in a temporary directory, and their manifests ask for exactly those
 //! versions. What the dependencies depend on is as new as ever: their lowest versions are their own affair.
@@ -12,8 +12,8 @@ use std::{
 
 use toml::{Table, Value};
 
-/// The libraries; those that stand on others after them.
-const PACKAGES: [&str; 2] = ["tower-singleflight", "tower-singleflight-redis"];
+/// The packages that others use; those that stand on others after them.
+const PACKAGES: [&str; 3] = ["tower-singleflight", "tower-singleflight-redis", "singleflight-proxy"];
 
 type Fault = Box<dyn Error>;
 
@@ -37,8 +37,8 @@ fn main() -> Result<(), Fault> {
         let sources = place.path().join(name);
         fs::rename(place.path().join(package.file_stem().ok_or("no name")?), &sources)?;
         ask_for_the_lowest(&sources)?;
-        for features in [&["--all-features"][..], &["--no-default-features"]] {
-            run(cargo().current_dir(&sources).args(["check", "--lib", "--quiet"]).args(features))?;
+        for features in ["--all-features", "--no-default-features"] {
+            run(cargo().current_dir(&sources).args(["check", "--lib", "--bins", "--quiet", features]))?;
         }
         println!("{name} compiles with these.");
     }
