@@ -1,8 +1,10 @@
 //! Every room is small.
 
+use std::fs;
+
 use syn::{Item, spanned::Spanned};
 
-use crate::{crates::sources, imports::is_for_tests};
+use crate::{crates::sources, files::root, imports::is_for_tests};
 
 /// How many lines the longest file has, without its tests, and the one in the middle.
 const LONGEST: usize = 300;
@@ -28,6 +30,13 @@ fn no_file_is_long() {
     assert!(longer.is_empty(), "more than {LONGEST} lines: {longer:?}");
     let (median, file) = &lengths[lengths.len() / 2];
     assert!(*median <= MEDIAN, "half of the files have {median} lines or more, such as {file}");
+}
+
+/// People copy from it.
+#[test]
+fn the_example_of_a_reverse_proxy_is_short() {
+    let text = fs::read_to_string(root().join("examples/reverse_proxy.rs")).unwrap();
+    assert!(text.lines().count() <= 100, "{} lines", text.lines().count());
 }
 
 #[test]
