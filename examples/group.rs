@@ -13,7 +13,7 @@ async fn load_user(id: u64) -> String {
     format!("user {id}")
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
     let group = Group::new();
 
@@ -24,8 +24,11 @@ async fn main() {
     }
     while let Some(outcome) = callers.join_next().await {
         match outcome {
-            Ok(outcome) => println!("  {:?} got {:?}, shared by {}", outcome.role, outcome.value, outcome.callers),
-            Err(error) => println!("  a caller failed: {error}"),
+            Ok(outcome) => {
+                println!("  {:?} got {:?}, shared by {}", outcome.role, outcome.value, outcome.callers);
+                assert_eq!((&outcome.value[..], outcome.callers), ("user 7", 10));
+            }
+            Err(error) => panic!("a caller failed: {error}"),
         }
     }
 
@@ -33,7 +36,9 @@ async fn main() {
     let before = group.call(7, || async { "before the write".to_owned() });
     group.forget(&7);
     let after = group.call(7, || async { "after the write".to_owned() });
-    println!("  {:?}, then {:?}", before.await.value, after.await.value);
+    let (before, after) = (before.await.value, after.await.value);
+    println!("  {before:?}, then {after:?}");
+    assert_eq!((&before[..], &after[..]), ("before the write", "after the write"));
 
     println!("spawned work runs to its end, although nobody waits:");
     drop(group.spawn(8, || load_user(8)));

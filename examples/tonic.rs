@@ -37,7 +37,7 @@ struct Database(Arc<AtomicU64>);
 impl Reports for Database {
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<Report>, Status> {
         let run = self.0.fetch_add(1, Relaxed) + 1;
-        sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(300)).await;
         match request.into_inner().region {
             0 => Err(Status::not_found("there is no region 0")),
             region => Ok(Response::new(Report { region, run })),
@@ -92,5 +92,8 @@ where
             answer?.map_or_else(|status| status.message().to_owned(), |report| format!("region {}", report.region));
         *answers.entry(answer).or_insert(0) += 1;
     }
-    Ok(format!("{} queries, {answers:?}", database.0.load(Relaxed) - before))
+    let queries = database.0.load(Relaxed) - before;
+    assert_eq!((queries, answers.len()), (5, 5), "{answers:?}");
+    assert!(answers.values().all(|callers| *callers == 10), "{answers:?}");
+    Ok(format!("{queries} queries, {answers:?}"))
 }
