@@ -1,6 +1,6 @@
 //! The herd: clients with a connection each, over a skewed set of keys, arriving within milliseconds.
 
-use std::{error::Error, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::HashSet, error::Error, net::SocketAddr, path::Path, time::Duration};
 
 use bytes::Bytes;
 use cpu_time::ProcessTime;
@@ -42,6 +42,8 @@ pub(crate) enum Role {
 /// One client, from its arrival to the end of its answer.
 #[derive(Clone, Copy)]
 pub(crate) struct Line {
+    /// What it asked for.
+    pub(crate) region: u32,
     pub(crate) arrived: Duration,
     pub(crate) answered: Duration,
     pub(crate) role: Option<Role>,
@@ -52,6 +54,14 @@ pub(crate) struct Run {
     pub(crate) lines: Vec<Line>,
     pub(crate) queries: u64,
     pub(crate) cpu: Duration,
+}
+
+impl Run {
+    /// Returns whether half of the herd or more asked for what others did: then something can be saved.
+    pub(crate) fn has_equals(&self) -> bool {
+        let regions: HashSet<_> = self.lines.iter().map(|line| line.region).collect();
+        2 * regions.len() <= self.lines.len()
+    }
 }
 
 /// How often the herd's progress is looked at.
@@ -172,5 +182,5 @@ async fn ask(
     if status != StatusCode::OK {
         return Err(format!("the server answers {status}").into());
     }
-    Ok(Line { arrived, answered: start.elapsed(), role })
+    Ok(Line { region, arrived, answered: start.elapsed(), role })
 }

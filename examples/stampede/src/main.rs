@@ -96,7 +96,18 @@ async fn run(options: &Options) -> Result<(), Fault> {
         println!("The live page is there until ctrl-c.");
         page.await??;
     }
-    Ok(())
+    [runs, reloads].iter().try_for_each(saved)
+}
+
+/// Fails if a herd of which much could be saved made as many queries at the end as without the layer.
+fn saved(runs: &Runs) -> Result<(), Fault> {
+    let ((_, without), (how, with)) = (&runs[0], &runs[runs.len() - 1]);
+    match with.has_equals() && with.queries >= without.queries {
+        false => Ok(()),
+        true => {
+            Err(format!("{how} there were {} queries, and {} without the layer", with.queries, without.queries).into())
+        }
+    }
 }
 
 /// One process, without the layer and with it; first the herd, then one that reloads.
