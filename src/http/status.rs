@@ -1,7 +1,7 @@
 //! The live page: what the layers do just now, in a browser or a terminal.
 
 // service ─► page, plain, body ─► clients, shown ─► collect ─► snapshot
-//                                                      ├─────► recorder ─► stripe, flights, routes ─► history, waits
+//                                                      ├─────► recorder ─► stripe, flights, routes, held ─► history, waits
 //                                                      └─────► sources ─► snapshot, for which `fleet` asks
 
 mod body;
@@ -10,6 +10,7 @@ mod collect;
 #[cfg(feature = "fleet")]
 mod fleet;
 mod flights;
+mod held;
 mod history;
 mod page;
 mod plain;
@@ -29,6 +30,7 @@ use std::{
 
 pub use self::body::StatusBody;
 use self::{
+    held::Held,
     recorder::Recorder,
     shown::Shown,
     sources::{Source, Sources},
@@ -88,6 +90,8 @@ pub struct StatusPage {
     shown: Arc<Shown>,
     /// The name for calls without a label.
     name: Arc<str>,
+    /// What bodies of layers with this name keep for slower readers.
+    held: Arc<Held>,
     /// `Some` if the `Host` of requests is checked: the names that are ours beside addresses and `localhost`.
     hosts: Option<Arc<[String]>>,
 }
@@ -96,11 +100,13 @@ impl StatusPage {
     /// Returns an empty page. It shows the layers and groups that it is given to.
     pub fn new() -> Self {
         let shown = Shown::new(Arc::new(Recorder::new()), Sources::default());
-        Self { shown: Arc::new(shown), name: UNNAMED.into(), hosts: None }
+        let name = UNNAMED.into();
+        let held = shown.recorder.held.get(&name);
+        Self { shown: Arc::new(shown), name, held, hosts: None }
     }
 
     /// Returns the same page, for something whose calls have no label, such as a [`Group`](crate::Group): the page
-    /// shows them under this name.
+    /// shows them under this name. Given to a layer, the name is that of what its bodies keep for slower readers.
     ///
     /// # Examples
     ///
@@ -114,7 +120,8 @@ impl StatusPage {
     /// ```
     #[must_use]
     pub fn named(&self, name: &str) -> Self {
-        Self { name: cut(name).into(), ..self.clone() }
+        let name = cut(name).into();
+        Self { held: self.shown.recorder.held.get(&name), name, ..self.clone() }
     }
 
     /// Adds a row to the page's table of groups: what [`Group::stats`](crate::Group::stats) says, and which observers
@@ -217,8 +224,10 @@ impl Observer for StatusPage {
 impl HttpObserver for StatusPage {
     /// What the page shows of rules it learns as an [`Observer`].
     fn on_http(&self, event: &HttpEvent<'_>) {
-        if let HttpEvent::Lagged { readers } = event {
-            self.shown.recorder.cut.fetch_add(*readers as u64, Relaxed);
+        match *event {
+            HttpEvent::Lagged { readers } => _ = self.shown.recorder.cut.fetch_add(readers as u64, Relaxed),
+            HttpEvent::Held { bytes } => self.held.add(bytes),
+            _ => {}
         }
     }
 }

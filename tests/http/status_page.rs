@@ -2,6 +2,7 @@
 
 mod added;
 mod ends;
+mod held;
 
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},

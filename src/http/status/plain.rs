@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Write},
 };
 
-use super::snapshot::{CallsOf, FleetOf, RouteOf, Snapshot};
+use super::snapshot::{CallsOf, FleetOf, HeldOf, RouteOf, Snapshot};
 use crate::http::one_line::one_line;
 
 /// Returns a snapshot as lines of text.
@@ -28,7 +28,8 @@ fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
         calls.alone.total()
     )?;
     write!(text, "released {} panicked {} left {}", calls.released.total(), calls.panicked, calls.left)?;
-    writeln!(text, " readers_cut {}", snapshot.cut)?;
+    let held: u64 = snapshot.held.iter().map(|held| held.bytes).sum();
+    writeln!(text, " readers_cut {} held {held}", snapshot.cut)?;
     writeln!(text, "saved {} calls {:.1} s", calls.saved, calls.saved_wait as f64 / 1e3)?;
     writeln!(
         text,
@@ -50,6 +51,9 @@ fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
     }
     if let Some([led, followed, alone]) = snapshot.seconds.last() {
         writeln!(text, "last second led {led} followed {followed} alone {alone}")?;
+    }
+    for HeldOf { name, bytes } in &snapshot.held {
+        writeln!(text, "held {} {bytes} bytes for slower readers", one_line(name))?;
     }
     for group in &snapshot.said.groups {
         writeln!(

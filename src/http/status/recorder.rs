@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     flights::Flights,
+    held::AllHeld,
     history::CountedAs,
     routes::{Route, Routes},
     stripe::{Counts, FlightCounts, Stripe, Totals},
@@ -35,6 +36,8 @@ pub(super) struct Recorder {
     pub(super) flights: Flights,
     /// Readers of bodies that held the others up, and were cut.
     pub(super) cut: AtomicU64,
+    /// What bodies keep for their slower readers.
+    pub(super) held: AllHeld,
 }
 
 impl Recorder {
@@ -46,6 +49,7 @@ impl Recorder {
             routes: Routes::default(),
             flights: Flights::new(),
             cut: AtomicU64::new(0),
+            held: AllHeld::default(),
         }
     }
 

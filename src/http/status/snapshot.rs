@@ -23,6 +23,8 @@ pub(super) struct Snapshot {
     pub(super) flights: FlightCounts,
     /// Readers of bodies that held the others up, and were cut.
     pub(super) cut: u64,
+    /// What bodies keep for their slower readers just now, of layers whose bodies keep something.
+    pub(super) held: Vec<HeldOf>,
     pub(super) now: Now,
     /// In each whole second, the latest last: calls that led, followed and went alone.
     pub(super) seconds: Vec<Calls>,
@@ -37,6 +39,13 @@ pub(super) struct Said {
     pub(super) groups: Vec<GroupOf>,
     pub(super) fleets: Vec<FleetOf>,
     pub(super) sections: Vec<SectionOf>,
+}
+
+/// What bodies of a layer keep in memory for their slower readers.
+#[derive(Serialize)]
+pub(super) struct HeldOf {
+    pub(super) name: Arc<str>,
+    pub(super) bytes: u64,
 }
 
 /// Calls since the page was made.

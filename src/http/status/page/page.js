@@ -19,6 +19,11 @@
     if (ms < 36_000_000) return Math.round(ms / 60_000) + " min";
     return count(Math.round(ms / 3_600_000)) + " h";
   };
+  const size = (bytes) => {
+    if (bytes < 1024) return bytes + " B";
+    if (bytes < 1024 * 1024) return (bytes / 1024).toFixed(1) + " KiB";
+    return (bytes / 1024 / 1024).toFixed(1) + " MiB";
+  };
   const byReason = (counts) => Object.entries(counts)
     .sort(([, a], [, b]) => b - a)
     .map(([reason, n]) => reason + " " + count(n))
@@ -105,6 +110,8 @@
     set("saved", count(s.calls.saved));
     set("saved-more", s.calls.calls ? (100 * s.calls.saved / s.calls.calls).toFixed(1) + " % of all calls" : "");
     set("saved-wait", time(s.calls.saved_wait));
+    set("held", size(s.held.reduce((sum, { bytes }) => sum + bytes, 0)));
+    set("held-more", s.held.map(({ name, bytes }) => name + " " + size(bytes)).join(", "));
     const off = [...s.groups, ...s.fleets].reduce((sum, { observers_off }) => sum + observers_off, 0);
     at("off-tile").hidden = off === 0;
     set("off", count(off));
