@@ -6,7 +6,7 @@
 mod platform {
     use std::{mem::replace, ops::Deref, sync::Arc, time::Duration};
 
-    use tracing::{Level, Span, field::Empty, level_filters::LevelFilter, span, warn};
+    use tracing::{Level, Span, debug, field::Empty, level_filters::LevelFilter, span, warn};
 
     use crate::{
         FlightId,
@@ -65,7 +65,8 @@ mod platform {
             self.0.is_some()
         }
 
-        /// Notes in the span what its flight came to, if it has fields for that.
+        /// Notes in the span what its flight came to: in its fields, if it has any for that, and by an event if others
+        /// shared it.
         #[inline]
         pub(crate) fn landed(&self, flight: FlightId, callers: usize) {
             if let Some(span) = &self.0 {
@@ -79,6 +80,9 @@ mod platform {
                 span.record("flight", tracing::field::display(flight));
                 span.record("callers", callers);
             });
+            if callers > 1 {
+                quietly(|| debug!(parent: span, %flight, callers, "others shared the outcome of this call"));
+            }
         }
     }
 

@@ -31,7 +31,7 @@ struct Recorded {
     flights: Arc<Mutex<HashMap<String, usize>>>,
 }
 
-struct Fields<'a>(&'a Recorded, &'static str);
+struct Fields<'a>(&'a Recorded, &'a str);
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
@@ -58,8 +58,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Re
         record.record(&mut Fields(self, context.metadata(id).expect("the span is there").name()));
     }
 
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        event.record(&mut Fields(self, event.metadata().level().as_str()));
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let level = event.metadata().level();
+        let place =
+            context.event_span(event).map_or_else(|| level.to_string(), |span| format!("{level} in {}", span.name()));
+        event.record(&mut Fields(self, &place));
     }
 }
 
@@ -99,8 +102,38 @@ async fn the_span_of_a_leader_has_its_flight_and_how_many_shared_it() {
         "singleflight.wait: callers 2",
         "request: flight 1",
         "request: callers 2",
+        "DEBUG in request: message others shared the outcome of this call",
+        "DEBUG in request: flight 1",
+        "DEBUG in request: callers 2",
         "singleflight.wait: outcome shared",
     ]);
+    assert!(group.is_empty());
+}
+
+/// A span that has no fields for it is told all the same, and so a log in which a follower's flight is looked for has it.
+#[tokio::test(start_paused = true)]
+async fn a_leaders_log_has_the_flight_that_others_shared_whatever_fields_its_span_has() {
+    let (recorded, _guard) = Recorded::listening();
+    let (group, request) = (Group::new(), || tracing::info_span!("bare"));
+    let lone = request().in_scope(|| group.call("key", || async { 1 }));
+    assert_eq!(lone.await.value, 1);
+    // One that is alone again is not shared.
+    let leader = request().in_scope(|| group.call("key", || async { 1 }));
+    drop(group.call("key", never));
+    assert_eq!(leader.await.callers, 1);
+    recorded.assert_recorded(&[&JOINED[..], &["singleflight.wait: outcome left"]].concat());
+
+    let leader = request().in_scope(|| group.call("key", || async { 1 }));
+    let followers = [(); 2].map(|()| group.call("key", never));
+    assert_eq!(leader.await.callers, 3);
+    let shared = [
+        "DEBUG in bare: message others shared the outcome of this call",
+        "DEBUG in bare: flight 1",
+        "DEBUG in bare: callers 3",
+    ];
+    let told = std::mem::take(&mut *recorded.lines.lock().unwrap());
+    assert_eq!(told[6..], shared, "{told:?}");
+    drop(followers);
     assert!(group.is_empty());
 }
 
