@@ -8,6 +8,8 @@ mod flight;
 #[cfg(feature = "dry-run")]
 mod flights;
 #[cfg(feature = "dry-run")]
+mod sample;
+#[cfg(feature = "dry-run")]
 mod shadow;
 #[cfg(feature = "dry-run")]
 mod stats;
@@ -17,9 +19,9 @@ mod watched;
 #[cfg(feature = "dry-run")]
 pub use self::stats::DryRunStats;
 #[cfg(feature = "dry-run")]
-pub(crate) use self::{shadow::Shadow, watched::Watched};
+pub(crate) use self::{sample::Sample, shadow::Shadow, watched::Watched};
 #[cfg(not(feature = "dry-run"))]
-pub(crate) use off::{Shadow, Watched};
+pub(crate) use off::{Sample, Shadow, Watched};
 
 /// Without the feature there is no shadow, and what asks for one is compiled away.
 #[cfg(not(feature = "dry-run"))]
@@ -32,8 +34,15 @@ mod off {
 
     pub(crate) struct Watched<K, T>(Infallible, PhantomData<fn() -> (K, T)>);
 
+    #[derive(Clone, Copy)]
+    pub(crate) struct Sample;
+
+    impl Sample {
+        pub(crate) const ALL: Self = Self;
+    }
+
     impl<K, T> Shadow<K, T> {
-        pub(crate) fn of_service(&self, _: Option<ShareIf<T>>, _: bool, _: Limits) -> Self {
+        pub(crate) fn of_service(&self, _: Option<ShareIf<T>>, _: Sample, _: bool, _: Limits) -> Self {
             match self.0 {}
         }
 

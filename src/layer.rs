@@ -15,7 +15,7 @@ use tower_layer::Layer;
 use crate::{
     Group, Limits, Observer, Singleflight,
     context::Scope,
-    dry_run::Shadow,
+    dry_run::{Sample, Shadow},
     group::ShareIf,
     layer_fleet::LayerFleet,
     observe::{Inspect, Inspects, Observed},
@@ -78,6 +78,8 @@ pub struct SingleflightLayer<F, K, T> {
     observers: Vec<Arc<Observed<dyn Observer>>>,
     /// `Some` if it only tries what it would do.
     shadow: Option<Shadow<K, T>>,
+    /// Which keys it watches then.
+    sample: Sample,
     /// `Some` if flights are shared with other processes.
     fleet: Option<LayerFleet<K, T>>,
 }
@@ -112,6 +114,7 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
             scope: None,
             observers: Vec::new(),
             shadow: None,
+            sample: Sample::ALL,
             fleet: None,
         }
     }
@@ -252,8 +255,9 @@ impl<S, F: Clone, K, T> Layer<S> for SingleflightLayer<F, K, T> {
         }
         let share_if = self.share_if.clone();
         let inspect = self.inspect.as_ref().map(|inspect| Inspects::new(Arc::clone(inspect), group.observers()));
-        let of_service =
-            |shadow: &Shadow<K, T>| shadow.of_service(share_if.clone(), self.group.is_none(), group.limits());
+        let of_service = |shadow: &Shadow<K, T>| {
+            shadow.of_service(share_if.clone(), self.sample, self.group.is_none(), group.limits())
+        };
         let shadow = self.shadow.as_ref().map(of_service);
         Singleflight::from_parts(inner, self.key_fn.clone(), group, share_if, inspect, shadow)
             .share_with(self.fleet.clone())
@@ -271,6 +275,7 @@ impl<F: Clone, K, T> Clone for SingleflightLayer<F, K, T> {
             scope: self.scope.clone(),
             observers: self.observers.clone(),
             shadow: self.shadow.clone(),
+            sample: self.sample,
             fleet: self.fleet.clone(),
         }
     }

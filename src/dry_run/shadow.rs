@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    DryRunStats,
+    DryRunStats, Sample,
     flight::{Admitted, Flight, Landed, Landing, Wait},
     flights::{Asks, Finished, Flights, Joins, Leaves, Started},
 };
@@ -24,6 +24,7 @@ use crate::{
 pub(crate) struct Shadow<K, T> {
     known: Arc<Known<K, T>>,
     share_if: Option<ShareIf<T>>,
+    sample: Sample,
     /// Which of the layer's groups the service would have, and the limits of that.
     place: u64,
     limits: Limits,
@@ -61,14 +62,20 @@ impl<K, T> Shadow<K, T> {
     {
         let (flights, places, stats) = (Mutex::new(Flights::new()), Mutex::new(0), Mutex::default());
         let known = Known { hasher: KeyHasher::new(), flights, places, stats, compare: Box::new(compare) };
-        Self { known: Arc::new(known), share_if: None, place: 0, limits: Limits::new() }
+        Self { known: Arc::new(known), share_if: None, sample: Sample::ALL, place: 0, limits: Limits::new() }
     }
 
     /// Returns what a service of the layer needs: one that has a group of its own, or the layer's.
-    pub(crate) fn of_service(&self, share_if: Option<ShareIf<T>>, is_alone: bool, limits: Limits) -> Self {
+    pub(crate) fn of_service(
+        &self,
+        share_if: Option<ShareIf<T>>,
+        sample: Sample,
+        is_alone: bool,
+        limits: Limits,
+    ) -> Self {
         let mut places = lock(&self.known.places);
         *places += u64::from(is_alone);
-        Self { known: Arc::clone(&self.known), share_if, place: if is_alone { *places } else { 0 }, limits }
+        Self { known: Arc::clone(&self.known), share_if, sample, place: if is_alone { *places } else { 0 }, limits }
     }
 
     pub(crate) fn stats(&self) -> DryRunStats {
@@ -186,7 +193,12 @@ impl<K: Hash + Eq, T> Shadow<K, T> {
     /// Lets a call of this key join the flight that there would be, or lead it; `None` if it goes alone. `fresh`: it may not
     /// have what began before it.
     pub(super) fn join(&self, key: K, fresh: bool) -> Option<(Arc<Flight<T>>, ShadowRole)> {
-        let (hash, now) = (self.known.hasher.hash_one(&key), Instant::now());
+        let hash = self.known.hasher.hash_one(&key);
+        if !self.sample.watches(hash) {
+            self.count(|stats| stats.unwatched += 1);
+            return None;
+        }
+        let now = Instant::now();
         let limits = &self.limits;
         let asks = Asks { hash, place: self.place, limits, fresh, now };
         let mut key = Some(key);
@@ -221,7 +233,7 @@ impl<K: Hash + Eq, T> Shadow<K, T> {
 
 impl<K, T> Clone for Shadow<K, T> {
     fn clone(&self) -> Self {
-        let Self { known, share_if, place, limits } = self;
-        Self { known: Arc::clone(known), share_if: share_if.clone(), place: *place, limits: *limits }
+        let Self { known, share_if, sample, place, limits } = self;
+        Self { known: Arc::clone(known), share_if: share_if.clone(), sample: *sample, place: *place, limits: *limits }
     }
 }

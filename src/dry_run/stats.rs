@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::json;
+
 /// What a dry run has found, in numbers; returned by
 /// [`SingleflightLayer::dry_run_stats`](crate::SingleflightLayer::dry_run_stats).
 ///
@@ -41,6 +43,8 @@ pub struct DryRunStats {
     pub followed: u64,
     /// Of these: calls without a key.
     pub alone: u64,
+    /// Of these: calls that were not watched, since their keys are not in the sample.
+    pub unwatched: u64,
     /// Of these: calls that were not watched, since there were as many flights as are watched at most.
     pub full: u64,
     /// Of these: calls that a limit would have sent alone at once: `max_followers`, `max_flights`, or a `max_wait` of zero.
@@ -64,6 +68,39 @@ pub struct DryRunStats {
     pub panicked: u64,
 }
 
+impl DryRunStats {
+    /// Returns the numbers as JSON, by their names here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let stats = tower_singleflight::DryRunStats::default();
+    /// let json: serde_json::Value = serde_json::from_str(&stats.to_json()).unwrap();
+    /// assert_eq!(json["saved"], 0);
+    /// ```
+    pub fn to_json(&self) -> String {
+        json!({
+            "calls": self.calls,
+            "led": self.led,
+            "followed": self.followed,
+            "alone": self.alone,
+            "unwatched": self.unwatched,
+            "full": self.full,
+            "limited": self.limited,
+            "saved": self.saved,
+            "same": self.same,
+            "different": self.different,
+            "released": self.released,
+            "waited_too_long": self.waited_too_long,
+            "left": self.left,
+            "leader_left": self.leader_left,
+            "panicked": self.panicked,
+        })
+        .to_string()
+    }
+}
+
+/// One line: what would have been saved, and all else that there was.
 impl fmt::Display for DryRunStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { calls, saved, same, different, released, .. } = self;
@@ -71,6 +108,17 @@ impl fmt::Display for DryRunStats {
             f,
             "dry run: {saved} of {calls} calls would have been saved; of their outcomes {same} are the same and {different} \
              differ; {released} would have been released"
-        )
+        )?;
+        let notes = [
+            (self.alone, "had no key"),
+            (self.unwatched, "were not in the sample"),
+            (self.full, "were not watched, since there was no place for them"),
+            (self.limited, "would have gone alone by a limit"),
+            (self.waited_too_long, "would have waited for too long"),
+            (self.left, "left before the outcome was there"),
+            (self.leader_left, "lost their leader"),
+            (self.panicked, "times a function of the application panicked"),
+        ];
+        notes.iter().filter(|(count, _)| *count > 0).try_for_each(|(count, note)| write!(f, "; {count} {note}"))
     }
 }

@@ -45,8 +45,8 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     where
         P: Fn(&Req) -> bool,
     {
-        let Self { key_fn, group, limits, share_if, inspect, scope, observers, shadow, fleet } = self;
+        let Self { key_fn, group, limits, share_if, inspect, scope, observers, shadow, sample, fleet } = self;
         let key_fn = FreshIf::new(key_fn, fresh_if);
-        SingleflightLayer { key_fn, group, limits, share_if, inspect, scope, observers, shadow, fleet }
+        SingleflightLayer { key_fn, group, limits, share_if, inspect, scope, observers, shadow, sample, fleet }
     }
 }

@@ -40,6 +40,8 @@ mod context;
 mod dry_run;
 #[cfg(feature = "dry-run")]
 mod dry_run_limits;
+#[cfg(feature = "dry-run")]
+mod dry_run_sample;
 mod layer;
 mod shared_error;
 #[cfg(feature = "tracing")]

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use http::HeaderName;
 
 use super::difference::{Difference, OnDifference};
+use crate::dry_run::Sample;
 
 /// The settings of a dry run, in which a layer only tries what it would do; see
 /// [`HttpSingleflightLayer::dry_run`](crate::HttpSingleflightLayer::dry_run).
@@ -25,7 +26,7 @@ use super::difference::{Difference, OnDifference};
 #[derive(Clone)]
 #[must_use]
 pub struct DryRun {
-    pub(super) sample: (u32, u32),
+    pub(super) sample: Sample,
     pub(super) compare: u64,
     pub(super) watched: usize,
     pub(super) ignored: Vec<HeaderName>,
@@ -35,7 +36,7 @@ pub struct DryRun {
 impl DryRun {
     /// Returns a dry run that watches every request.
     pub fn new() -> Self {
-        Self { sample: (1, 1), compare: 1 << 20, watched: 4096, ignored: Vec::new(), on_difference: None }
+        Self { sample: Sample::ALL, compare: 1 << 20, watched: 4096, ignored: Vec::new(), on_difference: None }
     }
 
     /// Watches `n` targets of every `m`, each with all of its `GET` and `HEAD` requests. A target is a path and its query; with
@@ -46,7 +47,7 @@ impl DryRun {
     /// `sample(0, m)` and `sample(n, 0)` watch none; an `n` above `m` watches all. A route that has few targets may not be in
     /// the sample at all: watch such a one with `sample(1, 1)`.
     pub fn sample(mut self, n: u32, m: u32) -> Self {
-        self.sample = (n, m);
+        self.sample = Sample { n, m };
         self
     }
 
@@ -106,9 +107,7 @@ impl DryRun {
 
     /// Returns whether a key or a path of this hash is watched.
     pub(super) fn watches(&self, hash: u64) -> bool {
-        let (n, m) = self.sample;
-        // The table takes other bits of the hash.
-        m > 0 && (((hash >> 16) & 0xffff_ffff) * u64::from(m)) >> 32 < u64::from(n)
+        self.sample.watches(hash)
     }
 }
 
@@ -121,7 +120,7 @@ impl Default for DryRun {
 impl fmt::Debug for DryRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DryRun")
-            .field("sample", &self.sample)
+            .field("sample", &(self.sample.n, self.sample.m))
             .field("compare", &self.compare)
             .field("watched", &self.watched)
             .finish_non_exhaustive()

@@ -255,7 +255,7 @@ impl Watcher {
         let routes = lock(routes);
         let totals = Totals {
             seconds: started.elapsed().as_secs_f64(),
-            sample: told.sample,
+            sample: (told.sample.n, told.sample.m),
             requests: requests.get() + passed,
             unwatched: unwatched.get() + passed,
             full: routes.full,
