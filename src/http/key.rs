@@ -29,8 +29,6 @@ mod travel;
 
 #[cfg(any(doc, doctest))]
 pub use self::excepted::fields as excepted_fields;
-#[cfg(feature = "dry-run")]
-pub(super) use self::one_call::is_of_one_call;
 #[cfg(feature = "fleet")]
 pub(super) use self::travel::Travelling;
 pub(super) use self::{
@@ -39,6 +37,8 @@ pub(super) use self::{
     places::{Places, epoch, fenced, service_of},
     recipe::{Beside, Recipe},
 };
+#[cfg(feature = "dry-run")]
+pub(super) use self::{cookies::cookies_by_name, one_call::is_of_one_call};
 pub use self::{difference::Difference, http_key::HttpKey};
 
 #[cfg(test)]

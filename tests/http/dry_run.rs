@@ -7,6 +7,7 @@ mod found;
 #[cfg(feature = "axum")]
 mod handlers;
 mod kept;
+mod named;
 mod ready;
 mod reloads;
 mod saved;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use http::{HeaderName, Uri, header, request};
 
 use super::digest::Digester;
-use crate::http::key::{Recipe, is_of_one_call, original_uri};
+use crate::http::key::{Recipe, cookies_by_name, is_of_one_call, original_uri};
 
 /// How many inputs of a request are held, and how many that differ between two. What names one call comes last.
 const MOST: usize = 64;
@@ -24,6 +24,7 @@ pub struct Input(Kind);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Field(Box<str>),
+    Cookie(Box<str>),
     /// A parameter; without a name, what has none.
     Query(Box<str>),
     Path,
@@ -39,11 +40,12 @@ impl Input {
         Self(field(&HeaderName::from_bytes(name.as_bytes()).unwrap()))
     }
 
-    /// Returns its name: that of a field, `?name` for a query parameter, or `path`, `authority` or `version`; `query` for what
-    /// has no name in the query, which may be a value.
+    /// Returns its name: that of a field, `cookie name` for a cookie, `?name` for a query parameter, or `path`, `authority` or
+    /// `version`; `query` for what has no name in the query, which may be a value.
     pub fn name(&self) -> String {
         match &self.0 {
             Kind::Field(name) | Kind::OneCall(name) => name.to_string(),
+            Kind::Cookie(name) => format!("cookie {name}"),
             Kind::Query(name) if name.is_empty() => "query".to_owned(),
             Kind::Query(name) => format!("?{name}"),
             Kind::Path => "path".to_owned(),
@@ -60,6 +62,7 @@ impl Input {
                 "cookie" => "key_cookies([..]) or per_credential()".to_owned(),
                 name => format!("key_header(\"{name}\")"),
             },
+            Kind::Cookie(name) => format!("key_cookies([\"{name}\"]) or per_credential()"),
             Kind::Query(name) if !name.is_empty() => format!("no ignore_query([\"{name}\"])"),
             Kind::Query(_) | Kind::Path | Kind::Authority => "key_fn(..) that has it".to_owned(),
             Kind::OneCall(_) | Kind::Version => "coalesce_if(..)".to_owned(),
@@ -75,6 +78,7 @@ impl Input {
                 "cookie" => "S6",
                 _ => "S27",
             },
+            Kind::Cookie(_) => "S6",
             Kind::Query(_) | Kind::Path | Kind::Authority => "S2",
             Kind::OneCall(_) => "S27",
             Kind::Version => "S30",
@@ -83,7 +87,7 @@ impl Input {
 
     fn name_length(&self) -> usize {
         match &self.0 {
-            Kind::Field(name) | Kind::Query(name) | Kind::OneCall(name) => name.len(),
+            Kind::Field(name) | Kind::Cookie(name) | Kind::Query(name) | Kind::OneCall(name) => name.len(),
             Kind::Path | Kind::Authority | Kind::Version => 0,
         }
     }
@@ -111,7 +115,10 @@ impl Inputs {
     pub(super) fn of(parts: &request::Parts, recipe: &Recipe, digester: &Digester) -> Self {
         let mut inputs = Self::default();
         let headers = &parts.headers;
-        for name in headers.keys().filter(|name| !recipe.covers(name) && **name != header::HOST) {
+        let lines = headers.get_all(header::COOKIE).iter().map(http::HeaderValue::as_bytes);
+        let cookies = if recipe.covers(&header::COOKIE) { None } else { cookies_by_name(lines) };
+        let is_told = |name: &HeaderName| *name == header::HOST || (*name == header::COOKIE && cookies.is_some());
+        for name in headers.keys().filter(|name| !recipe.covers(name) && !is_told(name)) {
             let digest = digester.of(headers.get_all(name).iter().map(http::HeaderValue::as_bytes));
             inputs.note(field(name), digest);
         }
@@ -119,6 +126,17 @@ impl Inputs {
         inputs.note(Kind::Path, digester.of([uri.path().as_bytes()]));
         inputs.note(Kind::Authority, digester.of([authority(parts, uri)]));
         inputs.note(Kind::Version, digester.of([format!("{:?}", parts.version).as_bytes()]));
+        let is_counted = |(name, _): &(&[u8], Vec<&[u8]>)| !recipe.covers_cookie(name);
+        // As in a query, what has nothing behind a `=` may be a value.
+        let is_named = |values: &[&[u8]]| values.iter().any(|value| value.iter().any(|byte| *byte != b'='));
+        let (named, nameless): (Vec<_>, Vec<_>) =
+            cookies.into_iter().flatten().filter(is_counted).partition(|(_, values)| is_named(values));
+        for (name, values) in named {
+            inputs.note(Kind::Cookie(capped(&String::from_utf8_lossy(name))), digester.of(values));
+        }
+        if !nameless.is_empty() {
+            inputs.note(field(&header::COOKIE), digester.of(nameless.iter().map(|(name, _)| *name)));
+        }
         let mut query: BTreeMap<&str, Vec<&[u8]>> = BTreeMap::new();
         for parameter in uri.query().unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));

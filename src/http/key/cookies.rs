@@ -1,5 +1,7 @@
 //! Chosen cookies as key parts (S6).
 
+use std::collections::BTreeMap;
+
 use http::{HeaderMap, header};
 
 use super::encode::{Tag, Written};
@@ -28,10 +30,20 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
     pairs_of(headers.get_all(header::COOKIE).iter().map(http::HeaderValue::as_bytes))
 }
 
-/// Returns the pairs of these lines; a `None` is one that is outside the grammar.
-pub(super) fn pairs_of<'a>(
+/// Returns the values of these lines by the names of their cookies; `None` if something is outside the grammar.
+pub(in crate::http) fn cookies_by_name<'a>(
     lines: impl Iterator<Item = &'a [u8]>,
-) -> impl Iterator<Item = Option<(&'a [u8], &'a [u8])>> {
+) -> Option<BTreeMap<&'a [u8], Vec<&'a [u8]>>> {
+    let mut named = BTreeMap::<_, Vec<_>>::new();
+    for pair in pairs_of(lines) {
+        let (name, value) = pair?;
+        named.entry(name).or_default().push(value);
+    }
+    Some(named)
+}
+
+/// Returns the pairs of these lines; a `None` is one that is outside the grammar.
+fn pairs_of<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = Option<(&'a [u8], &'a [u8])>> {
     lines
         .flat_map(|line| line.split(|byte| *byte == b';'))
         .map(<[u8]>::trim_ascii)

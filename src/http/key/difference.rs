@@ -6,7 +6,7 @@ use http::{HeaderName, header};
 
 use super::{
     HttpKey,
-    cookies::pairs_of,
+    cookies::cookies_by_name,
     decoded::{Decoded, DecodedTarget, Named},
     fields::all_lines,
 };
@@ -228,13 +228,7 @@ fn field(name: &[u8], a: &Decoded<'_>, b: &Decoded<'_>) -> Vec<Difference> {
 
 /// Returns the cookies of the lines that count; `None` if they are outside the grammar.
 fn cookies<'a>(fields: &Named<'a>) -> Option<BTreeMap<&'a [u8], Vec<&'a [u8]>>> {
-    let lines = fields.get(&header::COOKIE.as_str().as_bytes()).into_iter().flatten().map(|(_, line)| *line);
-    let mut named = BTreeMap::<_, Vec<_>>::new();
-    for pair in pairs_of(lines) {
-        let (name, value) = pair?;
-        named.entry(name).or_default().push(value);
-    }
-    Some(named)
+    cookies_by_name(fields.get(&header::COOKIE.as_str().as_bytes()).into_iter().flatten().map(|(_, line)| *line))
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -141,6 +141,12 @@ impl Recipe {
         self.key_fn.is_none() && self.standing(name, listed(name.as_str())) == Listed::No
     }
 
+    /// Returns whether equal keys mean equal cookies of this name, where the field of all cookies is not in the key.
+    #[cfg(feature = "dry-run")]
+    pub(in crate::http) fn covers_cookie(&self, name: &[u8]) -> bool {
+        self.key_fn.is_none() && self.cookies.iter().any(|chosen| chosen.as_bytes() == name)
+    }
+
     /// Returns how a field stands to the list as the application has changed it.
     #[inline(always)]
     fn standing(&self, name: &HeaderName, listed: Listed) -> Listed {
