@@ -8,6 +8,8 @@ mod busy;
 mod call;
 mod closes;
 mod driver;
+#[cfg(feature = "dry-run")]
+mod dry_run;
 mod faults;
 mod foreign;
 mod layer;

@@ -37,6 +37,9 @@ impl<C> HttpSingleflightLayer<C> {
     /// (S2). A leader that leaves ends its shadow flight, where a real one would have gone on. What a write through the
     /// layer changes is fenced as ever (S21), in a group given by [`group`](Self::group) too.
     ///
+    /// The shadow is this process's own, also in a layer that is in a fleet (feature `fleet`): the engine is asked nothing and
+    /// told only of writes, and what flights of other processes would have saved beside that is not counted.
+    ///
     /// # Examples
     ///
     /// ```
