@@ -186,6 +186,13 @@ impl Explanation {
 
     /// Writes what may keep the two apart all the same.
     fn write_conditions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.would_share() {
+            write!(f, "They meet only if the second comes before the head of the first's answer")?;
+            match self.first.join_window {
+                Some(window) => writeln!(f, ", and within {window:?} of the first's call (`join_window`).")?,
+                None => writeln!(f, ".")?,
+            }
+        }
         if self.answer.is_none() && !self.besides.is_empty() {
             writeln!(f, "They differ in what does not count, too: {}.", Names(&self.besides))?;
             writeln!(f, "  An answer whose `Vary` names one of these is not for both (S9).")?;

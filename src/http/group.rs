@@ -194,7 +194,6 @@ impl HttpGroup {
         Arc::strong_count(&self.inner) == 1
     }
 
-    #[cfg(any(feature = "dry-run", feature = "fleet"))]
     pub(super) fn limits(&self) -> Limits {
         self.inner.limits
     }

@@ -4,10 +4,12 @@ mod answered;
 mod apart;
 mod drawn;
 
+use std::time::Duration;
+
 use http::{HeaderName, Request, request::Parts};
 use tower_singleflight::{
-    HttpSingleflightLayer,
-    http::{Difference, Rule},
+    HttpSingleflightLayer, Limits,
+    http::{Difference, HttpGroup, Rule},
 };
 
 use crate::origin::{bench, get_with, ok, request};
@@ -41,6 +43,26 @@ fn the_rule_that_sends_a_request_alone_is_named_with_what_would_help() {
             assert!(text.contains(&format!("goes alone, by {rule}. ")) && text.contains("To share all the same: "));
         }
     }
+}
+
+#[test]
+fn it_says_when_the_second_has_to_come() {
+    let (plain, other) = (parts("/x", &[]), parts("/y", &[]));
+    let meet = "They meet only if the second comes before the head of the first's answer";
+    let text = HttpSingleflightLayer::new().explain(&plain, &plain).to_string();
+    assert!(text.ends_with(&format!("\n{meet}.\nNeither shows the URI it was asked for: they share within one `layer()` call only, or a `group(..)`.\n")), "{text}");
+    assert!(!HttpSingleflightLayer::new().explain(&plain, &other).to_string().contains("They meet"));
+
+    let limits = Limits::new().join_window(Duration::from_millis(1_500));
+    let windowed = format!("{meet}, and within 1.5s of the first's call (`join_window`).\n");
+    let given = HttpSingleflightLayer::new().group(HttpGroup::with_limits(limits));
+    for layer in [HttpSingleflightLayer::new().limits(limits), given.clone()] {
+        let text = layer.explain(&plain, &plain).to_string();
+        assert!(text.contains(&windowed), "{text}");
+    }
+    // A group that is given keeps its own limits.
+    let text = given.limits(Limits::new()).explain(&plain, &plain).to_string();
+    assert!(text.contains(&windowed), "{text}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a layer would do with one request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::Asked;
 use crate::http::{
@@ -19,6 +19,8 @@ pub(in crate::http) struct Side {
     pub(super) plan: Result<Plan, Rule>,
     /// `Some` also for a request that a rule sends alone, if a key can be made for it.
     pub(super) requester: Option<Requester>,
+    /// How old a flight of its group may be, and still be joined.
+    pub(super) join_window: Option<Duration>,
 }
 
 impl Side {
@@ -68,6 +70,6 @@ impl Coalescer {
             }
         };
         let requester = key.map(|key| self.requester(parts, kind, place, key, false, None));
-        Side { place, plan, requester }
+        Side { place, plan, requester, join_window: self.group(place).limits().join_window }
     }
 }
