@@ -205,7 +205,7 @@ impl crate::http::HttpObserver for Metered {
             HttpEvent::Lagged { readers } => self.flights().bodies.lagged.increment(readers as u64),
             HttpEvent::Held { bytes } => self.flights().bodies.held.increment(bytes as f64),
             HttpEvent::BodyEnded { readers } => self.flights().bodies.readers.record(readers as f64),
-            HttpEvent::Bypassed { .. } | HttpEvent::Released { .. } => {}
+            HttpEvent::Bypassed { .. } | HttpEvent::Released { .. } | HttpEvent::Fenced { .. } => {}
         }
     }
 }

@@ -69,6 +69,17 @@ pub enum HttpEvent<'a> {
         /// The layer's label for requests of this kind.
         label: Option<&'a str>,
     },
+    /// A request that may have changed something was answered, or failed: flights from before, for what it may have
+    /// changed, are joined no more (S21). Nothing is told of a write that was refused with a 4xx, or by a gRPC status that
+    /// says so.
+    ///
+    /// Told after `Bypassed`, and before the caller has the answer; for a gRPC call as its status comes, which may be after
+    /// `Event::Answered`. Neither `StatusPage` nor `metrics::Metered` counts it: each answered
+    /// write fences, whether there is a flight or not, so a count of it says how much is written and not what was spared.
+    Fenced {
+        /// The layer's label for requests of this kind.
+        label: Option<&'a str>,
+    },
     /// Readers of a shared body were cut, since they held the others up for longer than
     /// [`stall`](crate::HttpSingleflightLayer::stall) lets them; their bodies end in an error.
     Lagged {

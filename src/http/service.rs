@@ -175,7 +175,10 @@ impl<S> HttpSingleflight<S> {
             Ok(planned) => planned,
             Err(alone) => {
                 coalescer.count_alone(alone.place, alone.rule, Reason::NoKey, watch.as_deref());
-                let write = coalescer.write(&parts, alone.kind, alone.place, alone.rule);
+                let mut write = coalescer.write(&parts, alone.kind, alone.place, alone.rule);
+                if let (Some(write), Some(watch)) = (&mut write, watch.as_deref()) {
+                    write.watched_by(watch);
+                }
                 let bypass = Bypass::new(service, Request::from_parts(parts, body), write, alone);
                 return HttpResponseFuture::bypass(bypass, own, watch);
             }

@@ -59,6 +59,11 @@ impl HttpWatch {
         observers.tell(self.0.told(), &HttpEvent::Bypassed { rule, label: self.0.label() });
     }
 
+    /// Returns which observers are told of the request, from the first on, and its label.
+    pub(super) fn told(&self) -> (usize, Option<&str>) {
+        (self.0.told(), self.0.label())
+    }
+
     /// A follower goes alone after all.
     pub(super) fn released(&self, observers: &HttpObservers, reason: Reason, rule: Option<Rule>) {
         self.0.released(reason, rule.map_or(reason.name(), Rule::name));

@@ -1,20 +1,24 @@
 //! A request that may change something: what it fences, once it has been answered (S21).
 
-use std::borrow::Cow;
+mod reference;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request};
 use http_body::Body;
 
+use self::reference::reference;
 use super::{
     body::{SharedBody, Watch},
-    fence::{EpochNumber, FencedPlace, Fences, without_default_port},
+    fence::{EpochNumber, FencedPlace, Fences},
     group::HttpGroup,
     grpc_web,
     key::{Places, service_of},
     membership::Fencing,
+    observe::HttpEvent,
     policy::GRPC_STATUS,
+    watch::HttpWatch,
 };
+use crate::rare::Rare;
 
 /// Where a request that may change something was sent, and what its answer fences.
 pub(super) struct Write {
@@ -25,6 +29,14 @@ pub(super) struct Write {
     uri: Site,
     /// What was asked for before a router stripped it, if that is another one.
     original: Option<Box<Site>>,
+    /// Who is told of it.
+    told: Rare<Told>,
+}
+
+/// The observers of a write: those that were there when its request came.
+struct Told {
+    observers: usize,
+    label: Option<Box<str>>,
 }
 
 /// Authority and path of a URI: all that is kept of a request until its answer is there.
@@ -75,7 +87,14 @@ impl Write {
         let host = host.map(|(_, value)| value.as_bytes());
         let site = |uri| Site::new(uri, host, kind, group.fences());
         let (uri, original) = (site(uri), original.map(|original| Box::new(site(original))));
-        Self { group, kind, uri, original }
+        Self { group, kind, uri, original, told: Rare::NONE }
+    }
+
+    /// Lets those who watch the request be told of what it fences.
+    #[cold]
+    pub(super) fn watched_by(&mut self, watch: &HttpWatch) {
+        let (observers, label) = watch.told();
+        self.told = Some(Box::new(Told { observers, label: label.map(Into::into) })).into();
     }
 
     /// Raises the fences as the head of the answer says, before anyone gets it. Returns what the fleet is being told,
@@ -116,6 +135,14 @@ impl Write {
     }
 
     fn raise(&self, head: Option<&HeaderMap>) -> Fencing {
+        let fencing = self.raise_all(head);
+        if let Some(Told { observers, label }) = self.told.as_deref() {
+            self.group.observers().tell(*observers, &HttpEvent::Fenced { label: label.as_deref() });
+        }
+        fencing
+    }
+
+    fn raise_all(&self, head: Option<&HeaderMap>) -> Fencing {
         let fences = self.group.fences();
         let sites = || [Some(&self.uri), self.original.as_deref()].into_iter().flatten();
         sites().for_each(|site| fences.raise_number(site.number));
@@ -233,98 +260,6 @@ impl Drop for Watched {
     fn drop(&mut self) {
         if let Some(write) = self.write.take().filter(|_| self.has_answered) {
             told_in_passing(write.failed());
-        }
-    }
-}
-
-/// Returns the path that a reference leads to, if it is of the same authority (RFC 9111, section 4.4; RFC 3986, section
-/// 5.2).
-fn reference<'a>(authority: Option<&[u8]>, base: &str, reference: &'a str) -> Option<Cow<'a, str>> {
-    let reference = reference.split('#').next().unwrap_or(reference);
-    let rest = match reference.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains(['/', '?']) => Some(rest),
-        _ => reference.strip_prefix("//"),
-    };
-    if let Some(rest) = rest {
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (host, path) = rest.split_at(end);
-        // What stands before the `@` says who asks, and not where.
-        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        let host = without_default_port(host.as_bytes());
-        let same = authority.is_some_and(|authority| without_default_port(authority).eq_ignore_ascii_case(host));
-        let path = path.split('?').next().unwrap_or_default();
-        return same.then(|| without_dots(path).into());
-    }
-    let path = reference.split('?').next().unwrap_or_default();
-    if path.starts_with('/') {
-        Some(without_dots(path).into())
-    } else if path.is_empty() {
-        None
-    } else {
-        let folder = base.rfind('/').map_or("/", |end| &base[..=end]);
-        Some(without_dots(&format!("{folder}{path}")).into())
-    }
-}
-
-/// Takes `.` and `..` out of a path (RFC 3986, section 5.2.4).
-fn without_dots(path: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    let mut segments = path.split('/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        let dots = segment == "." || segment == "..";
-        if segment == ".." {
-            kept.pop();
-        }
-        if !dots {
-            kept.push(segment);
-        } else if segments.peek().is_none() {
-            kept.push("");
-        }
-    }
-    format!("/{}", kept.join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{reference, without_dots};
-
-    #[test]
-    fn references_lose_their_dots() {
-        for (path, expected) in
-            [("/a/./b", "/a/b"), ("/a/../b", "/b"), ("/a/b/..", "/a/"), ("/..", "/"), ("/a//b", "/a//b"), ("/", "/")]
-        {
-            assert_eq!(without_dots(path), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn s21_references_of_the_same_authority_are_fenced_in_every_form() {
-        let cases = [
-            ("/items/7", Some("/items/7")),
-            ("http://a/items/7?x#y", Some("/items/7")),
-            ("https://A/items/7", Some("/items/7")),
-            ("//a/items/7", Some("/items/7")),
-            ("7", Some("/items/7")),
-            ("./7", Some("/items/7")),
-            ("../items/7", Some("/items/7")),
-            ("http://a", Some("/")),
-            ("http://a:80/items/7", Some("/items/7")),
-            ("http://a:/items/7", Some("/items/7")),
-            ("http://a/items/../items/./7", Some("/items/7")),
-            ("//a/../items/7", Some("/items/7")),
-            ("http://a/items/7/..?x", Some("/items/")),
-            ("http://ann:secret@a/items/7", Some("/items/7")),
-            ("//ann@A:80/items/7", Some("/items/7")),
-            ("http://a@b/items/7", None),
-            ("http://a?x", Some("/")),
-            ("http://a:8080/items/7", None),
-            ("http://b/items/7", None),
-            ("//b/items/7", None),
-            ("", None),
-            ("#part", None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(reference(Some(b"a"), "/items/", text).as_deref(), expected, "{text}");
         }
     }
 }

@@ -38,6 +38,7 @@ mod observe;
 mod observe_bodies;
 mod observe_late;
 mod observe_slow;
+mod observe_writes;
 mod oddities;
 mod passed_late;
 mod personal;
