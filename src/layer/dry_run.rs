@@ -54,9 +54,11 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// use std::convert::Infallible;
     /// use tower_singleflight::SingleflightLayer;
     ///
-    /// let layer = SingleflightLayer::new(|id: &u64| Some(*id))
-    ///     .dry_run(|leader: &Result<String, Infallible>, follower| leader == follower)
-    ///     .dry_run_sample(1, 100);
+    /// type Rows = Result<String, Infallible>;
+    ///
+    /// let layer: SingleflightLayer<_, u64, Rows> =
+    ///     SingleflightLayer::new(|id: &u64| Some(*id)).dry_run(|leader, follower| leader == follower);
+    /// let layer = layer.dry_run_sample(1, 100);
     /// # drop(layer);
     /// ```
     #[must_use]
