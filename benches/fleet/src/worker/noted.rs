@@ -17,8 +17,9 @@ pub(crate) struct Noted {
     pub(crate) notes: Notes,
 }
 
-/// What was told. The flights of one key of a group come one after the other, and each asks from a task started before
-/// those of the next. So where one thread runs tasks in order, the newest join of a name is that of its flight.
+/// What was told. The flights of one key of a group begin one after the other, and each asks from a task started before
+/// those of the next. So where one thread runs tasks in order, the newest join of a name is that of its newest flight. An
+/// older one may still wait for its message: the group forgets a flight once the one that it waits for is seen to be closed.
 #[derive(Clone, Default)]
 pub(crate) struct Notes(Arc<Mutex<Told>>);
 
@@ -33,6 +34,22 @@ struct Newest {
     token: Token,
     /// `None` while there is no reply.
     joined: Option<Joined>,
+    /// The flights that were followed before, the newest last.
+    followed: Vec<Token>,
+}
+
+/// So many flights of one name may wait for their messages at a time, beside the newest.
+const OLDER: usize = 3;
+
+impl Newest {
+    /// Returns all flights whose messages may be awaited under the name.
+    fn followed(&self) -> impl Iterator<Item = Token> {
+        let newest = match self.joined {
+            Some(Joined::Follow { token, .. }) => Some(token),
+            _ => None,
+        };
+        self.followed.iter().copied().chain(newest)
+    }
 }
 
 impl Notes {
@@ -43,7 +60,9 @@ impl Notes {
     fn asked(&self, name: Name, token: Token) {
         let mut told = self.lock();
         told.newest = Some(name);
-        told.joins.insert(name, Newest { token, joined: None });
+        let mut followed: Vec<_> = told.joins.get(&name).into_iter().flat_map(Newest::followed).collect();
+        followed.drain(..followed.len().saturating_sub(OLDER));
+        told.joins.insert(name, Newest { token, joined: None, followed });
     }
 
     /// Notes a reply, unless it came so late that another flight has asked since.
@@ -68,12 +87,9 @@ impl Notes {
         told.joins.get(&name).filter(|newest| newest.joined == Some(Joined::Lead)).map(|newest| newest.token)
     }
 
-    /// The flight of another process that this one was told to wait for under the name.
-    pub(crate) fn followed(&self, name: Name) -> Option<Token> {
-        match self.lock().joins.get(&name)?.joined? {
-            Joined::Follow { token, .. } => Some(token),
-            _ => None,
-        }
+    /// Returns whether this process was told to wait for that flight of another process under the name, and may still do so.
+    pub(crate) fn follows(&self, name: Name, flight: &[u8; 24]) -> bool {
+        self.lock().joins.get(&name).is_some_and(|newest| newest.followed().any(|token| token.as_bytes() == flight))
     }
 }
 

@@ -58,8 +58,7 @@ impl Codec<Value> for Key {
 
     fn decode(&self, bytes: &[u8]) -> Option<Value> {
         let value: Value = PostcardCodec::new().decode(bytes)?;
-        let followed = self.notes.followed(self.name).map(|token| *token.as_bytes());
-        if followed.is_none() || value.1 != followed {
+        if !value.1.is_some_and(|flight| self.notes.follows(self.name, &flight)) {
             self.tally.wrong_tokens.fetch_add(1, Relaxed);
         }
         self.tally.read.fetch_add(1, Relaxed);
