@@ -13,14 +13,11 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep},
 };
-use tower_singleflight::{
-    Group,
-    fleet::{Closed, Engine, Faults, Fleet, MemoryEngine, Name, Reply, Token, Unavailable},
-};
+use tower_singleflight::fleet::{Closed, Engine, Faults, MemoryEngine, Name, Reply, Token, Unavailable};
 
 use crate::{
     faults::two,
-    process::{Backend, Process, SECRET, processes, settle},
+    process::{processes, settle},
 };
 
 /// An engine that so many closes never reach: they fail at once, as on a connection that was lost.
@@ -33,15 +30,6 @@ struct LosesCloses {
 impl LosesCloses {
     fn new(closes: usize) -> Self {
         Self { well: MemoryEngine::new(), left: Arc::new(AtomicUsize::new(closes)) }
-    }
-
-    fn processes(&self) -> [Process; 2] {
-        let backend = Backend::new();
-        [(); 2].map(|()| Process {
-            group: Group::new(),
-            fleet: Fleet::new(self.clone(), SECRET),
-            backend: backend.clone(),
-        })
     }
 }
 
@@ -61,7 +49,7 @@ impl Engine for LosesCloses {
 #[tokio::test(start_paused = true)]
 async fn f3_a_flight_whose_first_close_is_lost_is_joined_by_nobody_who_comes_after_its_outcome() {
     let engine = LosesCloses::new(1);
-    let [a, b] = engine.processes();
+    let [a, b] = processes(&engine);
     a.backend.open();
     assert_eq!(a.call(7).await.unwrap().value, "7: run 0");
     let asked = Instant::now();
@@ -72,7 +60,7 @@ async fn f3_a_flight_whose_first_close_is_lost_is_joined_by_nobody_who_comes_aft
 #[tokio::test(start_paused = true)]
 async fn f1_a_flight_that_is_given_up_is_handed_over_though_its_first_close_is_lost() {
     let engine = LosesCloses::new(1);
-    let processes = engine.processes();
+    let processes = processes::<2>(&engine);
     let [leader, follower] = two(&processes).await;
     leader.abort();
     settle().await;
@@ -85,7 +73,7 @@ async fn f1_a_flight_that_is_given_up_is_handed_over_though_its_first_close_is_l
 #[tokio::test(start_paused = true)]
 async fn f1_a_flight_that_cannot_be_closed_lands_and_is_closed_after_that() {
     let engine = LosesCloses::new(2);
-    let processes = engine.processes();
+    let processes = processes::<2>(&engine);
     let [leader, follower] = two(&processes).await;
     processes[0].backend.open();
     for call in [leader, follower] {
@@ -162,14 +150,9 @@ impl Engine for LandsLate {
 #[tokio::test(start_paused = true)]
 async fn f3_nobody_joins_a_flight_that_waits_for_one_which_was_seen_to_have_closed() {
     let engine = LandsLate { well: MemoryEngine::new(), gate: Arc::default() };
-    let backend = Backend::new();
-    let processes = [(); 2].map(|()| Process {
-        group: Group::new(),
-        fleet: Fleet::new(engine.clone(), SECRET),
-        backend: backend.clone(),
-    });
+    let processes = processes::<2>(&engine);
     let [leader, follower] = two(&processes).await;
-    backend.open();
+    processes[0].backend.open();
     assert_eq!(leader.await.unwrap().value, "7: run 0");
     sleep(Duration::from_millis(300)).await;
     let late = processes[1].call(7);
@@ -202,15 +185,10 @@ impl Engine for TakesShortOnes {
 #[tokio::test(start_paused = true)]
 async fn f1_those_who_wait_for_a_message_that_the_engine_does_not_take_are_told_so_after_the_second_try() {
     let engine = TakesShortOnes { well: MemoryEngine::new() };
-    let backend = Backend::new();
-    let processes = [(); 2].map(|()| Process {
-        group: Group::new(),
-        fleet: Fleet::new(engine.clone(), SECRET),
-        backend: backend.clone(),
-    });
+    let processes = processes::<2>(&engine);
     let [leader, follower] = two(&processes).await;
     let asked = Instant::now();
-    backend.open();
+    processes[0].backend.open();
     assert_eq!(leader.await.unwrap().value, "7: run 0");
     assert_eq!(follower.await.unwrap().value, "7: run 1");
     assert!(asked.elapsed() < Duration::from_millis(400), "{:?}", asked.elapsed());

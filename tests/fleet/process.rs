@@ -11,7 +11,7 @@ use std::{
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tower_singleflight::{
     Group, Outcome,
-    fleet::{Fleet, FleetEvent, FleetRole, FleetSettings, MemoryEngine, PostcardCodec},
+    fleet::{Engine, Fleet, FleetEvent, FleetRole, FleetSettings, PostcardCodec},
 };
 
 pub(crate) const SECRET: [u8; 32] = [7; 32];
@@ -53,11 +53,11 @@ impl Backend {
 }
 
 /// So many processes on one engine, with the default settings.
-pub(crate) fn processes<const N: usize>(engine: &MemoryEngine) -> [Process; N] {
+pub(crate) fn processes<const N: usize>(engine: &(impl Engine + Clone)) -> [Process; N] {
     processes_with(engine, FleetSettings::new())
 }
 
-pub(crate) fn processes_with<const N: usize>(engine: &MemoryEngine, settings: FleetSettings) -> [Process; N] {
+pub(crate) fn processes_with<const N: usize>(engine: &(impl Engine + Clone), settings: FleetSettings) -> [Process; N] {
     let backend = Backend::new();
     [(); N].map(|()| Process {
         group: Group::new(),

@@ -197,6 +197,7 @@ mod tests {
         advance(Duration::from_millis(1)).await;
         assert!(is_cut());
     }
+
     #[tokio::test(start_paused = true)]
     async fn a_body_may_last_as_long_as_it_likes_while_its_frames_come_in_time() {
         let idle = Duration::from_secs(60);
