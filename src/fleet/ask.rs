@@ -12,10 +12,7 @@
 //! ```
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -30,7 +27,7 @@ use super::{
     message::{Kind, Message},
     role::{FleetReason, FleetRole},
     timeout::within,
-    wait::{Waited, wait},
+    wait::{Forget, Waited, wait},
     waiters::Waiter,
     watch::{FleetOperation, Watch},
 };
@@ -55,8 +52,8 @@ pub(crate) struct Ask {
     until: Option<Instant>,
     /// Where it is told news; `Some` while it waits for a flight of another process, and while it may ask once more.
     waiter: Option<Waiter>,
-    /// Set when the flight that it waits for is seen to have closed.
-    closed: Arc<AtomicBool>,
+    /// Called when the flight that it waits for is seen to have closed.
+    forget: Forget,
 }
 
 /// What the work does, once the engine was asked.
@@ -68,9 +65,16 @@ pub(crate) enum Course {
 }
 
 impl Ask {
-    pub(super) fn new(core: Arc<Core>, name: Name, limits: Limits, remember: Duration, began: BeganElsewhere) -> Self {
-        let (was, until, waiter, closed) = (None, None, None, Arc::default());
-        Self { core, name, limits, remember, began, was, rejoins: 0, until, waiter, closed }
+    pub(super) fn new(
+        core: Arc<Core>,
+        name: Name,
+        limits: Limits,
+        remember: Duration,
+        began: BeganElsewhere,
+        forget: Forget,
+    ) -> Self {
+        let (was, until, waiter) = (None, None, None);
+        Self { core, name, limits, remember, began, was, rejoins: 0, until, waiter, forget }
     }
 
     /// Asks the engine, and waits for the flight of another process if there is one. Asked again, it goes on from there.
@@ -92,12 +96,6 @@ impl Ask {
     #[cfg(feature = "http")]
     pub(crate) fn has_waited(&self) -> bool {
         self.was.is_some()
-    }
-
-    /// Returns the flag that is set once the flight which it waits for can be joined no more, though its outcome is yet
-    /// to come.
-    pub(crate) fn closed(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.closed)
     }
 
     /// Counts that the caller has the outcome of the message.
@@ -199,7 +197,7 @@ impl Ask {
         let longest = self.limits.max_wait.map_or(longest, |max_wait| max_wait.min(longest));
         let until = *self.until.get_or_insert(now + longest);
         match &mut self.waiter {
-            Some(waiter) => wait(&self.core, waiter, self.name, token, remaining, until, &self.closed).await,
+            Some(waiter) => wait(&self.core, waiter, self.name, token, remaining, until, &self.forget).await,
             None => Waited::JoinAgain,
         }
     }

@@ -17,9 +17,7 @@ use super::{
     timeout::within,
     watch::{FleetEvent, Watcher},
 };
-use crate::observe::Observed;
-
-use crate::Limits;
+use crate::{Limits, observe::Observed};
 
 /// One process's part in a fleet: the processes that share flights through one engine.
 ///
@@ -219,8 +217,16 @@ impl Fleet {
 
     /// Asks on behalf of a local leader, within the limits of its group. `remember`: for how long the name runs without
     /// the fleet once its outcome could not be had. `began`: where to tell since when another process has run the same.
-    pub(crate) fn ask(&self, name: Name, limits: Limits, remember: Duration, began: BeganElsewhere) -> Ask {
-        Ask::new(Arc::clone(&self.core), name, limits, remember, began)
+    /// `forget`: lets nobody join the leader's flight any more, since that of another process has closed.
+    pub(crate) fn ask(
+        &self,
+        name: Name,
+        limits: Limits,
+        remember: Duration,
+        began: BeganElsewhere,
+        forget: impl Fn() + Send + Sync + 'static,
+    ) -> Ask {
+        Ask::new(Arc::clone(&self.core), name, limits, remember, began, Box::new(forget))
     }
 }
 

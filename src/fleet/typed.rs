@@ -1,11 +1,9 @@
 //! A fleet as a group or a layer has it: with what encodes its keys and outcomes. The work of one key asks it before it runs.
 
 use std::{
-    future::poll_fn,
     hash::Hash,
     panic::resume_unwind,
-    pin::pin,
-    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -17,6 +15,7 @@ use super::{
     ask::Course,
     elsewhere::{BeganElsewhere, elsewhere},
     landing::Landing,
+    lead::Lead,
     message::{Kind, Message},
     role::FleetReason,
 };
@@ -96,54 +95,11 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let Self { fleet: TypedFleet { fleet, encode_key, codec }, key, group, forget, began } = *self;
-        // A key that cannot be encoded cannot be that of another process's flight.
-        let Some(bytes) = unless_it_panics(|| encode_key(&key)) else { return start().await };
-        let name = fleet.domain().name(fleet.domain().scope(&[b"key", &bytes]), &bytes);
-        let mut ask = fleet.ask(name, group.limits(), REMEMBERED, began);
-        let course = {
-            let (closed, mut taken) = (ask.closed(), pin!(ask.take()));
-            poll_fn(|cx| {
-                let polled = taken.as_mut().poll(cx);
-                // Invariant 3: a caller that comes from now on would get what others have had already. The callers of this flight get
-                // it all the same.
-                if closed.swap(false, Relaxed) {
-                    let _ = catch(|| forget(&group, &key)).map_err(discard);
-                }
-                polled
-            })
-            .await
-        };
-        drop((group, key));
-        let lead = match course {
-            Course::Lead(lead) => lead,
-            Course::Local(_) => return start().await,
-            Course::Message(message) => {
-                // F5: a message that cannot be decoded is no reason to fail.
-                let value = match message.kind {
-                    Kind::Shared => unless_it_panics(|| codec.decode(&message.payload)),
-                    _ => None,
-                };
-                let Some(value) = value else {
-                    ask.unreadable();
-                    return start().await;
-                };
-                match catch(|| share_if.is_none_or(|share_if| share_if.takes(&value))) {
-                    Ok(true) => {
-                        ask.followed();
-                        return value;
-                    }
-                    Ok(false) => {
-                        ask.declined(FleetReason::NotShareable);
-                        return start().await;
-                    }
-                    // The panic counts as that of the work whose outcome this flight has got.
-                    Err(payload) => {
-                        ask.followed();
-                        resume_unwind(payload);
-                    }
-                }
-            }
+        let codec = Arc::clone(&self.fleet.codec);
+        let lead = match self.ask(share_if.as_deref()).await {
+            Found::Outcome(value) => return value,
+            Found::Lead(lead) => lead,
+            Found::Nothing => return start().await,
         };
         let (value, lead) = lead.run(async { start().await }).await;
         // F3: before anybody has the outcome.
@@ -152,6 +108,57 @@ where
         }
         value
     }
+
+    /// Asks the fleet, and waits for the outcome of another process if one runs the same.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `share_if` is raised again: it counts as that of the work whose outcome this flight has got.
+    async fn ask(self: Box<Self>, share_if: Option<&AskedOnce<T>>) -> Found<T> {
+        let Self { fleet: TypedFleet { fleet, encode_key, codec }, key, group, forget, began } = *self;
+        // A key that cannot be encoded cannot be that of another process's flight.
+        let Some(bytes) = unless_it_panics(|| encode_key(&key)) else { return Found::Nothing };
+        let name = fleet.domain().name(fleet.domain().scope(&[b"key", &bytes]), &bytes);
+        let mut ask = fleet.ask(name, group.limits(), REMEMBERED, began, move || forget(&group, &key));
+        let message = match ask.take().await {
+            Course::Lead(lead) => return Found::Lead(lead),
+            Course::Local(_) => return Found::Nothing,
+            Course::Message(message) => message,
+        };
+        let value = match message.kind {
+            Kind::Shared => unless_it_panics(|| codec.decode(&message.payload)),
+            _ => None,
+        };
+        // F5: a message that cannot be decoded is no reason to fail.
+        let Some(value) = value else {
+            ask.unreadable();
+            return Found::Nothing;
+        };
+        match catch(|| share_if.is_none_or(|share_if| share_if.takes(&value))) {
+            Ok(true) => {
+                ask.followed();
+                Found::Outcome(value)
+            }
+            Ok(false) => {
+                ask.declined(FleetReason::NotShareable);
+                Found::Nothing
+            }
+            Err(payload) => {
+                ask.followed();
+                resume_unwind(payload);
+            }
+        }
+    }
+}
+
+/// What work finds when it asks the fleet.
+enum Found<T> {
+    /// The outcome of another process.
+    Outcome(T),
+    /// Nobody runs the same: this process leads.
+    Lead(Lead),
+    /// No outcome that it may have, and no lead: it runs without the fleet.
+    Nothing,
 }
 
 /// Lets the processes that wait have the outcome of the work, if they may.

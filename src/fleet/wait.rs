@@ -1,10 +1,7 @@
 //! How a follower waits for the flight of another process: news is a hint, and looking is what counts.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -18,7 +15,10 @@ use super::{
     timeout::within,
     waiters::{Hint, Waiter},
 };
-use crate::sync::Spawner;
+use crate::{
+    panic::{catch, discard},
+    sync::Spawner,
+};
 
 /// With news, waiters look this often, or four times in a lease if that is more often. So soon they notice that the
 /// engine stalls.
@@ -36,8 +36,10 @@ pub(super) enum Waited {
     Local(FleetReason),
 }
 
-/// Waits for a flight that was joined, until `until` at most (F7); `remaining`: how long its lease has to go. Notes when it is
-/// seen to have closed.
+/// Lets nobody join a flight of this process any more.
+pub(super) type Forget = Box<dyn Fn() + Send + Sync>;
+
+/// Waits for a flight that was joined, until `until` at most (F7); `remaining`: how long its lease has to go.
 pub(super) async fn wait(
     core: &Arc<Core>,
     waiter: &mut Waiter,
@@ -45,7 +47,7 @@ pub(super) async fn wait(
     token: Token,
     remaining: Duration,
     until: Instant,
-    closed: &AtomicBool,
+    forget: &Forget,
 ) -> Waited {
     let began = Instant::now();
     // What the engine says is not believed further than the wait goes.
@@ -80,7 +82,9 @@ pub(super) async fn wait(
                 Ok(Peek::Landed(sealed)) => sealed,
                 Ok(Peek::Pending) => {
                     (seen, pending, looked) = (true, true, Instant::now());
-                    closed.store(true, Relaxed);
+                    // Invariant 3: a caller that comes from now on would get what others have had already. The callers of this
+                    // process's flight get it all the same, even if the key's `Eq` panics here.
+                    let _ = catch(forget).map_err(discard);
                     continue;
                 }
                 // It is gone without a word: its process has died, say.

@@ -3,10 +3,6 @@
 use std::{
     error::Error,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -35,8 +31,6 @@ pub(in crate::http) struct FleetQuestion {
     /// It has asked once more (D9).
     tried_again: bool,
     pub(super) in_vain: Option<InVain>,
-    /// Set once the flight that this one waits for has closed.
-    closed: Arc<AtomicBool>,
     max_wait: Duration,
     role: FleetRole,
 }
@@ -63,16 +57,22 @@ fn asking(mut ask: Ask) -> Asking {
 
 impl FleetQuestion {
     /// Asks the fleet; `None` if the key may not leave the process.
-    pub(super) fn new(requester: &Requester) -> Option<Box<Self>> {
+    pub(super) fn new<RB, E>(requester: &Requester) -> Option<Box<Self>>
+    where
+        RB: Send + 'static,
+        E: Send + Sync + 'static,
+    {
         let config = &requester.coalescer.config;
         let fleet = config.fleet.fleet()?;
         let name = config.fleet.name(fleet, &requester.key, requester.unary, || recipe(config))?;
         let limits = requester.group().limits();
         let began = BeganElsewhere::wanted(&limits);
-        let ask = fleet.ask(name, limits, config.remember, began.clone());
-        let (closed, max_wait) = (ask.closed(), fleet.settings().max_wait);
+        let (group, key) = (requester.group().flights::<RB, E>().group.clone(), requester.key.clone());
+        // D1, S22: once that flight has closed, a caller would get what others have had already.
+        let ask = fleet.ask(name, limits, config.remember, began.clone(), move || group.forget_current(&key));
         let (stage, since, role) = (Stage::Asking(asking(ask)), Instant::now(), FleetRole::Led);
-        Some(Box::new(Self { stage, since, began, tried_again: false, role, in_vain: None, closed, max_wait }))
+        let max_wait = fleet.settings().max_wait;
+        Some(Box::new(Self { stage, since, began, tried_again: false, role, in_vain: None, max_wait }))
     }
 
     pub(super) fn poll_ask<RB, E>(
@@ -83,16 +83,9 @@ impl FleetQuestion {
     where
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<Box<dyn Error + Send + Sync>>,
-        E: Send + Sync + 'static,
     {
         while let Stage::Asking(asked) = &mut self.stage {
-            let polled = asked.as_mut().poll(cx);
-            // D1, S22: a caller that comes from now on would get what others have had already. The callers of this flight get it
-            // all the same.
-            if self.closed.swap(false, Relaxed) {
-                requester.group().flights::<RB, E>().group.forget_current(&requester.key);
-            }
-            let (ask, course) = ready!(polled);
+            let (ask, course) = ready!(asked.as_mut().poll(cx));
             self.stage = Stage::Over;
             let has_waited = ask.has_waited();
             let message = match course {

@@ -105,7 +105,7 @@ impl FleetWork {
         E: Send + Sync + 'static,
     {
         if matches!(self, Self::Wanted) {
-            *self = FleetQuestion::new(requester).map_or(Self::Stays(FleetReason::Private), Self::Asked);
+            *self = FleetQuestion::new::<RB, E>(requester).map_or(Self::Stays(FleetReason::Private), Self::Asked);
         }
         let Self::Asked(asked) = self else { return Poll::Ready(None) };
         let since = asked.since;
