@@ -54,8 +54,8 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(code))
 }
 
-/// Runs code of those who only watch: if it panics, that goes no further.
-#[cfg(feature = "tracing")]
+/// Runs user code; `None` if it panics. The panic goes no further.
+#[cfg(any(feature = "tracing", feature = "dry-run", feature = "fleet"))]
 pub(crate) fn quietly<R>(code: impl FnOnce() -> R) -> Option<R> {
     catch(code).map_err(discard).ok()
 }

@@ -2,7 +2,6 @@
 
 use std::{
     hash::{BuildHasher, Hash},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -17,6 +16,7 @@ use crate::{
     Limits,
     group::ShareIf,
     hasher::KeyHasher,
+    panic::quietly,
     sync::{Mutex, lock},
 };
 
@@ -89,11 +89,11 @@ impl<K, T> Shadow<K, T> {
     /// Runs what may run the user's code: no panic of that reaches the caller, which would not have seen it without the
     /// layer.
     pub(super) fn guarded<R>(&self, run: impl FnOnce() -> R) -> Option<R> {
-        let result = catch_unwind(AssertUnwindSafe(run));
-        if result.is_err() {
+        let result = quietly(run);
+        if result.is_none() {
             self.count(|stats| stats.panicked += 1);
         }
-        result.ok()
+        result
     }
 
     /// Ends the time to join a flight whose leader's call is over; returns whether it lands now. If it still waits for

@@ -23,7 +23,7 @@ use crate::{
     Group,
     context::Context,
     group::{BoxedWork, Closure, ShareIf},
-    panic::{catch, discard},
+    panic::{catch, discard, quietly},
 };
 
 /// How long the flights of a name run without the fleet after its outcome could not be had: each would wait in vain.
@@ -209,7 +209,7 @@ impl<T> AskedOnce<T> {
 
 /// Runs code of the user's that encodes or decodes. What it panics on is not shared, and fails nobody (F5).
 fn unless_it_panics<V>(code: impl FnOnce() -> Option<V>) -> Option<V> {
-    catch(code).map_err(discard).ok().flatten()
+    quietly(code).flatten()
 }
 
 /// Encodes a value that another process waits for (F4).

@@ -15,10 +15,7 @@ use super::{
     timeout::within,
     waiters::{Hint, Waiter},
 };
-use crate::{
-    panic::{catch, discard},
-    sync::Spawner,
-};
+use crate::{panic::quietly, sync::Spawner};
 
 /// With news, waiters look this often, or four times in a lease if that is more often. So soon they notice that the
 /// engine stalls.
@@ -84,7 +81,7 @@ pub(super) async fn wait(
                     (seen, pending, looked) = (true, true, Instant::now());
                     // Invariant 3: a caller that comes from now on would get what others have had already. The callers of this
                     // process's flight get it all the same, even if the key's `Eq` panics here.
-                    let _ = catch(forget).map_err(discard);
+                    quietly(forget);
                     continue;
                 }
                 // It is gone without a word: its process has died, say.

@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
     hash::{Hash, Hasher},
+    panic::panic_any,
     pin::Pin,
     time::Duration,
 };
@@ -127,6 +128,17 @@ async fn functions_that_panic_fail_no_call() {
     let odd: KeyFn = |_| panic!("it panics");
     let stats = asks(SingleflightLayer::new(odd).dry_run(same)).await;
     assert_eq!((stats.calls, stats.led, stats.panicked), (2, 0, 2));
+    let stats = asks(SingleflightLayer::new(plain).dry_run(|_, _| panic_any(Bomb))).await;
+    assert_eq!(stats.panicked, 1, "what a panic carries may panic in its turn");
+}
+
+/// Panics as it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
 }
 
 #[tokio::test]

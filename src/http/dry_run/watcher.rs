@@ -27,7 +27,7 @@ use super::{
 use crate::{
     hasher::KeyHasher,
     http::{group::HttpGroup, key::HttpKey, requester::Requester, rule::Rule},
-    panic::{catch, discard},
+    panic::quietly,
     striped::Striped,
     sync::{Mutex, lock},
 };
@@ -99,7 +99,7 @@ impl Watcher {
     /// Runs what may run the user's code: no panic of that reaches the caller, which would not have seen it without the
     /// layer.
     pub(super) fn guarded<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
-        let result = catch(run).map_err(discard).ok();
+        let result = quietly(run);
         if result.is_none() {
             self.known.panicked.add_one();
         }
@@ -243,7 +243,7 @@ impl Watcher {
         if self.known.is_off.load(Ordering::Relaxed) || std::thread::panicking() {
             return;
         }
-        if catch(|| on_difference(difference)).map_err(discard).is_err() {
+        if quietly(|| on_difference(difference)).is_none() {
             self.known.is_off.store(true, Ordering::Relaxed);
         }
     }
