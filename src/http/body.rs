@@ -41,5 +41,5 @@ pub(in crate::http) use self::{
     observe::{BodyEvent, BodyObservers},
     read_ahead::{Ahead, ReadAhead},
     settings::Settings,
-    shared_body::Watch,
+    shared_body::{Watch, tell},
 };

@@ -46,6 +46,22 @@ pub(in crate::http) trait Watch: Send + Sync {
     }
 }
 
+/// Tells a watch what a body brings. Once it has been told the end it is taken, and told no more.
+#[inline]
+pub(in crate::http) fn tell<E>(
+    watch: &mut Option<Box<dyn Watch>>,
+    brought: Option<&Result<Frame<Bytes>, E>>,
+    is_end_stream: impl FnOnce() -> bool,
+) {
+    let Some(told) = watch else { return };
+    let failed = matches!(brought, Some(Err(_)));
+    let frame = brought.and_then(|frame| frame.as_ref().ok());
+    let data = frame.and_then(Frame::data_ref);
+    data.into_iter().for_each(|data| told.data(data));
+    let Some(told) = watch.take_if(|_| data.is_none() || is_end_stream()) else { return };
+    if failed { told.failed() } else { told.end(frame.and_then(Frame::trailers_ref)) }
+}
+
 #[pin_project(project = InnerProj)]
 enum Inner<B> {
     /// The only reader there ever was: the body itself.
@@ -101,15 +117,8 @@ where
             InnerProj::Lone { body } => body.poll_frame(cx),
             InnerProj::Shared { reader } => reader.poll_frame(cx),
         };
-        if let (Poll::Ready(frame), Some(watch)) = (&frame, &mut *this.watch) {
-            let failed = matches!(frame, Some(Err(_)));
-            let frame = frame.as_ref().and_then(|frame| frame.as_ref().ok());
-            let data = frame.and_then(Frame::data_ref);
-            data.into_iter().for_each(|data| watch.data(data));
-            let more = data.is_some() && !this.body.is_end_stream();
-            if let Some(watch) = this.watch.take_if(|_| !more) {
-                if failed { watch.failed() } else { watch.end(frame.and_then(Frame::trailers_ref)) }
-            }
+        if let Poll::Ready(frame) = &frame {
+            tell(this.watch, frame.as_ref(), || this.body.is_end_stream());
         }
         frame
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
-use crate::http::body::Watch;
+use crate::http::body::{Watch, tell};
 
 /// A request body as the wrapped service gets it: what was read for the key, then the rest, unchanged.
 ///
@@ -88,8 +88,8 @@ impl<B: Body<Data = Bytes>> Body for ContentBody<B> {
         match this.rest.project() {
             RestProj::Whole { mut body } => {
                 let frame = body.as_mut().poll_frame(cx);
-                if let (Poll::Ready(frame), Some(_)) = (&frame, &this.watch) {
-                    tell(this.watch, frame.as_ref(), body.is_end_stream());
+                if let Poll::Ready(frame) = &frame {
+                    tell(this.watch, frame.as_ref(), || body.is_end_stream());
                 }
                 frame
             }
@@ -122,17 +122,6 @@ impl<B: Body<Data = Bytes>> Body for ContentBody<B> {
         }
         hint
     }
-}
-
-/// Tells a watch what a body brings; it is told no more once the body has ended.
-fn tell<E>(watch: &mut Option<Box<dyn Watch>>, brought: Option<&Result<Frame<Bytes>, E>>, is_end_stream: bool) {
-    let Some(told) = watch else { return };
-    let failed = matches!(brought, Some(Err(_)));
-    let frame = brought.and_then(|frame| frame.as_ref().ok());
-    let data = frame.and_then(Frame::data_ref);
-    data.into_iter().for_each(|data| told.data(data));
-    let Some(told) = watch.take_if(|_| data.is_none() || is_end_stream) else { return };
-    if failed { told.failed() } else { told.end(frame.and_then(Frame::trailers_ref)) }
 }
 
 impl<B: Body> fmt::Debug for ContentBody<B> {
