@@ -36,6 +36,7 @@ pub(super) use self::{
     original::original_uri,
     places::{Places, epoch, fenced, service_of},
     recipe::{Beside, Recipe},
+    target::authority_of,
 };
 #[cfg(feature = "dry-run")]
 pub(super) use self::{cookies::cookies_by_name, one_call::is_of_one_call};

@@ -12,7 +12,7 @@ use super::{
     fence::{EpochNumber, FencedPlace, Fences},
     group::HttpGroup,
     grpc_web,
-    key::{Places, service_of},
+    key::{Places, authority_of, service_of},
     membership::Fencing,
     observe::HttpEvent,
     policy::GRPC_STATUS,
@@ -169,9 +169,8 @@ impl Write {
 }
 
 impl Site {
-    /// Takes the authority of the URI, or else that of `Host`.
     fn new(uri: &Uri, host: Option<&[u8]>, kind: Kind, fences: &Fences) -> Self {
-        let authority = uri.authority().map(|authority| authority.as_str().as_bytes()).or(host);
+        let authority = authority_of(uri, host);
         let path = uri.path();
         let place = match kind {
             Kind::Http => FencedPlace::Path(authority, path),

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use http::{HeaderName, Uri, header, request};
+use http::{HeaderName, header, request};
 
 use super::digest::Digester;
-use crate::http::key::{Recipe, cookies_by_name, is_of_one_call, original_uri};
+use crate::http::key::{Recipe, authority_of, cookies_by_name, is_of_one_call, original_uri};
 
 /// How many inputs of a request are held, and how many that differ between two. What names one call comes last.
 const MOST: usize = 64;
@@ -124,7 +124,8 @@ impl Inputs {
         }
         let uri = original_uri(parts).unwrap_or(&parts.uri);
         inputs.note(Kind::Path, digester.of([uri.path().as_bytes()]));
-        inputs.note(Kind::Authority, digester.of([authority(parts, uri)]));
+        let host = headers.get(header::HOST).map(http::HeaderValue::as_bytes);
+        inputs.note(Kind::Authority, digester.of([authority_of(uri, host).unwrap_or_default()]));
         inputs.note(Kind::Version, digester.of([format!("{:?}", parts.version).as_bytes()]));
         let is_counted = |(name, _): &(&[u8], Vec<&[u8]>)| !recipe.covers_cookie(name);
         // As in a query, what has nothing behind a `=` may be a value.
@@ -178,11 +179,6 @@ impl Inputs {
 fn field(name: &HeaderName) -> Kind {
     let text = name.as_str();
     if is_of_one_call(text) { Kind::OneCall(capped(text)) } else { Kind::Field(capped(text)) }
-}
-
-fn authority<'a>(parts: &'a request::Parts, uri: &'a Uri) -> &'a [u8] {
-    let host = || parts.headers.get(header::HOST).map_or(&[][..], http::HeaderValue::as_bytes);
-    uri.authority().map_or_else(host, |authority| authority.as_str().as_bytes())
 }
 
 fn capped(name: &str) -> Box<str> {

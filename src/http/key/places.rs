@@ -2,7 +2,10 @@
 
 use http::{Uri, request};
 
-use super::{original::original_uri, target::host};
+use super::{
+    original::original_uri,
+    target::{authority_of, host},
+};
 use crate::http::fence::{EpochNumber, FencedPlace, Fences};
 
 /// Where a request was sent: what it asks for, and what it asked for before a router stripped it.
@@ -37,8 +40,7 @@ pub(in crate::http) fn fenced(fences: &Fences, parts: &request::Parts, is_grpc: 
 
 fn sum_and_number(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> Option<(EpochNumber, u64)> {
     let epoch = sum(fences, parts, is_grpc);
-    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
-    let authority = authority.or_else(|| host(&parts.headers).flatten());
+    let authority = authority_of(&parts.uri, host(&parts.headers).flatten());
     (epoch > 0).then(|| (fences.number(FencedPlace::Path(authority, parts.uri.path())), epoch))
 }
 
@@ -46,7 +48,7 @@ fn sum(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> u64 {
     let host = host(&parts.headers).flatten();
     let Places { uri, original } = Places::of(parts);
     let epochs = [Some(uri), original].into_iter().flatten().map(|uri| {
-        let authority = uri.authority().map(|authority| authority.as_str().as_bytes()).or(host);
+        let authority = authority_of(uri, host);
         let service = if is_grpc { fences.epoch(FencedPlace::Service(authority, service_of(uri.path()))) } else { 0 };
         fences.epoch(FencedPlace::Path(authority, uri.path()))
             + fences.epoch(FencedPlace::AnyPath(uri.path()))

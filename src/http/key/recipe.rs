@@ -13,7 +13,7 @@ use super::{
     identity::{Identity, IdentityFn},
     ignored::Ignored,
     places::Places,
-    target::Target,
+    target::{Target, authority_of},
 };
 use crate::http::rule::Rule;
 
@@ -267,10 +267,9 @@ fn write_users(parts: &request::Parts, beside: Beside<'_>, written: &mut Written
     // The epochs of two places say nothing of each other, and the function may take both for one (S21).
     if beside.epoch > 0 {
         let Places { uri, original } = Places::of(parts);
-        let host = parts.headers.get(header::HOST).map_or(&[][..], HeaderValue::as_bytes);
+        let host = parts.headers.get(header::HOST).map(HeaderValue::as_bytes);
         for uri in [uri, original.unwrap_or(uri)] {
-            let authority = uri.authority().map_or(host, |authority| authority.as_str().as_bytes());
-            written.part(Tag::Place, &authority.to_ascii_lowercase());
+            written.part(Tag::Place, &authority_of(uri, host).unwrap_or_default().to_ascii_lowercase());
             written.part(Tag::Place, uri.path().as_bytes());
         }
     }

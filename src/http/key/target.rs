@@ -37,7 +37,7 @@ impl<'a> Target<'a> {
         let original = original_uri(parts).filter(|original| *original != uri);
         let authority = uri.authority().or_else(|| original.and_then(Uri::authority));
         let authority = agreed(authority.map(bytes), host)?;
-        let original = original.map(|uri| Original { authority: uri.authority().map(bytes).or(host), uri });
+        let original = original.map(|uri| Original { authority: authority_of(uri, host), uri });
         Some(Self { authority, uri, original, ignored })
     }
 
@@ -89,6 +89,12 @@ impl Target<'_> {
         let name = pair.split_once('=').map_or(pair, |(name, _)| name);
         !pair.contains(';') && self.ignored.iter().any(|ignored| **ignored == *name)
     }
+}
+
+/// Returns the authority of a URI, or else that of `Host`.
+#[inline]
+pub(in crate::http) fn authority_of<'a>(uri: &'a Uri, host: Option<&'a [u8]>) -> Option<&'a [u8]> {
+    uri.authority().map(bytes).or(host)
 }
 
 /// Returns the only `Host`; `None` if it is repeated (RFC 9112, section 3.2).
