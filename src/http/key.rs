@@ -34,7 +34,7 @@ pub(super) use self::travel::Travelling;
 pub(super) use self::{
     cookies::are_all_named,
     original::original_uri,
-    places::{Places, epoch, fenced, service_of},
+    places::{Places, fenced, service_of},
     recipe::{Beside, Recipe},
     target::authority_of,
 };

@@ -9,7 +9,7 @@ use super::{
     coalescer::{Coalescer, WhichGroup},
     config::{Config, ContentIf, Grpc, Kind},
     content::RequestContent,
-    key::{Beside, HttpKey, epoch, fenced},
+    key::{Beside, HttpKey, fenced},
     passed::{Inside, Lines, Passed},
     policy::{self, Admission},
     requester::Requester,
@@ -172,29 +172,14 @@ impl Coalescer {
         let fenced = fenced(group.fences(), parts, is_grpc);
         let storms = fenced.is_some_and(|(number, epoch)| group.reads().see_a_storm(number, epoch));
         let epoch = fenced.filter(|_| !storms).map_or(0, |(_, epoch)| epoch);
-        let (passed, above) = passed.map_or((0, None), |passed| (passed.services, passed.above.as_ref()));
-        let beside = Beside { content: content.read(), epoch, passed, above };
-        let key = config.recipe.key(parts, beside, |name, value| admitting.look_at(name, value))?;
+        let key =
+            config.recipe.key(parts, beside(content, epoch, passed), |name, value| admitting.look_at(name, value))?;
         let admission = admitting.done(&parts.headers)?;
         if config.content_if.as_ref().is_some_and(|content_if| !lets_share(content_if, parts, content)) {
             return Err(Rule::D11Content);
         }
         let waits_for_next = storms && admission == Admission::Coalesce;
         Ok((if waits_for_next { Admission::Fresh } else { admission }, key))
-    }
-
-    /// Returns what is in a request's key beside its head.
-    fn beside<'a>(
-        &self,
-        parts: &request::Parts,
-        kind: Kind,
-        content: &'a RequestContent,
-        place: WhichGroup,
-        passed: Option<&'a Passed>,
-    ) -> Beside<'a> {
-        let epoch = epoch(self.group(place).fences(), parts, kind.grpc == Grpc::OptedIn);
-        let (passed, above) = passed.map_or((0, None), |passed| (passed.services, passed.above.as_ref()));
-        Beside { content: content.read(), epoch, passed, above }
     }
 
     /// Returns the key that a request would have if only the rules on the key itself could send it alone.
@@ -206,16 +191,24 @@ impl Coalescer {
         place: WhichGroup,
         passed: &Passed,
     ) -> Option<HttpKey> {
-        let beside = self.beside(parts, kind, content, place, Some(passed));
-        self.config.recipe.key(parts, beside, |_, _| Ok(())).ok()
+        let fenced = fenced(self.group(place).fences(), parts, kind.grpc == Grpc::OptedIn);
+        let epoch = fenced.map_or(0, |(_, epoch)| epoch);
+        self.config.recipe.key(parts, beside(content, epoch, Some(passed)), |_, _| Ok(())).ok()
     }
 
     /// Returns whether a request's content, of at least so many bytes, is read for its key; at most `max` are read.
     pub(super) fn reads_content(&self, parts: &request::Parts, kind: Kind, at_least: u64, max: usize) -> bool {
-        let admits =
-            || self.config.policy.admit(parts, policy::Content::Keyed(None), kind.grpc == Grpc::OptedIn).is_ok();
-        at_least <= max as u64 && kind.wanted && admits()
+        at_least <= max as u64
+            && kind.wanted
+            && self.config.policy.admit(parts, policy::Content::Keyed(None), kind.grpc == Grpc::OptedIn).is_ok()
     }
+}
+
+/// Returns what is in a request's key beside its head.
+#[inline(always)]
+fn beside<'a>(content: &'a RequestContent, epoch: u64, passed: Option<&'a Passed>) -> Beside<'a> {
+    let (passed, above) = passed.map_or((0, None), |passed| (passed.services, passed.above.as_ref()));
+    Beside { content: content.read(), epoch, passed, above }
 }
 
 /// Asks whether a request's content lets it share (D11). Where a method was opted in for its content, empty content is

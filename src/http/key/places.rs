@@ -27,24 +27,14 @@ pub(in crate::http) fn service_of(path: &str) -> &str {
     path.rfind('/').map_or(path, |end| &path[..=end])
 }
 
-/// Returns the sum of the epochs of all places that a request lies in (S21).
-pub(in crate::http) fn epoch(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> u64 {
-    if fences.are_raised() { sum(fences, parts, is_grpc) } else { 0 }
-}
-
-/// Returns the number of the first of these places, and the same sum, if any of them was ever fenced.
+/// Returns the number of the first of the places that a request lies in, and the sum of the epochs of all (S21), if any
+/// of them was ever fenced.
 #[inline]
 pub(in crate::http) fn fenced(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> Option<(EpochNumber, u64)> {
-    if fences.are_raised() { sum_and_number(fences, parts, is_grpc) } else { None }
+    if fences.are_raised() { number_and_sum(fences, parts, is_grpc) } else { None }
 }
 
-fn sum_and_number(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> Option<(EpochNumber, u64)> {
-    let epoch = sum(fences, parts, is_grpc);
-    let authority = authority_of(&parts.uri, host(&parts.headers).flatten());
-    (epoch > 0).then(|| (fences.number(FencedPlace::Path(authority, parts.uri.path())), epoch))
-}
-
-fn sum(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> u64 {
+fn number_and_sum(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> Option<(EpochNumber, u64)> {
     let host = host(&parts.headers).flatten();
     let Places { uri, original } = Places::of(parts);
     let epochs = [Some(uri), original].into_iter().flatten().map(|uri| {
@@ -54,5 +44,6 @@ fn sum(fences: &Fences, parts: &request::Parts, is_grpc: bool) -> u64 {
             + fences.epoch(FencedPlace::AnyPath(uri.path()))
             + service
     });
-    epochs.sum()
+    let sum = epochs.sum();
+    (sum > 0).then(|| (fences.number(FencedPlace::Path(authority_of(uri, host), uri.path())), sum))
 }

@@ -31,7 +31,7 @@ fn s21_a_host_has_one_epoch_in_any_case_but_a_key_keeps_it_as_sent() {
     for (raised, same) in [("example.org", ["EXAMPLE.org", "example.ORG"]), (&*long, [&*long, &*long.to_uppercase()])] {
         let fences = Fences::seeded();
         fences.raise(FencedPlace::Path(Some(raised.as_bytes()), "/x"));
-        let of = |uri: &str, host: &str| epoch(&fences, &asked(uri, host), false);
+        let of = |uri: &str, host: &str| epoch(&fences, &asked(uri, host));
         for host in same {
             assert_eq!(of("/x", host), 1, "{host}");
             assert_eq!(of(&format!("http://{host}/x"), raised), 1, "{host}");
