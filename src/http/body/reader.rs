@@ -322,8 +322,8 @@ mod tests {
     fn a_waker_that_panics_as_it_is_cloned_ends_the_body_for_nobody() {
         let (body, hints) = (Origin::new(Scripted([None, Some("abc")].into())), Hints::default());
         let missing = Missing::new(None, &hints);
-        let stream = Stream::new(body, missing, hints, Log::new(None), 1024, Duration::MAX, None);
-        let one = Reader::first(Arc::new(stream));
+        let state = State::new(body, missing, hints, Log::new(None), 1024, Duration::MAX);
+        let one = Reader::first(Arc::new(Stream::new(state, None)));
         let mut other = task::spawn(one.clone());
         let Some(Seat { stream, place }) = &one.seat else { unreachable!("it has not ended") };
         let Step::Poll(body) = stream.lock().next(*place) else { panic!("it polls the body") };

@@ -24,6 +24,7 @@ use super::{
     settings::Settings,
     shared_body::SharedBody,
     spill::Log,
+    state::State,
     stream::Stream,
 };
 use crate::{
@@ -147,8 +148,8 @@ impl<B: Body> Clone for BodySource<B> {
                 let Settings { window, stall, spill, observers } =
                     self.settings.as_deref().cloned().unwrap_or_default();
                 let (missing, log) = (Missing::new(self.announced, &hints), Log::new(spill.store().cloned()));
-                let watch = observers.and_then(BodyWatch::begin);
-                Reader::first(Arc::new(Stream::new(body, missing, hints, log, window, stall, watch)))
+                let state = State::new(body, missing, hints, log, window, stall);
+                Reader::first(Arc::new(Stream::new(state, observers.and_then(BodyWatch::begin))))
             }
             Some(Claim::Shared(reader)) => reader,
             None => unreachable!("a claim is taken out under its lock only"),

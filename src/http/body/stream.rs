@@ -1,18 +1,8 @@
 //! The shared state with its lock, and the waker of the inner body.
 
-use std::{sync::Arc, task::Wake, time::Duration};
+use std::{sync::Arc, task::Wake};
 
-use super::{
-    checked::Missing,
-    deferred::Deferred,
-    end::BodyEnd,
-    error::BodyError,
-    observe::BodyWatch,
-    origin::{Hints, Origin},
-    spill::Log,
-    state::State,
-    step::WaitFor,
-};
+use super::{deferred::Deferred, end::BodyEnd, error::BodyError, observe::BodyWatch, state::State, step::WaitFor};
 use crate::{
     sync::{Mutex, MutexGuard, lock},
     trace,
@@ -26,16 +16,8 @@ pub(super) struct Stream<B> {
 }
 
 impl<B> Stream<B> {
-    pub(super) fn new(
-        body: Origin<B>,
-        missing: Missing,
-        hints: Hints,
-        log: Log,
-        window: usize,
-        stall: Duration,
-        watch: Option<BodyWatch>,
-    ) -> Self {
-        Self { state: Mutex::new(State::new(body, missing, hints, log, window, stall)), watch }
+    pub(super) const fn new(state: State<B>, watch: Option<BodyWatch>) -> Self {
+        Self { state: Mutex::new(state), watch }
     }
 
     /// Does what was put off. Never called under the lock (invariant 6).
