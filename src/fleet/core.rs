@@ -50,7 +50,7 @@ pub(super) struct Core {
     pub(super) waiters: Arc<Waiters>,
     /// The engine brings news; else those who wait look more often.
     pub(super) has_news: bool,
-    /// The engine has once said that a flight goes on, so it can tell: a flight that it finds nothing of is gone.
+    /// The engine says which flights go on, or has once said so of one: a flight that it finds nothing of is gone.
     pub(super) tells_running: AtomicBool,
     pub(super) tasks: EngineTasks,
     /// Names whose outcomes could not be had of late.
@@ -73,6 +73,7 @@ impl Core {
         settings.check()?;
         let waiters = Arc::<Waiters>::default();
         let random = Random::new(settings.jitter_seed)?;
+        let tells_running = AtomicBool::new(engine.tells_running());
         let has_news = engine.news(News::new(&(Arc::clone(&waiters) as _)));
         Ok(Self {
             engine,
@@ -81,7 +82,7 @@ impl Core {
             breaker: Breaker::default(),
             waiters,
             has_news,
-            tells_running: AtomicBool::new(false),
+            tells_running,
             tasks: EngineTasks::new(),
             refused: Refused::default(),
             untold: Untold::default(),

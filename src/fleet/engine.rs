@@ -48,6 +48,13 @@ pub trait Engine: Send + Sync + 'static {
     /// Says what became of that flight.
     fn peek(&self, name: Name, token: Token) -> Reply<Peek>;
 
+    /// Returns whether [`peek`](Self::peek) says [`Peek::Running`] of every flight that goes on. Then one of which it finds
+    /// nothing is lost, and those who wait for it join again; else they wait until its lease is over, or until the engine has
+    /// said `Running` of another one.
+    fn tells_running(&self) -> bool {
+        false
+    }
+
     /// Keeps everybody from joining the flights of this scope that run now, except those who already wait for one
     /// ([`Join::was`]). The fence need be remembered for `keep` only, since all of these flights end within that time.
     fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()>;

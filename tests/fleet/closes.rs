@@ -104,6 +104,37 @@ async fn a_flight_that_the_engine_has_forgotten_lands_for_those_who_wait_for_it_
     assert_eq!(processes[0].fleet.stats().lost, 1);
 }
 
+/// An engine that says which flights go on, from the first look.
+#[derive(Clone)]
+struct TellsRunning {
+    well: MemoryEngine,
+}
+
+impl Engine for TellsRunning {
+    pass_on!(join renew close hold land peek fence news);
+
+    fn tells_running(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_says_what_runs_is_believed_at_the_first_look_that_a_flight_is_lost() {
+    let engine = TellsRunning { well: MemoryEngine::new() };
+    let processes = processes::<2>(&engine);
+    let calls = two(&processes).await;
+    let mut forgets = Faults::none();
+    forgets.evictions = 100;
+    engine.well.set_faults(forgets);
+    sleep(Duration::from_millis(300)).await;
+    engine.well.set_faults(Faults::none());
+    assert_eq!(processes[0].backend.runs(), 2);
+    processes[0].backend.open();
+    for call in calls {
+        assert_eq!(call.await.unwrap().callers, 1);
+    }
+}
+
 /// As a server does that is flushed, or that evicts what it holds. This engine has shown that it says what runs.
 #[tokio::test(start_paused = true)]
 async fn who_follows_a_flight_that_the_engine_has_forgotten_takes_over_when_it_looks_and_waits_for_no_lease() {

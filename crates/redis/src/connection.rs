@@ -20,6 +20,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// A connection younger than this is kept even if its server can only be read: the next one may lead there, too.
 const YOUNG: Duration = Duration::from_secs(1);
 
+/// How long after a subscription was refused it is asked for again, at most.
+const REFUSED: Duration = Duration::from_secs(1);
+
 /// A connection for all operations of a process; a clone is the same one.
 ///
 /// The client's own manager keeps connections that are of no use: one on which nothing is answered any more, as behind a
@@ -124,6 +127,12 @@ impl Parts {
         now
     }
 
+    /// Returns this connection, if it is there and has not been replaced.
+    fn made(&self, number: u64) -> Option<MultiplexedConnection> {
+        let current = self.current();
+        if current.number == number { current.made.borrow().clone() } else { None }
+    }
+
     /// Returns whether nothing has been answered for as long as one answer may take.
     fn is_silent(&self, current: &Current) -> bool {
         current.unanswered.is_some_and(|since| since.elapsed() >= self.response_timeout)
@@ -194,28 +203,48 @@ impl Parts {
 }
 
 /// Tries to connect until it succeeds, or until nobody would use this connection any more.
-async fn make(parts: Weak<Parts>, number: u64, made: watch::Sender<Option<MultiplexedConnection>>) {
+async fn make(unheld: Weak<Parts>, number: u64, made: watch::Sender<Option<MultiplexedConnection>>) {
     let (mut pause, longest) = PAUSES;
     loop {
-        let Some(parts) = parts.upgrade() else { return };
+        let Some(parts) = unheld.upgrade() else { return };
         if parts.current().number != number {
             return;
         }
         if let Ok(mut connection) = parts.connect(number).await {
-            // Where the server refuses the subscription, as when a right was taken away, the fleet polls.
             match parts.subscribe(&mut connection).await {
                 Err(error) if error.code().is_none() => {}
-                _ => {
+                subscribed => {
                     made.send_replace(Some(connection));
+                    drop(parts);
+                    if subscribed.is_err() {
+                        subscribe_later(unheld, number).await;
+                    }
                     return;
                 }
             }
         }
         drop(parts);
-        // So that not all processes of a fleet try at once.
-        tokio::time::sleep(pause.mul_f32(0.5 + rand::random::<f32>() / 2.0)).await;
+        sleep_for_about(pause).await;
         pause = (pause * 2).min(longest);
     }
+}
+
+/// Subscribes on a connection whose server has refused that, as while a right is missing or a script runs for too long:
+/// tries until the server lets it, or until this connection is replaced. Meanwhile those who wait look.
+async fn subscribe_later(parts: Weak<Parts>, number: u64) {
+    loop {
+        sleep_for_about(REFUSED).await;
+        let Some(parts) = parts.upgrade() else { return };
+        let Some(mut connection) = parts.made(number) else { return };
+        if parts.subscribe(&mut connection).await.is_ok() {
+            return;
+        }
+    }
+}
+
+/// Pauses for that long or less, so that not all processes of a fleet try at once.
+async fn sleep_for_about(pause: Duration) {
+    tokio::time::sleep(pause.mul_f32(0.5 + rand::random::<f32>() / 2.0)).await;
 }
 
 /// Returns whether the server refused a write, as a replica does. In Redis 6 the error of a script has no code.

@@ -182,6 +182,10 @@ impl Engine for RedisEngine {
         })
     }
 
+    fn tells_running(&self) -> bool {
+        true
+    }
+
     fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()> {
         let mut link = self.0.link.clone();
         Box::pin(async move {

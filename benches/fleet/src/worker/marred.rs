@@ -43,6 +43,10 @@ impl Engine for Marred {
         self.engine.peek(name, token)
     }
 
+    fn tells_running(&self) -> bool {
+        self.engine.tells_running()
+    }
+
     fn fence(&self, scope: FenceScope, keep: Duration) -> Reply<()> {
         self.engine.fence(scope, keep)
     }

@@ -77,3 +77,20 @@ async fn a_server_that_refuses_connections_for_a_while_is_used_again() {
         }
     }
 }
+
+/// As when a right was taken away and is given again, or while a script of somebody else's runs for too long.
+#[tokio::test]
+async fn a_subscription_that_was_refused_is_asked_for_until_the_server_allows_it() {
+    for server in servers() {
+        server.run::<()>("ACL SETUSER fleet on >password ~* &* +@all");
+        let engine = RedisEngine::connect(&server.url_of("fleet", "password")).await.expect("an engine");
+        let subscribed = || server.run::<Vec<String>>("PUBSUB CHANNELS tsf:i:*").len() == 1;
+        assert!(subscribed());
+        // The server cuts off who may not be subscribed any more.
+        server.run::<()>("ACL SETUSER fleet resetchannels");
+        until("a connection without the subscription", || async { !subscribed() && leads(&engine).await }).await;
+        server.run::<()>("ACL SETUSER fleet &*");
+        until("the subscription", || async { subscribed() }).await;
+        assert!(leads(&engine).await, "it is the same connection, or as good");
+    }
+}

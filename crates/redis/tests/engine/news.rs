@@ -1,15 +1,18 @@
 //! News reaches those who wait: they have the outcome without having looked.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use redis_servers::Server;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tower_singleflight::{
     Group,
-    fleet::{Fleet, PostcardCodec},
+    fleet::{Fleet, FleetSettings, PostcardCodec},
 };
 
 use crate::common::{engine, servers, until};
@@ -19,6 +22,12 @@ fn scripts(server: &Server) -> u64 {
     let stats: String = server.run("INFO commandstats");
     let calls = |line: &str| line.split("calls=").nth(1)?.split(',').next()?.parse::<u64>().ok();
     stats.lines().filter(|line| line.starts_with("cmdstat_eval")).filter_map(calls).sum()
+}
+
+/// Whether somebody waits for a flight.
+fn is_followed(server: &Server) -> bool {
+    let flights = server.keys().into_iter().filter(|key| key.contains(":l:"));
+    flights.flat_map(|key| server.run::<Vec<String>>(&format!("HVALS {key}"))).any(|value| value.len() == 17)
 }
 
 /// Two processes.
@@ -49,13 +58,7 @@ impl Two {
             self.fleets[at].call(&self.groups[at], self.key, PostcardCodec::new(), work)
         });
         let asked = calls.map(tokio::spawn);
-        let noted = || {
-            let flights = self.server.keys().into_iter().filter(|key| key.contains(":l:"));
-            flights
-                .flat_map(|key| self.server.run::<Vec<String>>(&format!("HVALS {key}")))
-                .any(|value| value.len() == 17)
-        };
-        until("a follower", || async { noted() }).await;
+        until("a follower", || async { is_followed(&self.server) }).await;
         meanwhile(&self.server);
         gate.notify_one();
         for call in asked {
@@ -121,5 +124,32 @@ async fn a_follower_looks_when_the_connection_is_lost_and_is_told_again_after_it
         }
         assert!(quick);
         two.some_round_takes(100, 4).await;
+    }
+}
+
+/// As after a restart, or where keys are evicted. Neither process has ever looked at a flight before.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_a_flight_that_the_server_has_lost_takes_over_and_waits_for_no_lease() {
+    const LEASE: Duration = Duration::from_secs(60);
+    for server in servers() {
+        let settings = || FleetSettings::new().lease(LEASE).max_wait(LEASE);
+        let fleets = [engine(&server).await, engine(&server).await]
+            .map(|engine| Fleet::with_settings(engine, [7; 32], settings()).unwrap());
+        let (gate, runs) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+        let calls = fleets.each_ref().map(|fleet| {
+            let (gate, runs) = (Arc::clone(&gate), Arc::clone(&runs));
+            let work = move || async move {
+                runs.fetch_add(1, Relaxed);
+                drop(gate.acquire().await);
+            };
+            tokio::spawn(fleet.call(&Group::new(), 7, PostcardCodec::new(), work))
+        });
+        until("a follower", || async { is_followed(&server) }).await;
+        server.run::<()>("FLUSHALL");
+        until("the second run", || async { runs.load(Relaxed) == 2 }).await;
+        gate.add_permits(2);
+        for call in calls {
+            call.await.unwrap();
+        }
     }
 }
