@@ -1,8 +1,9 @@
 //! Refuses lines that end in a bare LF, which hyper would accept.
 //!
 //! RFC 9112, section 2.2, allows both. But where one server sees two fields, or the end of a head, the next may see one
-//! field. hyper has no switch for this, so the bytes of heads and chunk lines are looked at on their way in: a bare LF
-//! becomes a NUL, which hyper refuses everywhere.
+//! field. hyper has no switch for this, so the bytes of heads and trailers are looked at on their way in: a bare LF
+//! becomes a NUL, which hyper refuses there. In the line that says how long a chunk is, hyper refuses a bare LF itself,
+//! but no NUL.
 
 use std::{
     io::{self, Read},
@@ -154,7 +155,7 @@ impl Lines {
             self.empty &= text.is_empty() || (text == b"\r" && !self.cr);
             self.cr = cr;
             let Some(end) = end else { return bytes.len() };
-            if !cr {
+            if !cr && !matches!(self.place, Place::Size { .. }) {
                 line[end] = 0;
             }
             at += end + 1;

@@ -103,9 +103,18 @@ async fn a_requests_length_is_one_that_all_agree_on() {
 #[tokio::test]
 async fn content_that_is_not_in_order_is_400() {
     let proxy = Proxy::start(echo().await, &[]);
-    for chunks in
-        ["-3\r\nabc\r\n", "3\nabc\r\n", "3\r\nabcXX", "FFFFFFFFFFFFFFFFF\r\n", "3\r\nabc\r\n0\r\nno colon\r\n\r\n"]
-    {
+    for chunks in [
+        "-3\r\nabc\r\n",
+        "3\nabc\r\n",
+        // One server might see the end of the line in the extension, and another one see a longer extension.
+        "3;a\nb\r\nabc\r\n0\r\n\r\n",
+        "3 \nb\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabcXX",
+        "FFFFFFFFFFFFFFFFF\r\n",
+        "3\r\nabc\r\n0\r\nno colon\r\n\r\n",
+        "3\r\nabc\r\n0;a\nb\r\n\r\n",
+        "3\r\nabc\r\n0\r\na: b\nc: d\r\n\r\n",
+    ] {
         let request = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
         let answer = proxy.raw(&request).await;
         assert!(
