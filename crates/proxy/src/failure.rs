@@ -3,7 +3,7 @@
 use std::{error::Error, io};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper_util::client::legacy;
 
@@ -12,9 +12,12 @@ use hyper_util::client::legacy;
 pub(crate) struct Failure(pub(crate) StatusCode, pub(crate) &'static str);
 
 impl Failure {
-    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+    /// Returns the answer to a request of this method.
+    pub(crate) fn into_response(self, method: &Method) -> Response<Full<Bytes>> {
         let Self(status, why) = self;
-        let mut response = Response::new(Full::from(format!("{status}: {why}\n")));
+        // RFC 9110, section 9.3.2. Over HTTP/1, hyper would send no content of its own accord; over HTTP/2 it would.
+        let content = if method == Method::HEAD { String::new() } else { format!("{status}: {why}\n") };
+        let mut response = Response::new(Full::from(content));
         *response.status_mut() = status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         response

@@ -142,8 +142,9 @@ impl Service<Request<Incoming>> for Upstream {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let Self { route, client } = self.clone();
         Box::pin(async move {
+            let method = request.method().clone();
             let answer = route.answer(request, client.as_deref()).await;
-            Ok(answer.unwrap_or_else(|failure| failure.into_response().map(Either::Right)))
+            Ok(answer.unwrap_or_else(|failure| failure.into_response(&method).map(Either::Right)))
         })
     }
 }

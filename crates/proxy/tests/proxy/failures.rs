@@ -15,6 +15,20 @@ async fn a_dead_upstream_is_502_in_one_line() {
     }
 }
 
+/// RFC 9110, section 9.3.2. Over HTTP/2, clients take such content for an error.
+#[tokio::test]
+async fn no_failure_has_content_where_head_was_asked_for() {
+    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for options in [&[][..], &["--no-coalesce"]] {
+        let proxy = Proxy::start(dead, options);
+        for h2 in [false, true] {
+            let response = ask(h2, proxy.request("/").method("HEAD"), "").await;
+            assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
+            assert_eq!(text(response).await, "");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_upstream_that_breaks_off_is_502_before_the_head_and_a_cut_after_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
