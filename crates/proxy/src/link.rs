@@ -71,10 +71,15 @@ impl Link {
                 let Some(until) = kept.filter(|until| Instant::now() < *until) else { break };
                 sleep_until(until).await;
             }
-            if let Some(connected) = connection.connection_metadata().as_ref() {
-                connected.poison();
-            }
+            unfit(&connection);
         });
+    }
+}
+
+/// Makes a connection unfit for further requests.
+pub(crate) fn unfit(connection: &CaptureConnection) {
+    if let Some(connected) = connection.connection_metadata().as_ref() {
+        connected.poison();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
-use http::{Method, Request, Response, StatusCode, request};
+use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::{Body, Incoming};
 use hyper_util::{
     client::legacy::{
@@ -21,7 +21,7 @@ use crate::{
     body::Flagged,
     failure::Failure,
     fields,
-    link::{Link, Linked},
+    link::{self, Link, Linked},
     options::Options,
     socket::probe_after,
 };
@@ -143,6 +143,11 @@ impl Sender {
             (error, stale)
         })?;
         answer.extensions_mut().remove::<Arc<Link>>();
+        // hyper would speak HTTP/1.0 from now on, and leave out content of unknown length: there are no chunks then.
+        if answer.version() == Version::HTTP_10 {
+            link::unfit(&connection);
+            return Ok(answer);
+        }
         // This counts from the head, the upstream from the end of its answer: so this time is over first.
         let kept = fields::keep_alive(answer.headers()).filter(|time| *time < self.idle);
         if let (Some(link), Some(time)) = (link, kept) {

@@ -9,9 +9,12 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Method, Request, Response, StatusCode, Version, header, uri::Authority};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, uri::Authority};
 use http_body_util::{Either, Full};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::{
+    body::{Body, Incoming},
+    upgrade::OnUpgrade,
+};
 use tokio_util::task::TaskTracker;
 use tower::Service;
 use tower_singleflight::http::HttpSingleflight;
@@ -67,12 +70,13 @@ impl<S: ForClient + Clone> ForClient for HttpSingleflight<S> {
 
 impl Route {
     /// Turns a client's request into the next hop's; returns the client's half of an upgrade if it asks for one.
-    fn rewrite<B>(
+    fn rewrite<B: Body>(
         &self,
         request: &mut Request<B>,
         client: Option<&fields::Client>,
     ) -> Result<Option<OnUpgrade>, Failure> {
         let received = request.version();
+        let is_chunked = !request.body().is_end_stream() && request.body().size_hint().exact().is_none();
         let bad = |why| Failure(StatusCode::BAD_REQUEST, why);
         let host = target::host(request).map_err(bad)?;
         target::aim(request, &self.authority).map_err(bad)?;
@@ -88,6 +92,10 @@ impl Route {
         }
         let upgrades = hop.upgrade.is_some();
         fields::begin_hop(headers, hop, self.version);
+        if is_chunked && self.version == Version::HTTP_11 {
+            // Unless told so, hyper sends no content of unknown length with GET and HEAD.
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         fields::forwarded(headers, client, host.as_ref());
         fields::via(headers, received);
         match host {

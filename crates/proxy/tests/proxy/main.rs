@@ -2,6 +2,7 @@
 
 mod clients;
 mod command_line;
+mod content;
 mod failures;
 mod fields;
 mod fleet;
