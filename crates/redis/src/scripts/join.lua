@@ -31,6 +31,11 @@ local function follow(flight)
   if ends <= now then
     return nil
   end
+  -- The clock was set back, or is that of a replica that has taken over. If the leader lives, it renews in time.
+  if ends > now + 2 * lease then
+    ends = now + 2 * lease
+    redis.call('HSET', flights, 'd:' .. flight, ends)
+  end
   -- All waiters have one length. Above the limit they look by themselves, and are not told.
   local waiters = redis.call('HGET', flights, 'w:' .. flight) or ''
   if not string.find(waiters, waiter, 1, true) and #waiters < most * #waiter then

@@ -3,7 +3,7 @@
 use redis_servers::{Kind, Server};
 use tower_singleflight::fleet::{Closed, Engine, Join, Joined, Peek};
 
-use crate::common::{LEASE, close, engine, follow, join, lead, name, peek, servers, token, until, why};
+use crate::common::{LEASE, SHORT, close, engine, follow, join, lead, name, peek, servers, token, until, why};
 
 #[tokio::test]
 async fn scripts_that_were_flushed_are_sent_again() {
@@ -96,7 +96,7 @@ async fn a_password_that_is_changed_is_an_error_and_the_old_one_works_again() {
         server.run::<i64>("CLIENT KILL TYPE normal");
         server.run::<i64>("CLIENT KILL TYPE pubsub");
         let name = name();
-        let join = |token| tokio::time::timeout(crate::common::SHORT, engine.join(Join::new(name, token, LEASE)));
+        let join = |token| tokio::time::timeout(SHORT, engine.join(Join::new(name, token, LEASE)));
         until("a refusal", || async { !matches!(join(token()).await, Ok(Ok(_))) }).await;
         user("old");
         until("the old password", || async { matches!(join(token()).await, Ok(Ok(_))) }).await;
@@ -109,7 +109,7 @@ async fn a_server_that_was_killed_is_used_again_when_it_is_back() {
         let (engine, name) = (engine(&server).await, name());
         let flight = lead(&engine, name, LEASE).await;
         server.kill();
-        let join = |token| tokio::time::timeout(crate::common::SHORT, engine.join(Join::new(name, token, LEASE)));
+        let join = |token| tokio::time::timeout(SHORT, engine.join(Join::new(name, token, LEASE)));
         until("an error", || async { !matches!(join(token()).await, Ok(Ok(_))) }).await;
         server.restart();
         let back = token();
@@ -147,11 +147,30 @@ async fn a_server_that_stood_still_answers_late() {
             let engine = engine.clone();
             async move { join(&engine, name, leader).await }
         });
-        let other = tokio::time::timeout(crate::common::SHORT, engine.peek(name, leader)).await;
+        let other = tokio::time::timeout(SHORT, engine.peek(name, leader)).await;
         assert!(other.is_err());
         assert!(!late.is_finished());
         server.thaw();
         assert_eq!(late.await.unwrap(), Joined::Lead);
         follow(&engine, name, leader).await;
+    }
+}
+
+/// Or where a replica whose clock is behind has taken over. A leader that lives renews its lease; this one is dead.
+#[tokio::test]
+async fn a_lease_lasts_no_longer_than_two_where_the_clock_of_the_server_was_set_back() {
+    for server in servers() {
+        let (engine, name) = (engine(&server).await, name());
+        let dead = lead(&engine, name, LEASE).await;
+        let [seconds, _]: [u64; 2] = server.run("TIME");
+        let mut flights = server.keys().into_iter().filter(|key| key.contains(":l:"));
+        let key = flights.find(|key| server.run(&format!("HEXISTS {key} d:{dead}"))).unwrap();
+        server.run::<()>(&format!("HSET {key} d:{dead} {}", (seconds + 3600) * 1000));
+        server.run::<()>(&format!("PERSIST {key}"));
+        let join = || engine.join(Join::new(name, token(), SHORT));
+        let joined = join().await.unwrap();
+        assert!(matches!(joined, Joined::Follow { remaining, .. } if remaining <= 2 * SHORT), "{joined:?}");
+        until("a lead", || async { join().await.unwrap() == Joined::Lead }).await;
+        assert_eq!(peek(&engine, name, dead).await, Peek::Gone);
     }
 }
