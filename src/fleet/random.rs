@@ -40,12 +40,18 @@ impl Random {
     /// Returns a time from the first to the last of these, in whole milliseconds, so that many processes that wait for the
     /// same moment do not all act in it.
     pub(super) fn pause(&self, first: Duration, last: Duration) -> Duration {
-        // The steps of splitmix64.
-        let mut mixed = self.pauses.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
+        let state = self.pauses.fetch_add(STEP, Relaxed).wrapping_add(STEP);
         let span = u64::try_from(last.saturating_sub(first).as_millis()).unwrap_or(u64::MAX - 1);
-        first + Duration::from_millis(mixed % (span + 1))
+        first + Duration::from_millis(mixed(state) % (span + 1))
     }
+}
+
+/// How far the state of a splitmix64 generator goes on for each number.
+pub(super) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Returns the number of a splitmix64 generator in this state.
+pub(super) const fn mixed(state: u64) -> u64 {
+    let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fleet::random::{STEP, mixed};
+
 /// How often each fault occurs between a [`MemoryEngine`](crate::fleet::MemoryEngine) and those who ask it, out of 100
 /// times; never by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,11 +92,8 @@ impl SeededRandom {
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0 = self.0.wrapping_add(STEP);
+        mixed(self.0)
     }
 
     fn hits(&mut self, percent: u8) -> bool {
