@@ -29,7 +29,7 @@ use super::{
     timeout::within,
     wait::{Forget, Waited, wait},
     waiters::Waiter,
-    watch::{FleetOperation, Watch},
+    watch::{FleetOperation, Stopwatch},
 };
 use crate::{Limits, sync::Spawner};
 
@@ -237,10 +237,10 @@ impl Ask {
         #[cfg(feature = "http")]
         core.note_runtime(&spawner);
         core.tasks.start(spawner, Some(room), operation);
-        let mut watch = Watch::begin(&core.watchers, FleetOperation::Join);
+        let mut stopwatch = Stopwatch::begin(&core.watchers, FleetOperation::Join);
         // What comes later than the budget, or not at all, is the engine's failure.
         let answered = within(core.settings.budget, answer).await;
-        watch.end(&core.watchers);
+        stopwatch.end(&core.watchers);
         match answered {
             Some(Ok(Ok(answer))) => {
                 core.breaker.succeeded();

@@ -18,7 +18,7 @@ use super::{
     landing::{Landing, PendingMessage},
     message::{Kind, Message},
     timeout::{by, poll_timer, wait_for},
-    watch::{FleetOperation, Watch},
+    watch::{FleetOperation, Stopwatch},
 };
 use crate::{
     sync::Spawner,
@@ -109,10 +109,10 @@ impl Lead {
         let (told, closed) = oneshot::channel();
         let (landing, content) = oneshot::channel();
         let core = self.flight.as_ref().map(|flight| Arc::clone(&flight.core));
-        let watch = core.as_ref().map(|core| Watch::begin(&core.watchers, FleetOperation::Close));
+        let stopwatch = core.as_ref().map(|core| Stopwatch::begin(&core.watchers, FleetOperation::Close));
         self.end(Some(told), LandsWith::Asked(content));
         let budget = core.as_ref().map_or(Duration::ZERO, |core| core.settings.budget);
-        Closing { closed, landing: Some(Landing::new(landing)), timer: Timer::after(budget), core, watch }
+        Closing { closed, landing: Some(Landing::new(landing)), timer: Timer::after(budget), core, stopwatch }
     }
 
     /// Lets go of a token that leads nothing.
@@ -251,7 +251,7 @@ pub(crate) struct Closing {
     landing: Option<Landing>,
     timer: Timer,
     core: Option<Arc<Core>>,
-    watch: Option<Watch>,
+    stopwatch: Option<Stopwatch>,
 }
 
 impl Future for Closing {
@@ -265,10 +265,10 @@ impl Future for Closing {
                 IsFollowed::Unknown
             }
         };
-        let Self { core, watch, .. } = &mut *self;
+        let Self { core, stopwatch, .. } = &mut *self;
         if let Some(core) = core {
-            if let Some(watch) = watch {
-                watch.end(&core.watchers);
+            if let Some(stopwatch) = stopwatch {
+                stopwatch.end(&core.watchers);
             }
             match is_followed {
                 IsFollowed::Unknown => core.breaker.failed(),

@@ -61,12 +61,12 @@ pub(super) fn tell(watchers: &Watchers, event: &FleetEvent) {
 }
 
 /// Measures how long an operation takes; nothing, if nobody watches.
-pub(super) struct Watch {
+pub(super) struct Stopwatch {
     operation: FleetOperation,
     began: Option<Instant>,
 }
 
-impl Watch {
+impl Stopwatch {
     pub(super) fn begin(watchers: &Watchers, operation: FleetOperation) -> Self {
         Self { operation, began: watchers.any().map(|_| Instant::now()) }
     }
