@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub(crate) use self::adapter::InContext;
 use self::span::CallSpan;
-use crate::rare::Rare;
+use crate::{rare::Rare, trace::may_be_traced};
 
 /// What a scope is given, and returns.
 type BoxFuture = futures_util::future::BoxFuture<'static, ()>;
@@ -42,7 +42,7 @@ impl Context {
     /// Returns the context of the call that is being made.
     #[inline]
     pub(crate) fn of_call(scope: Option<&Scope>) -> Self {
-        if scope.is_none() && CallSpan::nobody_listens() {
+        if scope.is_none() && !may_be_traced() {
             return Self(Rare::NONE);
         }
         Self::of_parts(CallSpan::current(), scope)
@@ -66,7 +66,7 @@ impl Context {
     /// Makes the span that is current now that of the call.
     #[inline]
     fn settle(&mut self) {
-        if self.0.is_some() || !CallSpan::nobody_listens() {
+        if self.0.is_some() || may_be_traced() {
             self.settle_span(CallSpan::current());
         }
     }

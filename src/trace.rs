@@ -13,6 +13,12 @@ mod platform {
         panic::{discard, quietly},
     };
 
+    /// Returns whether a span can be current: one load.
+    #[inline]
+    pub(crate) fn may_be_traced() -> bool {
+        LevelFilter::current() != LevelFilter::OFF
+    }
+
     /// A span that is held. Dropping it runs a subscriber's code, which may panic.
     #[derive(Debug)]
     pub(crate) struct HeldSpan(Span);
@@ -45,15 +51,9 @@ mod platform {
     pub(crate) struct LeaderSpan(Option<Arc<HeldSpan>>);
 
     impl LeaderSpan {
-        /// Returns whether a span can be current: one load.
-        #[inline]
-        pub(crate) fn may_be() -> bool {
-            LevelFilter::current() != LevelFilter::OFF
-        }
-
         #[inline]
         pub(crate) fn current() -> Self {
-            Self(if Self::may_be() { Self::of_thread() } else { None })
+            Self(if may_be_traced() { Self::of_thread() } else { None })
         }
 
         #[cold]
@@ -168,14 +168,14 @@ mod platform {
 
     use crate::FlightId;
 
+    pub(crate) fn may_be_traced() -> bool {
+        false
+    }
+
     #[derive(Clone, Debug)]
     pub(crate) struct LeaderSpan(());
 
     impl LeaderSpan {
-        pub(crate) fn may_be() -> bool {
-            false
-        }
-
         pub(crate) fn current() -> Self {
             Self(())
         }
@@ -213,6 +213,6 @@ mod platform {
 
 #[cfg(feature = "tracing")]
 pub(crate) use platform::HeldSpan;
-pub(crate) use platform::{LeaderSpan, WaitSpan, lost};
+pub(crate) use platform::{LeaderSpan, WaitSpan, lost, may_be_traced};
 #[cfg(feature = "http")]
 pub(crate) use platform::{alone, lagged};

@@ -2,23 +2,17 @@
 
 #[cfg(feature = "tracing")]
 mod platform {
-    use tracing::{Span, level_filters::LevelFilter};
+    use tracing::Span;
 
-    use crate::trace::HeldSpan;
+    use crate::trace::{HeldSpan, may_be_traced};
 
     /// A span that work is polled in; `None` if there is none.
     #[derive(Debug, Default)]
     pub(in crate::context) struct CallSpan(Option<HeldSpan>);
 
     impl CallSpan {
-        /// Returns whether no span can be current: one load.
-        #[inline]
-        pub(in crate::context) fn nobody_listens() -> bool {
-            LevelFilter::current() == LevelFilter::OFF
-        }
-
         pub(in crate::context) fn current() -> Self {
-            Self(if Self::nobody_listens() { None } else { HeldSpan::current() })
+            Self(if may_be_traced() { HeldSpan::current() } else { None })
         }
 
         pub(in crate::context) fn is_none(&self) -> bool {
@@ -41,10 +35,6 @@ mod platform {
     pub(in crate::context) struct CallSpan;
 
     impl CallSpan {
-        pub(in crate::context) fn nobody_listens() -> bool {
-            true
-        }
-
         pub(in crate::context) fn current() -> Self {
             Self
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::trace::LeaderSpan;
+use crate::trace::{LeaderSpan, may_be_traced};
 
 /// What those who watch want to know of a call, and of the flight that it leads. It is made only where somebody
 /// watches, or for a join window. The call and its flight have one each: sharing one would take three atomic operations
@@ -34,7 +34,7 @@ impl LeaderCall {
     /// `timed` does not ask for the time.
     #[inline]
     pub(crate) fn now(timed: bool) -> Option<Self> {
-        if timed || LeaderSpan::may_be() { Self::unobserved(timed) } else { None }
+        if timed || may_be_traced() { Self::unobserved(timed) } else { None }
     }
 
     #[cold]
