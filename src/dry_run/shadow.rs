@@ -70,12 +70,18 @@ impl<K, T> Shadow<K, T> {
         &self,
         share_if: Option<ShareIf<T>>,
         sample: Sample,
-        is_alone: bool,
+        has_own_group: bool,
         limits: Limits,
     ) -> Self {
         let mut places = lock(&self.known.places);
-        *places += u64::from(is_alone);
-        Self { known: Arc::clone(&self.known), share_if, sample, place: if is_alone { *places } else { 0 }, limits }
+        *places += u64::from(has_own_group);
+        Self {
+            known: Arc::clone(&self.known),
+            share_if,
+            sample,
+            place: if has_own_group { *places } else { 0 },
+            limits,
+        }
     }
 
     pub(crate) fn stats(&self) -> DryRunStats {
