@@ -8,31 +8,31 @@ use super::{
 };
 use crate::http::rule::Rule;
 
-/// Writes all parameters, each with its hop. Only `for` and `by` do not count, since they differ between clients that
+/// Writes all parameters, each with the number of its gateway. Only `for` and `by` do not count, since they differ between clients that
 /// ask the same; they too count if their values are odd, as with any field of the list. An error if a line is out of
 /// order.
 pub(super) fn write(headers: &HeaderMap, written: &mut Written) -> Result<(), Rule> {
-    let mut hops = 0_usize;
+    let mut gateways = 0_usize;
     let mut found = false;
     for line in headers.get_all(header::FORWARDED) {
-        hops += 1;
+        gateways += 1;
         let mut rest = line.as_bytes();
         while !rest.trim_ascii_start().is_empty() {
             let (name, value, after) = pair(rest.trim_ascii_start()).ok_or(Rule::S27Field)?;
             if !is_address(name) || !is_plain("forwarded", value) {
                 found = true;
                 written.part(Tag::Forwarded, &name.to_ascii_lowercase());
-                written.length(hops);
+                written.length(gateways);
                 written.counted(value);
             }
-            hops += usize::from(after.first() == Some(&b','));
+            gateways += usize::from(after.first() == Some(&b','));
             rest = after.get(1..).unwrap_or_default();
         }
     }
-    // Some readers believe the first hop, others the last.
+    // Some readers believe the first gateway, others the last: how many there are counts, too.
     if found {
         written.raw(&[Tag::Gateways as u8]);
-        written.length(hops);
+        written.length(gateways);
     }
     Ok(())
 }
