@@ -253,14 +253,13 @@ impl<S, F: Clone, K, T> Layer<S> for SingleflightLayer<F, K, T> {
         if let Some(scope) = &self.scope {
             group = group.scoped(scope.clone());
         }
-        let share_if = self.share_if.clone();
+        let (key_fn, share_if, fleet) = (self.key_fn.clone(), self.share_if.clone(), self.fleet.clone());
         let inspect = self.inspect.as_ref().map(|inspect| Inspects::new(Arc::clone(inspect), group.observers()));
         let of_service = |shadow: &Shadow<K, T>| {
             shadow.of_service(share_if.clone(), self.sample, self.group.is_none(), group.limits())
         };
         let shadow = self.shadow.as_ref().map(of_service);
-        Singleflight::from_parts(inner, self.key_fn.clone(), group, share_if, inspect, shadow)
-            .share_with(self.fleet.clone())
+        Singleflight { inner, key_fn, group, share_if, inspect, shadow, fleet }
     }
 }
 

@@ -33,15 +33,15 @@ use crate::{
 ///
 /// Those of the wrapped service, cloned for every caller of the flight. It has none of its own.
 pub struct Singleflight<S, F, K, T> {
-    inner: S,
-    key_fn: F,
-    group: Group<K, T>,
-    share_if: Option<ShareIf<T>>,
-    inspect: Option<Arc<Inspects>>,
+    pub(crate) inner: S,
+    pub(crate) key_fn: F,
+    pub(crate) group: Group<K, T>,
+    pub(crate) share_if: Option<ShareIf<T>>,
+    pub(crate) inspect: Option<Arc<Inspects>>,
     /// `Some` if the layer only tries what it would do.
-    shadow: Option<Shadow<K, T>>,
+    pub(crate) shadow: Option<Shadow<K, T>>,
     /// `Some` if flights are shared with other processes.
-    fleet: Option<LayerFleet<K, T>>,
+    pub(crate) fleet: Option<LayerFleet<K, T>>,
 }
 
 impl<S, F, K, T> Singleflight<S, F, K, T> {
@@ -64,23 +64,7 @@ impl<S, F, K, T> Singleflight<S, F, K, T> {
     /// # }
     /// ```
     pub fn new(inner: S, key_fn: F) -> Self {
-        Self::from_parts(inner, key_fn, Group::new(), None, None, None)
-    }
-
-    pub(crate) fn from_parts(
-        inner: S,
-        key_fn: F,
-        group: Group<K, T>,
-        share_if: Option<ShareIf<T>>,
-        inspect: Option<Arc<Inspects>>,
-        shadow: Option<Shadow<K, T>>,
-    ) -> Self {
-        Self { inner, key_fn, group, share_if, inspect, shadow, fleet: None }
-    }
-
-    /// Lets other processes share the flights.
-    pub(crate) fn share_with(self, fleet: Option<LayerFleet<K, T>>) -> Self {
-        Self { fleet, ..self }
+        Self { inner, key_fn, group: Group::new(), share_if: None, inspect: None, shadow: None, fleet: None }
     }
 
     /// Returns the group: who is in flight, and what to forget.
