@@ -118,13 +118,12 @@ impl Parts {
     /// Returns the connection to ask on: a new one, if the current one has been silent for too long, or no task makes it
     /// any more.
     fn look(self: &Arc<Self>) -> (u64, Made) {
-        let mut current = self.current();
+        let current = self.current();
         let is_made_by_nobody = current.made.has_changed().is_err() && current.made.borrow().is_none();
-        let before = (is_made_by_nobody || self.is_silent(&current)).then(|| self.begin(&mut current));
-        let now = (current.number, current.made.clone());
-        drop(current);
-        drop(before);
-        now
+        if is_made_by_nobody || self.is_silent(&current) {
+            return self.begin(current);
+        }
+        (current.number, current.made.clone())
     }
 
     /// Returns this connection, if it is there and has not been replaced.
@@ -159,29 +158,32 @@ impl Parts {
                 error.is_some_and(is_read_only) && current.began.elapsed() >= YOUNG
             }
         };
-        let before = gives_up.then(|| self.begin(&mut current));
-        drop(current);
-        drop(before);
+        if gives_up {
+            self.begin(current);
+        }
     }
 
     /// Notes that a connection was closed.
     fn lost(self: &Arc<Self>, number: u64) {
-        let mut current = self.current();
-        let before = (current.number == number).then(|| self.begin(&mut current));
-        drop(current);
-        drop(before);
+        let current = self.current();
+        if current.number == number {
+            self.begin(current);
+        }
     }
 
-    /// Begins another connection in place of the current one. Returns the current one, to be dropped without the lock; it
-    /// is closed when nobody waits for its answers any more.
-    fn begin(self: &Arc<Self>, current: &mut Current) -> Current {
+    /// Begins another connection in place of the current one, and returns it. The current one is dropped without the lock;
+    /// it is closed when nobody waits for its answers any more.
+    fn begin(self: &Arc<Self>, mut current: MutexGuard<'_, Current>) -> (u64, Made) {
         let (sender, made) = watch::channel(None);
         let number = current.number + 1;
-        let before = mem::replace(current, Current { number, made, began: Instant::now(), unanswered: None });
+        let next = Current { number, made: made.clone(), began: Instant::now(), unanswered: None };
+        let before = mem::replace(&mut *current, next);
+        drop(current);
+        drop(before);
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(make(Arc::downgrade(self), number, sender));
         }
-        before
+        (number, made)
     }
 
     async fn connect(self: &Arc<Self>, number: u64) -> RedisResult<MultiplexedConnection> {
