@@ -89,13 +89,24 @@ impl Snapshot {
     }
 }
 
+/// Returns which number of [`Now::by_callers`] counts a flight.
+const fn class(callers: usize) -> usize {
+    match callers {
+        0..=1 => 0,
+        2..=9 => 1,
+        10..=99 => 2,
+        100..=999 => 3,
+        _ => 4,
+    }
+}
+
 /// Returns the calls and flights that have begun and not ended.
 fn under_way(recorder: &Recorder, known: &[Arc<Route>], now: Instant, all: &Counts, flights: FlightCounts) -> Now {
     let mut by_callers = [0; 5];
     let mut oldest: Option<(FlightId, Flight)> = None;
     let mut largest: Vec<(FlightId, Flight)> = Vec::with_capacity(FLIGHTS + 1);
     recorder.flights.each(now, |id, flight| {
-        by_callers[flight.callers.max(1).ilog10().min(3) as usize + usize::from(flight.callers > 1)] += 1;
+        by_callers[class(flight.callers)] += 1;
         if oldest.is_none_or(|(_, oldest)| flight.began < oldest.began) {
             oldest = Some((id, flight));
         }
