@@ -123,7 +123,7 @@ impl Coalescer {
     pub(super) fn permit_wait_within(&self, place: WhichGroup, longest: Option<Duration>) -> Option<Box<PermitWait>> {
         let group = self.group(place);
         let releases = group.releases(self.config.release_limit?);
-        let longest = group.max_wait().into_iter().chain(longest).min();
+        let longest = group.limits().max_wait.into_iter().chain(longest).min();
         (!releases.counts_already()).then(|| Box::new(releases.permit_wait(longest)))
     }
 

@@ -160,7 +160,7 @@ where
         };
         let others_wait = |key: &HttpKey| {
             // More than a leader: somebody follows, or waits for the next run.
-            let group = &requester.coalescer.group(requester.place).flights::<RB, E>().group;
+            let group = &requester.group().flights::<RB, E>().group;
             group.callers(key) > 1 || group.waiting(key) > 0
         };
         let (head, body) = response.into_parts();

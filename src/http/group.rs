@@ -8,7 +8,6 @@ use std::{
     any::Any,
     fmt,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use self::layers::Layers;
@@ -196,11 +195,6 @@ impl HttpGroup {
 
     pub(super) fn limits(&self) -> Limits {
         self.inner.limits
-    }
-
-    /// Returns how long a follower waits at most.
-    pub(super) fn max_wait(&self) -> Option<Duration> {
-        self.inner.limits.max_wait
     }
 
     pub(super) fn flights<RB: Send + 'static, E: Send + Sync + 'static>(&self) -> &Flights<RB, E> {

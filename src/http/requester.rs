@@ -121,7 +121,7 @@ impl Requester {
     ) -> Audience {
         let Self { key, coalescer, .. } = self;
         let config = &coalescer.config;
-        let unshareable = coalescer.group(self.place).unshareable();
+        let unshareable = self.group().unshareable();
         match verdict.share {
             Ok(()) => unshareable.clear(key),
             Err(_) if !self.released => {}

@@ -8,7 +8,7 @@ use std::{future::Future, io, iter, pin::pin, sync::Arc, thread, time::Duration}
 
 use tokio::{
     net::TcpListener,
-    runtime::{Builder, Runtime},
+    runtime::Builder,
     sync::{Barrier, Semaphore, mpsc},
     time::{Instant, sleep},
 };
@@ -46,11 +46,6 @@ pub(crate) struct Workers {
     ended: mpsc::Receiver<()>,
     /// For clients.
     places: Arc<Semaphore>,
-}
-
-/// Returns the runtime of one thread.
-fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
 }
 
 impl Workers {
@@ -138,7 +133,7 @@ impl Worker {
     /// Starts the thread, which nobody joins. It serves until its clients have ended. Then it drives its upstream
     /// connections until the other workers' clients have ended too: they may be reading what comes over these.
     fn start(self, last: Arc<Barrier>) -> io::Result<()> {
-        let runtime = runtime()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         let work = move || {
             runtime.block_on(async {
                 self.serve().await;

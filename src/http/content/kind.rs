@@ -13,7 +13,7 @@ pub struct Contents {
     max: usize,
 }
 
-/// How much of a gRPC message is read for the key, in bytes, if [`content_key`](HttpSingleflightLayer::content_key)
+/// How much of a gRPC message is read for the key, in bytes, if [`content_key`](crate::HttpSingleflightLayer::content_key)
 /// says nothing.
 pub(in crate::http) const GRPC_CONTENT: usize = 64 << 10;
 

@@ -49,7 +49,7 @@ impl Waiting {
         let Landed { audience, again } = landed;
         let Self { id, requester, joined, mut tried, fresh } = self;
         let waited = now.saturating_duration_since(joined);
-        if !fresh && requester.group().max_wait().is_some_and(|most| waited > most) {
+        if !fresh && requester.group().limits().max_wait.is_some_and(|most| waited > most) {
             return (id, Next::Alone(requester, None));
         }
         let released = |rule| Next::Alone(Arc::new(Requester { released: true, ..(*requester).clone() }), Some(rule));

@@ -1,9 +1,6 @@
 //! The routes that there are, each with a number.
 
-use std::{
-    collections::{HashMap, hash_map::RandomState},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use super::waits::Waits;
 use crate::{
@@ -27,7 +24,7 @@ pub(super) struct Routes {
 
 #[derive(Default)]
 struct Known {
-    by_name: HashMap<Arc<str>, Arc<Route>, RandomState>,
+    by_name: HashMap<Arc<str>, Arc<Route>>,
     /// By their numbers.
     all: Vec<Arc<Route>>,
 }

@@ -131,5 +131,5 @@ impl Table {
 /// Returns how long a request that reloads waits at most for the run under way.
 fn max_wait(requester: &Requester) -> Duration {
     let wait = requester.coalescer.config.reloads.fresh_wait;
-    requester.group().max_wait().map_or(wait, |limit| limit.min(wait))
+    requester.group().limits().max_wait.map_or(wait, |limit| limit.min(wait))
 }
