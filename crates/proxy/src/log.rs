@@ -89,7 +89,8 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// Returns whether a character is a control, ends a line, or decides the direction of text.
+/// Returns whether a character is a control, ends a line, or decides the direction of text. The crate has the same in
+/// `src/http/one_line.rs`, and does not publish it; a change of one is to be made in both.
 fn is_unseen(c: char) -> bool {
     let directs = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || directs || matches!(c, '\u{2028}' | '\u{2029}')
