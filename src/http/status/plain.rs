@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Write},
 };
 
-use super::snapshot::{CallsOf, FleetOf, HeldOf, RouteOf, Snapshot};
+use super::snapshot::{CallsOf, FleetOf, GroupOf, HeldOf, Now, RouteOf, Snapshot};
 use crate::http::one_line::one_line;
 
 /// Returns a snapshot as lines of text.
@@ -17,8 +17,36 @@ pub(super) fn text(snapshot: &Snapshot) -> String {
 }
 
 fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
-    let Snapshot { calls, flights, now, .. } = snapshot;
     writeln!(text, "tower-singleflight {}, up {} s", snapshot.version, snapshot.up / 1_000)?;
+    write_counts(text, snapshot)?;
+    write_now(text, &snapshot.now)?;
+    if let Some([led, followed, alone]) = snapshot.seconds.last() {
+        writeln!(text, "last second led {led} followed {followed} alone {alone}")?;
+    }
+    for HeldOf { name, bytes } in &snapshot.held {
+        writeln!(text, "held {} {bytes} bytes for slower readers", one_line(name))?;
+    }
+    snapshot.said.groups.iter().try_for_each(|group| write_group(text, group))?;
+    snapshot.said.fleets.iter().try_for_each(|fleet| write_fleet(text, fleet))?;
+    writeln!(text)?;
+    writeln!(
+        text,
+        "{:>10} {:>10} {:>10} {:>10} {:>10} {:>10}  route",
+        "calls", "led", "followed", "alone", "p50 ms", "p99 ms"
+    )?;
+    let mut routes: Vec<_> = snapshot.routes.iter().collect();
+    routes.sort_by_key(|route| Reverse(route.calls.calls));
+    routes.into_iter().try_for_each(|route| write_route(text, route))?;
+    for section in &snapshot.said.sections {
+        writeln!(text, "\n{}", one_line(&section.title))?;
+        section.text.lines().try_for_each(|line| writeln!(text, "{}", one_line(line)))?;
+    }
+    Ok(())
+}
+
+/// Writes what all calls and flights have come to since the page was made.
+fn write_counts(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
+    let Snapshot { calls, flights, .. } = snapshot;
     writeln!(
         text,
         "calls {} led {} followed {} alone {}",
@@ -41,46 +69,28 @@ fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
         flights.abandoned,
         flights.lost,
         flights.not_shareable
-    )?;
+    )
+}
+
+/// Writes what is under way.
+fn write_now(text: &mut String, now: &Now) -> fmt::Result {
     write!(text, "now {} flights {} calls", now.flights, now.calls)?;
     match &now.oldest {
-        Some(oldest) => {
-            writeln!(text, " oldest {} ms {} {}", oldest.age, oldest.flight, one_line(&oldest.route))?;
-        }
-        None => writeln!(text)?,
+        Some(oldest) => writeln!(text, " oldest {} ms {} {}", oldest.age, oldest.flight, one_line(&oldest.route)),
+        None => writeln!(text),
     }
-    if let Some([led, followed, alone]) = snapshot.seconds.last() {
-        writeln!(text, "last second led {led} followed {followed} alone {alone}")?;
-    }
-    for HeldOf { name, bytes } in &snapshot.held {
-        writeln!(text, "held {} {bytes} bytes for slower readers", one_line(name))?;
-    }
-    for group in &snapshot.said.groups {
-        writeln!(
-            text,
-            "group {} flights {} callers {} waiting {} observers_off {}",
-            one_line(&group.group),
-            group.in_flight,
-            group.callers,
-            group.waiting,
-            group.observers_off
-        )?;
-    }
-    snapshot.said.fleets.iter().try_for_each(|fleet| write_fleet(text, fleet))?;
-    writeln!(text)?;
+}
+
+fn write_group(text: &mut String, group: &GroupOf) -> fmt::Result {
     writeln!(
         text,
-        "{:>10} {:>10} {:>10} {:>10} {:>10} {:>10}  route",
-        "calls", "led", "followed", "alone", "p50 ms", "p99 ms"
-    )?;
-    let mut routes: Vec<_> = snapshot.routes.iter().collect();
-    routes.sort_by_key(|route| Reverse(route.calls.calls));
-    routes.into_iter().try_for_each(|route| write_route(text, route))?;
-    for section in &snapshot.said.sections {
-        writeln!(text, "\n{}", one_line(&section.title))?;
-        section.text.lines().try_for_each(|line| writeln!(text, "{}", one_line(line)))?;
-    }
-    Ok(())
+        "group {} flights {} callers {} waiting {} observers_off {}",
+        one_line(&group.group),
+        group.in_flight,
+        group.callers,
+        group.waiting,
+        group.observers_off
+    )
 }
 
 fn write_fleet(text: &mut String, fleet: &FleetOf) -> fmt::Result {
