@@ -7,8 +7,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// How values of a flight are sent to other processes.
 ///
-/// All processes of a fleet must use the same: when the encoding changes, the name given to [`Fleet::named`](super::Fleet::named)
-/// or to the layer must change, too.
+/// All processes of a fleet must use the same: when the encoding changes, the name given to
+/// [`Fleet::named`](super::Fleet::named) or to the layer must change, too.
 pub trait Codec<T>: Send + Sync + 'static {
     /// Encodes a value; `None`: this one is not for other processes, and each that waits runs its own work.
     fn encode(&self, value: &T) -> Option<Bytes>;

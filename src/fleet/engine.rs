@@ -120,8 +120,8 @@ pub enum Joined {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Closed {
-    /// It is not there: its lease has ended, or the store has forgotten it. The driver lands it all the same, for those who still
-    /// wait for it.
+    /// It is not there: its lease has ended, or the store has forgotten it. The driver lands it all the same, for those
+    /// who still wait for it.
     Gone,
     /// Nobody waited for it.
     Alone,

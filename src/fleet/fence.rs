@@ -87,8 +87,8 @@ pub(super) fn fence(core: &Arc<Core>, scopes: impl IntoIterator<Item = FenceScop
         acknowledgements.push(acknowledgement);
     }
     core.tell_untold();
-    // An engine that has not answered of late is told all the same, but nobody waits for that. Nor does anybody wait on a thread
-    // without a runtime.
+    // An engine that has not answered of late is told all the same, but nobody waits for that. Nor does anybody wait on
+    // a thread without a runtime.
     if Spawner::current().is_none() || !core.breaker.lets_pass() {
         acknowledgements.iter().for_each(|_| core.counts.count_unfenced());
         acknowledgements.clear();

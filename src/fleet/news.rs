@@ -32,7 +32,8 @@ impl News {
         self.0.strong_count() > 0
     }
 
-    /// Tells that a flight has landed, with this message if the engine carries it; without it, those who wait look for it themselves.
+    /// Tells that a flight has landed, with this message if the engine carries it; without it, those who wait look for
+    /// it themselves.
     pub fn landed(&self, name: Name, token: Token, message: Option<Bytes>) {
         if let Some(hear) = self.0.upgrade() {
             hear.landed(name, token, message);

@@ -109,8 +109,8 @@ impl Fences {
 }
 
 /// Returns an authority without a default port (RFC 9110, section 4.2.3). Both `http` and `https` have one, and the scheme is
-/// not always known, so either is taken off, as is an empty one: at worst one authority more is fenced, which costs a call and
-/// no correctness.
+/// not always known, so either is taken off, as is an empty one: at worst one authority more is fenced, which costs a
+/// call and no correctness.
 pub(super) fn without_default_port(authority: &[u8]) -> &[u8] {
     let ports: [&[u8]; 3] = [b":80", b":443", b":"];
     ports.iter().find_map(|port| authority.strip_suffix(*port)).unwrap_or(authority)

@@ -142,8 +142,8 @@ impl AtHead {
         self.until == Until::Message && grpc_web::are_cut(data)
     }
 
-    /// Returns what the verdict is to be corrected by, once it is there: the next part of the body, or the frame of trailers that
-    /// ends in it.
+    /// Returns what the verdict is to be corrected by, once it is there: the next part of the body, or the frame of
+    /// trailers that ends in it.
     pub(super) fn gather<'a>(&mut self, begun: &'a mut Begun, brought: Brought<'a>) -> Option<Brought<'a>> {
         begun.parts += 1;
         match brought {

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{Outcome, rare::Rare};
 
-/// Makes a caller's own response of what its flight, or its own call, came to. Inlined, since an answer is large: a call moved it
-/// twice more, for 58 instructions.
+/// Makes a caller's own response of what its flight, or its own call, came to. Inlined, since an answer is large: a
+/// call moved it twice more, for 58 instructions.
 #[inline(always)]
 pub(super) fn respond<RB, E>(
     mut outcome: Outcome<Answer<RB, E>>,

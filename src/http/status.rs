@@ -170,8 +170,9 @@ impl StatusPage {
         self.with(|sources| sources.sections.push(Source { name: cut(title).into(), ask: Observed::new(text) }))
     }
 
-    /// Refuses requests whose `Host` is neither an address, nor `localhost`, nor one of these names. For a page on a port of its own
-    /// without a login: a stranger's web site, whose name is made to lead to that port (DNS rebinding), cannot read it.
+    /// Refuses requests whose `Host` is neither an address, nor `localhost`, nor one of these names. For a page on a
+    /// port of its own without a login: a stranger's web site, whose name is made to lead to that port (DNS rebinding),
+    /// cannot read it.
     ///
     /// # Examples
     ///

@@ -9,8 +9,9 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// other.
     ///
     /// [`dry_run_stats`](Self::dry_run_stats) says how many calls would have been saved, and for how many of them the
-    /// key was not enough. Nobody waits, the service is ready when the wrapped one is, no flight is made, and neither [`inspect`](Self::inspect) nor an observer is told
-    /// of anything. For HTTP, `HttpSingleflightLayer::dry_run` says which input the key lacks.
+    /// key was not enough. Nobody waits, the service is ready when the wrapped one is, no flight is made, and neither
+    /// [`inspect`](Self::inspect) nor an observer is told of anything. For HTTP, `HttpSingleflightLayer::dry_run` says
+    /// which input the key lacks.
     ///
     /// # Panics
     ///
@@ -20,7 +21,8 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// # Trade-offs
     ///
     /// A leader's outcome is cloned if somebody would have followed, and so is that of a follower that ends first; at most
-    /// 16 followers are compared with each leader, and there are at most 4096 flights. [`dry_run_sample`](Self::dry_run_sample) watches fewer calls.
+    /// 16 followers are compared with each leader, and there are at most 4096 flights.
+    /// [`dry_run_sample`](Self::dry_run_sample) watches fewer calls.
     ///
     /// [`Limits`](crate::Limits) are those of the group, and fresh calls wait for the next flight as they do there. But
     /// each call runs at once, even that of a leader whose flight would have waited for its turn, and so that flight

@@ -39,8 +39,8 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
 
     /// Adds an observer of the groups that this layer makes, and of the one that it was given: for metrics and logs.
     ///
-    /// Make such a layer once, and clone it: one that is made anew for each connection adds an observer each time to the group that
-    /// it is given, and all of them are told of each call.
+    /// Make such a layer once, and clone it: one that is made anew for each connection adds an observer each time to
+    /// the group that it is given, and all of them are told of each call.
     ///
     /// # Examples
     ///

@@ -100,7 +100,8 @@ impl<O: ?Sized> Observers<O> {
         observers + self.callbacks_off.load(Relaxed)
     }
 
-    /// Asks a callback of a layer; one that panics is asked no more, and is counted here. Never called under a lock (invariant 6).
+    /// Asks a callback of a layer; one that panics is asked no more, and is counted here. Never called under a lock
+    /// (invariant 6).
     pub(crate) fn ask<C: ?Sized, R>(&self, callback: &Observed<C>, ask: impl FnOnce(&C) -> R) -> Option<R> {
         callback.tell_or(ask, || {
             self.callbacks_off.fetch_add(1, Relaxed);

@@ -8,9 +8,9 @@ use super::{
 };
 use crate::http::rule::Rule;
 
-/// Writes all parameters, each with the number of its gateway. Only `for` and `by` do not count, since they differ between clients that
-/// ask the same; they too count if their values are odd, as with any field of the list. An error if a line is out of
-/// order.
+/// Writes all parameters, each with the number of its gateway. Only `for` and `by` do not count, since they differ
+/// between clients that ask the same; they too count if their values are odd, as with any field of the list. An error
+/// if a line is out of order.
 pub(super) fn write(headers: &HeaderMap, written: &mut Written) -> Result<(), Rule> {
     let mut gateways = 0_usize;
     let mut found = false;

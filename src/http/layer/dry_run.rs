@@ -11,8 +11,9 @@ impl<C> HttpSingleflightLayer<C> {
     /// anything that matters.
     ///
     /// Every request goes alone, once, as it would without the layer: none waits, none is marked, nothing of an answer
-    /// is buffered or changed, and no flight is made; the service is ready when the wrapped one is. Beside that, the layer decides as ever who would have shared
-    /// which answer, and compares the answers that these callers got instead, by digests, as they pass by.
+    /// is buffered or changed, and no flight is made; the service is ready when the wrapped one is. Beside that, the
+    /// layer decides as ever who would have shared which answer, and compares the answers that these callers got
+    /// instead, by digests, as they pass by.
     /// [`dry_run_report`](Self::dry_run_report) says what it would have saved, and by which inputs answers differ that
     /// it would have shared. [Before you switch it on](crate::guide::before_you_switch_it_on) says how to read it.
     ///

@@ -63,8 +63,8 @@ impl CacheName {
         }
     }
 
-    /// Adds our member behind those that are there (RFC 9211, section 2), with its `detail`: the rule, if one kept the request or
-    /// its answer from being shared.
+    /// Adds our member behind those that are there (RFC 9211, section 2), with its `detail`: the rule, if one kept the
+    /// request or its answer from being shared.
     pub(in crate::http) fn append(&self, forwarded: Forwarded, detail: Option<&str>, headers: &mut HeaderMap) {
         let forwarded = forwarded.text();
         let member = match detail {
