@@ -29,8 +29,10 @@ use tokio::{
 #[derive(Debug)]
 pub(crate) struct Link {
     opened: Instant,
+    /// Whether a request has been answered on it.
+    used: AtomicBool,
     /// Whether bytes have come since the last ones were sent.
-    answered: AtomicBool,
+    heard: AtomicBool,
     /// When the connection becomes unfit for further requests; `None`: the upstream has announced no time.
     kept: Mutex<Option<Instant>>,
 }
@@ -43,10 +45,16 @@ impl Link {
         extensions.remove()
     }
 
+    /// Called when a request has been answered on the connection.
+    pub(crate) fn answered(&self) {
+        self.used.store(true, Relaxed);
+    }
+
     /// Returns whether a request asked at `asked` failed because its connection had been kept too long: the connection
-    /// is older than the request, and the upstream said nothing on it.
+    /// is older than the request, or another one was answered on it first, and the upstream said nothing on it.
     pub(crate) fn was_stale(&self, asked: Instant, error: &legacy::Error) -> bool {
-        if self.opened >= asked {
+        // A request may wait for its connection while that one is made, and answers another.
+        if self.opened >= asked && !self.used.load(Relaxed) {
             return false;
         }
         let h2 = std::iter::successors(error.source(), |error| (*error).source())
@@ -56,7 +64,7 @@ impl Link {
             // stream (RFC 9113, section 8.7); any other reset is an answer.
             Some(error) if error.is_reset() => error.reason() == Some(h2::Reason::REFUSED_STREAM),
             Some(error) => error.is_io() || error.is_go_away(),
-            None => !self.answered.load(Relaxed),
+            None => !self.heard.load(Relaxed),
         }
     }
 
@@ -104,10 +112,10 @@ pub(crate) struct Linked {
 
 impl Linked {
     pub(crate) fn new(io: TokioIo<TcpStream>) -> TokioIo<Self> {
-        let link = Link { opened: Instant::now(), answered: AtomicBool::new(false), kept: Mutex::new(None) };
+        let (used, heard) = (AtomicBool::new(false), AtomicBool::new(false));
         TokioIo::new(Self {
             stream: io.into_inner(),
-            link: Arc::new(link),
+            link: Arc::new(Link { opened: Instant::now(), used, heard, kept: Mutex::new(None) }),
             is_read: false,
             has_asked: false,
             reader: None,
@@ -151,7 +159,7 @@ impl AsyncRead for Linked {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         match &read {
-            Poll::Ready(Ok(())) if buffer.filled().len() > before => self.link.answered.store(true, Relaxed),
+            Poll::Ready(Ok(())) if buffer.filled().len() > before => self.link.heard.store(true, Relaxed),
             Poll::Ready(_) => self.is_read = true,
             Poll::Pending => {}
         }
@@ -161,7 +169,7 @@ impl AsyncRead for Linked {
 
 impl AsyncWrite for Linked {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.link.answered.store(false, Relaxed);
+        self.link.heard.store(false, Relaxed);
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(written, bytes.len())
     }
@@ -179,7 +187,7 @@ impl AsyncWrite for Linked {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.link.answered.store(false, Relaxed);
+        self.link.heard.store(false, Relaxed);
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.wrote(written, slices.iter().map(|slice| slice.len()).sum())
     }

@@ -143,6 +143,9 @@ impl Sender {
             (error, stale)
         })?;
         answer.extensions_mut().remove::<Arc<Link>>();
+        if let Some(link) = &link {
+            link.answered();
+        }
         // hyper would speak HTTP/1.0 from now on, and leave out content of unknown length: there are no chunks then.
         if answer.version() == Version::HTTP_10 {
             link::unfit(&connection);

@@ -162,3 +162,42 @@ async fn an_upstream_is_believed_how_long_it_keeps_connections() {
     warm(&proxy).await;
     assert_eq!(upstream.connections.load(Relaxed), 4);
 }
+
+/// Two requests come at once, and each has a connection made for it. The second one gets the first one's, which has been
+/// answered on by then, and is closed on it. It is older than the second request's turn, and younger than the request.
+#[tokio::test]
+async fn a_connection_may_have_been_kept_that_was_made_after_the_request_had_come() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    // There is room for one connection that nobody has accepted. Systems let the next one try again after a second.
+    let listener = socket.listen(0).unwrap();
+    let proxy = Proxy::start(listener.local_addr().unwrap(), &[]);
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(proxy.connect().await)).await.unwrap();
+    tokio::spawn(connection);
+    let answers = ["/1", "/2"].map(|path| {
+        client.send_request(proxy.request(path).version(Version::HTTP_2).body(Empty::<Bytes>::new()).unwrap())
+    });
+    let answers = tokio::spawn(futures_util::future::join_all(answers));
+    wait_until(|| proxy.group.in_flight() == 2).await;
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let (mut first, _) = timeout(LONG, listener.accept()).await.unwrap().unwrap();
+    timeout(LONG, read_request(&mut first)).await.unwrap().unwrap();
+    first.write_all(answer).await.unwrap();
+    timeout(LONG, read_request(&mut first)).await.unwrap();
+    drop(first);
+    let others = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                while read_request(&mut stream).await.is_some() {
+                    stream.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    for answer in timeout(LONG, answers).await.unwrap().unwrap() {
+        assert_eq!(answer.unwrap().status(), StatusCode::OK);
+    }
+    others.abort();
+}
