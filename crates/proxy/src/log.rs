@@ -105,21 +105,21 @@ impl Drop for Line {
 
 /// How far a body has got.
 #[derive(Debug)]
-enum End {
+enum End<E> {
     Open,
     Whole,
-    Failed,
+    /// With the error, until what came before it has been sent.
+    Failed(Option<E>),
 }
 
 /// A body on its way to a client, with the line that is written when it is dropped.
 #[pin_project(PinnedDrop)]
-#[derive(Debug)]
 pub(crate) struct Logged<B: Body> {
     #[pin]
     body: B,
     line: Option<Box<Line>>,
     wire: Option<Arc<Wire>>,
-    end: End,
+    end: End<B::Error>,
 }
 
 #[pinned_drop]
@@ -148,7 +148,7 @@ impl<B: Body> Logged<B> {
             // A reader that knows the length does not ask for the end.
             End::Open => self.body.is_end_stream(),
             // A body that has failed may say that it is at its end.
-            End::Failed => false,
+            End::Failed(_) => false,
         }
     }
 }
@@ -159,10 +159,24 @@ impl<B: Body<Data = Bytes>> Body for Logged<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
+        if let End::Failed(error) = this.end {
+            let is_sent = this.wire.as_ref().is_none_or(|wire| !wire.is_failing());
+            return if is_sent { Poll::Ready(error.take().map(Err)) } else { Poll::Pending };
+        }
         let frame = this.body.poll_frame(cx);
         pace::asked(matches!(frame, Poll::Ready(Some(_))));
-        match &frame {
-            Poll::Ready(Some(Ok(frame))) => {
+        match frame {
+            Poll::Ready(Some(Err(error))) => {
+                *this.end = End::Failed(Some(error));
+                // hyper would throw away what it has not sent yet, the head included.
+                match this.wire {
+                    Some(wire) => wire.fails(),
+                    // Over HTTP/2, the connection's task sends, which comes first.
+                    None => cx.waker().wake_by_ref(),
+                }
+                return Poll::Pending;
+            }
+            Poll::Ready(Some(Ok(ref frame))) => {
                 if let Some(line) = this.line {
                     line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 }
@@ -171,15 +185,14 @@ impl<B: Body<Data = Bytes>> Body for Logged<B> {
                     *this.end = End::Whole;
                 }
             }
-            Poll::Ready(Some(Err(_))) => *this.end = End::Failed,
-            Poll::Ready(None) if matches!(this.end, End::Open) => *this.end = End::Whole,
-            _ => {}
+            Poll::Ready(None) => *this.end = End::Whole,
+            Poll::Pending => {}
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        !matches!(self.end, End::Failed(_)) && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

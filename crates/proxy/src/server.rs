@@ -114,7 +114,7 @@ impl Server {
             + Sync
             + 'static,
         S::Future: Send + 'static,
-        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>> + Send> + Send + 'static,
     {
         let stop = CancellationToken::new();
         while let Some(client) = clients.recv().await {
@@ -143,7 +143,7 @@ impl Server {
             + Sync
             + 'static,
         S::Future: Send + 'static,
-        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>> + Send> + Send + 'static,
     {
         let Accepted { stream, address, place } = client;
         // A socket that this thread's runtime cannot take is closed.

@@ -107,7 +107,12 @@ impl AsyncWrite for Socket {
         self.write(cx, |stream, cx| stream.poll_write(cx, bytes))
     }
 
+    /// hyper asks for it once it has written all that it had.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.wire.sent() {
+            // The same task reads the content that has failed, and waits for this.
+            cx.waker().wake_by_ref();
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

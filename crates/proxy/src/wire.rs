@@ -29,6 +29,8 @@ pub(crate) struct Wire {
     at_once: AtomicBool,
     /// Whether an answer is under way whose end only the end of the connection tells.
     fragile: AtomicBool,
+    /// Whether an answer's content has failed, and what came before that is still to be sent.
+    failing: AtomicBool,
 }
 
 /// How the content of a request is delimited.
@@ -49,6 +51,7 @@ impl Wire {
             stop,
             at_once: AtomicBool::new(false),
             fragile: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
         }
     }
 
@@ -79,6 +82,20 @@ impl Wire {
     /// Called when the answer has ended as it should.
     pub(crate) fn ended(&self) {
         self.fragile.store(false, Release);
+    }
+
+    /// Called when the answer's content has failed.
+    pub(crate) fn fails(&self) {
+        self.failing.store(true, Release);
+    }
+
+    /// Called when all that the answer had has been sent; returns whether it has failed since the last call.
+    pub(crate) fn sent(&self) -> bool {
+        self.failing.load(Acquire) && self.failing.swap(false, Acquire)
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Acquire)
     }
 
     /// Called after each read, with whether it has left a head half read.

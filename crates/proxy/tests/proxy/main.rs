@@ -3,6 +3,7 @@
 mod clients;
 mod command_line;
 mod content;
+mod cuts;
 mod failures;
 mod fields;
 mod fleet;

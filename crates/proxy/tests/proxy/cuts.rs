@@ -1,0 +1,61 @@
+//! Answers that break off: what had come of them reaches every client, and none looks whole.
+
+use super::*;
+
+/// An upstream that says this to a connection for each permit, and closes.
+async fn says_when(answer: &'static str) -> (SocketAddr, Arc<Semaphore>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, may) = (listener.local_addr().unwrap(), Arc::new(Semaphore::new(0)));
+    let gate = Arc::clone(&may);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let gate = Arc::clone(&gate);
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await.unwrap();
+                gate.acquire().await.unwrap().forget();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            });
+        }
+    });
+    (address, may)
+}
+
+/// The end of the answer lies behind its head when followers look; hyper would drop the head, which it has not sent.
+#[tokio::test]
+async fn a_herd_has_the_head_of_an_answer_that_breaks_off_and_what_came_behind_it() {
+    let large =
+        format!("HTTP/1.1 201 Created\r\nContent-Length: 99999\r\nCache-Control: public\r\n\r\n{}", "x".repeat(50_000));
+    for (answer, came) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", 4),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n3\r\nx", 5),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\nX: y\r\n", 4),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 0),
+        (large.leak(), 50_000),
+    ] {
+        let (upstream, may) = says_when(answer).await;
+        for h2 in [false, true] {
+            let proxy = Proxy::start(upstream, &[]);
+            let mut herd = JoinSet::new();
+            for _ in 0..20 {
+                let request = proxy.request("/");
+                herd.spawn(ask(h2, request, ""));
+            }
+            wait_until(|| proxy.group.callers(&proxy.key("/")) == 20).await;
+            may.add_permits(1);
+            while let Some(response) = herd.join_next().await {
+                let response = response.unwrap();
+                assert_eq!(response.status().as_u16() / 100, 2);
+                let (mut body, mut had) = (response.into_body(), 0);
+                let failed = loop {
+                    match timeout(LONG, body.frame()).await.unwrap() {
+                        Some(Ok(frame)) => had += frame.into_data().map_or(0, |data| data.len()),
+                        Some(Err(_)) => break true,
+                        None => break false,
+                    }
+                };
+                assert!(failed && had == came, "{had} of {came} bytes, cut: {failed}");
+            }
+        }
+    }
+}
