@@ -1,12 +1,8 @@
-//! Bodies on their way through: one that must not fall silent, and one that tells when it moves.
+//! An upstream's body, which must not fall silent.
 
 use std::{
     error::Error,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -35,11 +31,19 @@ pub(crate) struct Lively<B = Incoming> {
     /// Made at the first wait.
     timer: Option<Pin<Box<Sleep>>>,
     waits: bool,
+    /// Dropped with the body; `None`: nobody waits for its end.
+    _ended: Option<oneshot::Sender<()>>,
 }
 
 impl<B> Lively<B> {
     pub(crate) fn new(body: B, idle: Duration) -> Self {
-        Self { body, idle, timer: None, waits: false }
+        Self { body, idle, timer: None, waits: false, _ended: None }
+    }
+
+    /// Returns the body, which tells its end here: what it gives is closed when the body is dropped.
+    pub(crate) fn tells(self) -> (Self, oneshot::Receiver<()>) {
+        let (sender, ended) = oneshot::channel();
+        (Self { _ended: Some(sender), ..self }, ended)
     }
 }
 
@@ -77,89 +81,6 @@ where
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// A client's body, which raises a flag with each frame, and tells when it has been sent.
-#[derive(Debug)]
-pub(crate) struct Flagged {
-    /// `None`: there is nothing to send.
-    content: Option<Content>,
-}
-
-#[derive(Debug)]
-struct Content {
-    body: Incoming,
-    seen: Arc<Seen>,
-    /// Dropped with the body.
-    _sent: oneshot::Sender<()>,
-}
-
-/// What has been seen of a client's body.
-#[derive(Debug, Default)]
-struct Seen {
-    /// It has moved since somebody asked.
-    moved: AtomicBool,
-    /// It has broken off, or is not in order.
-    failed: AtomicBool,
-}
-
-/// How far a client's body has got.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    seen: Arc<Seen>,
-    /// Closed when the body has been sent, or given up.
-    pub(crate) sent: oneshot::Receiver<()>,
-}
-
-impl Flagged {
-    /// Returns the body with its progress.
-    pub(crate) fn new(body: Incoming) -> (Self, Progress) {
-        let (seen, (sender, sent)) = (Arc::default(), oneshot::channel());
-        let content = Content { body, seen: Arc::clone(&seen), _sent: sender };
-        (Self { content: Some(content) }, Progress { seen, sent })
-    }
-
-    /// Returns the body of a request without content.
-    pub(crate) fn empty() -> Self {
-        Self { content: None }
-    }
-}
-
-impl Progress {
-    /// Returns whether the body has moved since the last call.
-    pub(crate) fn moved(&self) -> bool {
-        self.seen.moved.swap(false, Relaxed)
-    }
-
-    /// Returns whether the client has broken off, or its content was not in order.
-    pub(crate) fn failed(&self) -> bool {
-        self.seen.failed.load(Relaxed)
-    }
-}
-
-impl Body for Flagged {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(Content { body, seen, .. }) = &mut self.content else { return Poll::Ready(None) };
-        let frame = Pin::new(body).poll_frame(cx);
-        if frame.is_ready() {
-            seen.moved.store(true, Relaxed);
-        }
-        if let Poll::Ready(Some(Err(_))) = frame {
-            seen.failed.store(true, Relaxed);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.content.as_ref().is_none_or(|content| content.body.is_end_stream())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.content.as_ref().map_or_else(|| SizeHint::with_exact(0), |content| content.body.size_hint())
     }
 }
 

@@ -9,6 +9,7 @@ mod compact;
 mod connection;
 mod failure;
 mod fields;
+mod flagged;
 mod fleet;
 mod forwards;
 mod lines;

@@ -102,8 +102,9 @@ pub struct Options {
     #[arg(long, value_name = "MS", default_value = "30000")]
     pub(crate) timeout: Millis,
     /// How long a client may take to send the head of a request, in ms. Also how long nothing may move: where a client reads
-    /// nothing of its answer, between two parts of an upstream's body, on a kept upstream connection without a request.
-    /// Upgraded connections may be silent for longer; after this time the system probes whether the other side is there.
+    /// nothing of its answer, or sends nothing more of a request, answered or not, between two parts of an upstream's body, on a
+    /// kept upstream connection without a request. Upgraded connections may be silent for longer; after this time the system
+    /// probes whether the other side is there.
     #[arg(long, value_name = "MS", default_value = "60000")]
     pub(crate) idle: Millis,
     /// How long requests that have arrived, and upgraded connections, may take to end after a signal to stop, in ms.

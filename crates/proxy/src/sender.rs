@@ -18,9 +18,10 @@ use tokio::{
 use tower::util::MapResponse;
 
 use crate::{
-    body::Flagged,
+    body::Lively,
     failure::Failure,
     fields,
+    flagged::Flagged,
     link::{self, Link, Linked},
     options::Options,
     socket::probe_after,
@@ -45,7 +46,7 @@ pub(crate) struct Sender {
     /// For the head of the answer.
     timeout: Duration,
     /// Between two frames of a body.
-    pub(crate) idle: Duration,
+    idle: Duration,
 }
 
 impl Sender {
@@ -79,7 +80,7 @@ impl Sender {
     /// A request whose connection turns out to be closed is sent again, once and on a new connection, if that does no
     /// harm: its method is idempotent (RFC 9110, section 9.2.2), and it has no content. An upgrade is not sent again:
     /// its client waits for this very request.
-    pub(crate) async fn send(&self, request: Request<Incoming>, upgrades: bool) -> Result<Response<Incoming>, Failure> {
+    pub(crate) async fn send(&self, request: Request<Incoming>, upgrades: bool) -> Result<Response<Lively>, Failure> {
         let (parts, body) = request.into_parts();
         if body.is_end_stream() {
             let sent = async {
@@ -89,7 +90,7 @@ impl Sender {
                     self.send_once(parts, Flagged::empty()).await.map_err(|(error, _)| error)
                 }
             };
-            return self.in_time(sent).await;
+            return Ok(self.in_time(sent).await?.map(|body| Lively::new(body, self.idle)));
         }
         let (body, mut progress) = Flagged::new(body);
         let mut answer = pin!(self.send_once(parts, body));
@@ -104,9 +105,18 @@ impl Sender {
                 }
             }
         };
-        answer.map_err(|failure| {
+        let answer = answer.map_err(|failure| {
             if progress.failed() { Failure(StatusCode::BAD_REQUEST, "the request broke off") } else { failure }
-        })
+        });
+        Ok(answer?.map(|body| {
+            let body = Lively::new(body, self.idle);
+            if progress.is_sent() {
+                return body;
+            }
+            let (body, ended) = body.tells();
+            tokio::spawn(progress.watch(ended, self.idle));
+            body
+        }))
     }
 
     async fn in_time(

@@ -134,7 +134,7 @@ impl Route {
             upgrade::join(&self.connections, upgrade, hyper::upgrade::on(&mut response));
         }
         fields::via(response.headers_mut(), received);
-        Ok(response.map(|body| Either::Left(Lively::new(body, self.sender.idle))))
+        Ok(response.map(Either::Left))
     }
 }
 

@@ -63,3 +63,34 @@ async fn content_reaches_an_upstream_that_has_answered_in_http_1_0() {
         assert!(answer.ends_with("\r\n5\r\nhello\r\n0\r\n\r\n"), "{answer}");
     }
 }
+
+/// The upstream has answered, and does without the rest. Nobody else would end what the client never sends.
+#[tokio::test]
+async fn who_stops_sending_after_an_early_answer_is_let_go() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::start(listener.local_addr().unwrap(), &["--idle", "50"]);
+    let (gone, mut ends) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let gone = gone.clone();
+            tokio::spawn(async move {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly").await.unwrap();
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                gone.send(()).unwrap();
+            });
+        }
+    });
+    for content in ["Content-Length: 9\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+        // The connection is closed.
+        let answer = proxy.raw(&format!("POST / HTTP/1.1\r\nHost: a\r\n{content}")).await;
+        assert!(answer.ends_with("\r\n\r\nearly"), "{answer}");
+        timeout(LONG, ends.recv()).await.unwrap().unwrap();
+    }
+    // Over HTTP/2 it is the stream.
+    let body = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    let request = proxy.request("/").method("POST").version(Version::HTTP_2).body(BodyExt::boxed_unsync(body));
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    assert_eq!(text(timeout(LONG, client.request(request.unwrap())).await.unwrap().unwrap()).await, "early");
+    timeout(LONG, ends.recv()).await.unwrap().unwrap();
+}
