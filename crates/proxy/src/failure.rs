@@ -37,3 +37,86 @@ impl From<legacy::Error> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{Ready, ready},
+        pin::Pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use http::{Request, Uri};
+    use hyper_util::{
+        client::legacy::{
+            Client,
+            connect::{Connected, Connection},
+        },
+        rt::{TokioExecutor, TokioIo},
+    };
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tower::service_fn;
+
+    use super::*;
+
+    /// A connection that takes a request, and then fails as one whose other end is gone without a word.
+    #[derive(Default)]
+    struct TimesOut {
+        asked: bool,
+        reader: Option<Waker>,
+    }
+
+    impl AsyncRead for TimesOut {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            if self.asked {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.reader = Some(cx.waker().clone());
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for TimesOut {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.asked = true;
+            self.reader.take().into_iter().for_each(Waker::wake);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Connection for TimesOut {
+        fn connected(&self) -> Connected {
+            Connected::new()
+        }
+    }
+
+    /// What a client is told if connecting comes to that.
+    async fn told(connect: fn() -> io::Result<TimesOut>) -> (StatusCode, &'static str) {
+        let connect = move |_: Uri| -> Ready<io::Result<_>> { ready(connect().map(TokioIo::new)) };
+        let client = Client::builder(TokioExecutor::new()).build(service_fn(connect));
+        let request = Request::get("http://upstream/").body(Full::<Bytes>::default()).unwrap();
+        let Failure(status, why) = client.request(request).await.unwrap_err().into();
+        (status, why)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_be_made_in_time_is_told_from_one_that_was_made_and_then_times_out() {
+        assert_eq!(
+            told(|| Err(io::ErrorKind::TimedOut.into())).await,
+            (StatusCode::GATEWAY_TIMEOUT, "the upstream does not take connections in time")
+        );
+        assert_eq!(
+            told(|| Err(io::ErrorKind::ConnectionRefused.into())).await,
+            (StatusCode::BAD_GATEWAY, "the upstream cannot be reached")
+        );
+        assert_eq!(told(|| Ok(TimesOut::default())).await, (StatusCode::BAD_GATEWAY, "the upstream broke off"));
+    }
+}
