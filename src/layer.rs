@@ -150,13 +150,20 @@ impl<F, K, T> SingleflightLayer<F, K, T> {
     /// # Examples
     ///
     /// ```
-    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # use tower::{Layer, Service, service_fn};
     /// use tower_singleflight::{Limits, SingleflightLayer};
     ///
-    /// // A caller that has waited for two seconds sends its own request.
-    /// let limits = Limits::new().max_wait(Duration::from_secs(2));
+    /// // A caller that has waited for two seconds sends its own request, and at most ten share one run.
+    /// let limits = Limits::new().max_wait(Duration::from_secs(2)).max_followers(9);
     /// let layer = SingleflightLayer::new(|id: &u64| Some(*id)).limits(limits);
-    /// # let _: SingleflightLayer<_, u64, ()> = layer;
+    /// let mut service = layer.layer(service_fn(|id: u64| async move { Ok::<_, Infallible>(id) }));
+    /// let calls: Vec<_> = (0..11).map(|_| service.call(7)).collect();
+    /// assert_eq!(service.group().callers(&7), 10); // the eleventh goes alone
+    /// # drop(calls);
+    /// # }
     /// ```
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {

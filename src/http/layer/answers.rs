@@ -17,9 +17,12 @@ impl<C> HttpSingleflightLayer<C> {
     /// # Examples
     ///
     /// ```
+    /// # use http::{Request, Response};
     /// # use tower_singleflight::HttpSingleflightLayer;
-    /// let layer = HttpSingleflightLayer::new().share_server_errors(false); // each caller tries for itself after a 503
-    /// # drop(layer);
+    /// let layer = HttpSingleflightLayer::new().share_server_errors(false);
+    /// let (request, ()) = Request::get("/report/7").body(()).unwrap().into_parts();
+    /// let (answer, ()) = Response::builder().status(503).body(()).unwrap().into_parts();
+    /// assert!(!layer.explain_response(&request, &answer).would_be_shared()); // each caller tries for itself
     /// ```
     #[must_use]
     pub fn share_server_errors(self, share: bool) -> Self {
@@ -32,9 +35,12 @@ impl<C> HttpSingleflightLayer<C> {
     /// # Examples
     ///
     /// ```
+    /// # use http::{Request, Response};
     /// # use tower_singleflight::HttpSingleflightLayer;
     /// let layer = HttpSingleflightLayer::new().share_event_streams();
-    /// # drop(layer);
+    /// let (request, ()) = Request::get("/tokens").body(()).unwrap().into_parts();
+    /// let answer = Response::builder().header("content-type", "text/event-stream").body(()).unwrap();
+    /// assert!(layer.explain_response(&request, &answer.into_parts().0).would_be_shared());
     /// ```
     #[must_use]
     pub fn share_event_streams(self) -> Self {
@@ -46,9 +52,12 @@ impl<C> HttpSingleflightLayer<C> {
     /// # Examples
     ///
     /// ```
+    /// # use http::{Request, Response};
     /// # use tower_singleflight::HttpSingleflightLayer;
     /// let layer = HttpSingleflightLayer::new().strip_set_cookie(); // right only where no page is one user's
-    /// # drop(layer);
+    /// let (request, ()) = Request::get("/report/7").body(()).unwrap().into_parts();
+    /// let answer = Response::builder().header("set-cookie", "sid=1").body(()).unwrap();
+    /// assert!(layer.explain_response(&request, &answer.into_parts().0).would_be_shared());
     /// ```
     #[must_use]
     pub fn strip_set_cookie(self) -> Self {
@@ -61,10 +70,12 @@ impl<C> HttpSingleflightLayer<C> {
     /// # Examples
     ///
     /// ```
-    /// # use http::HeaderName;
+    /// # use http::{HeaderName, Request, Response};
     /// # use tower_singleflight::HttpSingleflightLayer;
     /// let layer = HttpSingleflightLayer::new().keep_header(HeaderName::from_static("x-acme-session"));
-    /// # drop(layer);
+    /// let (request, ()) = Request::get("/report/7").body(()).unwrap().into_parts();
+    /// let answer = Response::builder().header("x-acme-session", "1").body(()).unwrap();
+    /// assert!(!layer.explain_response(&request, &answer.into_parts().0).would_be_shared());
     /// ```
     #[must_use]
     pub fn keep_header(self, name: HeaderName) -> Self {

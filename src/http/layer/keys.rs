@@ -46,11 +46,15 @@ impl<C> HttpSingleflightLayer<C> {
     /// # Examples
     ///
     /// ```
+    /// # use http::{Request, Response};
     /// use tower_singleflight::HttpSingleflightLayer;
     ///
     /// // A catalogue that only customers may read, and that is the same for all: it says `Cache-Control: public`.
     /// let layer = HttpSingleflightLayer::new().share_authorized();
-    /// # drop(layer);
+    /// let request = Request::get("/catalogue").header("authorization", "Bearer 1").body(()).unwrap().into_parts().0;
+    /// let answer = |value| Response::builder().header("cache-control", value).body(()).unwrap().into_parts().0;
+    /// assert!(layer.explain_response(&request, &answer("public")).would_be_shared());
+    /// assert!(!layer.explain_response(&request, &answer("max-age=60")).would_be_shared());
     /// ```
     #[must_use]
     pub fn share_authorized(self) -> Self {
@@ -150,11 +154,14 @@ impl<C> HttpSingleflightLayer<C> {
     /// # Examples
     ///
     /// ```
+    /// # use http::Request;
     /// use tower_singleflight::HttpSingleflightLayer;
     ///
     /// // All who ask for a path get the same answer, whatever their query and their fields are.
     /// let layer = HttpSingleflightLayer::new().key_fn(|parts| Some(parts.uri.path().to_owned()));
-    /// # drop(layer);
+    /// let key = |target| layer.key(&Request::get(target).body(()).unwrap().into_parts().0);
+    /// assert_eq!(key("/report?user=1"), key("/report?user=2"));
+    /// assert_ne!(key("/report"), key("/account"));
     /// ```
     #[must_use]
     pub fn key_fn<F, K>(self, key_fn: F) -> Self

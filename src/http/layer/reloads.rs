@@ -52,9 +52,13 @@ impl<C> HttpSingleflightLayer<C> {
     /// # Examples
     ///
     /// ```
+    /// # use http::Request;
     /// # use tower_singleflight::HttpSingleflightLayer;
     /// let layer = HttpSingleflightLayer::new().fresh_if(|parts| parts.uri.path().starts_with("/balance/"));
-    /// # drop(layer);
+    /// let parts = |path| Request::get(path).body(()).unwrap().into_parts().0;
+    /// let joins = |path| layer.explain(&parts(path), &parts(path)).would_share();
+    /// assert!(joins("/report/7"));
+    /// assert!(!joins("/balance/7")); // it waits for the next run
     /// ```
     #[must_use]
     pub fn fresh_if<F>(self, fresh_if: F) -> Self

@@ -40,11 +40,12 @@ impl<C> HttpSingleflightLayer<C> {
     /// # Examples
     ///
     /// ```
-    /// # use http::Method;
+    /// # use http::{Method, Request};
     /// # use tower_singleflight::HttpSingleflightLayer;
     /// let query = Method::from_bytes(b"QUERY").unwrap();
-    /// let layer = HttpSingleflightLayer::new().methods([query]).content_key(64 << 10);
-    /// # drop(layer);
+    /// let layer = HttpSingleflightLayer::new().methods([query.clone()]).content_key(64 << 10);
+    /// let (request, ()) = Request::builder().method(query).uri("/reports").body(()).unwrap().into_parts();
+    /// assert!(layer.explain(&request, &request).would_share());
     /// ```
     #[must_use]
     pub fn methods<I: IntoIterator<Item = Method>>(self, methods: I) -> Self {
@@ -66,14 +67,20 @@ impl<C> HttpSingleflightLayer<C> {
     /// # Examples
     ///
     /// ```
-    /// use http::Method;
-    /// use tower_singleflight::HttpSingleflightLayer;
+    /// use http::{Method, Request};
+    /// use tower_singleflight::{HttpSingleflightLayer, http::Asked};
     ///
     /// let layer = HttpSingleflightLayer::new()
     ///     .methods([Method::POST])
     ///     .content_if(|_, content| content.starts_with(b"SELECT ") && !content.contains(&b';'))
     ///     .content_key(64 << 10);
-    /// # drop(layer);
+    /// let (parts, ()) = Request::post("/query").body(()).unwrap().into_parts();
+    /// let shares = |content: &'static str| {
+    ///     let asked = Asked::new(&parts).content(content);
+    ///     layer.explain(asked.clone(), asked).would_share()
+    /// };
+    /// assert!(shares("SELECT 1"));
+    /// assert!(!shares("DELETE FROM t"));
     /// ```
     #[must_use]
     pub fn content_if<F>(self, content_if: F) -> Self
@@ -92,11 +99,13 @@ impl<C> HttpSingleflightLayer<C> {
     /// # Examples
     ///
     /// ```
-    /// # use http::Method;
-    /// # use tower_singleflight::HttpSingleflightLayer;
+    /// # use http::{Method, Request};
+    /// # use tower_singleflight::{HttpSingleflightLayer, http::{Asked, Difference}};
     /// // Searches by `POST`, told apart by what they search for. What has more than 64 KiB goes alone.
     /// let layer = HttpSingleflightLayer::new().methods([Method::POST]).content_key(64 << 10);
-    /// # drop(layer);
+    /// let (parts, ()) = Request::post("/search").body(()).unwrap().into_parts();
+    /// let search = |content: &'static str| Asked::new(&parts).content(content);
+    /// assert_eq!(layer.explain(search("rust"), search("tower")).differences(), [Difference::Content]);
     /// ```
     #[must_use]
     pub fn content_key(self, max_bytes: usize) -> HttpSingleflightLayer<Contents> {
@@ -111,9 +120,16 @@ impl<C> HttpSingleflightLayer<C> {
     /// # Examples
     ///
     /// ```
+    /// # use http::Request;
     /// # use tower_singleflight::HttpSingleflightLayer;
     /// let layer = HttpSingleflightLayer::new().grpc(["/reports.Reports/Get"]);
-    /// # drop(layer);
+    /// let call = |method| {
+    ///     let request = Request::post(method).header("content-type", "application/grpc").body(()).unwrap();
+    ///     request.into_parts().0
+    /// };
+    /// let (get, list) = (call("/reports.Reports/Get"), call("/reports.Reports/List"));
+    /// assert!(layer.explain(&get, &get).would_share());
+    /// assert!(!layer.explain(&list, &list).would_share());
     /// ```
     #[must_use]
     pub fn grpc<I>(self, methods: I) -> HttpSingleflightLayer<Contents>
