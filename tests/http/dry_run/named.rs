@@ -33,107 +33,10 @@ fn with(name: &'static str, values: [&str; 2], number: usize) -> Request<Request
     get_with("http://h/x", &[(name, values[number % 2])])
 }
 
-#[tokio::test]
-async fn each_kind_of_input_has_its_name_its_rule_and_its_remedy() {
-    let layer = HttpSingleflightLayer::new;
-    let cookies = "key_cookies([\"sid\"]) or per_credential()";
-    let cases: [(HttpSingleflightLayer, Ask, &str, &str, &str); 12] = [
-        (
-            layer().ignore_query(["page"]),
-            |number| get_with(["http://h/x?page=1&q=1", "http://h/x?page=2&q=1"][number % 2], &[]),
-            "?page",
-            "S2",
-            "no ignore_query([\"page\"])",
-        ),
-        (
-            layer().key_fn(|_| Some(7)),
-            |number| get_with(["http://h/x", "http://h/y"][number % 2], &[]),
-            "path",
-            "S2",
-            "key_fn(..) that has it",
-        ),
-        (
-            layer().key_fn(|_| Some(7)),
-            |number| get_with(["http://h/x", "http://i/x"][number % 2], &[]),
-            "authority",
-            "S2",
-            "key_fn(..) that has it",
-        ),
-        (
-            layer().key_fn(|_| Some(7)),
-            |number| get_with("/x", &[("host", ["h", "i"][number % 2])]),
-            "authority",
-            "S2",
-            "key_fn(..) that has it",
-        ),
-        (
-            layer(),
-            |number| {
-                let mut request = get_with("http://h/x", &[]);
-                *request.version_mut() = [Version::HTTP_11, Version::HTTP_10][number % 2];
-                request
-            },
-            "version",
-            "S30",
-            "coalesce_if(..)",
-        ),
-        (
-            layer().ignore_cookies_named(["sid", "theme"]),
-            // The other one does not matter, and is not named.
-            |number| {
-                let cookie = ["sid=1; theme=dark", "sid=2; theme=dark", "theme=light; sid=1", "sid=2"][number];
-                get_with("http://h/x", &[("cookie", cookie)])
-            },
-            "cookie sid",
-            "S6",
-            cookies,
-        ),
-        (
-            layer().ignore_cookies(),
-            |number| with("cookie", ["sid=1; a=1", "a=1; sid=2"], number),
-            "cookie sid",
-            "S6",
-            cookies,
-        ),
-        // One that is in the key is not named.
-        (
-            layer().ignore_cookies().key_cookies(["lang"]),
-            |number| with("cookie", ["lang=en; sid=1", "lang=en; sid=2"], number),
-            "cookie sid",
-            "S6",
-            cookies,
-        ),
-        // Without a value its name may be one.
-        (
-            layer().ignore_cookies(),
-            |number| with("cookie", ["dark=", "Bearer=="], number),
-            "cookie",
-            "S6",
-            "key_cookies([..]) or per_credential()",
-        ),
-        // Which cookies these are readers may not agree upon.
-        (
-            layer().ignore_cookies(),
-            |number| with("cookie", ["sid=1,2", "sid=2,1"], number),
-            "cookie",
-            "S6",
-            "key_cookies([..]) or per_credential()",
-        ),
-        (
-            layer().share_authorized(),
-            |number| with("authorization", ["Bearer a", "Bearer b"], number),
-            "authorization",
-            "S5",
-            "per_credential()",
-        ),
-        (
-            layer().ignore_headers(["x-tenant"]),
-            |number| with("x-tenant", ["a", "b"], number),
-            "x-tenant",
-            "S27",
-            "key_header(\"x-tenant\")",
-        ),
-    ];
+/// Requests to a layer, the input in which they differ, the rule that leaves it out of the key, and what mends that.
+type Case = (HttpSingleflightLayer, Ask, &'static str, &'static str, &'static str);
+
+async fn each_is_named(cases: impl IntoIterator<Item = Case>) {
     for (layer, ask, input, rule, remedy) in cases {
         let (colour, remedies, causes, text) = found(layer, ask).await;
         let expected = json!([{
@@ -154,4 +57,126 @@ async fn each_kind_of_input_has_its_name_its_rule_and_its_remedy() {
         assert!(text.contains(&note), "{text}");
         assert!(!text.contains("Bearer") && !text.contains("dark"), "no value is told: {text}");
     }
+}
+
+/// All requests have one key.
+fn one_key() -> HttpSingleflightLayer {
+    HttpSingleflightLayer::new().key_fn(|_| Some(7))
+}
+
+#[tokio::test]
+async fn targets_and_versions_have_their_names_their_rules_and_their_remedies() {
+    let cases: [Case; 5] = [
+        (
+            HttpSingleflightLayer::new().ignore_query(["page"]),
+            |number| get_with(["http://h/x?page=1&q=1", "http://h/x?page=2&q=1"][number % 2], &[]),
+            "?page",
+            "S2",
+            "no ignore_query([\"page\"])",
+        ),
+        (
+            one_key(),
+            |number| get_with(["http://h/x", "http://h/y"][number % 2], &[]),
+            "path",
+            "S2",
+            "key_fn(..) that has it",
+        ),
+        (
+            one_key(),
+            |number| get_with(["http://h/x", "http://i/x"][number % 2], &[]),
+            "authority",
+            "S2",
+            "key_fn(..) that has it",
+        ),
+        (
+            one_key(),
+            |number| get_with("/x", &[("host", ["h", "i"][number % 2])]),
+            "authority",
+            "S2",
+            "key_fn(..) that has it",
+        ),
+        (
+            HttpSingleflightLayer::new(),
+            |number| {
+                let mut request = get_with("http://h/x", &[]);
+                *request.version_mut() = [Version::HTTP_11, Version::HTTP_10][number % 2];
+                request
+            },
+            "version",
+            "S30",
+            "coalesce_if(..)",
+        ),
+    ];
+    each_is_named(cases).await;
+}
+
+#[tokio::test]
+async fn cookies_have_their_names_their_rule_and_their_remedy() {
+    let remedy = "key_cookies([\"sid\"]) or per_credential()";
+    let cases: [Case; 5] = [
+        (
+            HttpSingleflightLayer::new().ignore_cookies_named(["sid", "theme"]),
+            // The other one does not matter, and is not named.
+            |number| {
+                let cookie = ["sid=1; theme=dark", "sid=2; theme=dark", "theme=light; sid=1", "sid=2"][number];
+                get_with("http://h/x", &[("cookie", cookie)])
+            },
+            "cookie sid",
+            "S6",
+            remedy,
+        ),
+        (
+            HttpSingleflightLayer::new().ignore_cookies(),
+            |number| with("cookie", ["sid=1; a=1", "a=1; sid=2"], number),
+            "cookie sid",
+            "S6",
+            remedy,
+        ),
+        // One that is in the key is not named.
+        (
+            HttpSingleflightLayer::new().ignore_cookies().key_cookies(["lang"]),
+            |number| with("cookie", ["lang=en; sid=1", "lang=en; sid=2"], number),
+            "cookie sid",
+            "S6",
+            remedy,
+        ),
+        // Without a value its name may be one.
+        (
+            HttpSingleflightLayer::new().ignore_cookies(),
+            |number| with("cookie", ["dark=", "Bearer=="], number),
+            "cookie",
+            "S6",
+            "key_cookies([..]) or per_credential()",
+        ),
+        // Which cookies these are readers may not agree upon.
+        (
+            HttpSingleflightLayer::new().ignore_cookies(),
+            |number| with("cookie", ["sid=1,2", "sid=2,1"], number),
+            "cookie",
+            "S6",
+            "key_cookies([..]) or per_credential()",
+        ),
+    ];
+    each_is_named(cases).await;
+}
+
+#[tokio::test]
+async fn fields_have_their_names_their_rules_and_their_remedies() {
+    let cases: [Case; 2] = [
+        (
+            HttpSingleflightLayer::new().share_authorized(),
+            |number| with("authorization", ["Bearer a", "Bearer b"], number),
+            "authorization",
+            "S5",
+            "per_credential()",
+        ),
+        (
+            HttpSingleflightLayer::new().ignore_headers(["x-tenant"]),
+            |number| with("x-tenant", ["a", "b"], number),
+            "x-tenant",
+            "S27",
+            "key_header(\"x-tenant\")",
+        ),
+    ];
+    each_is_named(cases).await;
 }
