@@ -103,8 +103,8 @@ pub enum Reason {
     NotShareable,
     /// The flight's task died without an outcome: its runtime was shut down.
     Lost,
-    /// The call was made by the flight's own work, directly or through other flights: each would have waited for the
-    /// other.
+    /// The call was made, or is polled, by the flight's own work, directly or through other flights: each would have
+    /// waited for the other.
     Reentrant,
     /// The flight would have needed a task, or the follower a timer, and the caller is outside any tokio runtime.
     NoRuntime,

@@ -10,7 +10,7 @@ use std::{
 use super::{
     lifecycle::Leaving,
     park::{NeedsWaker, WaiterRef},
-    reentrancy::Edge,
+    reentrancy::{self, Edge},
     shard::{Shard, ShardOutcome},
     shared_outcome::CallerPart,
 };
@@ -29,8 +29,8 @@ pub(super) struct Follower<K, T> {
     outcome: Option<Arc<ShardOutcome<K, T>>>,
     /// The place among the flight's waiters, once the caller has parked.
     parked: Option<WaiterRef>,
-    /// `Some` if the call was made by the work of another flight; held for its `Drop`.
-    _edge: Rare<Edge>,
+    /// `Some` if the call was made, or is polled, by the work of another flight; held for its `Drop`.
+    edge: Rare<Edge>,
     span: WaitSpan,
 }
 
@@ -58,7 +58,7 @@ impl<K, T> Default for FollowerExtras<K, T> {
 impl<K, T> Follower<K, T> {
     /// Stands for a caller that the flight has counted.
     pub(super) fn new(outcome: Arc<ShardOutcome<K, T>>, edge: Option<Box<Edge>>) -> Self {
-        Self { outcome: Some(outcome), parked: None, _edge: edge.into(), span: WaitSpan::default() }
+        Self { outcome: Some(outcome), parked: None, edge: edge.into(), span: WaitSpan::default() }
     }
 
     /// Returns what starts the caller's own work in a task, in this scope if there is one; `None` once the caller has its part.
@@ -82,6 +82,10 @@ impl<K, T> Follower<K, T> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CallerPart<T, Shard<K, T>>> {
         let Some(outcome) = &self.outcome else { panic!("a call was polled after it had completed") };
         if !outcome.is_told() {
+            if self.parked.is_none() && self.waits_for_itself() {
+                self.release(Reason::Reentrant);
+                return Poll::Ready(CallerPart::Alone(Reason::Reentrant, None));
+            }
             let panicking = Panicking(self);
             let parks = panicking.0.park(cx);
             forget(panicking);
@@ -96,6 +100,18 @@ impl<K, T> Follower<K, T> {
                 Poll::Ready(part)
             }
             None => unreachable!("it was there a moment ago"),
+        }
+    }
+
+    /// Notes whose work polls the caller, where another task has made the call; returns whether its flight waits for that work.
+    #[inline]
+    fn waits_for_itself(&mut self) -> bool {
+        match (reentrancy::current(), &self.outcome) {
+            (Some(from), Some(outcome)) if self.edge.is_none() => {
+                *self.edge = Edge::between(outcome.flight.id(outcome.shard.number), from);
+                self.edge.is_none()
+            }
+            _ => false,
         }
     }
 

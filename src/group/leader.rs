@@ -11,12 +11,12 @@ use super::{
     lifecycle::{Driver, Ending, Stage},
     park::{NeedsWaker, park},
     poll_guard::PollGuard,
-    reentrancy::Edge,
+    reentrancy::{self, Edge},
     shard::{Launch, Locked, Shard},
     shared_outcome::{CallerPart, PartValue},
     work::BoxedWork,
 };
-use crate::{Reason, Role, observe::Watch, rare::Rare};
+use crate::{FlightId, Reason, Role, observe::Watch, rare::Rare};
 
 /// A registered caller (invariant 2). Dropping it leaves the flight.
 pub(super) struct Leader<K, T> {
@@ -34,7 +34,8 @@ struct Registration {
     parked: bool,
     /// The flight still counts this caller.
     registered: bool,
-    /// `Some` if the call was made by the work of another flight; held for its `Drop`, until the flight has ended.
+    /// `Some` if the call was made, or is polled, by the work of another flight; held for its `Drop`, until the flight has
+    /// ended.
     edge: Rare<Edge>,
 }
 
@@ -79,6 +80,9 @@ impl Registration {
         cx: &mut Context<'_>,
         watch: impl FnOnce() -> Option<&'w mut Watch>,
     ) -> Poll<CallerPart<T, Shard<K, T>>> {
+        if let Some(from) = reentrancy::current() {
+            self.note_who_polls(self.flight.id(shard.number), from);
+        }
         loop {
             let mut locked = shard.lock();
             let Some(work) = self.take_work(&mut locked) else {
@@ -115,6 +119,16 @@ impl Registration {
             };
             self.end();
             return Poll::Ready(own_part(ending));
+        }
+    }
+
+    /// Notes at the first poll that this work waits for the flight, where another task has made the call.
+    #[cold]
+    fn note_who_polls(&mut self, flight: FlightId, from: FlightId) {
+        if self.registered && !self.parked && self.edge.is_none() {
+            // `None` is a circle: a fresh call that waits behind the very flight that polls it. Its leader cannot go alone,
+            // since its work is the waiting flight's by now. Such a call has to be made by the work itself to be seen.
+            *self.edge = Edge::between(flight, from);
         }
     }
 

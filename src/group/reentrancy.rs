@@ -2,7 +2,8 @@
 //!
 //! A flight's work is polled with its flight as the thread's current one. A call made meanwhile is an edge, "this
 //! flight was called from that one", which stands as long as the call. A call that would close a circle of edges is
-//! re-entrant. Only calls made while work is being polled come here; all others see an empty thread-local and go on.
+//! re-entrant. A call that another task has made, such as the worker of a `Buffer`, is the work's own too if the work is
+//! the first to poll it. Only calls that work makes or polls come here; all others see an empty thread-local and go on.
 
 use std::{
     cell::Cell,

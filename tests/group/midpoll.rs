@@ -18,7 +18,7 @@ use crate::work::{never, settle, until};
 
 type Follower = Call<&'static str, u32, fn() -> std::future::Ready<u32>>;
 
-/// Joins from another thread: from this one it would be the work calling its own key.
+/// Joins from another thread: from this one it would be the work calling its own key. It is polled elsewhere too.
 fn join(group: &Group<&'static str, u32>, runtime: &Handle) -> Follower {
     let (group, runtime) = (group.clone(), runtime.clone());
     let joining = thread::spawn(move || {
@@ -171,9 +171,12 @@ async fn the_waker_of_a_follower_that_panics_does_not_fail_the_leader_that_wakes
     let kept = Arc::clone(&place);
     let mut leader = task::spawn(group.call("key", move || async move {
         let mut follower = join(&inner, &runtime);
-        let waker = Waker::from(Arc::new(Grumbling));
-        assert!(Pin::new(&mut follower).poll(&mut Context::from_waker(&waker)).is_pending());
-        *kept.lock().unwrap() = Some(follower);
+        let polling = thread::spawn(move || {
+            let waker = Waker::from(Arc::new(Grumbling));
+            assert!(Pin::new(&mut follower).poll(&mut Context::from_waker(&waker)).is_pending());
+            follower
+        });
+        *kept.lock().unwrap() = Some(polling.join().expect("the follower parks"));
         1
     }));
     let outcome = assert_ready!(leader.poll());

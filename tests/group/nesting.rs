@@ -70,3 +70,66 @@ async fn work_that_calls_its_own_key_runs_that_call_alone() {
     assert_eq!(outcome.value, 3);
     assert!(group.is_empty());
 }
+
+/// As a worker's does that makes all calls, such as tower's `Buffer`.
+async fn called_elsewhere<C: Send + 'static>(call: impl FnOnce() -> C + Send + 'static) -> C {
+    tokio::spawn(async move { call() }).await.expect("it only makes a call")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_another_task_has_made_is_the_works_own_where_the_work_polls_it() {
+    let group: Group<&str, u32> = Group::new();
+    let outer = group.clone();
+    let call = group.call("a", move || async move {
+        let call = called_elsewhere(move || outer.call("a", || async { 7 })).await;
+        assert!(!call.is_leader(), "nothing shows yet who waits for it");
+        let outcome = call.await;
+        assert_eq!(outcome.role, Role::Alone(Reason::Reentrant));
+        outcome.value
+    });
+    let outcome = timeout(Duration::from_secs(1), call).await.expect("nobody waits for itself");
+    assert_eq!(outcome.value, 7);
+    let stats = group.stats();
+    assert_eq!((stats.led, stats.followed, stats.released, stats.waiting), (1, 1, 1, 0));
+    assert!(group.is_empty());
+}
+
+/// a -> b -> a, each call made by another task.
+#[tokio::test(start_paused = true)]
+async fn a_circle_of_calls_that_other_tasks_have_made_is_seen_where_they_are_polled() {
+    for shared in [false, true] {
+        let group: Group<&str, u32> = Group::new();
+        let (to_b, to_a) = (group.clone(), group.clone());
+        let of_b = move || async move {
+            let outcome = called_elsewhere(move || to_a.call("a", || async { 3 })).await.await;
+            assert_eq!(outcome.role, Role::Alone(Reason::Reentrant));
+            outcome.value
+        };
+        let a =
+            group.call("a", move || async move { called_elsewhere(move || to_b.call("b", of_b)).await.await.value });
+        let follower = shared.then(|| group.call("a", never));
+        let a = timeout(Duration::from_secs(1), a).await.expect("nobody waits for itself");
+        assert_eq!(a.value, 3);
+        if let Some(follower) = follower {
+            assert_eq!(follower.await.value, 3);
+        }
+        assert!(group.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_another_task_has_made_is_shared_where_its_work_does_not_wait_for_the_caller() {
+    let (group, of_a) = (Group::new(), Work::default());
+    let a = group.spawn("a", of_a.run(5));
+    let to_a = group.clone();
+    let b = group.spawn("b", move || async move {
+        let outcome = called_elsewhere(move || to_a.call("a", never)).await.await;
+        assert_eq!(outcome.role, Role::Follower);
+        outcome.value
+    });
+    settle().await;
+    assert_eq!(group.callers("a"), 2);
+    of_a.gate.notify_one();
+    assert_eq!((a.await.value, b.await.value), (5, 5));
+    assert!(group.is_empty());
+}

@@ -5,21 +5,25 @@ use std::{
     future::{Ready, ready},
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{
+    FutureExt, TryFutureExt,
+    future::{BoxFuture, join_all},
+};
 use tokio_test::{assert_pending, task};
 use tower::{
-    BoxError, Service, ServiceBuilder, ServiceExt,
+    BoxError, Layer, Service, ServiceBuilder, ServiceExt,
     limit::{ConcurrencyLimitLayer, RateLimitLayer},
     load_shed::error::Overloaded,
     retry::Policy,
     service_fn,
     timeout::error::Elapsed,
+    util::BoxService,
 };
 use tower_singleflight::{Group, SharedError, SingleflightLayer};
 use tower_test::{assert_request_eq, mock};
@@ -262,4 +266,29 @@ async fn the_builders_methods_put_the_layers_where_they_are_called() {
         .service(service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) }));
     let response = service.oneshot(Request::new(Body::empty())).await.unwrap();
     assert_eq!(response.extensions().get::<Coalesced>().map(|coalesced| coalesced.role), Some(Role::Leader));
+}
+
+/// The worker of a buffer makes all calls, whoever has asked it.
+#[tokio::test(start_paused = true)]
+async fn work_that_asks_for_its_own_key_through_a_buffer_above_does_not_wait_for_itself() {
+    type Buffered = tower::buffer::Buffer<u64, BoxFuture<'static, Result<u64, SharedError>>>;
+    for callers in [1, 5] {
+        let (calls, top) = (Arc::new(AtomicUsize::new(0)), Arc::new(OnceLock::<Buffered>::new()));
+        let (count, again) = (Arc::clone(&calls), Arc::clone(&top));
+        let layered = SingleflightLayer::new(by_id).layer(service_fn(move |id: u64| {
+            let asks_again = (count.fetch_add(1, SeqCst) == 0).then(|| again.get().expect("it is set").clone());
+            match asks_again {
+                Some(top) => top.oneshot(id).map_err(SharedError::new).boxed(),
+                None => ready(Ok(10 * id)).boxed(),
+            }
+        }));
+        let group = layered.group().clone();
+        let service = tower::buffer::Buffer::new(BoxService::new(layered), 8);
+        assert!(top.set(service.clone()).is_ok());
+        let answers = join_all((0..callers).map(|_| service.clone().oneshot(7)));
+        let answers = tokio::time::timeout(Duration::from_secs(1), answers).await.expect("nobody waits for itself");
+        assert!(answers.into_iter().all(|answer| answer.unwrap() == 70));
+        assert_eq!(calls.load(SeqCst), 2, "the first call's, and the one that it made itself");
+        assert!(group.is_empty());
+    }
 }
