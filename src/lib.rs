@@ -90,13 +90,15 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `http` (default) | [`HttpSingleflightLayer`], [`CloneBodyLayer`](http::CloneBodyLayer), [`SharedBody`] |
-//! | `axum` (default) | sharing over all connections of an axum router, and keys by the URI that was asked for (axum's `OriginalUri`); without it, requests share within one connection, unless `group` gives a group |
+//! | `axum` (default) | sharing over all connections of a router of axum 0.8, and keys by the URI that was asked for (axum's `OriginalUri`); without it, and with an older axum, requests share within one connection, unless `group` gives a group, and the layer must not stand [below a `nest`](guide/security/index.html#what-the-key-cannot-see) whose prefix has parameters |
 //! | `tracing` (default) | the current span goes with the work when it moves to another task; each follower has a span that follows from its leader's |
 //! | `dry-run` | [`HttpSingleflightLayer::dry_run`]: tries what the layer would do, and reports what it found |
 //! | `fleet` | [`fleet`]: flights that many processes share |
 //! | `metrics` | [`Metered`](metrics::Metered): counters, gauges and histograms |
 //! | `spill` | [`LargeBodies::Spill`](http::LargeBodies::Spill): what does not fit the window waits in temporary files |
 //! | `status` | [`http::StatusPage`]: a live page about the layers, to mount in the application |
+//!
+//! It takes services of `tower-service` 0.3, which tower 0.4 and 0.5 have, with messages of `http` 1.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

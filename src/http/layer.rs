@@ -58,7 +58,9 @@ use crate::{Limits, context::Scope};
 /// A layer value and its clones have one group for requests that show the URI they were asked for, as all do inside an
 /// axum router (feature `axum`); they share over all connections, and routes are told apart. Requests that do not show
 /// it share within one [`layer`](Layer::layer) call: axum makes one for every connection, so without the feature
-/// nothing is shared between connections. [`group`](Self::group) overrides both. Give each application a value of its
+/// nothing is shared between connections. Without the feature, and with an axum older than 0.8, the layer must not stand
+/// below a `nest` whose prefix has parameters, since it [cannot see](crate::guide::security#what-the-key-cannot-see) what
+/// that has taken off the path. [`group`](Self::group) overrides both. Give each application a value of its
 /// own, not a clone: two that are asked for the same host and path would share.
 ///
 /// # Examples
