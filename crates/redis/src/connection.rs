@@ -7,8 +7,7 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisResult,
-    ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value,
     aio::{AsyncPushSender, MultiplexedConnection, SendError},
 };
 use tokio::{runtime::Handle, sync::watch, time::Instant};
@@ -17,7 +16,7 @@ use crate::Inbox;
 
 /// The first pause between two attempts to connect, and the longest: each is twice the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
-/// A connection younger than this is kept even if its server can only be read: the next one may lead there, too.
+/// A connection younger than this is kept even if its server leads no more: the next one may go there, too.
 const YOUNG: Duration = Duration::from_secs(1);
 
 /// How long after a subscription was refused it is asked for again, at most.
@@ -155,7 +154,7 @@ impl Parts {
             Some(error) if error.is_unrecoverable_error() => true,
             _ => {
                 current.unanswered = None;
-                error.is_some_and(is_read_only) && current.began.elapsed() >= YOUNG
+                error.is_some_and(leads_no_more) && current.began.elapsed() >= YOUNG
             }
         };
         if gives_up {
@@ -249,10 +248,13 @@ async fn sleep_for_about(pause: Duration) {
     tokio::time::sleep(pause.mul_f32(0.5 + rand::random::<f32>() / 2.0)).await;
 }
 
-/// Returns whether the server refused a write, as a replica does. In Redis 6 the error of a script has no code.
-fn is_read_only(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
-        || error.detail().is_some_and(|detail| detail.contains("-READONLY"))
+/// How a server refuses what another one may do: a replica, one that knows no leader, and a leader that its replicas have left.
+const LEADS_NO_MORE: [&str; 3] = ["READONLY", "MASTERDOWN", "NOREPLICAS"];
+
+/// Returns whether the server refused since it leads no more. In Redis 6 the error of a script has no code.
+fn leads_no_more(error: &RedisError) -> bool {
+    let says = |code| error.code() == Some(code) || error.detail().is_some_and(|detail| detail.contains(code));
+    LEADS_NO_MORE.into_iter().any(says)
 }
 
 /// Takes what comes on one connection without being asked for.
