@@ -28,7 +28,8 @@ use crate::{Limits, observe::Observed};
 /// # Guarantees
 ///
 /// 1. While the engine answers and leases are renewed, the flights of one key overlap on one process at most.
-/// 2. A follower only ever gets the outcome of the flight that it joined, and never one that anybody had when it called.
+/// 2. A follower only ever gets the outcome of the flight that it joined. While the engine answers within the budget, that is
+///    never one that anybody had when it called.
 /// 3. The engine never makes a call fail: where it does not answer in time, the work runs here. Each caller waits for
 ///    it for at most twice the [budget](FleetSettings::budget).
 /// 4. What lies in the engine is encrypted, and tells nothing of keys or values to whoever reads it there.
