@@ -149,6 +149,22 @@ async fn only_three_paths_are_there_and_they_are_only_to_be_read() {
     }
 }
 
+/// Servers leave content out over HTTP/1, and send it over HTTP/2.
+#[tokio::test]
+async fn nothing_that_is_said_to_head_has_content() {
+    let page = StatusPage::new();
+    let elsewhere = page.clone().only_hosts(["status.internal"]);
+    for (page, path, status) in [
+        (&page, "/plain", StatusCode::OK),
+        (&page, "/index.html", StatusCode::NOT_FOUND),
+        (&elsewhere, "/plain", StatusCode::MISDIRECTED_REQUEST),
+    ] {
+        let response = ask(page, Method::HEAD, path).await;
+        assert_eq!(response.status(), status);
+        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty(), "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_name_of_somebody_elses_is_refused() {
     let page = StatusPage::new().only_hosts(["status.internal"]);

@@ -23,7 +23,12 @@ impl<B> Service<Request<B>> for StatusPage {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(self.answer(request.method(), request.uri(), request.headers())))
+        let mut response = self.answer(request.method(), request.uri(), request.headers());
+        // RFC 9110, section 9.3.2. Servers leave content out over HTTP/1, but not over HTTP/2.
+        if request.method() == Method::HEAD {
+            *response.body_mut() = StatusBody::whole("");
+        }
+        ready(Ok(response))
     }
 }
 
