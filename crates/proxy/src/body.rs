@@ -85,7 +85,7 @@ where
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::{convert::Infallible, task::Waker};
 
     use tokio::time::advance;
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     /// A body that brings what is laid into it.
-    struct Given(Option<Bytes>);
+    pub(crate) struct Given(pub(crate) Option<Bytes>);
 
     impl Body for Given {
         type Data = Bytes;

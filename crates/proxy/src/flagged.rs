@@ -141,23 +141,12 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for Flagged<B> {
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, task::Waker};
+    use std::task::Waker;
 
     use tokio::{task::yield_now, time::advance};
 
     use super::*;
-
-    /// A body that brings what is laid into it.
-    struct Given(Option<Bytes>);
-
-    impl Body for Given {
-        type Data = Bytes;
-        type Error = Infallible;
-
-        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            self.0.take().map_or(Poll::Pending, |data| Poll::Ready(Some(Ok(Frame::data(data)))))
-        }
-    }
+    use crate::body::tests::Given;
 
     #[tokio::test(start_paused = true)]
     async fn content_may_stand_still_while_the_answer_comes_and_be_slow_behind_it() {
