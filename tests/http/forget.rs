@@ -2,7 +2,10 @@
 
 use tower_singleflight::{HttpSingleflightLayer, http::HttpKey};
 
-use crate::origin::{Plain, bench, get, ok, text};
+use crate::{
+    origin::{Plain, bench, get, ok, text},
+    writes::get_old_and_new,
+};
 
 #[tokio::test]
 async fn a_forgotten_flight_is_joined_no_more_and_still_serves_its_callers() {
@@ -13,11 +16,7 @@ async fn a_forgotten_flight_is_joined_no_more_and_still_serves_its_callers() {
     assert!(bench.group.forget(&key));
     assert!(!bench.group.forget(&key));
     let after = bench.call(get("/x"));
-    reading.answer(ok(&[], "old"));
-    bench.next().await.answer(ok(&[], "new"));
-    assert_eq!(text(before.await.unwrap()).await, "old");
-    assert_eq!(text(after.await.unwrap()).await, "new");
-    assert!(bench.group.is_empty());
+    get_old_and_new(&mut bench, reading, [before, after]).await;
 }
 
 #[tokio::test]

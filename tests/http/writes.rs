@@ -3,7 +3,7 @@
 use http::Method;
 use tower_singleflight::{HttpSingleflightLayer, Role};
 
-use crate::origin::{Plain, bench, get, get_with, ok, request, status, text};
+use crate::origin::{Answer, Call, Held, Plain, RequestBody, bench, get, get_with, ok, request, status, text};
 
 /// What becomes of a write.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,18 @@ async fn fences_once(method: &str, fields: &[(&str, &str)], end: End<'_>, read: 
     assert_eq!(text(after.await.unwrap()).await, if fenced { "new" } else { "old" });
     assert!(bench.group.is_empty());
     fenced
+}
+
+/// Answers a read that nobody joins any more, and then the one that began after that: each caller has its own answer.
+pub(crate) async fn get_old_and_new<F>(bench: &mut Plain, reading: Held<RequestBody>, [before, after]: [Call<F>; 2])
+where
+    F: Future<Output = Answer>,
+{
+    reading.answer(ok(&[], "old"));
+    bench.next().await.answer(ok(&[], "new"));
+    assert_eq!(text(before.await.unwrap()).await, "old");
+    assert_eq!(text(after.await.unwrap()).await, "new");
+    assert!(bench.group.is_empty());
 }
 
 /// It is told nothing any more, and is counted once; what it was told of is as without it.
@@ -161,11 +173,7 @@ async fn s21_a_path_is_fenced_in_every_encoding() {
         write.await.unwrap();
         let after = bench.call(get(read));
         assert_eq!(bench.count().await, 3, "{written}, {located:?}, {read}");
-        reading.answer(ok(&[], "old"));
-        bench.next().await.answer(ok(&[], "new"));
-        assert_eq!(text(before.await.unwrap()).await, "old");
-        assert_eq!(text(after.await.unwrap()).await, "new");
-        assert!(bench.group.is_empty());
+        get_old_and_new(&mut bench, reading, [before, after]).await;
     }
 }
 
@@ -195,11 +203,7 @@ async fn s21_a_write_that_panics_fences() {
     assert!(write.await.unwrap_err().is_panic());
     let after = bench.call(get("/x"));
     assert_eq!(bench.count().await, 3);
-    reading.answer(ok(&[], "old"));
-    bench.next().await.answer(ok(&[], "new"));
-    assert_eq!(text(before.await.unwrap()).await, "old");
-    assert_eq!(text(after.await.unwrap()).await, "new");
-    assert!(bench.group.is_empty());
+    get_old_and_new(&mut bench, reading, [before, after]).await;
 }
 
 /// An entry is deleted, and its list is read.
