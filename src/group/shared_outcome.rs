@@ -28,7 +28,6 @@ pub(crate) struct SharedOutcome<T, S> {
 
 /// How a flight ended, as it is told to all: made of an `Ending`, or of none where the flight is lost. The leader reads it only
 /// if everybody got the value.
-#[derive(Clone)]
 pub(super) enum Told<T> {
     /// Everybody gets the value.
     Shared { value: T, callers: usize },
@@ -130,17 +129,15 @@ impl<T: Clone, S> SharedOutcome<T, S> {
     fn take<W>(self: Arc<Self>, role: Role, unneeded: Option<W>) -> Outcome<T> {
         let mut on_panic = OnPanic { outcome: Some(self), role };
         drop(unneeded);
-        let told = on_panic.outcome.as_ref().filter(|outcome| Arc::strong_count(outcome) > 1);
-        let told = told.and_then(|outcome| outcome.told.get().cloned());
-        let outcome = on_panic.outcome.take();
-        let told = if told.is_some() {
-            // The others may have gone meanwhile, so that this drops the value. It has its copy, and is failed by no panic of that.
-            discard(outcome);
-            told
-        } else {
-            outcome.and_then(|outcome| Arc::into_inner(outcome)?.told.into_inner())
-        };
-        match told {
+        let others = on_panic.outcome.as_ref().filter(|outcome| Arc::strong_count(outcome) > 1);
+        if let Some(Told::Shared { value, callers }) = others.and_then(|outcome| outcome.told.get()) {
+            let copy = Outcome { value: value.clone(), role, callers: *callers };
+            // The others may have gone meanwhile, so that this drops the value. The caller has its copy, and is failed by no
+            // panic of that.
+            discard(on_panic.outcome.take());
+            return copy;
+        }
+        match on_panic.outcome.take().and_then(|outcome| Arc::into_inner(outcome)?.told.into_inner()) {
             Some(Told::Shared { value, callers }) => Outcome { value, role, callers },
             _ => unreachable!("only a value is shared"),
         }
