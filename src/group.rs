@@ -5,6 +5,7 @@ mod announce;
 mod behind;
 mod call;
 mod caller;
+mod caller_state;
 mod calls;
 mod flight_ref;
 mod follower;

@@ -1,13 +1,13 @@
 //! What a transition leaves to be done once the lock is released (invariant 6).
 
-use std::{panic::resume_unwind, sync::Arc, task::Waker};
+use std::{panic::resume_unwind, task::Waker};
 
 use super::{
     flight_ref::FlightRef,
     lifecycle::{Ending, Waiting},
     reentrancy::Edge,
     report::{self, EventReport},
-    shard::{Shard, ShardFlight, ShardOutcome},
+    shard::{Shard, ShardFlight},
     wake_list::WakeList,
 };
 use crate::{
@@ -141,14 +141,16 @@ impl<K> WatchedLanding<K> {
 #[must_use = "a key waits to be dropped, and perhaps a task to be started"]
 pub(super) struct Led<K> {
     pub(super) flight: FlightRef,
-    pub(super) edge: Option<Box<Edge>>,
     pub(super) old_key: Option<K>,
 }
 
 /// A flight that has been led, and waits behind another one.
 #[must_use = "a key waits to be dropped, and perhaps two tasks to be started"]
 pub(super) struct WaitsBehind<'a, K> {
-    pub(super) led: Led<K>,
+    pub(super) flight: FlightRef,
+    pub(super) edge: Option<Box<Edge>>,
+    /// The caller's own, which the flight gets when its turn comes.
+    pub(super) key: K,
     /// The one that runs.
     pub(super) ahead: FlightRef,
     /// What observers are told of that, if its task polls the work from now on.
@@ -157,8 +159,7 @@ pub(super) struct WaitsBehind<'a, K> {
 
 /// A flight that has been joined.
 #[must_use = "perhaps a task waits to be started"]
-pub(super) struct Followed<K, T> {
-    pub(super) outcome: Arc<ShardOutcome<K, T>>,
+pub(super) struct Followed {
     /// From now on the flight's task polls the work.
     pub(super) moves: bool,
 }

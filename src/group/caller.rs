@@ -3,17 +3,18 @@
 use std::{
     mem::replace,
     panic::resume_unwind,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use super::{
+    caller_state::{CallerState, Fallback},
     follower::SpawnedAlone,
-    join::{Fallback, JoinResult},
-    leader::Leader,
+    join::NewCaller,
     shard::Shard,
     shared_outcome::{CallerPart, PartValue},
     watching::Watching,
-    work::{BoxedWork, Note, Work},
+    work::{Note, Work},
 };
 use crate::{
     Outcome, Reason, Role,
@@ -27,39 +28,51 @@ use crate::{
 ///
 /// Dropping it leaves the flight.
 pub(crate) struct Caller<K, T, W> {
-    state: State<K, T, W>,
+    state: CallerState<K, T, W>,
     watching: Watching,
 }
 
-enum State<K, T, W> {
-    /// As it was registered, and on its flight until it leaves. This is kept as it is, and not translated into states of
-    /// `State`, which saves a call two moves.
-    Joined(JoinResult<K, T, W>),
-    /// Runs its own work.
-    Alone(BoxedWork<T>, Reason),
-    /// It has left, with this role.
-    Done(Role),
-}
-
 impl<K, T, W> Caller<K, T, W> {
+    /// Registers a caller that the observers of its group may watch.
     #[inline]
-    pub(super) fn new(joined: JoinResult<K, T, W>, watching: Watching) -> Self {
-        Self { state: State::Joined(joined), watching }
+    pub(super) fn join(shard: &Arc<Shard<K, T>>, new: NewCaller<K, W>, watching: Watching) -> Self
+    where
+        K: Eq + Send + Sync + 'static,
+        T: Send + Sync + 'static,
+        W: Work<T>,
+    {
+        let mut caller = Self { state: CallerState::Done(Role::Leader), watching };
+        let Self { state, watching } = &mut caller;
+        shard.join(new, watching.profile().as_ref(), state);
+        caller
+    }
+
+    /// Registers a caller that its layer watches, if anybody does.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(super) fn join_watched(
+        shard: &Arc<Shard<K, T>>,
+        new: NewCaller<K, W>,
+        profile: Option<&super::profile::Profile<'_>>,
+    ) -> Self
+    where
+        K: Eq + Send + Sync + 'static,
+        T: Send + Sync + 'static,
+        W: Work<T>,
+    {
+        let mut caller = Self { state: CallerState::Done(Role::Leader), watching: Watching::NONE };
+        shard.join(new, profile, &mut caller.state);
+        caller
     }
 
     /// Returns one that runs its work alone.
     pub(super) fn alone(work: W, reason: Reason, watching: Watching) -> Self {
-        Self { state: State::Joined(JoinResult::Alone(work, reason)), watching }
-    }
-
-    /// Returns one made by `spawn` whose work runs alone, in a task that it has already.
-    pub(super) fn spawned_alone(leader: Leader<K, T>, watching: Watching) -> Self {
-        Self { state: State::Joined(JoinResult::Leader(leader)), watching }
+        Self { state: CallerState::Unstarted(work, reason), watching }
     }
 
     /// Notes that `spawn` made it, in this scope if there is one: if it has to go alone, it does so in a task of its own.
     pub(super) fn spawned(mut self, scope: Option<&Scope>) -> Self {
-        if let State::Joined(JoinResult::Follower(follower, fallback)) = &mut self.state {
+        if let CallerState::Follows(follower, fallback) = &mut self.state {
             fallback.extras.get_or_insert_default().spawned = follower.spawned_in(scope);
         }
         self
@@ -68,10 +81,10 @@ impl<K, T, W> Caller<K, T, W> {
     /// Returns the part this caller has, or had at its end; a follower may yet go alone.
     pub(crate) fn role(&self) -> Role {
         match &self.state {
-            State::Joined(JoinResult::Leader(leader)) => leader.role(),
-            State::Joined(JoinResult::Follower(..)) => Role::Follower,
-            State::Joined(JoinResult::Alone(_, reason)) | State::Alone(_, reason) => Role::Alone(*reason),
-            State::Done(role) => *role,
+            CallerState::Leads(leader) => leader.role(),
+            CallerState::Follows(..) => Role::Follower,
+            CallerState::Unstarted(_, reason) | CallerState::Alone(_, reason) => Role::Alone(*reason),
+            CallerState::Done(role) => *role,
         }
     }
 }
@@ -112,17 +125,17 @@ where
     {
         loop {
             let part = match &mut self.state {
-                // Joined as leader => (the same | Done): it drives or awaits the work. Done is for a panic: with a value it stays as
+                // Leads => (the same | Done): it drives or awaits the work. Done is for a panic: with a value it stays as
                 // it is, since the caller is not polled again.
-                State::Joined(JoinResult::Leader(leader)) => {
+                CallerState::Leads(leader) => {
                     match ready!(leader.poll(cx, || watch.as_deref_mut().or(self.watching.watch()))) {
                         // The leader has left its flight, and is dropped with the caller.
                         CallerPart::Value(value) => return Poll::Ready(Resolution::Value(value, leader.role(), None)),
                         part => part,
                     }
                 }
-                // Joined as follower => (the same | Done): it waits for the end, or for as long as it may.
-                State::Joined(JoinResult::Follower(follower, fallback)) => match follower.poll(cx) {
+                // Follows => (the same | Done): it waits for the end, or for as long as it may.
+                CallerState::Follows(follower, fallback) => match follower.poll(cx) {
                     Poll::Ready(part) => part,
                     Poll::Pending => {
                         let reason = ready!(fallback.poll_wait(cx));
@@ -130,21 +143,28 @@ where
                         CallerPart::Alone(reason, None)
                     }
                 },
-                // Joined as alone => Done: no flight has taken it, and it takes its work back at once.
-                State::Joined(JoinResult::Alone(_, reason)) => CallerPart::Alone(*reason, None),
+                // Unstarted => Done: no flight has taken it, and it takes its work back at once.
+                CallerState::Unstarted(_, reason) => {
+                    let reason = *reason;
+                    let Some(work) = self.leave() else { unreachable!("it was there a moment ago") };
+                    return Poll::Ready(Resolution::Alone(work, reason, None));
+                }
                 // Alone => (the same | Done): it polls its own work.
-                State::Alone(work, _) => {
+                CallerState::Alone(work, _) => {
                     ready!(work.as_mut().poll_end(cx));
-                    let done = State::Done(self.role());
+                    let done = CallerState::Done(self.role());
                     match replace(&mut self.state, done) {
-                        State::Alone(work, _) => CallerPart::Value(PartValue::Own(work)),
+                        CallerState::Alone(work, reason) => {
+                            let value = PartValue::Own(work);
+                            return Poll::Ready(Resolution::Value(value, Role::Alone(reason), None));
+                        }
                         _ => unreachable!("it was there a moment ago"),
                     }
                 }
                 // Done => none: nothing is left to be polled.
-                State::Done(_) => panic!("a call was polled after it had completed"),
+                CallerState::Done(_) => panic!("a call was polled after it had completed"),
             };
-            // Joined, Alone => Done: it leaves, whatever it has got. Who is to go alone takes its work along.
+            // Leads, Follows => Done: it leaves, whatever it has got. Who is to go alone takes its work along.
             let (reason, note) = match part {
                 CallerPart::Value(value) => return Poll::Ready(Resolution::Value(value, self.role(), self.leave())),
                 CallerPart::Panic(payload) => {
@@ -156,11 +176,10 @@ where
             let spawned = self.release(reason);
             let Some(work) = self.leave() else { continue };
             match spawned.zip(Spawner::current()) {
-                // Done => Joined as leader: what `spawn` made goes on in a task of its own.
+                // Done => Leads: what `spawn` made goes on in a task of its own.
                 Some((SpawnedAlone { shard, scope }, spawner)) => {
                     let context = CallContext::of_call(scope.as_ref());
-                    let leader = shard.spawn_alone(work, reason, context, spawner);
-                    self.state = State::Joined(JoinResult::Leader(leader));
+                    shard.spawn_alone(work, reason, context, spawner, &mut self.state);
                 }
                 // Done => the same: whoever polls the caller is handed its work, and decides what becomes of it.
                 None => return Poll::Ready(Resolution::Alone(work, reason, note)),
@@ -209,7 +228,7 @@ where
                 Resolution::Value(value, role, unneeded) => return Poll::Ready(value.take(role, unneeded)),
                 // Done => Alone: it polls its own work from here on.
                 Resolution::Alone(work, reason, _) => {
-                    self.state = State::Alone(work.boxed_alone(CallContext::default()), reason)
+                    self.state = CallerState::Alone(work.boxed_alone(CallContext::default()), reason)
                 }
             }
         }
@@ -225,17 +244,29 @@ where
     /// If the caller followed, tells that it goes alone now. Returns what a task for its work needs, if `spawn` made it.
     #[cold]
     fn release(&mut self, reason: Reason) -> Option<SpawnedAlone<K, T>> {
-        let State::Joined(JoinResult::Follower(_, fallback)) = &mut self.state else { return None };
+        let CallerState::Follows(_, fallback) = &mut self.state else { return None };
         self.watching.released(reason);
         fallback.extras.as_mut()?.spawned.take()
+    }
+
+    /// If no flight has taken the work that `spawn` was given, has it run alone in a task, in this scope if there is one.
+    pub(super) fn spawn_unstarted(&mut self, shard: &Arc<Shard<K, T>>, scope: Option<&Scope>)
+    where
+        W: Work<T>,
+    {
+        let CallerState::Unstarted(_, reason) = self.state else { return };
+        let Some(spawner) = Spawner::current() else { return };
+        if let Some(work) = self.leave() {
+            shard.spawn_alone(work, reason, CallContext::of_call(scope), spawner, &mut self.state);
+        }
     }
 
     /// Leaves the flight, if the caller is on one; returns its work, if that has not been started.
     #[inline]
     fn leave(&mut self) -> Option<W> {
-        let done = State::Done(self.role());
+        let done = CallerState::Done(self.role());
         match replace(&mut self.state, done) {
-            State::Joined(JoinResult::Follower(_, Fallback { work, .. }) | JoinResult::Alone(work, _)) => Some(work),
+            CallerState::Follows(_, Fallback { work, .. }) | CallerState::Unstarted(work, _) => Some(work),
             _ => None,
         }
     }

@@ -2,8 +2,8 @@
 
 use std::hash::Hash;
 
-use super::{Call, Group, caller::Caller, join::JoinResult, join_mode::JoinMode};
-use crate::{Reason, context::Context};
+use super::{Call, Group, caller::Caller, join::NewCaller, join_mode::JoinMode};
+use crate::{Reason, Role, context::Context};
 
 impl<K, T> Group<K, T>
 where
@@ -111,10 +111,9 @@ where
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
         let watching = self.watching();
-        match shard.join(hash, key, work, context, JoinMode::TRY_LEAD, watching.profile().as_ref()) {
-            // Nobody was told of the call, and nobody will be.
-            JoinResult::Alone(_, Reason::MayNotJoin) => None,
-            joined => Some(Call::new(Caller::new(joined, watching))),
-        }
+        let new = NewCaller { hash, key, work, context, mode: JoinMode::TRY_LEAD };
+        let caller = Caller::join(shard, new, watching);
+        // Nobody was told of a call that was not made, and nobody will be.
+        (caller.role() != Role::Alone(Reason::MayNotJoin)).then(|| Call::new(caller))
     }
 }

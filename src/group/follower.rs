@@ -57,6 +57,7 @@ impl<K, T> Default for FollowerExtras<K, T> {
 
 impl<K, T> Follower<K, T> {
     /// Stands for a caller that the flight has counted.
+    #[inline]
     pub(super) fn new(outcome: Arc<ShardOutcome<K, T>>, edge: Option<Box<Edge>>) -> Self {
         Self { outcome: Some(outcome), parked: None, edge: edge.into(), span: WaitSpan::default() }
     }

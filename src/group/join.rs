@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     after_unlock::{Followed, WaitsBehind},
     announce::Seen,
+    caller_state::{CallerState, Fallback},
     flight_ref::FlightRef,
     follower::{Follower, FollowerExtras},
     join_mode::JoinMode,
@@ -42,26 +43,13 @@ struct Behind<'a, K, W> {
     profile: Option<&'a Profile<'a>>,
 }
 
-/// A registered caller, or its work back with the reason why it goes alone.
-///
-/// The tag is as wide as a pointer, so that the caller is moved in words. Beside a tag of one byte it is moved byte by
-/// byte, and each read waits until the words that were written a moment before are stored: a follower took 3 % longer
-/// to join.
-#[repr(usize)]
-pub(super) enum JoinResult<K, T, W> {
-    /// It leads: its flight runs its work.
-    Leader(Leader<K, T>),
-    /// It follows another's flight.
-    Follower(Follower<K, T>, Fallback<K, T, W>),
-    /// It runs its own work, from the next poll on.
-    Alone(W, Reason),
-}
-
-/// What a follower goes alone with, kept until the flight has landed.
-pub(super) struct Fallback<K, T, W> {
+/// A caller that is to be registered.
+pub(super) struct NewCaller<K, W> {
+    pub(super) hash: u64,
+    pub(super) key: K,
     pub(super) work: W,
-    /// In a box of its own, since few followers have any of it, and many may wait.
-    pub(super) extras: Rare<FollowerExtras<K, T>>,
+    pub(super) context: Context,
+    pub(super) mode: JoinMode,
 }
 
 impl<K, T> Shard<K, T>
@@ -71,22 +59,19 @@ where
 {
     /// Joins or leads in one critical section (invariants 1, 2, 13). `profile`: for the group's observers, if there are any.
     ///
-    /// `K::drop` is user code and may panic. So keys are dropped last and by name, while what is returned is still a
-    /// local: unwinding then drops that, and the caller leaves its flight (invariant 8). Once moved to where it is
-    /// returned, it would be leaked.
+    /// The caller is registered in `state`, where it stays: returned, it would be moved twice, and each move would wait for the
+    /// words that were written a moment before. `K::drop` is user code and may panic. So keys are dropped last and by name, when
+    /// `state` is set: unwinding then drops that, and the caller leaves its flight (invariant 8).
     ///
-    /// What is returned is made at once and then changed where it is, so that a follower is moved once less. For the
-    /// same reason this is one long function: split in three, it took 12 to 48 instructions more.
+    /// This is one long function: split in three, it took 12 to 48 instructions more.
     #[inline]
     pub(super) fn join<W: Work<T>>(
         self: &Arc<Self>,
-        hash: u64,
-        key: K,
-        work: W,
-        context: Context,
-        mode: JoinMode,
+        new: NewCaller<K, W>,
         profile: Option<&Profile<'_>>,
-    ) -> JoinResult<K, T, W> {
+        state: &mut CallerState<K, T, W>,
+    ) {
+        let NewCaller { hash, key, work, context, mode } = new;
         let JoinMode { leads, tries, fresh, since, mut spawner } = mode;
         let finish = spawner.is_some();
         let from = reentrancy::current();
@@ -103,7 +88,7 @@ where
                 Place::New { instead: old } => instead = old,
                 Place::Behind(max_wait) => {
                     let new = Behind { hash, key, work, context, max_wait, spawner, from, leader_call, profile };
-                    return self.lead_behind(locked, slot, new);
+                    return self.lead_behind(locked, slot, new, state);
                 }
                 // The caller follows the flight that is there, or may not and goes alone.
                 Place::On(slot) => {
@@ -116,13 +101,14 @@ where
                         Err(reason) => {
                             locked.stats.alone += u64::from(!tries);
                             locked.unlock();
-                            return self.alone(key, work, reason, profile.filter(|_| !tries));
+                            return self.alone(key, work, reason, profile.filter(|_| !tries), state);
                         }
                     };
                     let seen = (profile.is_some() || WaitSpan::is_wanted()).then(|| Seen::of(flight));
-                    let Followed { outcome, moves } = locked.follow(at, self, finish);
-                    let follower = Follower::new(outcome, edge);
-                    let mut joined = JoinResult::Follower(follower, Fallback { work, extras: Rare::NONE });
+                    let Followed { moves } = locked.follow(at, self, finish, |outcome| {
+                        let fallback = Fallback { work, extras: Rare::NONE };
+                        state.set(CallerState::Follows(Follower::new(outcome, edge), fallback));
+                    });
                     // The observers are told before the task is started, which may end the flight at once.
                     if let Some(seen) = &seen {
                         self.tell_joined(at, seen, moves, profile);
@@ -130,14 +116,14 @@ where
                     if let (true, Some(spawner)) = (moves, spawner) {
                         launch(spawner, Arc::clone(self), at);
                     }
-                    if let (Some(seen), JoinResult::Follower(follower, _)) = (seen, &mut joined) {
+                    if let (Some(seen), CallerState::Follows(follower, _)) = (seen, &mut *state) {
                         follower.wait_in(seen.span(at.id(self.number)));
                     }
-                    if let (Some(_), JoinResult::Follower(_, fallback)) = (self.limits.max_wait, &mut joined) {
+                    if let (Some(_), CallerState::Follows(_, fallback)) = (self.limits.max_wait, state) {
                         fallback.extras = self.limited(fresh, since);
                     }
                     drop(key);
-                    return joined;
+                    return;
                 }
             }
         }
@@ -146,13 +132,14 @@ where
         if !locked.joinable.try_add(usize::from(instead)) {
             locked.stats.alone += 1;
             locked.unlock();
-            return self.alone(key, work, Reason::Full, profile);
+            return self.alone(key, work, Reason::Full, profile, state);
         }
         // A flight that starts in its task does not wait for its leader.
         let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
         let new = New { hash, work: work.boxed(context), spawned: finish, scoped, from };
-        let led = locked.lead(new, leader_call, Some(key), listed);
-        let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
+        let led = locked.lead(new, leader_call, Some(key), listed, |flight, edge| {
+            state.set(CallerState::Leads(Leader::new(Arc::clone(self), flight, launch, Role::Leader, edge)));
+        });
         // The observers are told before the task is started, which may end the flight at once.
         if let Some(profile) = profile {
             self.tell_led(led.flight, profile);
@@ -164,7 +151,6 @@ where
         if let Some(old_key) = led.old_key {
             discard(old_key);
         }
-        JoinResult::Leader(leader)
     }
 
     /// Limits how long a follower waits for the flight. A `fresh` caller, which was content to wait behind a run, waits
@@ -183,7 +169,8 @@ where
         mut locked: Locked<'_, K, T>,
         running: usize,
         behind: Behind<'_, K, W>,
-    ) -> JoinResult<K, T, W> {
+        state: &mut CallerState<K, T, W>,
+    ) {
         let Behind { hash, key, work, context, max_wait, mut spawner, from, leader_call, profile } = behind;
         let finish = spawner.is_some();
         let (edge, driver) = match self.admit_behind(&mut locked, running, max_wait, from, &mut spawner) {
@@ -191,17 +178,17 @@ where
             Err(reason) => {
                 locked.stats.alone += 1;
                 locked.unlock();
-                return self.alone(key, work, reason, profile);
+                return self.alone(key, work, reason, profile, state);
             }
         };
         let scoped = (context.is_scoped() || work.is_scoped()) && !finish;
         let work = work.boxed(context);
         let new = New { hash, work, spawned: finish, scoped, from };
         let wait = TurnWait { running, max_wait, has_task: spawner.is_some(), moves: driver.is_some() };
-        let WaitsBehind { led, ahead, moved } = locked.wait_behind(wait, new, leader_call, key);
-        let leader = Leader::new(Arc::clone(self), led.flight, launch, Role::Leader, led.edge);
+        let WaitsBehind { flight, edge: own_edge, key, ahead, moved } = locked.wait_behind(wait, new, leader_call, key);
+        state.set(CallerState::Leads(Leader::new(Arc::clone(self), flight, launch, Role::Leader, own_edge)));
         if let Some(profile) = profile {
-            self.tell_led(led.flight, profile);
+            self.tell_led(flight, profile);
         }
         if let Some(moved) = moved {
             moved.tell();
@@ -210,21 +197,27 @@ where
             launch(driver, Arc::clone(self), ahead);
         }
         if let Some(spawner) = spawner {
-            launch(spawner, Arc::clone(self), led.flight);
+            launch(spawner, Arc::clone(self), flight);
         }
         // By now the new flight has edges of its own, and this one is not needed any more.
-        drop((edge, led.old_key));
-        JoinResult::Leader(leader)
+        drop((edge, key));
     }
 
-    /// Gives a caller its work back, to run it itself.
+    /// Leaves a caller its work, to run it itself.
     #[cold]
-    fn alone<W>(&self, key: K, work: W, reason: Reason, profile: Option<&Profile<'_>>) -> JoinResult<K, T, W> {
+    fn alone<W>(
+        &self,
+        key: K,
+        work: W,
+        reason: Reason,
+        profile: Option<&Profile<'_>>,
+        state: &mut CallerState<K, T, W>,
+    ) {
+        state.set(CallerState::Unstarted(work, reason));
         if let Some(profile) = profile {
             profile.tell_alone(reason);
         }
         drop(key);
-        JoinResult::Alone(work, reason)
     }
 
     /// Starts work alone in a task of its own, as a flight that no key leads to: it runs to its end like any `spawn`.
@@ -236,12 +229,14 @@ where
         reason: Reason,
         context: Context,
         spawner: Spawner,
-    ) -> Leader<K, T> {
+        state: &mut CallerState<K, T, W>,
+    ) {
         let from = reentrancy::current();
         let work = work.boxed_alone(context);
         let new = New { hash: 0, work, spawned: true, scoped: false, from };
-        let led = self.lock().lead(new, None, None, None);
+        let led = self.lock().lead(new, None, None, None, |flight, edge| {
+            state.set(CallerState::Leads(Leader::new(Arc::clone(self), flight, launch, Role::Alone(reason), edge)));
+        });
         launch(spawner, Arc::clone(self), led.flight);
-        Leader::new(Arc::clone(self), led.flight, launch, Role::Alone(reason), led.edge)
     }
 }

@@ -4,7 +4,7 @@ use std::{hash::Hash, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Group, caller::Caller, join_mode::JoinMode, profile::Profile, watching::Watching, work::Work};
+use super::{Group, caller::Caller, join::NewCaller, join_mode::JoinMode, profile::Profile, work::Work};
 use crate::context::Context;
 
 impl<K, T> Group<K, T>
@@ -56,6 +56,7 @@ where
         profile: Option<&Profile<'_>>,
     ) -> Caller<K, T, W> {
         let (shard, hash) = self.shard(&key);
-        Caller::new(shard.join(hash, key, work, Context::default(), mode, profile), Watching::NONE)
+        let context = Context::default();
+        Caller::join_watched(shard, NewCaller { hash, key, work, context, mode }, profile)
     }
 }

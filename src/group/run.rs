@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use super::{Group, call::Call, caller::Caller, join::JoinResult, join_mode::JoinMode, watching::Watching, work::Work};
+use super::{Group, call::Call, caller::Caller, join::NewCaller, join_mode::JoinMode, watching::Watching, work::Work};
 use crate::{Reason, context::Context, sync::Spawner};
 
 impl<K, T> Group<K, T>
@@ -16,9 +16,7 @@ where
         let watching = self.watching();
         let context = Context::of_call(self.scope.as_ref());
         let (shard, hash) = self.shard(&key);
-        let profile = watching.profile();
-        let joined = shard.join(hash, key, work, context, JoinMode::JOIN_OR_LEAD, profile.as_ref());
-        Call::new(Caller::new(joined, watching))
+        Call::new(Caller::join(shard, NewCaller { hash, key, work, context, mode: JoinMode::JOIN_OR_LEAD }, watching))
     }
 
     /// [`call_fresh`](Self::call_fresh), for the same kinds of work.
@@ -27,8 +25,7 @@ where
         let context = Context::of_call(self.scope.as_ref());
         let (shard, hash) = self.shard(&key);
         let mode = JoinMode::fresh(self.inner.limits.max_wait);
-        let joined = shard.join(hash, key, work, context, mode, watching.profile().as_ref());
-        Call::new(Caller::new(joined, watching))
+        Call::new(Caller::join(shard, NewCaller { hash, key, work, context, mode }, watching))
     }
 
     /// [`spawn`](Self::spawn), in one of its modes.
@@ -40,14 +37,10 @@ where
         let (shard, hash) = self.shard(&key);
         let context = Context::of_call(self.scope.as_ref());
         let watching = self.watching();
-        let joined = shard.join(hash, key, work, context, mode.spawned(spawner), watching.profile().as_ref());
-        Call::new(match (joined, Spawner::current()) {
-            (JoinResult::Alone(work, reason), Some(spawner)) => {
-                let context = Context::of_call(self.scope.as_ref());
-                Caller::spawned_alone(shard.spawn_alone(work, reason, context, spawner), watching)
-            }
-            (joined, _) => Caller::new(joined, watching).spawned(self.scope.as_ref()),
-        })
+        let mode = mode.spawned(spawner);
+        let mut caller = Caller::join(shard, NewCaller { hash, key, work, context, mode }, watching);
+        caller.spawn_unstarted(shard, self.scope.as_ref());
+        Call::new(caller.spawned(self.scope.as_ref()))
     }
 
     #[inline]

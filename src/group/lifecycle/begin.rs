@@ -7,7 +7,7 @@ use crate::group::{
     after_unlock::{Followed, Led},
     flight_ref::FlightRef,
     reentrancy::Edge,
-    shard::{Locked, Shard},
+    shard::{Locked, Shard, ShardOutcome},
     shared_outcome::SharedOutcome,
 };
 use crate::observe::LeaderCall;
@@ -15,6 +15,9 @@ use crate::observe::LeaderCall;
 impl<K, T> Locked<'_, K, T> {
     /// none => (Solo | Shared): with a key, the flight is listed in the place of `old` (invariant 1); without one it is the work of
     /// a caller that goes alone.
+    ///
+    /// `register` notes it with the caller, before the lock is released: a caller that is moved right after it was written waits
+    /// until that has been stored, and the release waits for it anyway.
     #[inline(always)]
     pub(in crate::group) fn lead(
         mut self,
@@ -22,6 +25,7 @@ impl<K, T> Locked<'_, K, T> {
         leader_call: Option<&LeaderCall>,
         key: Option<K>,
         old: Option<usize>,
+        register: impl FnOnce(FlightRef, Option<Box<Edge>>),
     ) -> Led<K> {
         let (from, number) = (new.from, self.shard.number);
         let table = &mut *self.table;
@@ -42,12 +46,19 @@ impl<K, T> Locked<'_, K, T> {
             table.at(flight.slot).waiting_mut().blocked_by = Some(old);
             table.at(old).waiting_mut().successor = Some(flight.slot);
         }
-        Led { edge: from.map(|from| Edge::to_new(flight.id(number), from)), flight, old_key }
+        register(flight, from.map(|from| Edge::to_new(flight.id(number), from)));
+        Led { flight, old_key }
     }
 
-    /// Solo, Shared => Shared: one more follower.
+    /// Solo, Shared => Shared: one more follower. `register` notes it with the caller, before the lock is released, as in `lead`.
     #[inline]
-    pub(in crate::group) fn follow(mut self, at: FlightRef, shard: &Arc<Shard<K, T>>, finish: bool) -> Followed<K, T> {
+    pub(in crate::group) fn follow(
+        mut self,
+        at: FlightRef,
+        shard: &Arc<Shard<K, T>>,
+        finish: bool,
+        register: impl FnOnce(Arc<ShardOutcome<K, T>>),
+    ) -> Followed {
         let unserved = &self.shard.unserved;
         let (flight, stats) = self.table.at_counted(at.slot);
         stats.followed += 1;
@@ -57,9 +68,9 @@ impl<K, T> Locked<'_, K, T> {
         flight.enter(Stage::Shared);
         let waiting = flight.waiting_mut();
         waiting.grace = None;
-        let outcome = Arc::clone(
-            waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at, Arc::clone(shard), unserved))),
-        );
-        Followed { outcome, moves }
+        let outcome =
+            waiting.outcome.get_or_insert_with(|| Arc::new(SharedOutcome::new(at, Arc::clone(shard), unserved)));
+        register(Arc::clone(outcome));
+        Followed { moves }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     table::Table,
 };
 use crate::group::{
-    after_unlock::{AfterUnlock, Led, WaitsBehind},
+    after_unlock::{AfterUnlock, WaitsBehind},
     flight_ref::FlightRef,
     reentrancy::Edge,
     report::EventReport,
@@ -63,8 +63,8 @@ impl<'a, K, T> Locked<'a, K, T> {
         waiting.blocked_by = Some(running);
         let _edge = Edge::to_new(ahead.id(number), flight.id(number));
         waiting.turn = Some(Box::new(Turn { overtakes, _edge }));
-        let led = Led { edge: from.map(|from| Edge::to_new(flight.id(number), from)), flight, old_key: Some(key) };
-        WaitsBehind { led, ahead, moved }
+        let edge = from.map(|from| Edge::to_new(flight.id(number), from));
+        WaitsBehind { flight, edge, key, ahead, moved }
     }
 
     /// Solo, Shared => the same: the flight has waited for its turn for too long. It takes the key and starts beside the one
