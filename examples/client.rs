@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use reqwest::ResponseBuilderExt;
 use tokio::{net::TcpListener, time::sleep};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_singleflight::{SharedError, SingleflightLayer, http::CloneBodyLayer};
@@ -24,6 +25,14 @@ async fn rates(State(requests): State<Arc<AtomicU64>>) -> &'static str {
     requests.fetch_add(1, Relaxed);
     sleep(Duration::from_millis(300)).await;
     "1 EUR = 1.16 USD"
+}
+
+/// Makes reqwest's response one of `http`, which does not say by itself where it is from; reqwest finds its URL again there.
+fn with_url(response: reqwest::Response) -> http::Response<reqwest::Body> {
+    let noted = http::Response::builder().url(response.url().clone()).body(()).expect("it has a URL and nothing else");
+    let mut response = http::Response::from(response);
+    response.extensions_mut().extend(noted.into_parts().0.extensions);
+    response
 }
 
 #[tokio::main]
@@ -58,12 +67,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
             (request.method() == http::Method::GET).then(|| request.url().clone())
         }))
         .layer(CloneBodyLayer::new())
-        .map_response(http::Response::<reqwest::Body>::from)
+        .map_response(with_url)
         .map_err(SharedError::new)
         .service(reqwest::Client::new());
     let bodies = try_join_all((0..50).map(|_| async {
         let request = reqwest::Request::new(http::Method::GET, url.parse()?);
-        Ok::<_, Box<dyn Error>>(client.clone().oneshot(request).await?.text().await?)
+        let response = client.clone().oneshot(request).await?;
+        assert_eq!(response.url().path(), "/rates");
+        Ok::<_, Box<dyn Error>>(response.text().await?)
     }))
     .await?;
     assert_eq!(bodies, ["1 EUR = 1.16 USD"; 50]);

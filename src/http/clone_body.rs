@@ -36,7 +36,7 @@ use super::{BodySource, SpillStore};
 /// | axum's `Router` | both in one `.layer(..)`, since a router boxes bodies anew at each, and `.group(g)` on the upper one; where something below fails, `HandleErrorLayer` above both and `.map_err(SharedError::new)` below both |
 /// | a hyper server | none; where something below fails, `.map_err(SharedError::new)` below both |
 /// | hyper-util's client | `.map_err(SharedError::new)` below both |
-/// | reqwest | `.map_response(http::Response::<reqwest::Body>::from)` and `.map_err(SharedError::new)` below both; above both, for reqwest's own responses, `.map_response(\|r: http::Response<_>\| reqwest::Response::from(r.map(reqwest::Body::wrap)))` |
+/// | reqwest | `.map_response(http::Response::<reqwest::Body>::from)` and `.map_err(SharedError::new)` below both; above both, for reqwest's own responses, `.map_response(\|r: http::Response<_>\| reqwest::Response::from(r.map(reqwest::Body::wrap)))`; their `url()` is lost below, and [kept](crate::guide::recipes#over-reqwest) by two lines more |
 /// | a tonic server | none; where something below fails, `.map_err(Status::from_error)` below both: a status is `Clone`, and behind a shared error tonic would not find it |
 /// | tonic's `Channel` | `.map_err(SharedError::new)` below both |
 /// | a typed tonic client | neither this layer nor any line: messages and statuses are `Clone` |

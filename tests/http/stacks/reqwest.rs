@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::{Method, Response};
-use reqwest::{Body, Client, Request};
+use reqwest::{Body, Client, Request, ResponseBuilderExt};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, limit::RateLimitLayer, service_fn};
 use tower_singleflight::{SharedError, http::CloneBodyLayer};
 
@@ -63,6 +63,24 @@ async fn eight_callers_are_one_request() {
     stack(&origin, &seen, service).await.one_call().await;
 }
 
+/// Asks a service whose responses are reqwest's own, with the URL that they are from.
+async fn text<S>(service: S, address: SocketAddr, path: &'static str) -> Result<String, String>
+where
+    S: Service<Request, Response = reqwest::Response, Error: ToString>,
+{
+    let request = Request::new(Method::GET, format!("http://{address}{path}").parse().unwrap());
+    let asked = request.url().clone();
+    let response = service.oneshot(request).await.map_err(|error| error.to_string())?;
+    assert_eq!(*response.url(), asked);
+    response.text().await.map_err(|error| error.to_string())
+}
+
+/// Notes where a response of `http` is from, so that reqwest finds it there.
+fn note<B>(response: &mut Response<B>, url: reqwest::Url) {
+    let noted = Response::builder().url(url).body(()).unwrap();
+    response.extensions_mut().extend(noted.into_parts().0.extensions);
+}
+
 /// Above the layer each caller may have reqwest's own response again.
 #[tokio::test]
 async fn above_the_layer_responses_are_reqwests_again() {
@@ -71,17 +89,45 @@ async fn above_the_layer_responses_are_reqwests_again() {
         .map_response(|response: Response<_>| reqwest::Response::from(response.map(Body::wrap)))
         .layer(seen.layer(by_path))
         .layer(CloneBodyLayer::new())
-        .service(client());
+        .map_response(|answer: reqwest::Response| {
+            let url = answer.url().clone();
+            let mut response = Response::<Body>::from(answer);
+            note(&mut response, url);
+            response
+        })
+        .map_err(SharedError::new)
+        .service(Client::new());
     let address = serve(&origin).await;
-    let ask = move |path| {
-        let service = service.clone();
-        let request = Request::new(Method::GET, format!("http://{address}{path}").parse().unwrap());
-        async move {
-            let response = service.oneshot(request).await.map_err(|error| error.to_string())?;
-            response.text().await.map_err(|error| error.to_string())
-        }
-    };
-    Stack::new(&origin, &seen, ask).one_call().await;
+    Stack::new(&origin, &seen, move |path| text(service.clone(), address, path)).one_call().await;
+}
+
+/// Where a response is from. Followers get none of the extensions of their leader's but those that are named.
+#[derive(Clone)]
+struct Source(reqwest::Url);
+
+#[tokio::test]
+async fn above_the_layer_that_keeps_the_rules_of_http_too() {
+    let (origin, middle) = (Origin::new(), Middle::new());
+    let service = ServiceBuilder::new()
+        .map_response(|response: Response<_>| {
+            let mut response = response.map(Body::wrap);
+            let Source(url) = response.extensions_mut().remove().expect("every caller has it");
+            note(&mut response, url);
+            reqwest::Response::from(response)
+        })
+        .map_request(|request: Request| http::Request::try_from(request).unwrap())
+        .layer(middle.layer().share_extension::<Source>())
+        .map_err(SharedError::new)
+        .filter(|request: http::Request<Body>| Request::try_from(request).map_err(BoxError::from))
+        .map_response(|answer: reqwest::Response| {
+            let source = Source(answer.url().clone());
+            let mut response = Response::<Body>::from(answer);
+            response.extensions_mut().insert(source);
+            response
+        })
+        .service(Client::new());
+    let address = serve(&origin).await;
+    Stack::new(&origin, &middle, move |path| text(service.clone(), address, path)).one_call().await;
 }
 
 /// The layer that keeps the rules of HTTP takes requests of `http`: what is no request of reqwest's is an error.
