@@ -24,7 +24,8 @@ use crate::{Event, Observer, Role, observe::label::capped};
 /// All have the label `group`, the name given here. Exporters may write them otherwise: for Prometheus, with the recommended
 /// naming of `metrics-exporter-prometheus`, `singleflight.calls` is `singleflight_calls_total`. `docs/grafana.json` in the
 /// repository is a dashboard for Grafana by these names; its quantiles need `set_buckets` of that exporter, which makes
-/// summaries without.
+/// summaries without. With its `install_recorder`, call `run_upkeep` now and then: until then, or until it is scraped, it keeps
+/// every sample of a histogram.
 ///
 /// | name | kind | labels |
 /// |---|---|---|

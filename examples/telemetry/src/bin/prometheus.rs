@@ -22,6 +22,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Before the first request: figures are registered with the recorder that is installed then.
     let builder = PrometheusBuilder::new().with_recommended_naming(true).set_buckets(&SECONDS)?;
     let recorder = builder.install_recorder()?;
+    // Between two scrapes it keeps every sample of a histogram, until it is told to add them up.
+    let upkeep = recorder.clone();
+    tokio::spawn(async move {
+        loop {
+            sleep(Duration::from_secs(5)).await;
+            upkeep.run_upkeep();
+        }
+    });
     let app = Router::new()
         .route("/report/{id}", get(report))
         .layer(HttpSingleflightLayer::new().observe(Metered::new("public").per_route()))
