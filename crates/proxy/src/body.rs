@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Version;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::{
     sync::oneshot,
@@ -31,13 +32,15 @@ pub(crate) struct Lively<B = Incoming> {
     /// Made at the first wait.
     timer: Option<Pin<Box<Sleep>>>,
     waits: bool,
+    /// Whether it comes over HTTP/2, where it says when it is at its end.
+    h2: bool,
     /// Dropped with the body; `None`: nobody waits for its end.
     _ended: Option<oneshot::Sender<()>>,
 }
 
 impl<B> Lively<B> {
-    pub(crate) fn new(body: B, idle: Duration) -> Self {
-        Self { body, idle, timer: None, waits: false, _ended: None }
+    pub(crate) fn new(body: B, version: Version, idle: Duration) -> Self {
+        Self { body, idle, timer: None, waits: false, h2: version == Version::HTTP_2, _ended: None }
     }
 
     /// Returns the body, which tells its end here: what it gives is closed when the body is dropped.
@@ -59,6 +62,11 @@ where
         // The body first: a frame that lay ready while a slow client took its time is not late.
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.waits = false;
+            // RFC 9113, section 8.1: a reset that is no error may follow an answer, and does not end one. hyper says
+            // `None` for either.
+            if frame.is_none() && this.h2 && !this.body.is_end_stream() {
+                return Poll::Ready(Some(Err("the upstream broke off".into())));
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(this.idle)));
@@ -88,6 +96,8 @@ where
 pub(crate) mod tests {
     use std::{convert::Infallible, task::Waker};
 
+    use futures_util::stream;
+    use http_body_util::{BodyExt, StreamBody};
     use tokio::time::advance;
 
     use super::*;
@@ -107,7 +117,7 @@ pub(crate) mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_counts_from_the_wait_of_somebody_who_is_there_when_it_has_lasted() {
         let idle = Duration::from_secs(60);
-        let mut body = Lively::new(Given(None), idle);
+        let mut body = Lively::new(Given(None), Version::HTTP_11, idle);
         let mut is_cut = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop())).is_ready();
         assert!(!is_cut());
         // The reader that waited leaves, and another one comes to that point later.
@@ -122,7 +132,7 @@ pub(crate) mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_may_last_as_long_as_it_likes_while_its_frames_come_in_time() {
         let idle = Duration::from_secs(60);
-        let mut body = Lively::new(Given(None), idle);
+        let mut body = Lively::new(Given(None), Version::HTTP_11, idle);
         let poll = |body: &mut Lively<_>| Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()));
         // The second one comes after the time that the first one had.
         for gap in [idle - Duration::from_millis(1), Duration::from_millis(2), idle - Duration::from_millis(1)] {
@@ -131,6 +141,16 @@ pub(crate) mod tests {
             assert!(poll(&mut body).is_pending());
             body.body.0 = Some(Bytes::from_static(b"row"));
             assert!(matches!(poll(&mut body), Poll::Ready(Some(Ok(_)))));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_of_http_2_that_stops_before_its_end_has_failed() {
+        for (version, fails) in [(Version::HTTP_2, true), (Version::HTTP_11, false)] {
+            // It gives no frame any more, and does not say that it is at its end.
+            let stopped = StreamBody::new(stream::empty::<Result<_, Infallible>>());
+            let mut body = Lively::new(stopped, version, Duration::MAX);
+            assert_eq!(body.frame().await.is_some_and(|frame| frame.is_err()), fails);
         }
     }
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Version;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::{
     select,
@@ -32,6 +33,8 @@ pub(crate) struct Flagged<B = Incoming> {
 #[derive(Debug)]
 struct Content<B> {
     body: B,
+    /// Whether it comes over HTTP/2, where it says when it is at its end.
+    h2: bool,
     seen: Arc<Seen>,
     /// Dropped with the body.
     _sent: oneshot::Sender<()>,
@@ -59,9 +62,10 @@ pub(crate) struct Progress {
 
 impl<B> Flagged<B> {
     /// Returns the body with its progress.
-    pub(crate) fn new(body: B) -> (Self, Progress) {
+    pub(crate) fn new(body: B, version: Version) -> (Self, Progress) {
         let (seen, (sender, sent), (give_up, given_up)) = (Arc::default(), oneshot::channel(), oneshot::channel());
-        let content = Content { body, seen: Arc::clone(&seen), _sent: sender, given_up: Some(given_up) };
+        let (h2, seen_too) = (version == Version::HTTP_2, Arc::clone(&seen));
+        let content = Content { body, h2, seen: seen_too, _sent: sender, given_up: Some(given_up) };
         (Self { content: Some(content) }, Progress { seen, sent, give_up })
     }
 
@@ -111,8 +115,13 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for Flagged<B> {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(Content { body, seen, given_up, .. }) = &mut self.content else { return Poll::Ready(None) };
-        let frame = Pin::new(body).poll_frame(cx);
+        let Some(Content { body, h2, seen, given_up, .. }) = &mut self.content else { return Poll::Ready(None) };
+        let frame = Pin::new(&mut *body).poll_frame(cx);
+        // A reset that is no error is no end either. hyper says `None` for both.
+        if matches!(frame, Poll::Ready(None)) && *h2 && !body.is_end_stream() {
+            seen.failed.store(true, Relaxed);
+            return Poll::Ready(Some(Err("the request broke off".into())));
+        }
         if frame.is_ready() {
             seen.moved.store(true, Relaxed);
         } else if let Some(said) = given_up {
@@ -141,8 +150,10 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for Flagged<B> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::{convert::Infallible, task::Waker};
 
+    use futures_util::stream;
+    use http_body_util::{BodyExt, StreamBody};
     use tokio::{task::yield_now, time::advance};
 
     use super::*;
@@ -151,7 +162,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn content_may_stand_still_while_the_answer_comes_and_be_slow_behind_it() {
         let idle = Duration::from_secs(60);
-        let (mut body, progress) = Flagged::new(Given(None));
+        let (mut body, progress) = Flagged::new(Given(None), Version::HTTP_11);
         let poll = |body: &mut Flagged<_>| Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()));
         let (answer, answered) = oneshot::channel();
         let watch = tokio::spawn(progress.watch(answered, idle));
@@ -178,14 +189,25 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_watches_content_that_has_been_sent() {
-        let (body, mut progress) = Flagged::new(Given(None));
+        let (body, mut progress) = Flagged::new(Given(None), Version::HTTP_11);
         assert!(!progress.is_sent());
         drop(body);
         assert!(progress.is_sent());
 
-        let (body, progress) = Flagged::new(Given(None));
+        let (body, progress) = Flagged::new(Given(None), Version::HTTP_11);
         let (_answer, answered) = oneshot::channel();
         drop(body);
         progress.watch(answered, Duration::MAX).await;
+    }
+
+    #[tokio::test]
+    async fn content_of_http_2_that_stops_before_its_end_has_failed() {
+        for (version, fails) in [(Version::HTTP_2, true), (Version::HTTP_11, false)] {
+            // It gives no frame any more, and does not say that it is at its end.
+            let stopped = StreamBody::new(stream::empty::<Result<_, Infallible>>());
+            let (mut body, progress) = Flagged::new(stopped, version);
+            assert_eq!(body.frame().await.is_some_and(|frame| frame.is_err()), fails);
+            assert_eq!(progress.failed(), fails);
+        }
     }
 }

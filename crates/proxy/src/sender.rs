@@ -74,13 +74,18 @@ impl Sender {
         Self { client, fresh, timeout: options.timeout.into(), idle: options.idle.into() }
     }
 
-    /// Sends a request, and waits for the head of its answer. The time for the head runs once the request has been
+    /// Sends a request, which has been received in that version, and waits for the head of its answer. The time for the head runs once the request has been
     /// sent. Sending may take as long as it likes while it moves.
     ///
     /// A request whose connection turns out to be closed is sent again, once and on a new connection, if that does no
     /// harm: its method is idempotent (RFC 9110, section 9.2.2), and it has no content. An upgrade is not sent again:
     /// its client waits for this very request.
-    pub(crate) async fn send(&self, request: Request<Incoming>, upgrades: bool) -> Result<Response<Lively>, Failure> {
+    pub(crate) async fn send(
+        &self,
+        request: Request<Incoming>,
+        received: Version,
+        upgrades: bool,
+    ) -> Result<Response<Lively>, Failure> {
         let (parts, body) = request.into_parts();
         if body.is_end_stream() {
             let sent = async {
@@ -90,9 +95,9 @@ impl Sender {
                     self.send_once(parts, Flagged::empty()).await.map_err(|(error, _)| error)
                 }
             };
-            return Ok(self.in_time(sent).await?.map(|body| Lively::new(body, self.idle)));
+            return Ok(self.lively(self.in_time(sent).await?));
         }
-        let (body, mut progress) = Flagged::new(body);
+        let (body, mut progress) = Flagged::new(body, received);
         let mut answer = pin!(self.send_once(parts, body));
         let answer = loop {
             tokio::select! {
@@ -108,15 +113,20 @@ impl Sender {
         let answer = answer.map_err(|failure| {
             if progress.failed() { Failure(StatusCode::BAD_REQUEST, "the request broke off") } else { failure }
         });
-        Ok(answer?.map(|body| {
-            let body = Lively::new(body, self.idle);
-            if progress.is_sent() {
-                return body;
-            }
+        let answer = self.lively(answer?);
+        if progress.is_sent() {
+            return Ok(answer);
+        }
+        Ok(answer.map(|body| {
             let (body, ended) = body.tells();
             tokio::spawn(progress.watch(ended, self.idle));
             body
         }))
+    }
+
+    fn lively(&self, answer: Response<Incoming>) -> Response<Lively> {
+        let version = answer.version();
+        answer.map(|body| Lively::new(body, version, self.idle))
     }
 
     async fn in_time(

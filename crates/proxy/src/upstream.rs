@@ -117,10 +117,11 @@ impl Route {
         if let Some(answer) = forwards::count(&mut request)? {
             return Ok(answer.map(Either::Right));
         }
+        let received = request.version();
         let upgrade = self.rewrite(&mut request, client)?;
         let is_head = request.method() == Method::HEAD;
-        let mut response = self.sender.send(request, upgrade.is_some()).await?;
-        let received = std::mem::replace(response.version_mut(), Version::HTTP_11);
+        let mut response = self.sender.send(request, received, upgrade.is_some()).await?;
+        let answered = std::mem::replace(response.version_mut(), Version::HTTP_11);
         let mut hop = fields::end_hop(response.headers_mut());
         hop.trailers = false;
         if hop.coded && !is_head {
@@ -133,7 +134,7 @@ impl Route {
             fields::begin_hop(response.headers_mut(), hop, Version::HTTP_11);
             upgrade::join(&self.connections, upgrade, hyper::upgrade::on(&mut response));
         }
-        fields::via(response.headers_mut(), received);
+        fields::via(response.headers_mut(), answered);
         Ok(response.map(Either::Left))
     }
 }

@@ -1,6 +1,9 @@
 //! Answers that break off: what had come of them reaches every client, and none looks whole.
 
-use super::*;
+use super::{
+    stale_h2::{HEADERS, RST_STREAM, SETTINGS, frame, head},
+    *,
+};
 
 /// An upstream that says this to a connection for each permit, and closes.
 async fn says_when(answer: &'static str) -> (SocketAddr, Arc<Semaphore>) {
@@ -56,6 +59,47 @@ async fn a_herd_has_the_head_of_an_answer_that_breaks_off_and_what_came_behind_i
                 };
                 assert!(failed && had == came, "{had} of {came} bytes, cut: {failed}");
             }
+        }
+    }
+}
+
+/// Answers over HTTP/2 with a head, `half`, and a reset that says that there is no error. It may come behind a whole
+/// answer, to have no more of the request (RFC 9113, section 8.1).
+async fn reset_without_error(mut stream: TcpStream, ends: bool) -> std::io::Result<()> {
+    stream.read_exact(&mut [0; b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len()]).await?;
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+    loop {
+        let mut prefix = [0; 9];
+        stream.read_exact(&mut prefix).await?;
+        let [high, middle, low, kind, flags, id @ ..] = prefix;
+        stream.read_exact(&mut vec![0; u32::from_be_bytes([0, high, middle, low]) as usize]).await?;
+        let id = u32::from_be_bytes(id);
+        match kind {
+            SETTINGS if flags == 0 => stream.write_all(&frame(SETTINGS, 1, 0, &[])).await?,
+            HEADERS => {
+                let data = frame(0, u8::from(ends), id, b"half");
+                let answer = [head(id, false), data, frame(RST_STREAM, 0, id, &[0; 4])].concat();
+                stream.write_all(&answer).await?;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reset_without_an_error_ends_no_answer() {
+    for ends in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Proxy::start(listener.local_addr().unwrap(), &["--h2"]);
+        tokio::spawn(async move {
+            loop {
+                tokio::spawn(reset_without_error(listener.accept().await.unwrap().0, ends));
+            }
+        });
+        for h2 in [false, true] {
+            let body = ask(h2, proxy.request("/"), "").await.into_body();
+            let came = timeout(LONG, body.collect()).await.unwrap();
+            assert_eq!(came.ok().map(|body| body.to_bytes()).as_deref(), ends.then_some(&b"half"[..]), "{h2}");
         }
     }
 }

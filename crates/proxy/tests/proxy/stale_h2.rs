@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::*;
 
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 
 const INTERNAL_ERROR: u32 = 2;
@@ -30,13 +30,13 @@ enum Second {
     Begun,
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// The head of an answer of status 200, which is the eighth entry of HPACK's static table.
-fn head(stream: u32, ends: bool) -> Vec<u8> {
+pub(super) fn head(stream: u32, ends: bool) -> Vec<u8> {
     frame(HEADERS, 4 | u8::from(ends), stream, &[0x88])
 }
 
