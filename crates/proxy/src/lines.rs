@@ -107,6 +107,11 @@ impl Lines {
         matches!(self.place, Place::Head { begun, trailers: false } if begun || !self.empty)
     }
 
+    /// Returns whether the content of a request has come in part.
+    pub(crate) fn is_in_content(&self) -> bool {
+        matches!(self.place, Place::Content { .. } | Place::Size { .. } | Place::Head { trailers: true, .. })
+    }
+
     pub(crate) fn has_rest(&self) -> bool {
         !self.rest.is_empty()
     }

@@ -5,7 +5,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn probe_after(idle: Duration) -> Duration {
 pub(crate) struct Socket {
     stream: TcpStream,
     idle: Duration,
-    /// Runs while the client takes nothing.
+    /// Runs while the client takes nothing, and while what it sends is thrown away at the end.
     timer: Option<Pin<Box<Sleep>>>,
     wire: Arc<Wire>,
     lines: Lines,
@@ -64,6 +64,30 @@ impl Socket {
             // If this fails, the socket is not probed.
             let _ = SockRef::from(&self.stream).set_tcp_keepalive(&probes);
             self.probed = true;
+        }
+    }
+
+    /// Throws away what a client sends that has not sent all when it is answered, until it has read the answer and closes
+    /// (RFC 9112, section 9.6). If the connection were closed with something unread, the system would throw away what the
+    /// client has yet to get.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let lingers = self.timer.is_some() || self.lines.is_in_content();
+        if lingers {
+            let idle = self.idle;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(idle)));
+            // Asked first: a client that never stops would use up what this poll may do.
+            if timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let mut bytes = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Pending if lingers => return Poll::Pending,
+                _ => return Poll::Ready(Ok(())),
+            }
         }
     }
 
@@ -121,7 +145,8 @@ impl AsyncWrite for Socket {
         if !self.wire.is_fragile() {
             self.reset_when_closed(false);
         }
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        if self.wire.is_upgraded() || self.wire.is_fragile() { Poll::Ready(Ok(())) } else { self.poll_linger(cx) }
     }
 
     fn poll_write_vectored(
