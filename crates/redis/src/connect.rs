@@ -1,11 +1,17 @@
 //! How an engine is made, and what is asked of the server before anything depends on it.
 
+#[cfg(feature = "cluster")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{
     Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, aio::ConnectionManager, io::tcp::TcpSettings,
 };
+#[cfg(feature = "cluster")]
+use tokio::sync::Notify;
 
+#[cfg(feature = "cluster")]
+use crate::cluster::{Cluster, Pushes};
 use crate::{ConnectError, Inbox, RedisEngine, connection::Connection, link::Link, trial};
 
 /// How an engine reaches its server, where the settings of [`RedisEngine::connect`] do not suit.
@@ -103,13 +109,14 @@ impl Settings {
             .connection_timeout(self.connect_timeout)
             .response_timeout(self.response_timeout)
             .tcp_settings(self.tcp());
-        let inbox = told.then(Inbox::new);
+        let (inbox, lost) = (told.then(Inbox::new), Arc::<Notify>::default());
         if let Some(inbox) = &inbox {
-            builder = builder.use_protocol(ProtocolVersion::RESP3).push_sender(inbox.clone());
+            let pushes = Pushes { inbox: inbox.clone(), lost: Arc::clone(&lost) };
+            builder = builder.use_protocol(ProtocolVersion::RESP3).push_sender(pushes);
         }
         let client = builder.build().map_err(ConnectError::Url)?;
-        let cluster = client.get_async_connection().await.map_err(ConnectError::of)?;
-        self.engine(Link::Cluster(cluster), inbox).await
+        let connection = client.get_async_connection().await.map_err(ConnectError::of)?;
+        self.engine(Link::Cluster(Cluster::new(connection, lost)), inbox).await
     }
 
     /// Makes an engine of a connection, after a trial of it.

@@ -20,7 +20,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 const YOUNG: Duration = Duration::from_secs(1);
 
 /// How long after a subscription was refused it is asked for again, at most.
-const REFUSED: Duration = Duration::from_secs(1);
+pub(crate) const REFUSED: Duration = Duration::from_secs(1);
 
 /// A connection for all operations of a process; a clone is the same one.
 ///
@@ -244,7 +244,7 @@ async fn subscribe_later(parts: Weak<Parts>, number: u64) {
 }
 
 /// Pauses for that long or less, so that not all processes of a fleet try at once.
-async fn sleep_for_about(pause: Duration) {
+pub(crate) async fn sleep_for_about(pause: Duration) {
     tokio::time::sleep(pause.mul_f32(0.5 + rand::random::<f32>() / 2.0)).await;
 }
 

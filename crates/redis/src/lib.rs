@@ -42,6 +42,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod connect;
 mod connection;
 mod engine;

@@ -11,7 +11,7 @@ pub(crate) enum Link {
     /// A connection of the user's.
     One(redis::aio::ConnectionManager),
     #[cfg(feature = "cluster")]
-    Cluster(redis::cluster_async::ClusterConnection),
+    Cluster(crate::cluster::Cluster),
 }
 
 impl Link {
@@ -33,7 +33,7 @@ impl ConnectionLike for Link {
             Self::Own(own) => Box::pin(own.send(cmd)),
             Self::One(one) => one.req_packed_command(cmd),
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => cluster.req_packed_command(cmd),
+            Self::Cluster(cluster) => cluster.connection.req_packed_command(cmd),
         }
     }
 
@@ -47,7 +47,7 @@ impl ConnectionLike for Link {
             Self::Own(own) => Box::pin(own.send_all(cmd, offset, count)),
             Self::One(one) => one.req_packed_commands(cmd, offset, count),
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => cluster.req_packed_commands(cmd, offset, count),
+            Self::Cluster(cluster) => cluster.connection.req_packed_commands(cmd, offset, count),
         }
     }
 
@@ -56,7 +56,7 @@ impl ConnectionLike for Link {
             Self::Own(own) => own.database(),
             Self::One(one) => one.get_db(),
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => cluster.get_db(),
+            Self::Cluster(cluster) => cluster.connection.get_db(),
         }
     }
 }
