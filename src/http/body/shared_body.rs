@@ -47,7 +47,6 @@ pub(in crate::http) trait Watch: Send + Sync {
 }
 
 /// Tells a watch what a body brings. Once it has been told the end it is taken, and told no more.
-#[inline]
 pub(in crate::http) fn tell<E>(
     watch: &mut Option<Box<dyn Watch>>,
     brought: Option<&Result<Frame<Bytes>, E>>,
@@ -117,7 +116,7 @@ where
             InnerProj::Lone { body } => body.poll_frame(cx),
             InnerProj::Shared { reader } => reader.poll_frame(cx),
         };
-        if let Poll::Ready(frame) = &frame {
+        if let (Poll::Ready(frame), Some(_)) = (&frame, &*this.watch) {
             tell(this.watch, frame.as_ref(), || this.body.is_end_stream());
         }
         frame

@@ -88,7 +88,7 @@ impl<B: Body<Data = Bytes>> Body for ContentBody<B> {
         match this.rest.project() {
             RestProj::Whole { mut body } => {
                 let frame = body.as_mut().poll_frame(cx);
-                if let Poll::Ready(frame) = &frame {
+                if let (Poll::Ready(frame), Some(_)) = (&frame, &this.watch) {
                     tell(this.watch, frame.as_ref(), || body.is_end_stream());
                 }
                 frame
