@@ -16,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::Instant,
+};
 
 use super::{
     Join, Joined, Name, Token,
@@ -123,7 +126,7 @@ impl Ask {
         self.core.local(reason)
     }
 
-    /// Returns why the engine is not asked now, if it is not.
+    /// Returns why the caller stays in this process, whatever the engine would say.
     fn stays(&self) -> Option<FleetReason> {
         let core = &self.core;
         if Inside::is_current(self.name) {
@@ -135,23 +138,31 @@ impl Ask {
         if core.refused.contains(self.name) {
             return Some(FleetReason::NotShareable);
         }
-        if core.untold.contains(self.name.scope()) {
-            return Some(FleetReason::Unfenced);
+        core.untold.contains(self.name.scope()).then_some(FleetReason::Unfenced)
+    }
+
+    /// Returns what it takes to ask the engine, or why that is not asked now.
+    fn may_ask(&self) -> Result<(Spawner, OwnedSemaphorePermit), FleetReason> {
+        if let Some(reason) = self.stays() {
+            return Err(reason);
         }
-        // Asked last: when a pause is over it lets one caller pass, and that one has to ask the engine.
-        if core.breaker.lets_pass() { None } else { Some(FleetReason::Skipped) }
+        let spawner = Spawner::current().ok_or(FleetReason::NoRuntime)?;
+        let room = self.core.tasks.room().ok_or(FleetReason::Busy)?;
+        // Last: when a pause is over the breaker lets one caller pass, and that one has to ask the engine.
+        if self.core.breaker.lets_pass() { Ok((spawner, room)) } else { Err(FleetReason::Skipped) }
     }
 
     /// Asks the engine until there is a course to take: joins, waits, and joins again where a flight came to nothing.
     async fn seek(&mut self) -> Course {
         loop {
-            if let Some(reason) = self.stays() {
-                return Course::Local(reason);
-            }
+            let (spawner, room) = match self.may_ask() {
+                Ok(may_ask) => may_ask,
+                Err(reason) => return Course::Local(reason),
+            };
             // Entered before the flight is joined, so that no news comes too early.
             self.waiter.get_or_insert_with(|| self.core.waiters.enter(self.name));
             let asked = Instant::now();
-            let (token, remaining, age) = match self.join().await {
+            let (token, remaining, age) = match self.join(spawner, room).await {
                 Ok(JoinedAs::Lead(lead)) => return Course::Lead(lead),
                 Ok(JoinedAs::Follow(token, remaining, age)) => (token, remaining, age),
                 Err(reason) => return Course::Local(reason),
@@ -203,10 +214,8 @@ impl Ask {
     }
 
     /// Joins, within the budget. The operation itself goes on in a task, so that whatever comes of it is seen to (F1).
-    async fn join(&self) -> Result<JoinedAs, FleetReason> {
+    async fn join(&self, spawner: Spawner, room: OwnedSemaphorePermit) -> Result<JoinedAs, FleetReason> {
         let core = &self.core;
-        let Some(spawner) = Spawner::current() else { return Err(FleetReason::NoRuntime) };
-        let Some(room) = core.tasks.room() else { return Err(FleetReason::Busy) };
         let (told, answer) = oneshot::channel();
         let operation = {
             let (core, name, token) = (Arc::clone(core), self.name, core.random.token());

@@ -57,6 +57,34 @@ async fn a_caller_who_finds_no_room_for_an_operation_runs_its_work_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_who_finds_no_room_is_not_the_one_who_tries_after_a_pause() {
+    let engine = MemoryEngine::new();
+    let [process] = processes::<1>(&engine);
+    process.backend.open();
+    let calls = fill(&process, &engine).await;
+    for call in calls {
+        call.await.unwrap();
+    }
+    engine.resume();
+    let roles = Roles::of(&process.fleet);
+    // The calls have failed, and so the engine is not asked for a second. Then there is no room until the operations end.
+    sleep(Duration::from_secs(1)).await;
+    let mut busy = 0;
+    loop {
+        process.call(7).await.unwrap();
+        match *roles.take() {
+            [Led] => break,
+            [role] => assert_eq!(role, Local(Busy), "after {busy} that found no room"),
+            ref roles => panic!("{roles:?}"),
+        }
+        busy += 1;
+        assert!(busy < 200, "there is room again some time");
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(busy > 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_follower_who_finds_no_room_to_look_runs_its_work_then() {
     let engine = MemoryEngine::without_news();
     let processes = processes_with::<2>(&engine, FleetSettings::new().max_wait(Duration::from_secs(30)));
