@@ -81,7 +81,7 @@ impl Registration {
         watch: impl FnOnce() -> Option<&'w mut Watch>,
     ) -> Poll<CallerPart<T, Shard<K, T>>> {
         if let Some(from) = reentrancy::current() {
-            self.note_who_polls(self.flight.id(shard.number), from);
+            self.note_who_polls(shard, from);
         }
         loop {
             let mut locked = shard.lock();
@@ -122,14 +122,19 @@ impl Registration {
         }
     }
 
-    /// Notes at the first poll that this work waits for the flight, where another task has made the call.
+    /// Notes at the first poll whose work waits for the flight, where another task has made the call. A fresh call that waits
+    /// behind that very work waits no longer, and starts beside it.
     #[cold]
-    fn note_who_polls(&mut self, flight: FlightId, from: FlightId) {
-        if self.registered && !self.parked && self.edge.is_none() {
-            // `None` is a circle: a fresh call that waits behind the very flight that polls it. Its leader cannot go alone,
-            // since its work is the waiting flight's by now. Such a call has to be made by the work itself to be seen.
-            *self.edge = Edge::between(flight, from);
+    fn note_who_polls<K, T>(&mut self, shard: &Shard<K, T>, from: FlightId) {
+        if !self.registered || self.parked || self.edge.is_some() {
+            return;
         }
+        let between = || Edge::between(self.flight.id(shard.number), from);
+        let edge = between().or_else(|| {
+            shard.lock().overtake(self.flight).run_for_others();
+            between()
+        });
+        *self.edge = edge;
     }
 
     /// The flight has ended: there is nothing to leave, and nothing to wait for.

@@ -133,3 +133,21 @@ async fn a_call_that_another_task_has_made_is_shared_where_its_work_does_not_wai
     assert_eq!((a.await.value, b.await.value), (5, 5));
     assert!(group.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_call_that_another_task_has_made_starts_beside_the_work_that_polls_it() {
+    let group: Group<&str, u32> = Group::new();
+    let outer = group.clone();
+    let call = group.call("a", move || async move {
+        let again = outer.clone();
+        let leads = called_elsewhere(move || again.call_fresh("a", || async { 7 })).await;
+        let follows = called_elsewhere(move || outer.call_fresh("a", || async { 8 })).await;
+        assert_eq!((leads.is_leader(), follows.is_leader()), (true, false));
+        let (follows, leads) = (follows.await, leads.await);
+        assert_eq!((follows.role, leads.role), (Role::Alone(Reason::Reentrant), Role::Leader));
+        follows.value + leads.value
+    });
+    let outcome = timeout(Duration::from_secs(1), call).await.expect("nobody waits for itself");
+    assert_eq!(outcome.value, 15);
+    assert!(group.is_empty());
+}

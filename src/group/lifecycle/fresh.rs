@@ -67,9 +67,9 @@ impl<'a, K, T> Locked<'a, K, T> {
         WaitsBehind { flight, edge, key, ahead, moved }
     }
 
-    /// Solo, Shared => the same: the flight has waited for its turn for too long. It takes the key and starts beside the one
-    /// that runs, which goes on for its callers (invariant 5).
-    pub(super) fn overtake(mut self, at: FlightRef) -> AfterUnlock<'a, K, T> {
+    /// Solo, Shared => the same: the flight has waited for its turn for too long, or waits for itself. It takes the key and
+    /// starts beside the one that runs, which goes on for its callers (invariant 5).
+    pub(in crate::group) fn overtake(mut self, at: FlightRef) -> AfterUnlock<'a, K, T> {
         let waits = |flight: &&mut ShardFlight<K, T>| flight.turn().is_some();
         let running = self.table.get(at).filter(waits).and_then(|flight| flight.waiting.as_ref()?.blocked_by);
         match running {
