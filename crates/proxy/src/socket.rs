@@ -67,24 +67,24 @@ impl Socket {
         }
     }
 
-    /// Throws away what a client sends that has not sent all when it is answered, until it has read the answer and closes
-    /// (RFC 9112, section 9.6). If the connection were closed with something unread, the system would throw away what the
+    /// Throws away what a client sends that has not sent all when it is answered, or has sent too much, until it has read
+    /// the answer and closes (RFC 9112, section 9.6). If the connection were closed with something unread, the system would throw away what the
     /// client has yet to get.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let lingers = self.timer.is_some() || self.lines.is_in_content();
-        if lingers {
-            let idle = self.idle;
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(idle)));
-            // Asked first: a client that never stops would use up what this poll may do.
-            if timer.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
-        }
+        let idle = self.idle;
+        let mut lingers = self.timer.is_some() || self.lines.is_in_content() || self.lines.has_rest();
         let mut bytes = [0; 4096];
         loop {
+            if lingers {
+                // Asked first: a client that never stops would use up what this poll may do.
+                let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(idle)));
+                if timer.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Ok(()));
+                }
+            }
             let mut buffer = ReadBuf::new(&mut bytes);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => lingers = true,
                 Poll::Pending if lingers => return Poll::Pending,
                 _ => return Poll::Ready(Ok(())),
             }
