@@ -46,6 +46,7 @@ mod stats;
 mod tasks;
 mod timeout;
 mod typed;
+mod unclosed;
 #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only the HTTP layer writes"))]
 mod untold;
 mod wait;

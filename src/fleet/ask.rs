@@ -167,6 +167,10 @@ impl Ask {
                 Ok(JoinedAs::Follow(token, remaining, age)) => (token, remaining, age),
                 Err(reason) => return Course::Local(reason),
             };
+            // Invariant 3: this process has closed it, which the engine has yet to hear.
+            if self.core.unclosed.contains(token) {
+                return Course::Local(FleetReason::Unavailable);
+            }
             // It began no earlier than that. If it has waited for this flight before, the age is known already.
             if age.is_some() || self.was != Some(token) {
                 self.began.set(age.and_then(|age| asked.checked_sub(age)));

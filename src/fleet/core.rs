@@ -20,6 +20,7 @@ use super::{
     stats::Counts,
     tasks::EngineTasks,
     timeout::within,
+    unclosed::Unclosed,
     untold::Untold,
     waiters::Waiters,
     watch::{FleetEvent, Watchers, tell},
@@ -55,6 +56,8 @@ pub(super) struct Core {
     pub(super) tasks: EngineTasks,
     /// Names whose outcomes could not be had of late.
     pub(super) refused: Refused,
+    /// Flights whose outcome is seen, and which the engine may still let be joined.
+    pub(super) unclosed: Unclosed,
     /// Writes that the engine does not know of yet.
     pub(super) untold: Untold,
     pub(super) counts: Counts,
@@ -85,6 +88,7 @@ impl Core {
             tells_running,
             tasks: EngineTasks::new(),
             refused: Refused::default(),
+            unclosed: Unclosed::default(),
             untold: Untold::default(),
             counts: Counts::default(),
             watchers: Watchers::new(),

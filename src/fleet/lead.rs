@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -18,6 +18,7 @@ use super::{
     landing::{Landing, PendingMessage},
     message::{Kind, Message},
     timeout::{by, poll_timer, wait_for},
+    unclosed::Ending,
     watch::{FleetOperation, Stopwatch},
 };
 use crate::{
@@ -109,10 +110,12 @@ impl Lead {
         let (told, closed) = oneshot::channel();
         let (landing, content) = oneshot::channel();
         let core = self.flight.as_ref().map(|flight| Arc::clone(&flight.core));
+        let ending = Ending::new();
+        let unclosed = self.flight.as_ref().map(|flight| (flight.token, Arc::downgrade(&ending)));
         let stopwatch = core.as_ref().map(|core| Stopwatch::begin(&core.watchers, FleetOperation::Close));
-        self.end(Some(told), LandsWith::Asked(content));
+        self.end(Some(told), LandsWith::Asked(content, ending));
         let budget = core.as_ref().map_or(Duration::ZERO, |core| core.settings.budget);
-        Closing { closed, landing: Some(Landing::new(landing)), timer: Timer::after(budget), core, stopwatch }
+        Closing { closed, landing: Some(Landing::new(landing)), timer: Timer::after(budget), core, unclosed, stopwatch }
     }
 
     /// Lets go of a token that leads nothing.
@@ -145,7 +148,7 @@ impl Drop for Lead {
 enum LandsWith {
     Known(Kind),
     /// It is asked for when the flight is closed.
-    Asked(oneshot::Receiver<PendingMessage>),
+    Asked(oneshot::Receiver<PendingMessage>, Arc<Ending>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -179,11 +182,12 @@ impl Flight {
         if is_followed == IsFollowed::No || (is_followed == IsFollowed::Gone && is_given_up && !has_failed) {
             return;
         }
-        let message = match ending {
-            LandsWith::Known(kind) => Message::bare(kind),
-            LandsWith::Asked(content) => match content.await {
-                Ok(content) => self.collect(content).await,
-                Err(_) => Message::bare(Kind::Abandoned),
+        // Held to the end: until then nobody in this process joins the flight again.
+        let (message, _ending) = match ending {
+            LandsWith::Known(kind) => (Message::bare(kind), None),
+            LandsWith::Asked(content, ending) => match content.await {
+                Ok(content) => (self.collect(content).await, Some(ending)),
+                Err(_) => (Message::bare(Kind::Abandoned), Some(ending)),
             },
         };
         // One that was given up lands with that, and may never have led.
@@ -251,6 +255,8 @@ pub(crate) struct Closing {
     landing: Option<Landing>,
     timer: Timer,
     core: Option<Arc<Core>>,
+    /// The flight, and whether the task that ends it still runs.
+    unclosed: Option<(Token, Weak<Ending>)>,
     stopwatch: Option<Stopwatch>,
 }
 
@@ -265,13 +271,18 @@ impl Future for Closing {
                 IsFollowed::Unknown
             }
         };
-        let Self { core, stopwatch, .. } = &mut *self;
+        let Self { core, unclosed, stopwatch, .. } = &mut *self;
         if let Some(core) = core {
             if let Some(stopwatch) = stopwatch {
                 stopwatch.end(&core.watchers);
             }
             match is_followed {
-                IsFollowed::Unknown => core.breaker.failed(),
+                IsFollowed::Unknown => {
+                    core.breaker.failed();
+                    if let Some((token, ending)) = unclosed {
+                        core.unclosed.enter(*token, ending);
+                    }
+                }
                 IsFollowed::No | IsFollowed::Yes | IsFollowed::Gone => core.breaker.succeeded(),
             }
         }

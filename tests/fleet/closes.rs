@@ -104,6 +104,37 @@ async fn a_flight_that_the_engine_has_forgotten_lands_for_those_who_wait_for_it_
     assert_eq!(processes[0].fleet.stats().lost, 1);
 }
 
+/// An engine that takes longer than the budget for each close, and for nothing else: as a cluster whose node has moved.
+#[derive(Clone)]
+struct ClosesLate {
+    well: MemoryEngine,
+}
+
+impl Engine for ClosesLate {
+    pass_on!(join renew hold land peek fence news);
+
+    fn close(&self, name: Name, token: Token, pending: Duration, refuse: Duration) -> Reply<Closed> {
+        let well = self.well.clone();
+        Box::pin(async move {
+            sleep(Duration::from_millis(200)).await;
+            well.close(name, token, pending, refuse).await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_joins_a_flight_of_the_own_process_whose_outcome_was_seen_before_its_close_was_heard() {
+    let engine = ClosesLate { well: MemoryEngine::new() };
+    let [process] = processes(&engine);
+    process.backend.open();
+    for run in ["7: run 0", "7: run 1"] {
+        assert_eq!(process.call(7).await.unwrap().value, run);
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(process.call(7).await.unwrap().value, "7: run 2");
+    assert_eq!(process.fleet.stats().led, 2, "the second run is without the fleet");
+}
+
 /// An engine that says which flights go on, from the first look.
 #[derive(Clone)]
 struct TellsRunning {
