@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
+    future::ready,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     sync::{
@@ -14,14 +15,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::advance;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    time::advance,
+};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_singleflight::{SharedBody, http::BodySource};
 
 use crate::{
-    inner::{PollFrame, Reader, error, readers, text},
+    inner::{Item, PollFrame, Reader, body, error, readers, text},
     source::{OnDrop, Source},
 };
 
@@ -179,4 +185,60 @@ async fn a_reader_that_was_cut_is_not_at_its_end_though_the_body_is() {
     assert!(fast.is_end_stream());
     assert!(!slow.is_end_stream());
     assert!(error(slow.frame()).is_lagged());
+}
+
+#[test]
+fn before_an_error_a_reader_is_pending_once_so_that_what_came_before_can_be_sent() {
+    let poll = |reader: &mut Reader| reader.enter(|cx, body| body.poll_frame(cx));
+    // The head comes before the first frame.
+    for data in [None, Some("abc")] {
+        let (feed, inner) = body(None);
+        let mut both: [Reader; 2] = readers(BodySource::new(inner));
+        data.into_iter().for_each(|data| feed.data(data));
+        feed.send(Item::Fail);
+        for reader in &mut both {
+            data.into_iter().for_each(|data| assert_eq!(text(poll(reader)), data));
+            assert_pending!(poll(reader));
+            assert!(reader.is_woken());
+            error(poll(reader));
+            assert!(assert_ready!(poll(reader)).is_none());
+        }
+    }
+    // Who was pending a moment ago has sent all there was.
+    let (feed, inner) = body(None);
+    let mut both: [Reader; 2] = readers(BodySource::new(inner));
+    both.iter_mut().for_each(|reader| assert_pending!(poll(reader)));
+    feed.send(Item::Fail);
+    both.iter_mut().for_each(|reader| drop(error(poll(reader))));
+}
+
+/// hyper throws away what it has not sent yet when a body fails.
+#[tokio::test]
+async fn a_client_who_comes_when_the_body_has_broken_off_is_sent_what_there_was() {
+    for data in [None, Some("abc")] {
+        let (feed, inner) = body(None);
+        let [mut first, late] = readers(BodySource::new(inner));
+        data.into_iter().for_each(|data| feed.data(data));
+        feed.send(Item::Fail);
+        data.into_iter().for_each(|data| assert_eq!(text(first.frame()), data));
+        error(first.frame());
+        let late = Mutex::new(Some(late.into_inner()));
+        let service = service_fn(|_| {
+            let body = late.lock().unwrap().take().expect("one request");
+            ready(Ok::<_, Infallible>(Response::new(body)))
+        });
+        let (mut client, server) = duplex(1024);
+        let served = http1::Builder::new().serve_connection(TokioIo::new(server), service);
+        let asked = async {
+            client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let (served, answer) = tokio::join!(served, asked);
+        served.unwrap_err();
+        let (head, content) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
+        assert!(head.starts_with("HTTP/1.1 200 OK"), "{head:?}");
+        assert_eq!(content, data.map_or(String::new(), |data| format!("{:x}\r\n{data}\r\n", data.len())));
+    }
 }

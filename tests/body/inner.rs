@@ -137,7 +137,9 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     fn frame(&mut self) -> Polled {
-        self.enter(|cx, body| body.poll_frame(cx))
+        let polled = self.enter(|cx, body| body.poll_frame(cx));
+        // Before an error it is pending once, and wakes its task.
+        if polled.is_pending() && self.is_woken() { self.enter(|cx, body| body.poll_frame(cx)) } else { polled }
     }
 }
 

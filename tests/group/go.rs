@@ -8,7 +8,7 @@ use std::{
 use futures_util::{FutureExt, future::join_all};
 use tokio::task::JoinSet;
 use tokio_test::{assert_pending, assert_ready, task};
-use tower_singleflight::{Group, Reason, Role};
+use tower_singleflight::{Group, Limits, Reason, Role};
 
 use crate::work::{Work, never, settle};
 
@@ -123,6 +123,21 @@ fn five_callers_of_work_that_ends_without_a_value_are_all_answered() {
 }
 
 /// `TestPanicDoChan`: Go's process dies of it; here it is raised in whoever waits.
+#[tokio::test]
+async fn what_a_spawn_runs_alone_starts_at_once_and_goes_on_without_its_caller() {
+    let (group, work) = (Group::with_limits(Limits::new().max_flights(0)), Work::default());
+    let call = group.spawn("key", work.run(1));
+    settle().await;
+    assert_eq!(work.starts(), 1, "nobody has polled the call");
+    drop(call);
+    settle().await;
+    assert_eq!(work.alive(), 1);
+    work.gate.notify_one();
+    settle().await;
+    assert_eq!(work.alive(), 0);
+    assert!(group.is_empty());
+}
+
 #[tokio::test]
 async fn a_panic_of_spawned_work_is_raised_in_its_caller() {
     let group: Group<&str, u32> = Group::new();

@@ -46,6 +46,8 @@ pub(super) struct Reader<B> {
     stall: Stall,
     /// What it is reading from disk.
     reading: Option<JoinHandle<io::Result<Bytes>>>,
+    /// It has given something since it was last pending, be it only the head, which may not have been sent yet.
+    unsent: bool,
 }
 
 struct Seat<B> {
@@ -64,7 +66,7 @@ impl<B> Reader<B> {
 
     /// Returns a reader that has come to the end, and was told so.
     pub(super) fn at_end(failed: Option<BodyError>) -> Self {
-        Self { seat: None, failed, untold: false, stall: Stall::default(), reading: None }
+        Self { seat: None, failed, untold: false, stall: Stall::default(), reading: None, unsent: true }
     }
 
     /// Lets this reader be cut as soon as the window is full.
@@ -101,6 +103,12 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
+        let polled = self.poll_next(cx);
+        self.unsent = polled.is_ready();
+        polled
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
         // A clone of the caller's waker, made outside the lock.
         let mut spare = None;
         // The runtime that was to read has shut down.
@@ -126,6 +134,13 @@ where
                     drop(state);
                     stream.run(deferred);
                     return Poll::Ready(Some(Ok(part.into_frame())));
+                }
+                // An error makes hyper throw away what it has not sent yet, the head included, and it sends when the body is
+                // pending. So was the inner body, as a rule, before it failed; a reader that comes late finds all at once.
+                Step::End(Some(_)) if self.unsent => {
+                    drop(state);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 Step::End(error) => {
                     drop(state);

@@ -105,8 +105,12 @@ where
     B: Body<Data = Bytes, Error: fmt::Display> + Unpin,
 {
     let (size, is_end_stream) = (body.size_hint(), body.is_end_stream());
-    let frame = assert_ready!(body.enter(|cx, body| body.poll_frame(cx)));
-    let frame = frame.map(|frame| match frame.map(Frame::into_data) {
+    let mut frame = body.enter(|cx, body| body.poll_frame(cx));
+    // Before an error it is pending once, and wakes its task.
+    if frame.is_pending() && body.is_woken() {
+        frame = body.enter(|cx, body| body.poll_frame(cx));
+    }
+    let frame = assert_ready!(frame).map(|frame| match frame.map(Frame::into_data) {
         Ok(Ok(data)) => Ok(Item::Data(data.len())),
         Ok(Err(_)) => Ok(Item::Trailers),
         Err(error) => Err(error.to_string()),
