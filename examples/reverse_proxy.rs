@@ -11,13 +11,11 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, routing::get};
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri, header, uri::Authority};
+use axum::{Router, body::Body, body::HttpBody, routing::get};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, uri::Authority};
 use http_body_util::BodyExt;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 use tower::service_fn;
 use tower_singleflight::HttpSingleflightLayer;
@@ -45,6 +43,10 @@ async fn forward(client: Upstream, upstream: Authority, mut request: Request<Bod
     *request.uri_mut() = uri.expect("made of parts that are valid");
     *request.version_mut() = http::Version::HTTP_11;
     without_hop(request.headers_mut());
+    // hyper would send a GET without its content, where that comes in chunks.
+    if request.body().size_hint().exact().is_none() {
+        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     match client.request(request).await {
         Ok(mut answer) => {
             without_hop(answer.headers_mut());
