@@ -59,9 +59,9 @@ where
 {
     /// Joins or leads in one critical section (invariants 1, 2, 13). `profile`: for the group's observers, if there are any.
     ///
-    /// The caller is registered in `state`, where it stays: returned, it would be moved twice, and each move would wait for the
-    /// words that were written a moment before. `K::drop` is user code and may panic. So keys are dropped last and by name, when
-    /// `state` is set: unwinding then drops that, and the caller leaves its flight (invariant 8).
+    /// The caller is registered in `state`, where it stays: returned, it would be moved twice, and each move would wait
+    /// for the words that were written a moment before. `K::drop` is user code and may panic. So keys are dropped last and
+    /// by name, when `state` is set: unwinding then drops that, and the caller leaves its flight (invariant 8).
     ///
     /// This is one long function: split in three, it took 12 to 48 instructions more.
     #[inline]

@@ -50,8 +50,8 @@ impl Options {
         self.rounds.unwrap_or(if self.quick { 15 } else { 201 })
     }
 
-    /// The rounds of what takes a second rather than a millisecond. Fewer than three have no median, and the first of them finds
-    /// the memory cold.
+    /// The rounds of what takes a second rather than a millisecond. Fewer than three have no median, and the first of
+    /// them finds the memory cold.
     pub fn long_rounds(&self) -> u32 {
         if self.quick { 1 } else { self.rounds().div_ceil(15).clamp(3, 7) }
     }

@@ -74,8 +74,8 @@ impl Sender {
         Self { client, fresh, timeout: options.timeout.into(), idle: options.idle.into() }
     }
 
-    /// Sends a request, which has been received in that version, and waits for the head of its answer. The time for the head runs once the request has been
-    /// sent. Sending may take as long as it likes while it moves.
+    /// Sends a request, which has been received in that version, and waits for the head of its answer. The time for the
+    /// head runs once the request has been sent. Sending may take as long as it likes while it moves.
     ///
     /// A request whose connection turns out to be closed is sent again, once and on a new connection, if that does no
     /// harm: its method is idempotent (RFC 9110, section 9.2.2), and it has no content. An upgrade is not sent again:

@@ -68,8 +68,8 @@ impl Socket {
     }
 
     /// Throws away what a client sends that has not sent all when it is answered, or has sent too much, until it has read
-    /// the answer and closes (RFC 9112, section 9.6). If the connection were closed with something unread, the system would throw away what the
-    /// client has yet to get.
+    /// the answer and closes (RFC 9112, section 9.6). If the connection were closed with something unread, the system would
+    /// throw away what the client has yet to get.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let idle = self.idle;
         let mut lingers = self.timer.is_some() || self.lines.is_in_content() || self.lines.has_rest();
