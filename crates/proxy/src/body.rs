@@ -62,9 +62,7 @@ where
         // The body first: a frame that lay ready while a slow client took its time is not late.
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.waits = false;
-            // RFC 9113, section 8.1: a reset that is no error may follow an answer, and does not end one. hyper says
-            // `None` for either.
-            if frame.is_none() && this.h2 && !this.body.is_end_stream() {
+            if frame.is_none() && has_stopped_early(&this.body, this.h2) {
                 return Poll::Ready(Some(Err("the upstream broke off".into())));
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
@@ -90,6 +88,12 @@ where
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// Returns whether a body that gives no frame any more has broken off. Over HTTP/2, a reset that is no error may follow an
+/// answer, and does not end one (RFC 9113, section 8.1); hyper says `None` for either.
+pub(crate) fn has_stopped_early(body: &impl Body, h2: bool) -> bool {
+    h2 && !body.is_end_stream()
 }
 
 #[cfg(test)]

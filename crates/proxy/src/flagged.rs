@@ -21,6 +21,8 @@ use tokio::{
     time::sleep,
 };
 
+use crate::body::has_stopped_early;
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A client's body, which raises a flag with each frame, and tells when it has been sent.
@@ -117,8 +119,7 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for Flagged<B> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Some(Content { body, h2, seen, given_up, .. }) = &mut self.content else { return Poll::Ready(None) };
         let frame = Pin::new(&mut *body).poll_frame(cx);
-        // A reset that is no error is no end either. hyper says `None` for both.
-        if matches!(frame, Poll::Ready(None)) && *h2 && !body.is_end_stream() {
+        if matches!(frame, Poll::Ready(None)) && has_stopped_early(body, *h2) {
             seen.failed.store(true, Relaxed);
             return Poll::Ready(Some(Err("the request broke off".into())));
         }

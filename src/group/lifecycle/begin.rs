@@ -16,8 +16,8 @@ impl<K, T> Locked<'_, K, T> {
     /// none => (Solo | Shared): with a key, the flight is listed in the place of `old` (invariant 1); without one it is the work of
     /// a caller that goes alone.
     ///
-    /// `register` notes it with the caller, before the lock is released: a caller that is moved right after it was written waits
-    /// until that has been stored, and the release waits for it anyway.
+    /// `register` notes it with the caller, before the lock is released (invariant 2), and runs no user code (invariant 6): a
+    /// caller that is moved right after it was written waits until that has been stored, and the release waits for it anyway.
     #[inline(always)]
     pub(in crate::group) fn lead(
         mut self,
